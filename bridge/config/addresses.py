@@ -95,9 +95,7 @@ def copy_target(text: str) -> CopyTarget:
     except ValueError:
         raise wrong from None
     host = parts.hostname or ""
-    if parts.path or parts.query or parts.fragment or "@" in parts.netloc or not port:
-        raise wrong
-    if not (_is_ip(host) or re.fullmatch(r"(?!-)[a-z0-9_-]+(\.(?!-)[a-z0-9_-]+)*\.?", host, re.ASCII)):
+    if parts.path or parts.query or parts.fragment or "@" in parts.netloc or not port or not _is_host(host):
         raise wrong
     if parts.scheme == "udp":
         return CopyTarget("udp", host, port)

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 from bridge.config.collector_section import DeliverySettings
 from bridge.config.document import Document
-from bridge.config.faults import FaultReport, Place, nearest, shown_word
+from bridge.config.faults import FaultReport, Place, shown_word, suggestion
 from bridge.config.fields import Section
 from bridge.config.gateway_sections import SharedBacklog
 from bridge.config.listener_checks import check_identity, check_listeners
@@ -166,15 +166,11 @@ def _message_condition(conditions: RouteConditions, node: Entries, report: Fault
 def _unique_names(checked: Checked) -> None:
     """Reports names that occur twice in one list. Default names count; their place is that of their entry."""
     document = checked.document
-    lists: tuple[tuple[str, tuple[Route | SourceFacts, ...]], ...] = (
-        ("route", document.routes),
-        ("source", document.sources),
-    )
-    for what, sections in lists:
+    lists: dict[str, tuple[Route | SourceFacts, ...]] = {"route": document.routes, "source": document.sources}
+    for what, sections in lists.items():
         seen: dict[str, Place] = {}
-        for position, (section, node) in enumerate(
-            zip(sections, checked.root.items_of(f"{what}s"), strict=True), start=1
-        ):
+        nodes = checked.root.items_of(f"{what}s")
+        for position, (section, node) in enumerate(zip(sections, nodes, strict=True), start=1):
             default = f"route-{position}" if what == "route" and not node.wrote("name") else None
             name = section.name or default
             if not name:
@@ -196,14 +192,13 @@ def _references(checked: Checked) -> None:
     nodes = checked.root.items_of("listeners")
     for listener, node in zip(checked.document.listeners, nodes, strict=True):
         if not listener.name and any(getattr(listener, kind) is not None for kind in KINDS):
-            listeners.add(f"{listener.kind}:{listener.address}")
+            listeners.add(listener.full_name)
         elif not listener.name and any(node.wrote(key) for key in ("name", *KINDS)):
             return  # The name of an invalid listener is unknown; the routes may refer to it.
     for conditions, node in _all_conditions(checked):
         for index, name in enumerate(conditions.listener):
             if name not in listeners:
-                meant = nearest(name, listeners)
-                hint = f": did you mean {meant}?" if meant else f". Known listeners: {_listed(listeners)}."
+                hint = suggestion(name, listeners, f". Known listeners: {_listed(listeners)}.")
                 checked.report.at(_item_place(node, "listener", index), f"listener: no listener has this name{hint}")
 
 
@@ -222,8 +217,7 @@ def _intake_exists(checked: Checked, node: Entries, key: str, name: str | None) 
     known = [*intakes, *intakes.pruned]
     if name is None or name in known or "intakes" in checked.root.pruned:
         return
-    meant = nearest(name, known)
-    hint = f": did you mean {meant}?" if meant else f". Known intakes: {_listed(known)}."
+    hint = suggestion(name, known, f". Known intakes: {_listed(known)}.")
     node.fault(checked.report, key, f"unknown intake{shown_word(name)}{hint}")
 
 

@@ -48,7 +48,7 @@ class CollectorSection(DeliverySettings):
     timeout: Annotated[fields.Duration, fields.within("100ms", "1h", units.duration)] = timedelta(seconds=30)
     connections: Annotated[fields.Integer, fields.within("1", "1000", int)] = 8
     connections_per_intake: Annotated[fields.Integer, fields.within("1", "1000", int)] = 4
-    max_request_rate: Annotated[fields.Number, fields.within("0.01", "100000", fields.number)] = 20.0
+    max_request_rate: Annotated[fields.Number, fields.within("0.01", "100000", float)] = 20.0
     max_bandwidth: fields.Bandwidth | None = None
 
 

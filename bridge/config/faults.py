@@ -58,18 +58,14 @@ class FaultReport:
 
     def at(self, place: Place, message: str) -> None:
         """Adds a fault; control characters in the message are escaped, because it may be printed to a terminal."""
-        fault = Fault(place.file, place.line, place.column, printable(message))
+        fault = Fault(*place, printable(message))
         if fault not in self.faults:
             self.faults.append(fault)
 
     def error(self, files: Iterable[str] = ()) -> ConfigurationError:
         """Returns all faults as one exception, sorted by file (`files` in order, then all others) and by place."""
         order = {name: position for position, name in enumerate(files)}
-
-        def key(fault: Fault) -> tuple[int, Fault]:
-            return order.get(fault.file, len(order)), fault
-
-        return ConfigurationError(sorted(self.faults, key=key))
+        return ConfigurationError(sorted(self.faults, key=lambda fault: (order.get(fault.file, len(order)), fault)))
 
 
 def printable(text: str) -> str:
@@ -87,11 +83,11 @@ def shown_word(text: str) -> str:
     return f" {shown(text)}" if len(text) <= 32 and _A_WORD.fullmatch(text) else ""
 
 
-def nearest(word: str, known: Iterable[str], *, closeness: float = 0.6) -> str | None:
-    """Returns the known word that was probably meant, or None. Ignores case and the difference of `-` and `_`.
+def suggestion(word: str, known: Iterable[str], otherwise: str, *, closeness: float = 0.6) -> str:
+    """Returns ": did you mean WORD?" with the known word that was probably meant, or `otherwise` if there is none.
 
-    `closeness` is the minimum similarity, 0 to 1, as `difflib` measures it.
+    Ignores case and the difference of `-` and `_`. `closeness` is the minimum similarity, 0 to 1, that `difflib` finds.
     """
     folded = {name.lower().replace("-", "_"): name for name in known}
     found = difflib.get_close_matches(word.lower().replace("-", "_"), list(folded), n=1, cutoff=closeness)
-    return folded[found[0]] if found else None
+    return f": did you mean {folded[found[0]]}?" if found else otherwise

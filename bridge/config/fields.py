@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Pla
 
 from bridge import formats
 from bridge.config import addresses, networks, secret, units
-from bridge.config.faults import nearest, shown
+from bridge.config.faults import shown, suggestion
 from bridge.config.secret import Secret
 from bridge.config.validation_context import ValidationContext
 from bridge.config.yaml_tree import Entries, Items, Scalar
@@ -27,22 +27,9 @@ T = TypeVar("T", int, float, timedelta)
 
 # Names that the spool uses itself, in the directory that also holds one folder per intake.
 SPOOL_NAMES = ("format", "lock", "control.sock")
-SEVERITIES = {
-    name: number
-    for number, names in enumerate(
-        (
-            ("emerg", "emergency", "panic"),
-            ("alert",),
-            ("crit", "critical"),
-            ("err", "error"),
-            ("warning", "warn"),
-            ("notice",),
-            ("info", "informational"),
-            ("debug",),
-        )
-    )
-    for name in names
-}
+# Names of the severities 0 to 7.
+_NAMES = "emerg/emergency/panic alert crit/critical err/error warning/warn notice info/informational debug"
+SEVERITIES = {name: number for number, names in enumerate(_NAMES.split()) for name in names.split("/")}
 _INTAKE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
@@ -74,8 +61,7 @@ def of_choice(*choices: str) -> PlainValidator:
         if text in choices:
             return str(text)
         # Suggest only what a typing error explains: newest-first is not meant as oldest-first.
-        meant = nearest(text, choices, closeness=0.84)
-        hint = f": did you mean {meant}?" if meant else f". Write {_either(choices)}."
+        hint = suggestion(text, choices, f". Write {', '.join(choices[:-1])} or {choices[-1]}.", closeness=0.84)
         raise ValueError(f"unknown value {shown(text)}{hint}")
 
     return of_text(parse)
@@ -92,10 +78,6 @@ def within(low: str, high: str, parse: Callable[[str], T]) -> AfterValidator:
         return value
 
     return AfterValidator(validate)
-
-
-def _either(choices: tuple[str, ...]) -> str:
-    return f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
 def _text(text: Scalar) -> str:
@@ -138,11 +120,6 @@ def _digits(text: Scalar, pattern: str, expected: str, example: str) -> str:
     return text
 
 
-def number(text: str) -> float:
-    """Parses a bound of `within`."""
-    return float(text)
-
-
 def _flag(text: Scalar) -> bool:
     if text not in ("true", "false") or not text.plain:
         raise ValueError(f"{shown(text)} is not a boolean. Write true or false, without quotes.")
@@ -160,8 +137,8 @@ def time_zone(text: str) -> ZoneInfo:
         raise ValueError(
             f"{shown(text)} is an offset, not a zone. Write a zone such as Europe/Paris, or Etc/GMT-2 for +02:00."
         )
-    meant = nearest(text, zoneinfo.available_timezones(), closeness=0.8)
-    hint = f": did you mean {meant}?" if meant else ". Write a zone such as Europe/Paris, or UTC."
+    otherwise = ". Write a zone such as Europe/Paris, or UTC."
+    hint = suggestion(text, zoneinfo.available_timezones(), otherwise, closeness=0.8)
     raise ValueError(f"unknown time zone {shown(text)}{hint}")
 
 
@@ -177,10 +154,8 @@ def _severity(text: Scalar) -> int:
         return int(text)
     if text in SEVERITIES:
         return SEVERITIES[text]
-    meant = nearest(text, SEVERITIES)
-    words = "emerg, alert, crit, err, warning, notice, info, debug or 0 to 7"
-    hint = f": did you mean {meant}?" if meant else f". Write {words}."
-    raise ValueError(f"unknown severity {shown(text)}{hint}")
+    otherwise = ". Write emerg, alert, crit, err, warning, notice, info, debug or 0 to 7."
+    raise ValueError(f"unknown severity {shown(text)}{suggestion(text, SEVERITIES, otherwise)}")
 
 
 def _fingerprint(text: Scalar) -> str:

@@ -63,7 +63,7 @@ class Texts:
             self.whole = False
             return
         included = self._read(data, file, empty=None)
-        if included is not None:
+        if self.root is not None and included is not None:
             _join(self.root, included, self.report)
 
     def _read(self, data: bytes, file: str, *, empty: str | None) -> Entries | None:
@@ -107,9 +107,7 @@ def _patterns(root: Entries, report: FaultReport) -> list[Scalar]:
     return patterns
 
 
-def _join(root: Entries | None, added: Entries, report: FaultReport) -> None:
-    if root is None:
-        return
+def _join(root: Entries, added: Entries, report: FaultReport) -> None:
     for key, value in list(added.items()):
         mine = root.get(key)
         if key == "include":

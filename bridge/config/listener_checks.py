@@ -32,9 +32,8 @@ def check_listeners(
         _transport_keys(kinds[0], node, report)
         _certificate(listener, node, report, files=files)
         if listener.max_connections_per_peer > listener.max_connections and node.wrote("max_connections_per_peer"):
-            place = node.place_of("max_connections_per_peer")
-            text = f"max_connections_per_peer: must not exceed max_connections, which is {listener.max_connections}."
-            report.at(place, text)
+            text = f"must not exceed max_connections, which is {listener.max_connections}."
+            node.fault(report, "max_connections_per_peer", text)
         if getattr(listener, kinds[0]) is None:
             continue
         _name(listener, node, names, report)
@@ -56,8 +55,8 @@ def _transport_keys(kind: str, node: Entries, report: FaultReport) -> None:
     if kind == "relp" and not node.wrote("certificate"):
         for key in ("client_ca", "client_names", "client_fingerprints"):
             if node.wrote(key):
-                text = f"{key}: a RELP listener without TLS cannot check clients. Add certificate and private_key."
-                report.at(node.place_of(key), text)
+                text = "a RELP listener without TLS cannot check clients. Add certificate and private_key."
+                node.fault(report, key, text)
 
 
 def _certificate(listener: Listener, node: Entries, report: FaultReport, *, files: bool) -> None:
@@ -81,7 +80,7 @@ def check_identity(section: Section, certificate: str, private_key: str, node: E
 def _name(listener: Listener, node: Entries, names: dict[str, Place], report: FaultReport) -> None:
     if "name" in node.pruned:
         return
-    name = listener.name or f"{listener.kind}:{listener.address}"
+    name = listener.full_name
     place = node.place_of("name") if node.wrote("name") else node.place_of(listener.kind)
     if name in names:
         report.at(place, f"name: the listener at {names[name]} has the same name. Choose another name.")

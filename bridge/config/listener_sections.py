@@ -20,7 +20,7 @@ STREAMS: tuple[Kind, ...] = (*NETWORK, "unix_stream")
 class Listener(Section):
     """An entry of `listeners`; exactly one of KINDS is given. Sizes are in bytes."""
 
-    name: fields.Name = ""  # default: kind and address, such as udp:*:514
+    name: fields.Name = ""
     udp: fields.ListenAddress | None = None
     tcp: fields.ListenAddress | None = None
     tls: fields.ListenAddress | None = None
@@ -50,6 +50,11 @@ class Listener(Section):
     def kind(self) -> Kind:
         """Returns the kind of the listener: its protocol and transport."""
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @property
+    def full_name(self) -> str:
+        """Returns the name; by default kind and address, such as udp:*:514."""
+        return self.name or f"{self.kind}:{self.address}"
 
     @property
     def transport(self) -> Literal["udp", "tcp", "unix"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bridge.config.checks import check
-from bridge.config.faults import Fault, FaultReport, Place
+from bridge.config.faults import ConfigurationError, Fault, FaultReport, Place
 from bridge.config.include import Texts
 from bridge.config.lints import lint
 from bridge.config.model import Config
@@ -20,16 +20,12 @@ def load(path: Path | str, *, secrets: bool = True) -> Config:
 
     With `secrets=False`, no secret, CA or certificate file and no environment variable is read; secrets are then empty.
     """
-    report = FaultReport()
-    data = _read(path, report)
-    return _configuration(data, str(path), report, secrets=secrets)[0]
+    return _configuration(_read(path), str(path), secrets=secrets)[0]
 
 
 def linted(path: Path | str, *, secrets: bool = True) -> tuple[Config, list[Fault]]:
     """Loads a configuration as `load` does; returns it with warnings on settings that are valid but doubtful."""
-    report = FaultReport()
-    data = _read(path, report)
-    config, root = _configuration(data, str(path), report, secrets=secrets)
+    config, root = _configuration(_read(path), str(path), secrets=secrets)
     return config, lint(config, root, secrets=secrets)
 
 
@@ -39,9 +35,8 @@ def key_file(path: Path | str, intake: str) -> Path | Fault:
     Raises ConfigurationError if the configuration cannot be read.
     """
     report = FaultReport()
-    data = _read(path, report)
     texts = Texts(report)
-    texts.read_main(data, str(path))
+    texts.read_main(_read(path), str(path))
     if report.faults or texts.root is None:
         raise report.error(texts.files)
     intakes = texts.root.get("intakes")
@@ -51,23 +46,24 @@ def key_file(path: Path | str, intake: str) -> Path | Fault:
     if isinstance(name, Scalar):
         return ValidationContext(report, secrets=False).path(name)
     place = section.place_of("intake_key") if isinstance(section, Entries) else Place(str(path), 1, 1)
-    return Fault(place.file, place.line, place.column, "the key is not in a file. Write intake_key: {file: PATH}.")
+    return Fault(*place, "the key is not in a file. Write intake_key: {file: PATH}.")
 
 
-def _read(path: Path | str, report: FaultReport) -> bytes:
+def _read(path: Path | str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        report.at(Place(str(path), 1, 1), f"cannot read the file: {error.strerror}.")
-        raise report.error() from None
+        fault = Fault(str(path), 1, 1, f"cannot read the file: {error.strerror}.")
+        raise ConfigurationError([fault]) from None
 
 
 def parse_text(text: str, name: str = "<text>") -> Config:
     """Loads a configuration from a text, for tests and the demo. Relative paths start at the folder of `name`."""
-    return _configuration(text.encode("utf-8", "surrogatepass"), name, FaultReport(), secrets=True)[0]
+    return _configuration(text.encode("utf-8", "surrogatepass"), name, secrets=True)[0]
 
 
-def _configuration(data: bytes, name: str, report: FaultReport, *, secrets: bool) -> tuple[Config, Entries]:
+def _configuration(data: bytes, name: str, *, secrets: bool) -> tuple[Config, Entries]:
+    report = FaultReport()
     texts = Texts(report)
     texts.read_main(data, name)
     document = None

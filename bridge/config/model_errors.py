@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from bridge.config.document import Document, keys_of, section_at, sections_with_key
-from bridge.config.faults import Place, nearest, shown_word
+from bridge.config.faults import Place, shown_word, suggestion
 from bridge.config.validation_context import FaultAtKey, Reported, ValidationContext
 from bridge.config.yaml_tree import Entries, Items, Node
 
@@ -61,9 +61,7 @@ def _report(detail: ErrorDetails, root: Entries, reading: ValidationContext) -> 
         return path
     value = _at(root, path)
     place = _place(parent, path[-1])
-    at_key = isinstance(parent, Entries) and isinstance(path[-1], str)
-    if at_key and (kind == "extra_forbidden" or about_key or isinstance(cause, FaultAtKey)):
-        assert isinstance(parent, Entries)
+    if isinstance(parent, Entries) and (kind == "extra_forbidden" or about_key or isinstance(cause, FaultAtKey)):
         place = parent.key_places[str(path[-1])]
     if kind == "extra_forbidden":
         reading.report.at(place, _unknown(str(path[-1]), path[:-1]))
@@ -102,14 +100,9 @@ def _unknown(key: str, path: Path) -> str:
     known = keys_of(section) if section else []
     if key in ("facility", "min_facility"):
         return "routes cannot match the facility. Use source, hostname, app_name or min_severity."
-    meant = nearest(key, known)
-    if meant:
-        return f"unknown key{shown_word(key)}: did you mean {meant}?"
-    sections = sections_with_key(key)
-    if sections:
-        where = " or ".join(f"under {name}" if name else "at the top level" for name in sections[:3])
-        return f"unknown key{shown_word(key)} here. It belongs {where}."
-    return f"unknown key{shown_word(key)}. Known keys: {', '.join(known)}."
+    where = " or ".join(f"under {name}" if name else "at the top level" for name in sections_with_key(key)[:3])
+    otherwise = f" here. It belongs {where}." if where else f". Known keys: {', '.join(known)}."
+    return f"unknown key{shown_word(key)}{suggestion(key, known, otherwise)}"
 
 
 def _existing(root: Entries, location: Sequence[str | int]) -> Path:

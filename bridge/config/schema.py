@@ -11,7 +11,6 @@ import types
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import PlainValidator
-from pydantic.fields import FieldInfo
 
 from bridge.config import addresses, fields, networks, secret, units
 from bridge.config.document import Document
@@ -27,22 +26,19 @@ _SIZE = f"^[0-9]+({'|'.join(units.SIZES)})$"
 _TEXT: JSON = {"type": "string", "minLength": 1}
 _SCALAR: JSON = {"type": ["string", "number", "boolean"]}
 "A value that the bridge reads as text, although YAML may parse it as a number or boolean."
-_SECRET: JSON = {
-    "oneOf": [
-        {"type": "string"},
-        *(
-            {
-                "type": "object", "properties": {form: {"type": "string"}}, "required": [form],
-                "additionalProperties": False,
-            }
-            for form in ("file", "credential", "env")
-        ),
+
+
+def _text_or(*forms: str) -> JSON:
+    """Returns the schema of a text, or a mapping with one of the keys."""
+    mappings: list[JSON] = [
+        {"type": "object", "properties": {form: {"type": "string"}}, "required": [form], "additionalProperties": False}
+        for form in forms
     ]
-}  # fmt: skip
-_FILE_OF = {
-    "type": "object", "properties": {"file": {"type": "string"}}, "required": ["file"], "additionalProperties": False,
-}  # fmt: skip
-_NETWORK = {"oneOf": [{"type": "string"}, _FILE_OF]}
+    return {"oneOf": [{"type": "string"}, *mappings]}
+
+
+def _one_or_many(item: JSON) -> JSON:
+    return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
 
 
 _PARSERS: dict[object, JSON] = {
@@ -63,6 +59,9 @@ _PARSERS: dict[object, JSON] = {
     addresses.amqp_url: {"type": "string", "pattern": "^amqps?://"},
     fields._queue_prefix: _TEXT,
     addresses.proxy_url: {"type": "string", "pattern": "^http://"},
+    networks.networks: _one_or_many(_text_or("file")),
+    secret.secret: _text_or("file", "credential", "env"),
+    secret.header_secret: _text_or("file", "credential", "env"),
 }  # fmt: skip
 "The schema of each value parser, by the parser function."
 
@@ -81,12 +80,8 @@ def _section(section: type[Section]) -> JSON:
     if section.__doc__:
         schema["description"] = " ".join(section.__doc__.split())
     for name, field in section.model_fields.items():
-        schema["properties"][field.alias or name] = _field(field)
+        schema["properties"][field.alias or name] = _value(field.annotation, field.metadata)
     return schema
-
-
-def _field(field: FieldInfo) -> JSON:
-    return _value(field.annotation, list(field.metadata))
 
 
 def _value(annotation: object, metadata: list[object]) -> JSON:
@@ -115,10 +110,6 @@ def _validator_schema(function: object) -> JSON | None:
     """Returns the schema of a validator of this package, found through the parser in its closure; None if unknown."""
     if function in _PARSERS:
         return dict(_PARSERS[function])
-    if function is networks.networks:
-        return _one_or_many(_NETWORK)
-    if function in (secret.secret, secret.header_secret):
-        return _SECRET
     if not inspect.isfunction(function):
         return None
     closure = inspect.getclosurevars(function).nonlocals
@@ -127,7 +118,3 @@ def _validator_schema(function: object) -> JSON | None:
     if "parse" in closure:
         return _validator_schema(closure["parse"]) or dict(_SCALAR)
     return None
-
-
-def _one_or_many(item: JSON) -> JSON:
-    return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}

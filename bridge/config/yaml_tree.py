@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from bridge.config.faults import FaultReport, Place, shown_word
-from bridge.config.yaml_errors import place_of_mark, syntax_fault, unprintable
+from bridge.config.yaml_errors import place_after, place_of_mark, syntax_fault, unprintable
 
 MOST_VALUES = 100_000  # with aliases expanded; allows thousands of listed sources, but no "billion laughs" attack
 DEEPEST = 40
@@ -112,7 +112,6 @@ class _Open:
     """A collection that is still open, with its last key if the value of that key is still missing."""
 
     node: Entries | Items
-    place: Place
     anchor: str | None
     size: int = 1
     key: str | None = None
@@ -128,7 +127,6 @@ class _Builder:
     anchors: dict[str, tuple[Node, int]] = field(default_factory=dict)
     documents: int = 0
     root: Node = None
-    root_place: Place | None = None
 
     def take(self, event: yaml.Event) -> None:
         """Adds one parser event to the tree. Raises _Stop if nothing after it can be read."""
@@ -154,11 +152,11 @@ class _Builder:
                 self.report.at(place, f"the nesting is deeper than {DEEPEST} levels.")
                 raise _Stop
             collection = Items(place) if isinstance(event, yaml.SequenceStartEvent) else Entries(place)
-            self.open.append(_Open(collection, place, event.anchor))
+            self.open.append(_Open(collection, event.anchor))
         elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
             closed = self.open.pop()
             self._anchor(closed.anchor, closed.node, closed.size)
-            self._value(closed.node, closed.place, closed.size)
+            self._value(closed.node, closed.node.place, closed.size)
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
                 text = "this alias has no anchor before it. A value that begins with * needs quotes."
@@ -193,7 +191,7 @@ class _Builder:
     def _value(self, node: Node, place: Place, size: int) -> None:
         # An alias counts with the size of the node that it refers to.
         if not self.open:
-            self.root, self.root_place = node, place
+            self.root = node
             return
         top = self.open[-1]
         top.size += size
@@ -223,8 +221,7 @@ def read(data: bytes, file: str, report: FaultReport) -> tuple[Node, bool]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8", "replace")
-        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
-        report.at(Place(file, line, column), "the file is not UTF-8. Save it in that encoding.")
+        report.at(place_after(before, file), "the file is not UTF-8. Save it in that encoding.")
         return None, False
     place = unprintable(text, file)
     if place is not None:
