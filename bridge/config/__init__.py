@@ -4,7 +4,7 @@
 
 Steps, in order: `include` reads the files through `yaml_tree`, which turns text into a tree with the place of each
 node. `model_errors` validates the tree with the models of `document` and reports what they reject. `checks` compares
-keys with each other. `resolve` fills in defaults that depend on other keys.
+keys with each other. `model` fills in defaults that depend on other keys.
 
 To add a key, add a field to its section (`collector_section`, `listener_sections`, `routes`, `gateway_sections`), a
 type to `fields` if no existing type fits, and a line to `conf/bridge.yaml`.

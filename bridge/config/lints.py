@@ -28,7 +28,7 @@ def lint(config: Config, root: Entries, *, secrets: bool) -> list[Fault]:
     if secrets:
         found += _keys(config, root)
         found += _key_files(root)
-    return [Fault(place.file, place.line, place.column, text) for place, text in found]
+    return [Fault(*place, text) for place, text in found]
 
 
 def _intakes(root: Entries) -> dict[str, Entries]:
@@ -50,10 +50,8 @@ def _unused_intakes(config: Config, root: Entries) -> Iterator[tuple[Place, str]
         return
     for name in config.intakes:
         if name not in used:
-            yield (
-                _place(root, name),
-                f"intake {name} receives no events. Name it in a route, a listener or unrouted, or remove it.",
-            )
+            text = f"intake {name} receives no events. Name it in a route, a listener or unrouted, or remove it."
+            yield _place(root, name), text
 
 
 def _plain_http(root: Entries) -> Iterator[tuple[Place, str]]:
@@ -82,12 +80,12 @@ def _request_rate(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
     if needed > rate and len(timed) > 1:
         section = root.get("collector")
         place = section.place_of("max_request_rate") if isinstance(section, Entries) else root.place
-        yield (
-            place,
+        text = (
             f"{len(timed)} intakes with about {CLOCKS} clocks each need up to {needed:g} requests per second for a"
             f" timestamp resolution of {resolution:g} s, but max_request_rate is {rate:g}. When all intakes are busy,"
-            " the event times of one request differ by up to catch_up_resolution.",
+            " the event times of one request differ by up to catch_up_resolution."
         )
+        yield place, text
 
 
 def _single_event_endpoints(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
@@ -103,50 +101,41 @@ def _single_event_endpoints(config: Config, root: Entries) -> Iterator[tuple[Pla
             place = section.place_of("endpoint")
         others = len(config.intakes) - 1
         shared = f", shared with {others} other intake{'s' if others > 1 else ''}" if others else ""
-        yield (
-            place,
+        text = (
             f"intake {name}: the endpoint {config.intakes[name].endpoint} takes one event per request, so at most"
             f" {rate:g} events per second at max_request_rate{shared}. At a higher rate the backlog keeps growing."
-            " Use /plain/batch, /jsons or /array, which take many events per request.",
+            " Use /plain/batch, /jsons or /array, which take many events per request."
         )
+        yield place, text
 
 
 def _keys(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
     owners: dict[str, str] = {}
     for name, intake in config.intakes.items():
-        key = intake.intake_key.reveal()
+        key, place = intake.intake_key.reveal(), _place(root, name)
         if key in owners:
-            yield (
-                _place(root, name),
-                f"intake {name} has the same key as intake {owners[key]}, so the collector cannot tell them apart.",
-            )
+            text = f"intake {name} has the same key as intake {owners[key]}, so the collector cannot tell them apart."
+            yield place, text
         owners.setdefault(key, name)
         if not looks_like_a_key(key):
-            yield (
-                _place(root, name),
-                f"the key of intake {name} does not look like an intake key, which begins with 16 letters and digits.",
-            )
+            text = "does not look like an intake key, which begins with 16 letters and digits."
+            yield place, f"the key of intake {name} {text}"
 
 
 def _key_files(root: Entries) -> Iterator[tuple[Place, str]]:
     for name, section in _intakes(root).items():
         given = section.get("intake_key")
+        if isinstance(given, Scalar):
+            text = f"the key of intake {name} is in the configuration. A separate file is safer: {{file: PATH}}."
+            yield section.place_of("intake_key"), text
         file = given.get("file") if isinstance(given, Entries) else None
         if not isinstance(file, Scalar):
-            if isinstance(given, Scalar):
-                place = section.place_of("intake_key")
-                yield (
-                    place,
-                    f"the key of intake {name} is in the configuration. A separate file is safer: {{file: PATH}}.",
-                )
             continue
+        path = ValidationContext.path(file)
         try:
-            mode = ValidationContext.path(file).stat().st_mode
+            mode = path.stat().st_mode
         except OSError:
             continue
         if mode & (stat.S_IROTH | stat.S_IWOTH):
-            yield (
-                file.place,
-                f"other users of this machine can access the key file of intake {name}."
-                f" Run chmod o= {ValidationContext.path(file)}.",
-            )
+            text = f"other users of this machine can access the key file of intake {name}. Run chmod o= {path}."
+            yield file.place, text

@@ -8,9 +8,8 @@ from bridge.config.checks import check
 from bridge.config.faults import ConfigurationError, Fault, FaultReport, Place
 from bridge.config.include import Texts
 from bridge.config.lints import lint
-from bridge.config.model import Config
+from bridge.config.model import Config, resolved
 from bridge.config.model_errors import validated
-from bridge.config.resolve import resolved
 from bridge.config.validation_context import ValidationContext
 from bridge.config.yaml_tree import Entries, Scalar
 

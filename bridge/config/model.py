@@ -1,4 +1,4 @@
-"""Defines the resolved configuration: all defaults are filled in and all references are valid.
+"""Defines the resolved configuration, in which all defaults are filled in, and makes it from a valid document.
 
 Durations are `timedelta` (`never` is None), sizes are bytes, zones `ZoneInfo`, lists tuples. Fields are named as the
 keys of the file.
@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from bridge.config.collector_section import CollectorSection, ProxySection
+from bridge.config.addresses import REGIONS
+from bridge.config.collector_section import CollectorSection, IntakeSection, ProxySection
+from bridge.config.document import Document
 from bridge.config.fields import PayloadName, TimestampName
 from bridge.config.gateway_sections import AdminSection, BatchSection, LedgerSection, SpoolSection, TimestampsSection
 from bridge.config.listener_sections import Listener, SourceFacts
@@ -90,3 +92,83 @@ class Config:
     admin: AdminSection
     sha256: str
     files: tuple[Path, ...]
+
+
+def resolved(document: Document, *, sha256: str, files: tuple[Path, ...]) -> Config:
+    """Returns the configuration of a document that passed all checks."""
+    collector = _collector(document.collector)
+    return Config(
+        timezone=document.timezone,
+        collector=collector,
+        listeners=tuple(map(_listener, document.listeners)),
+        max_frame_size=document.max_frame_size,
+        oversize=document.oversize,
+        sources=document.sources,
+        intakes={name: _intake(name, written, collector) for name, written in document.intakes.items()},
+        routes=tuple(_route(*numbered) for numbered in enumerate(document.routes, start=1)),
+        unrouted=document.unrouted,
+        timestamps=document.timestamps,
+        batch=_batch(document.batch),
+        spool=document.spool,
+        ledger=document.ledger,
+        admin=document.admin,
+        sha256=sha256,
+        files=files,
+    )
+
+
+# Written values limit the defaults of related keys: `connections: 2` also lowers the default of
+# `connections_per_intake`.
+
+
+def _collector(written: CollectorSection) -> CollectorSection:
+    per_intake = min(written.connections_per_intake, written.connections)
+    return written.model_copy(update={"connections_per_intake": per_intake})
+
+
+def _listener(written: Listener) -> Listener:
+    # All local programs count as one peer of a Unix socket.
+    per_peer = written.max_connections if written.unix_path else written.max_connections_per_peer
+    per_peer = min(per_peer, written.max_connections)
+    return written.model_copy(update={"name": written.full_name, "max_connections_per_peer": per_peer})
+
+
+def _route(position: int, written: Route) -> Route:
+    return written if written.name else written.model_copy(update={"name": f"route-{position}"})
+
+
+def _batch(written: BatchSection) -> BatchSection:
+    catch_up = max(written.catch_up_resolution, written.timestamp_resolution)
+    return written.model_copy(update={"catch_up_resolution": catch_up})
+
+
+def _intake(name: str, written: IntakeSection, collector: CollectorSection) -> Intake:
+    return Intake(
+        name=name,
+        intake_key=written.key,
+        format=written.format,
+        payload=written.payload,
+        encoding=written.encoding,
+        timestamp=written.timestamp,
+        quota=written.quota,
+        destination=_destination(written, collector),
+    )
+
+
+def _destination(own: IntakeSection, collector: CollectorSection) -> Destination:
+    # Related keys come from the same section: an intake's `url` is not combined with the collector's `region`.
+    address = own if own.region or own.url else collector
+    authorities = own if own.ca_file or own.extra_ca_file else collector
+    client = own if own.client_certificate else collector
+    return Destination(
+        urls=address.url or (REGIONS[address.region or ""],),
+        endpoint=own.endpoint or collector.endpoint,
+        authentication=own.authentication or collector.authentication,
+        compression=own.compression or collector.compression,
+        proxy=own.proxy or collector.proxy,
+        ca_file=authorities.ca_file,
+        extra_ca_file=authorities.extra_ca_file,
+        client_certificate=client.client_certificate,
+        client_key=client.client_key,
+        timeout=collector.timeout,
+    )

@@ -28,10 +28,8 @@ def lint_routes(config: Config, nodes: Sequence[Entries]) -> Found:
     for route, node in zip(config.routes, nodes, strict=True):
         if route.hostname and not (route.source or route.listener or route.client_name):
             place = node.place_of("hostname")
-            yield (
-                place,
-                f"route {route.name}: any sender can claim this hostname. Add a source or listener condition.",
-            )
+            text = f"route {route.name}: any sender can claim this hostname. Add a source or listener condition."
+            yield place, text
 
 
 def _covered(routes: Sequence[Route], nodes: Sequence[Entries]) -> Found:
@@ -45,16 +43,12 @@ def _covered(routes: Sequence[Route], nodes: Sequence[Entries]) -> Found:
             other = routes[whole]
             text = f"route {route.name} never matches: the earlier route {other.name} takes all its messages."
             yield place, f"{text} Move it up, or remove it."
-        elif parts:
-            for other_number, networks in parts.items():
-                shown = ", ".join(map(str, networks[:3])) + (", ..." if len(networks) > 3 else "")
-                other = routes[other_number]
-                if other.intake != route.intake or other.drop != route.drop:
-                    yield (
-                        place,
-                        f"route {route.name} overlaps the earlier route {other.name}, which takes {shown}"
-                        " of its source.",
-                    )
+        for other_number, networks in parts.items():
+            shown = ", ".join(map(str, networks[:3])) + (", ..." if len(networks) > 3 else "")
+            other = routes[other_number]
+            if other.intake != route.intake or other.drop != route.drop:
+                text = f"route {route.name} overlaps the earlier route {other.name}, which takes {shown} of its source."
+                yield place, text
         if route.except_ is None:
             # A route with `except` covers no other: its exceptions are left over.
             for network in route.source:
@@ -108,10 +102,8 @@ def _without_effect(config: Config, nodes: Sequence[Entries]) -> Found:
     all_assigned = all(listener.intake is not None for listener in config.listeners)
     for route, node in zip(config.routes, nodes, strict=True):
         if all_assigned and not route.listener:
-            yield (
-                node.place,
-                f"route {route.name} has no effect: every listener has its own intake. Add a listener condition.",
-            )
+            text = f"route {route.name} has no effect: every listener has its own intake. Add a listener condition."
+            yield node.place, text
     if config.routes and config.unrouted.kind != "hold":
         last = config.routes[-1]
         overrides = last.payload or last.timestamp or last.timezone
