@@ -10,54 +10,19 @@ To add a key, add a field to its section (`collector_section`, `listener_section
 type to `fields` if no existing type fits, and a line to `conf/bridge.yaml`.
 """
 
-from bridge.config.addresses import Address, CopyTarget, Network, UnixAddress
-from bridge.config.collector_section import CollectorSection
+from bridge.config.addresses import Address, CopyTarget, UnixAddress
 from bridge.config.effective import effective
 from bridge.config.faults import ConfigurationError, Fault
-from bridge.config.gateway_sections import (
-    AdminSection,
-    BatchSection,
-    LedgerSection,
-    SharedBacklog,
-    SpoolSection,
-    TimestampsSection,
-)
-from bridge.config.listener_sections import Listener, SourceFacts
+from bridge.config.gateway_sections import SharedBacklog
+from bridge.config.listener_sections import Listener
 from bridge.config.load import key_file, linted, load, parse_text
-from bridge.config.model import Config, Destination, Intake, never
-from bridge.config.routes import MessageMatch, Route, RouteConditions, Unrouted
+from bridge.config.model import Config, Destination, Intake
+from bridge.config.routes import Route, RouteConditions
 from bridge.config.secret import Secret
 from bridge.config.units import Share
 
 __all__ = [
-    "Address",
-    "AdminSection",
-    "BatchSection",
-    "CollectorSection",
-    "Config",
-    "ConfigurationError",
-    "CopyTarget",
-    "Destination",
-    "Fault",
-    "Intake",
-    "LedgerSection",
-    "Listener",
-    "MessageMatch",
-    "Network",
-    "Route",
-    "RouteConditions",
-    "Secret",
-    "Share",
-    "SharedBacklog",
-    "SourceFacts",
-    "SpoolSection",
-    "TimestampsSection",
-    "UnixAddress",
-    "Unrouted",
-    "effective",
-    "key_file",
-    "linted",
-    "load",
-    "never",
+    "Address", "Config", "ConfigurationError", "CopyTarget", "Destination", "Fault", "Intake", "Listener", "Route",
+    "RouteConditions", "Secret", "Share", "SharedBacklog", "UnixAddress", "effective", "key_file", "linted", "load",
     "parse_text",
-]
+]  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from bridge.config.addresses import REGIONS
@@ -21,9 +21,6 @@ from bridge.config.gateway_sections import AdminSection, BatchSection, LedgerSec
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.routes import Route, Unrouted
 from bridge.config.secret import Secret
-
-never: Final = None
-"""The value of the duration `never`: no time limit."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import CollectorSection, Listener, load, parse_text
+from bridge.config import Listener, load, parse_text
+from bridge.config.collector_section import CollectorSection
 from bridge.config.document import Document, keys_of
 from bridge.config.gateway_sections import AdminSection, BatchSection, LedgerSection, SpoolSection, TimestampsSection
 from tests.harness.pki import Authority

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bridge.config import Address, Config, ConfigurationError, Share, never, parse_text
+from bridge.config import Address, Config, ConfigurationError, Share, parse_text
 
 MINIMAL = """
 collector: {region: FRA1}
@@ -34,7 +34,7 @@ def test_minimal_configuration_has_the_defaults() -> None:
     udp, tcp = config.listeners
     assert (udp.name, udp.kind, udp.receive_buffer, udp.allow, udp.intake) == ("udp:*:514", "udp", 16 << 20, None, None)
     assert (tcp.name, tcp.framing, tcp.max_connections, tcp.max_connections_per_peer) == ("tcp:*:514", "auto", 1000, 50)
-    assert tcp.idle_timeout is never
+    assert tcp.idle_timeout is None
     intake = config.intakes["all"]
     assert (intake.name, intake.payload, intake.encoding, intake.timestamp) == ("all", None, "auto", None)
     assert intake.intake_key.reveal() == "AbCdEf"
