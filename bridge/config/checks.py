@@ -65,9 +65,10 @@ def _required(checked: Checked) -> None:
             continue
         if key not in root.pruned and not node and not (isinstance(node, Entries | Items) and node.pruned):
             root.fault(report, key, f"at least one is required. Write {key}: {example}.")
-    if not checked.section("spool").wrote("directory") and "spool" not in root.pruned:
-        place = checked.section("spool").place_of("directory") if "spool" in root else root.place
-        report.at(place, "spool: directory is missing. Write spool: {directory: /var/lib/syslog-bridge/spool}.")
+    spool = checked.section("spool")
+    if not spool.wrote("directory") and "spool" not in root.pruned:
+        text = "spool: directory is missing. Write spool: {directory: /var/lib/syslog-bridge/spool}."
+        report.at(spool.place_of("directory"), text)
     for item in checked.root.items_of("sources"):
         if not item.wrote("source"):
             report.at(item.place, "source is missing. Name the senders of this entry, for example source: 192.0.2.7.")

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from bridge.config import fields, units
 from bridge.config.addresses import ENDPOINTS, REGIONS
 from bridge.config.fields import Section
-from bridge.config.secret import Secret
 
 Endpoint = Annotated[str, fields.of_choice(*ENDPOINTS)]
 Region = Annotated[str, fields.of_choice(*REGIONS)]
@@ -64,9 +63,3 @@ class IntakeSection(DeliverySettings):
     encoding: Annotated[Literal["auto", "latin-1", "bytes"], fields.of_choice("auto", "latin-1", "bytes")] = "auto"
     timestamp: fields.Timestamp | None = None
     quota: fields.Volume | None = None
-
-    @property
-    def key(self) -> Secret:
-        """Returns the intake key. `checks` reports an intake without one, so a valid configuration always has it."""
-        assert self.intake_key is not None
-        return self.intake_key

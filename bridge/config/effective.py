@@ -44,13 +44,9 @@ def _plain(value: object) -> object:
         return MASK
     if isinstance(value, timedelta):
         return as_written(value)
-    if isinstance(value, Share):
-        return f"{value.percent}%"
-    if isinstance(value, Path | ZoneInfo | Address | IPv4Network | IPv6Network):
+    if isinstance(value, str | Share | Path | ZoneInfo | Address | IPv4Network | IPv6Network):
         # The second str() is needed: a zone's name may be a Scalar, a subclass of str, which safe_dump cannot write.
         return str(str(value))
-    if isinstance(value, str):
-        return str(value)
     if isinstance(value, Section):
         found = {name: getattr(value, name) for name in type(value).model_fields}
         # Omit keys that are not given and have no default.

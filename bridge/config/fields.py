@@ -46,9 +46,8 @@ def of_text(parse: Callable[[Scalar], Any]) -> PlainValidator:
 
     def validate(value: object) -> Any:
         if not isinstance(value, Scalar):
-            raise ValueError(
-                f"expected a single value here, not a {'list' if isinstance(value, Items) else 'mapping'}."
-            )
+            found = "list" if isinstance(value, Items) else "mapping"
+            raise ValueError(f"expected a single value here, not a {found}.")
         return parse(value)
 
     return PlainValidator(validate)

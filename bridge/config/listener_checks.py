@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.config.addresses import Address, UnixAddress
+from bridge.config.addresses import Address
 from bridge.config.faults import FaultReport, Place
 from bridge.config.fields import Section
 from bridge.config.listener_sections import KINDS, ONLY_FOR, Listener
@@ -22,7 +22,7 @@ def check_listeners(
     With ``files``, the certificate files of the listeners are checked too.
     """
     names: dict[str, Place] = {}
-    bound: list[tuple[str, Address | UnixAddress, Place]] = []
+    bound: list[tuple[Listener, Place]] = []
     for listener, node in zip(listeners, nodes, strict=True):
         kinds = [kind for kind in KINDS if node.wrote(kind)]
         if len(kinds) != 1:
@@ -37,10 +37,9 @@ def check_listeners(
         if getattr(listener, kinds[0]) is None:
             continue
         _name(listener, node, names, report)
-        transport = listener.transport
         place = node.place_of(listener.kind)
-        _address(transport, listener.address, place, bound, report)
-        if transport == "tcp" and listener.address.clashes(admin):
+        _address(listener, place, bound, report)
+        if listener.transport == "tcp" and listener.address.clashes(admin):
             report.at(place, f"{listener.kind}: {admin} is also admin.listen. Choose another port for one of them.")
 
 
@@ -87,17 +86,12 @@ def _name(listener: Listener, node: Entries, names: dict[str, Place], report: Fa
     names.setdefault(name, place)
 
 
-def _address(
-    transport: str,
-    address: Address | UnixAddress,
-    place: Place,
-    bound: list[tuple[str, Address | UnixAddress, Place]],
-    report: FaultReport,
-) -> None:
-    for other_transport, other, other_place in bound:
-        if transport == other_transport and address.clashes(other):
+def _address(listener: Listener, place: Place, bound: list[tuple[Listener, Place]], report: FaultReport) -> None:
+    transport = listener.transport
+    for other, other_place in bound:
+        if transport == other.transport and listener.address.clashes(other.address):
             what = "path" if transport == "unix" else "port"
-            text = f"{transport}: the {what} is used by the listener at {other_place} ({other}). Choose another {what}."
-            report.at(place, text)
+            text = f"the {what} is used by the listener at {other_place} ({other.address}). Choose another {what}."
+            report.at(place, f"{transport}: {text}")
             break
-    bound.append((transport, address, place))
+    bound.append((listener, place))

@@ -140,9 +140,10 @@ def _batch(written: BatchSection) -> BatchSection:
 
 
 def _intake(name: str, written: IntakeSection, collector: CollectorSection) -> Intake:
+    assert written.intake_key is not None  # `checks` reports an intake without a key.
     return Intake(
         name=name,
-        intake_key=written.key,
+        intake_key=written.intake_key,
         format=written.format,
         payload=written.payload,
         encoding=written.encoding,

@@ -70,14 +70,9 @@ class Unrouted(Section):
         return "intake" if self.intake is not None else "hold" if self.hold is not None else "drop"
 
     @property
-    def max_size(self) -> int:
-        """Returns the maximum bytes of held messages."""
-        return (self.hold or Hold()).max_size
-
-    @property
-    def max_age(self) -> timedelta | None:
-        """Returns how long messages are held; None means forever."""
-        return (self.hold or Hold()).max_age
+    def limits(self) -> Hold:
+        """Returns the limits of held messages."""
+        return self.hold or Hold()
 
 
 def _unrouted(value: object) -> object:

@@ -25,13 +25,13 @@ def seal_every(config: Config) -> float:
 def quarantine_bounds(config: Config) -> dict[str, int]:
     """Returns the bytes that quarantine may hold by reason: a quarter each; ``unrouted`` may have its own limit."""
     quarter = config.spool.quarantine.max_size // 4
-    unrouted = config.unrouted.max_size if config.unrouted.kind == "hold" else quarter
+    unrouted = config.unrouted.limits.max_size if config.unrouted.kind == "hold" else quarter
     return {"refused": quarter, "oversize": quarter, "damaged": quarter, "unrouted": unrouted}
 
 
 def quarantine_age(config: Config, reason: str) -> float | None:
     """Returns the seconds that frames of a reason are held; None: until they are purged."""
-    hold = config.unrouted if reason == "unrouted" else config.spool.quarantine
+    hold = config.unrouted.limits if reason == "unrouted" else config.spool.quarantine
     return None if hold.max_age is None else hold.max_age.total_seconds()
 
 

@@ -140,6 +140,6 @@ def test_reference_configuration_is_parsed_to_its_values(full_text: str) -> None
     assert (logins.listener, logins.hostname, logins.min_severity) == (("shared-tcp",), ("web-*", "db-??"), 5)
     assert logins.except_ is not None
     assert logins.except_.hostname == ("web-test-*",)
-    assert (config.unrouted.kind, config.unrouted.max_size) == ("hold", 500_000_000)
+    assert (config.unrouted.kind, config.unrouted.limits.max_size) == ("hold", 500_000_000)
     assert config.timestamps.max_past == timedelta(days=31)
     assert (str(config.spool.max_size), config.spool.quarantine.max_size) == ("80%", 10**9)

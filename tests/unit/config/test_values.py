@@ -64,7 +64,7 @@ def test_unrouted_is_held_by_default() -> None:
             + "\n".join(f"{key}: {value}" for key, value in written.items())
         )
         assert (config.unrouted.kind, config.unrouted.intake) == ("hold", None)
-        assert (config.unrouted.max_size, config.unrouted.max_age) == (500_000_000, timedelta(days=7))
+        assert (config.unrouted.limits.max_size, config.unrouted.limits.max_age) == (500_000_000, timedelta(days=7))
     assert load_minimal(unrouted="drop", routes="[{intake: all}]").unrouted.kind == "drop"
 
 

@@ -16,7 +16,7 @@ def build_retention(tmp_path):
     quarantine.recover()
     ledger = Ledger()
     terms = SimpleNamespace(max_age=SimpleNamespace(total_seconds=lambda: 30 * DAY))
-    config = SimpleNamespace(unrouted=terms, spool=SimpleNamespace(quarantine=terms))
+    config = SimpleNamespace(unrouted=SimpleNamespace(limits=terms), spool=SimpleNamespace(quarantine=terms))
     retention = Retention(config, SimpleNamespace(quarantine=quarantine), ledger, lambda job, done: done(job()))
     return clock, quarantine, ledger, retention
 
