@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
@@ -39,14 +40,9 @@ class Address:
         return frozenset((4, 6)) if self.host == "*" else frozenset((6 if ":" in self.host else 4,))
 
     @property
-    def is_wildcard(self) -> bool:
-        """Returns True if the address covers all addresses of the machine."""
-        return self.host in ("*", "0.0.0.0", "::")
-
-    @property
     def is_loopback(self) -> bool:
         """Returns True if only this machine can reach the address."""
-        return self.host != "*" and ipaddress.ip_address(self.host).is_loopback
+        return _is_loopback_host(self.host)
 
     def clashes(self, other: Address | UnixAddress) -> bool:
         """Returns True if the two addresses cannot be bound at the same time on the same transport."""
@@ -54,7 +50,7 @@ class Address:
             return False
         if self.port != other.port or self.port == 0 or not self.families & other.families:
             return False
-        return self.is_wildcard or other.is_wildcard or self.host == other.host
+        return self.host == other.host or any(host in ("*", "0.0.0.0", "::") for host in (self.host, other.host))
 
 
 @dataclass(frozen=True)
@@ -242,12 +238,8 @@ def _network_error(text: str) -> str:
 
 def _prefix_error(host: IPv4Address | IPv6Address, prefix: str) -> str:
     if isinstance(host, IPv4Address) and prefix.count(".") == 3:
-        try:
-            bits = IPv4Network(f"0.0.0.0/{prefix}").prefixlen
-        except ValueError:
-            bits = None
-        if bits is not None:
-            return f"a netmask is not supported. Write {IPv4Network(f'{host}/{bits}', strict=False)}."
+        with suppress(ValueError):
+            return f"a netmask is not supported. Write {IPv4Network(f'{host}/{prefix}', strict=False)}."
     return f"invalid prefix length {shown(prefix)}. Write 0 to {host.max_prefixlen}."
 
 

@@ -1,4 +1,4 @@
-"""Defines the faults of a configuration, their places, and the exception that carries all of them at once.
+"""Defines the faults of a configuration, their places and report, and the exceptions that carry them.
 
 Rules: a fault says what is wrong and how to correct it. It never contains a secret. So neither this module nor its
 callers quote a value whose key may hold a secret, or a word that could be an intake key pasted into the wrong line.
@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from pydantic import ValidationInfo
 
 from bridge.util.errors import BridgeError
 
@@ -66,6 +68,28 @@ class FaultReport:
         """Returns all faults as one exception, sorted by file (`files` in order, then all others) and by place."""
         order = {name: position for position, name in enumerate(files)}
         return ConfigurationError(sorted(self.faults, key=lambda fault: (order.get(fault.file, len(order)), fault)))
+
+
+class FaultAtKey(ValueError):
+    """Raised by a validator for a fault that is shown at the key, because no part of the value may be shown."""
+
+
+class Reported(ValueError):
+    """Raised by a validator when the faults of a value are already in the report, each at its own place."""
+
+
+@dataclass(frozen=True)
+class ValidationContext:
+    """What all validators of one loading share; with `secrets` False, no secret or certificate file is read."""
+
+    report: FaultReport
+    secrets: bool
+
+    @staticmethod
+    def of(info: ValidationInfo) -> ValidationContext:
+        """Returns the context of a validator call."""
+        assert isinstance(info.context, ValidationContext)
+        return info.context
 
 
 def printable(text: str) -> str:

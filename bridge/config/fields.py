@@ -18,9 +18,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Pla
 
 from bridge import formats
 from bridge.config import addresses, networks, secret, units
-from bridge.config.faults import shown, suggestion
+from bridge.config.faults import ValidationContext, shown, suggestion
 from bridge.config.secret import Secret
-from bridge.config.validation_context import ValidationContext
 from bridge.config.yaml_tree import Entries, Items, Scalar
 
 T = TypeVar("T", int, float, timedelta)
@@ -177,7 +176,7 @@ def _queue_prefix(text: Scalar) -> str:
 def _path(text: Scalar) -> Path:
     if not text:
         raise ValueError("the path is empty. Write a path.")
-    return ValidationContext.path(text)
+    return text.path()
 
 
 def _socket_path(text: Scalar) -> Path:

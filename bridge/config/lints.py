@@ -9,7 +9,6 @@ from bridge.config.faults import Fault, Place
 from bridge.config.model import Config
 from bridge.config.route_lints import lint_routes
 from bridge.config.secret import looks_like_a_key
-from bridge.config.validation_context import ValidationContext
 from bridge.config.yaml_tree import Entries, Items, Scalar
 
 SINGLE = ("/plain", "/")
@@ -131,7 +130,7 @@ def _key_files(root: Entries) -> Iterator[tuple[Place, str]]:
         file = given.get("file") if isinstance(given, Entries) else None
         if not isinstance(file, Scalar):
             continue
-        path = ValidationContext.path(file)
+        path = file.path()
         try:
             mode = path.stat().st_mode
         except OSError:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from bridge.config.checks import check
-from bridge.config.faults import ConfigurationError, Fault, FaultReport, Place
+from bridge.config.faults import ConfigurationError, Fault, FaultReport, Place, ValidationContext
 from bridge.config.include import Texts
 from bridge.config.lints import lint
 from bridge.config.model import Config, resolved
 from bridge.config.model_errors import validated
-from bridge.config.validation_context import ValidationContext
 from bridge.config.yaml_tree import Entries, Scalar
 
 
@@ -43,7 +42,7 @@ def key_file(path: Path | str, intake: str) -> Path | Fault:
     given = section.get("intake_key") if isinstance(section, Entries) else None
     name = given.get("file") if isinstance(given, Entries) else None
     if isinstance(name, Scalar):
-        return ValidationContext(report, secrets=False).path(name)
+        return name.path()
     place = section.place_of("intake_key") if isinstance(section, Entries) else Place(str(path), 1, 1)
     return Fault(*place, "the key is not in a file. Write intake_key: {file: PATH}.")
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from bridge.config.document import Document, keys_of, section_at, sections_with_key
-from bridge.config.faults import Place, shown_word, suggestion
-from bridge.config.validation_context import FaultAtKey, Reported, ValidationContext
+from bridge.config.faults import FaultAtKey, Place, Reported, ValidationContext, shown_word, suggestion
 from bridge.config.yaml_tree import Entries, Items, Node
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationInfo
 
 from bridge.config.addresses import Network, network
-from bridge.config.faults import Place
-from bridge.config.validation_context import Reported, ValidationContext
+from bridge.config.faults import Place, Reported, ValidationContext
 from bridge.config.yaml_tree import Entries, Items, Node, Scalar
 
 _LARGEST = 4 << 20  # maximum bytes of a list file
@@ -50,7 +49,7 @@ def _entry(entry: Node, reading: ValidationContext) -> list[Network]:
 
 
 def _read_list(value: Scalar, reading: ValidationContext) -> list[Network]:
-    path = reading.path(value)
+    path = value.path()
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)

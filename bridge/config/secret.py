@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationInfo
 
-from bridge.config.validation_context import FaultAtKey, ValidationContext
+from bridge.config.faults import FaultAtKey, ValidationContext
 from bridge.config.yaml_tree import Entries, Scalar
 
 _LARGEST = 64 * 1024  # maximum bytes, so that a file given by mistake is not read completely
@@ -83,7 +83,7 @@ def _given(value: object, reading: ValidationContext) -> str | None:
         return _environment(where, reading)
     if form == "file":
         # A name without a folder is not quoted: it may be the key itself, written in place of its file.
-        path = reading.path(where)
+        path = where.path()
         return _contents(path, f"the secret's file {path}" if "/" in where else "the secret's file", reading)
     if "/" in where or where in (".", ".."):
         raise FaultAtKey("a credential is a name without a slash. For a path, write {file: PATH}.")

@@ -12,6 +12,7 @@ document, and aliases that expand the tree beyond `MOST_VALUES`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
@@ -38,6 +39,12 @@ class Scalar(str):
         self.place = place
         self.plain = plain
         return self
+
+    def path(self) -> Path:
+        """Returns the path that the text names; a relative path starts at the folder of the file that contains it."""
+        if "\0" in self:
+            raise ValueError("a path must not contain NUL.")
+        return Path(self.place.file).parent / self
 
 
 class Items(list["Node"]):

@@ -126,15 +126,9 @@ class Router:
     """
 
     def __init__(
-        self,
-        *,
-        routes: Sequence[RouteLike],
-        intakes: Mapping[str, IntakeLike],
-        listeners: Mapping[str, str | None],
-        sources: Sequence[SourceLike] = (),
-        unrouted: UnroutedLike,
-        timezone: tzinfo,
-    ) -> None:
+        self, *, routes: Sequence[RouteLike], intakes: Mapping[str, IntakeLike], listeners: Mapping[str, str | None],
+        sources: Sequence[SourceLike] = (), unrouted: UnroutedLike, timezone: tzinfo,
+    ) -> None:  # fmt: skip
         self._routes = routes
         self._intakes = intakes
         self._listeners = listeners
@@ -251,15 +245,9 @@ class Router:
         return self._deliver(f"listener {listener}", intake, self._timezone, payload="raw")
 
     def _deliver(
-        self,
-        route: str,
-        name: str,
-        zone: tzinfo,
-        *,
-        payload: str | None = None,
-        timestamp: str | None = None,
-        copy_to: tuple[object, ...] = (),
-    ) -> Disposition:
+        self, route: str, name: str, zone: tzinfo, *,
+        payload: str | None = None, timestamp: str | None = None, copy_to: tuple[object, ...] = (),
+    ) -> Disposition:  # fmt: skip
         """Builds a delivery disposition. Precedence of payload and timestamp: route, intake, format, default."""
         intake = self._intakes[name]
         text_format = formats.find(intake.format) if intake.format else None
