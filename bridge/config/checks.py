@@ -204,9 +204,8 @@ def _references(checked: Checked) -> None:
 
 
 def _client_names(checked: Checked) -> None:
-    verified = any(
-        node.wrote("client_ca") or node.wrote("client_fingerprints") for node in checked.root.items_of("listeners")
-    )
+    listeners = checked.root.items_of("listeners")
+    verified = any(node.wrote("client_ca") or node.wrote("client_fingerprints") for node in listeners)
     for conditions, node in _all_conditions(checked):
         if conditions.client_name and not verified:
             text = "no listener requires client certificates. Add client_ca to a tls listener."

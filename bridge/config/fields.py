@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zoneinfo
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -127,10 +128,8 @@ def _flag(text: Scalar) -> bool:
 def time_zone(text: str) -> ZoneInfo:
     """Looks up a zone of the time zone database."""
     # OSError: a folder of the database ("America") or an unreadable one. ValueError: an invalid name ("../UTC").
-    try:
+    with suppress(zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo(text)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        pass
     if re.fullmatch(r"(?:UTC|GMT)?[+-][0-9:]+", text):
         raise ValueError(
             f"{shown(text)} is an offset, not a zone. Write a zone such as Europe/Paris, or Etc/GMT-2 for +02:00."

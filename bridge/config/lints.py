@@ -69,11 +69,8 @@ def _request_rate(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
     """
     resolution = config.batch.timestamp_resolution.total_seconds()
     # Endpoints that carry a time per event, or one event per request, do not group events by time.
-    timed = [
-        intake
-        for intake in config.intakes.values()
-        if intake.timestamp != "none" and intake.endpoint not in (*SINGLE, "/array")
-    ]
+    untimed = (*SINGLE, "/array")
+    timed = [one for one in config.intakes.values() if one.timestamp != "none" and one.endpoint not in untimed]
     needed = len(timed) * CLOCKS / resolution
     rate = config.collector.max_request_rate
     if needed > rate and len(timed) > 1:

@@ -67,9 +67,8 @@ def _read_list(value: Scalar, reading: ValidationContext) -> list[Network]:
             found.append(network(text.strip()))
         except ValueError as error:
             # Quote a line only if it looks like an address: the path may be that of a key file.
-            message = (
-                str(error) if text.strip()[0].isdigit() and "." in text else "this line is not an address or network."
-            )
+            like_address = text.strip()[0].isdigit() and "." in text
+            message = str(error) if like_address else "this line is not an address or network."
             reading.report.at(Place(str(path), number, len(text) - len(text.lstrip()) + 1), message)
             faulty = True
     if faulty:

@@ -59,12 +59,9 @@ def _covered(routes: Sequence[Route], nodes: Sequence[Entries]) -> Found:
 
 
 def _covering(
-    route: Route,
-    routes: Sequence[Route],
-    by_network: dict[_Key, list[int]],
-    any_source: list[int],
+    route: Route, routes: Sequence[Route], by_network: dict[_Key, list[int]], any_source: list[int],
     lengths: set[tuple[int, int]],
-) -> tuple[int | None, dict[int, list[Network]]]:
+) -> tuple[int | None, dict[int, list[Network]]]:  # fmt: skip
     """Returns the first earlier route that covers the route, and those that cover some of its networks."""
     for number in any_source:
         if _takes_all(routes[number], route):

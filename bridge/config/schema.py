@@ -21,8 +21,8 @@ JSON = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_DURATION = f"^[0-9]+({'|'.join(units.DURATIONS)})$"
-_SIZE = f"^[0-9]+({'|'.join(units.SIZES)})$"
+_DURATION: JSON = {"type": "string", "pattern": f"^[0-9]+({'|'.join(units.DURATIONS)})$"}
+_SIZE: JSON = {"type": "string", "pattern": f"^[0-9]+({'|'.join(units.SIZES)})$"}
 _TEXT: JSON = {"type": "string", "minLength": 1}
 _SCALAR: JSON = {"type": ["string", "number", "boolean"]}
 "A value that the bridge reads as text, although YAML may parse it as a number or boolean."
@@ -42,12 +42,10 @@ def _one_or_many(item: JSON) -> JSON:
 
 
 _PARSERS: dict[object, JSON] = {
-    units.duration: {"type": "string", "pattern": _DURATION},
-    units.duration_or_never: {"anyOf": [{"type": "string", "pattern": _DURATION}, {"const": "never"}]},
-    units.size: {"type": "string", "pattern": _SIZE},
-    units.size_or_share: {
-        "anyOf": [{"type": "string", "pattern": _SIZE}, {"type": "string", "pattern": "^[0-9]{1,3}%$"}]
-    },
+    units.duration: _DURATION,
+    units.duration_or_never: {"anyOf": [_DURATION, {"const": "never"}]},
+    units.size: _SIZE,
+    units.size_or_share: {"anyOf": [_SIZE, {"type": "string", "pattern": "^[0-9]{1,3}%$"}]},
     fields._integer: {"type": "integer"},
     fields._number: {"type": "number"},
     fields._flag: {"type": "boolean"},

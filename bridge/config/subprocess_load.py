@@ -30,9 +30,8 @@ def load_in_subprocess(path: Path | str) -> Config:
         [sys.executable, "-m", __name__, str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
     )
     if child.returncode:
-        raise OSError(
-            0, f"the process that loads the configuration failed with exit code {child.returncode}", str(path)
-        )
+        text = f"the process that loads the configuration failed with exit code {child.returncode}"
+        raise OSError(0, text, str(path))
     result = pickle.loads(child.stdout)
     if isinstance(result, Config):
         return result

@@ -111,7 +111,7 @@ Node: TypeAlias = "Entries | Items | Scalar | None"
 
 
 class _Stop(Exception):
-    """Raised when the rest of the text cannot be read; the fault is already in the report."""
+    """Raised when the rest of the text cannot be read; its arguments are the place and message of the fault."""
 
 
 @dataclass
@@ -142,8 +142,7 @@ class _Builder:
             self.documents += 1
             if self.documents > 1:
                 text = "a second document begins here. A file must contain one document; move the rest to another file."
-                self.report.at(place, text)
-                raise _Stop
+                raise _Stop(place, text)
         elif isinstance(event, yaml.ScalarEvent):
             self._refuse_tag(event, place)
             plain = event.style in (None, "")
@@ -156,8 +155,7 @@ class _Builder:
         elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
             self._refuse_tag(event, place)
             if len(self.open) >= DEEPEST:
-                self.report.at(place, f"the nesting is deeper than {DEEPEST} levels.")
-                raise _Stop
+                raise _Stop(place, f"the nesting is deeper than {DEEPEST} levels.")
             collection = Items(place) if isinstance(event, yaml.SequenceStartEvent) else Entries(place)
             self.open.append(_Open(collection, event.anchor))
         elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
@@ -167,8 +165,7 @@ class _Builder:
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
                 text = "this alias has no anchor before it. A value that begins with * needs quotes."
-                self.report.at(place, text)
-                raise _Stop
+                raise _Stop(place, text)
             aliased, size = self.anchors[event.anchor]
             self._value(aliased, place, size)
 
@@ -203,8 +200,7 @@ class _Builder:
         top = self.open[-1]
         top.size += size
         if top.size > MOST_VALUES:
-            self.report.at(place, f"the file has more than {MOST_VALUES} values, with aliases expanded.")
-            raise _Stop
+            raise _Stop(place, f"the file has more than {MOST_VALUES} values, with aliases expanded.")
         if isinstance(top.node, Items):
             top.node.append(node)
             top.node.places.append(place)
@@ -220,31 +216,31 @@ class _Builder:
 
 def read(data: bytes, file: str, report: FaultReport) -> tuple[Node, bool]:
     """Parses the bytes of one file; returns the tree, and False if the file had faults, which go to the report."""
-    start = Place(file, 1, 1)
+    count = len(report.faults)
+    builder = _Builder(file, report)
+    try:
+        text = _decoded(data, file)
+        for event in yaml.parse(text, Loader=_LOADER):
+            builder.take(event)
+    except _Stop as stop:
+        report.at(*stop.args)
+    except yaml.MarkedYAMLError as error:
+        report.at(*syntax_fault(error, text, file))
+    except yaml.YAMLError:  # An error that the checks above missed. Its text may quote the file.
+        report.at(Place(file, 1, 1), "not valid YAML.")
+    else:
+        return builder.root, len(report.faults) == count
+    return None, False
+
+
+def _decoded(data: bytes, file: str) -> str:
     if len(data) > LARGEST:
-        report.at(start, f"the file is larger than {LARGEST >> 20} MiB. Is it a configuration?")
-        return None, False
+        raise _Stop(Place(file, 1, 1), f"the file is larger than {LARGEST >> 20} MiB. Is it a configuration?")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8", "replace")
-        report.at(place_after(before, file), "the file is not UTF-8. Save it in that encoding.")
-        return None, False
-    place = unprintable(text, file)
-    if place is not None:
-        report.at(place, "a control character is not allowed here. Remove it.")
-        return None, False
-    count = len(report.faults)
-    builder = _Builder(file, report)
-    try:
-        for event in yaml.parse(text, Loader=_LOADER):
-            builder.take(event)
-    except _Stop:
-        return None, False
-    except yaml.MarkedYAMLError as error:
-        report.at(*syntax_fault(error, text, file))
-        return None, False
-    except yaml.YAMLError:  # An error that the checks above missed. Its text may quote the file.
-        report.at(start, "not valid YAML.")
-        return None, False
-    return builder.root, len(report.faults) == count
+        raise _Stop(place_after(before, file), "the file is not UTF-8. Save it in that encoding.") from None
+    if (place := unprintable(text, file)) is not None:
+        raise _Stop(place, "a control character is not allowed here. Remove it.")
+    return text

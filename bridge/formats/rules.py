@@ -39,28 +39,24 @@ BLANK_LINE_ENDS = FormatRule(
 IOS_DATE = FormatRule(
     "ios-date",
     "sends the text from the origin-id on, or from the date on without one; removes counters and the clock mark * or .",
-    edits=(
-        Beginning(
-            rb"[^%\n]{0,200}?"
-            rb"(?:(?<![^ \n])((?![0-9]+: )[A-Za-z0-9_.-]+: )(?:[0-9]*: )*)?[*.]?"
-            rb"(?=[A-Z][a-z]{2} +[0-9]{1,2} (?:[0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?"
-            rb"(?: [A-Za-z]{1,5}| [+-][0-9]{2}:?[0-9]{2})?: %)",
-            rb"\1",
-        ),
-    ),
-)
+    edits=(Beginning(
+        rb"[^%\n]{0,200}?"
+        rb"(?:(?<![^ \n])((?![0-9]+: )[A-Za-z0-9_.-]+: )(?:[0-9]*: )*)?[*.]?"
+        rb"(?=[A-Z][a-z]{2} +[0-9]{1,2} (?:[0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?"
+        rb"(?: [A-Za-z]{1,5}| [+-][0-9]{2}:?[0-9]{2})?: %)",
+        rb"\1",
+    ),),
+)  # fmt: skip
 
 # Without the PRI, the parser fails on a leading `HOST: ` and on two blanks before the day.
 NXOS_YEAR = FormatRule(
     "nxos-year",
     "sends the text from the year on, with one blank before the day",
-    edits=(
-        Beginning(
-            rb"[^%\n]{0,200}?([0-9]{4} [A-Z][a-z]{2} ) *(?=[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2}[^ \n]* [A-Za-z]+: %)",
-            rb"\1",
-        ),
-    ),
-)
+    edits=(Beginning(
+        rb"[^%\n]{0,200}?([0-9]{4} [A-Z][a-z]{2} ) *(?=[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2}[^ \n]* [A-Za-z]+: %)",
+        rb"\1",
+    ),),
+)  # fmt: skip
 
 # `<134>1 EPOCH` is not RFC 5424. The parser expects the epoch first.
 MERAKI_EPOCH = FormatRule(
@@ -112,8 +108,8 @@ F5 = FormatRule(
     edits=(
         _BLANKS,
         Beginning(
-            rb"(?:emerg|alert|crit|err|error|warning|warn|notice|info|"
-            rb"debug) (?=[A-Za-z_][A-Za-z0-9_.-]*(?:\[[0-9]+\])?: )"
+            rb"(?:emerg|alert|crit|err|error|warning|warn|notice|info|debug) "
+            rb"(?=[A-Za-z_][A-Za-z0-9_.-]*(?:\[[0-9]+\])?: )"
         ),
     ),
 )
@@ -192,13 +188,10 @@ WALLIX = FormatRule(
     "wallix-kind",
     "sends an RFC 5424 event with its header, without PRI and version, if its kind contains a blank and is neither SSH "
     "Session nor RDP Session",
-    choices=(
-        Choice(
-            "device",
-            "device",
-            rb"1 [0-9]{4}-[0-9]{2}-[0-9]{2}T[^ ]++ [^ ]++ [^ ]++ [0-9]++ - - "
-            rb"\[(?!(?:\w+|SSH Session|RDP Session)\])[^\]]*\]",
-        ),
-    ),
+    choices=(Choice(
+        "device", "device",
+        rb"1 [0-9]{4}-[0-9]{2}-[0-9]{2}T[^ ]++ [^ ]++ [^ ]++ [0-9]++ - - "
+        rb"\[(?!(?:\w+|SSH Session|RDP Session)\])[^\]]*\]",
+    ),),
     edits=(Beginning(rb"1 (?=[0-9]{4}-[0-9]{2}-[0-9]{2}T)"),),
-)
+)  # fmt: skip
