@@ -146,9 +146,8 @@ def network(text: str) -> Network:
         raise ValueError(_prefix_error(host, prefix))
     meant = ipaddress.ip_network(f"{host}/{prefix}", strict=False)
     if meant.network_address != host:
-        raise ValueError(
-            f"{host}/{prefix} has host bits set. Write {meant} for the network or {host} for the single address."
-        )
+        forms = f"{meant} for the network or {host} for the single address"
+        raise ValueError(f"{host}/{prefix} has host bits set. Write {forms}.")
     return meant
 
 

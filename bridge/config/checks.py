@@ -55,14 +55,12 @@ def check(document: Document, root: Entries, report: FaultReport, *, files: bool
 def _required(checked: Checked) -> None:
     root, report = checked.root, checked.report
     share = checked.document.spool.share
-    for key, example in (
-        ("listeners", '[{udp: "*:514"}, {tcp: "*:514"}]'),
-        ("intakes", "{NAME: {intake_key: {file: PATH}}}"),
-    ):
+    examples = {"listeners": '[{udp: "*:514"}, {tcp: "*:514"}]', "intakes": "{NAME: {intake_key: {file: PATH}}}"}
+    if share is not None and share.role == "courier":
+        # A courier needs no listeners: it may deliver only what other gateways receive.
+        del examples["listeners"]
+    for key, example in examples.items():
         node = root.get(key)
-        if key == "listeners" and share is not None and share.role == "courier":
-            # A courier needs no listeners: it may deliver only what other gateways receive.
-            continue
         if key not in root.pruned and not node and not (isinstance(node, Entries | Items) and node.pruned):
             root.fault(report, key, f"at least one is required. Write {key}: {example}.")
     spool = checked.section("spool")

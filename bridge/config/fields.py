@@ -131,9 +131,8 @@ def time_zone(text: str) -> ZoneInfo:
     with suppress(zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo(text)
     if re.fullmatch(r"(?:UTC|GMT)?[+-][0-9:]+", text):
-        raise ValueError(
-            f"{shown(text)} is an offset, not a zone. Write a zone such as Europe/Paris, or Etc/GMT-2 for +02:00."
-        )
+        example = "Write a zone such as Europe/Paris, or Etc/GMT-2 for +02:00."
+        raise ValueError(f"{shown(text)} is an offset, not a zone. {example}")
     otherwise = ". Write a zone such as Europe/Paris, or UTC."
     hint = suggestion(text, zoneinfo.available_timezones(), otherwise, closeness=0.8)
     raise ValueError(f"unknown time zone {shown(text)}{hint}")

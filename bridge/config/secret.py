@@ -79,35 +79,27 @@ def _given(value: object, reading: ValidationContext) -> str | None:
     ((form, where),) = value.items()
     if form not in ("file", "credential", "env") or not isinstance(where, Scalar) or not where:
         raise FaultAtKey(f"invalid secret. Write one of {_FORMS}.")
-    if form == "env":
-        return _environment(where, reading)
-    if form == "file":
-        # A name without a folder is not quoted: it may be the key itself, written in place of its file.
-        path = where.path()
-        return _contents(path, f"the secret's file {path}" if "/" in where else "the secret's file", reading)
-    if "/" in where or where in (".", ".."):
-        raise FaultAtKey("a credential is a name without a slash. For a path, write {file: PATH}.")
-    if not reading.secrets:
-        return None
-    directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not directory:
-        raise FaultAtKey("$CREDENTIALS_DIRECTORY is not set. systemd sets it for units with LoadCredential=.")
-    return _contents(Path(directory) / where, f"the credential in {directory}", reading)
-
-
-def _environment(name: str, reading: ValidationContext) -> str | None:
-    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+    if form == "env" and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", where):
         raise FaultAtKey("invalid name of an environment variable. Use letters, digits and _ only, without $.")
+    if form == "credential" and ("/" in where or where in (".", "..")):
+        raise FaultAtKey("a credential is a name without a slash. For a path, write {file: PATH}.")
+    file = where.path() if form == "file" else None
     if not reading.secrets:
         return None
-    if name not in os.environ:
+    if file is not None:
+        # A name without a folder is not quoted: it may be the key itself, written in place of its file.
+        return _contents(file, f"the secret's file {file}" if "/" in where else "the secret's file")
+    if form == "credential":
+        directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not directory:
+            raise FaultAtKey("$CREDENTIALS_DIRECTORY is not set. systemd sets it for units with LoadCredential=.")
+        return _contents(Path(directory) / where, f"the credential in {directory}")
+    if where not in os.environ:
         raise FaultAtKey("the environment variable is not set. Set it, or use another form of secret.")
-    return os.environ[name]
+    return os.environ[where]
 
 
-def _contents(path: Path, name: str, reading: ValidationContext) -> str | None:
-    if not reading.secrets:
-        return None
+def _contents(path: Path, name: str) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)

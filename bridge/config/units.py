@@ -46,13 +46,11 @@ def duration(text: str) -> timedelta:
     """Parses a duration such as `500ms`, `1s`, `5m`, `2h` or `7d`."""
     number, unit = _split(text)
     if number is None:
-        raise ValueError(
-            f"invalid duration {shown(text)}. Write a whole number and ms, s, m, h or d, for example 500ms or 5m."
-        )
+        form = "Write a whole number and ms, s, m, h or d, for example 500ms or 5m."
+        raise ValueError(f"invalid duration {shown(text)}. {form}")
     if not unit:
-        raise ValueError(
-            f"the unit is missing. Write {number}s for seconds, or {number}ms, {number}m, {number}h, {number}d."
-        )
+        others = f"{number}ms, {number}m, {number}h, {number}d"
+        raise ValueError(f"the unit is missing. Write {number}s for seconds, or {others}.")
     if unit not in DURATIONS:
         raise ValueError(f"unknown unit of time {shown(unit)}. Use ms, s, m, h or d.")
     if number > _LONGEST / DURATIONS[unit]:
