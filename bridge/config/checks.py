@@ -4,8 +4,6 @@ The checks run on the valid part of a document. The tree tells which keys were w
 already reported and counts as given.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """Defines the sections `collector` and `intakes`; an intake's own keys override those of the collector."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """Defines the top-level keys of a configuration and finds the section model at a path."""
 
-from __future__ import annotations
-
 import types
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Union, get_args, get_origin

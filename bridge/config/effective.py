@@ -1,7 +1,5 @@
 """Prints the effective configuration, including defaults, with masked secrets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import timedelta

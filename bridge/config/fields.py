@@ -4,8 +4,6 @@ The validators receive nodes of the tree. A function of this package parses ever
 and lists of sections, so pydantic converts nothing.
 """
 
-from __future__ import annotations
-
 import re
 import zoneinfo
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Defines the sections `timestamps`, `batch`, `spool`, `ledger` and `admin`."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal

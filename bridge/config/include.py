@@ -70,12 +70,11 @@ class Texts:
         """Parses one file and returns its mapping; `empty` is the fault text for an empty file, None if allowed."""
         self.files.append(file)
         self._digest.update(data)
-        faults = len(self.report.faults)
         root, whole = read(data, file, self.report)
         self.whole = self.whole and whole
         if isinstance(root, Entries):
             return root
-        if len(self.report.faults) > faults or (root is None and empty is None):
+        if not whole or (root is None and empty is None):
             return None
         text = empty if root is None and empty else "the file must be a mapping: KEY: VALUE on each line."
         self.report.at(Place(file, 1, 1), text)

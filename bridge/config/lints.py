@@ -1,7 +1,5 @@
 """Reports warnings on a valid configuration: settings that are probably not what the operator meant."""
 
-from __future__ import annotations
-
 import stat
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Checks listeners: one transport each, keys that fit it, unique names, and addresses that do not conflict."""
 
-from __future__ import annotations
-
 from bridge.config.addresses import Address
 from bridge.config.faults import FaultReport, Place
 from bridge.config.fields import Section

@@ -1,7 +1,5 @@
 """Defines the sections `listeners` and `sources`."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, get_args

@@ -1,7 +1,5 @@
 """Loads a configuration in five steps: read, join, validate, check, resolve. Reports all faults at once."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bridge.config.checks import check

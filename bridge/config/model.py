@@ -4,8 +4,6 @@ Durations are `timedelta` (`never` is None), sizes are bytes, zones `ZoneInfo`, 
 keys of the file.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta

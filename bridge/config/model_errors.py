@@ -5,19 +5,14 @@ removes (prunes) the invalid part. The rest is validated again and then passes t
 every fault.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from bridge.config.document import Document, keys_of, section_at, sections_with_key
 from bridge.config.faults import FaultAtKey, Place, Reported, ValidationContext, shown_word, suggestion
 from bridge.config.yaml_tree import Entries, Items, Node
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 Path = tuple[str | int, ...]
 

@@ -1,7 +1,5 @@
 """Parses lists of senders: addresses and networks in the configuration, or in a separate file, one per line."""
 
-from __future__ import annotations
-
 from pydantic import ValidationInfo
 
 from bridge.config.addresses import Network, network

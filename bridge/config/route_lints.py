@@ -5,8 +5,6 @@ nested or disjoint. So the routes that may cover another are found by the prefix
 routes are checked in a fraction of a second.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """Defines the sections `routes` and `unrouted`: conditions, destinations, and the handling of unmatched messages."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated, Literal
 

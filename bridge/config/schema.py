@@ -4,8 +4,6 @@ The schema covers keys, types, allowed words and structure. It cannot compare ke
 exist; ``syslog-bridge check`` does that.
 """
 
-from __future__ import annotations
-
 import inspect
 import types
 from typing import Annotated, Any, Union, get_args, get_origin

@@ -5,8 +5,6 @@ $CREDENTIALS_DIRECTORY), `{env: NAME}` and the text itself. One trailing line en
 key of the secret. It never quotes the secret, or any value in whose place a secret may have been pasted.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

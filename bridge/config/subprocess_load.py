@@ -5,8 +5,6 @@ the interpreter lock at each system call. The child returns the finished `Config
 processes of the same program and user.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import subprocess

@@ -5,8 +5,6 @@ Only whole numbers with a unit are accepted: `5` may mean seconds or minutes, an
 differently. Zero is always rejected; a key that can be switched off has a word for that.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from datetime import timedelta

@@ -126,9 +126,6 @@ class FormatRule:
             return events
         if not holds_lf:
             return self.edited_block(b"\n" + b"\n".join(events)).split(b"\n")[1:]
-        changed = []
-        for event in events:
-            for edit in self.edits:
-                event = edit.on_event(event)  # noqa: PLW2901
-            changed.append(event)
-        return changed
+        for edit in self.edits:
+            events = [edit.on_event(event) for event in events]
+        return events
