@@ -28,7 +28,7 @@ from bridge import __version__
 from bridge.deliver.error_text import describe_failure
 from bridge.deliver.http_connect import HttpProxy, ProxyEndpoint, ProxyError
 from bridge.deliver.tls import CachedPolicy, Trust
-from bridge.deliver.tls_endpoint import wrap_in_tls
+from bridge.deliver.tls_endpoint import TlsEndpoint
 from bridge.tls.records import Records
 from bridge.util.errors import BridgeError
 
@@ -181,7 +181,7 @@ class CollectorEndpoints:
         endpoint = self.endpoint(host, uri.port)
         if not secure:
             return endpoint
-        return wrap_in_tls(self._policy.creatorForNetloc(uri.host, uri.port), endpoint, self._records)
+        return TlsEndpoint(self._policy.creatorForNetloc(uri.host, uri.port), endpoint, self._records)
 
     def endpoint(self, host: str, port: int) -> IStreamClientEndpoint:
         """Returns the endpoint of a host without TLS, through the proxy if one is configured."""

@@ -5,11 +5,20 @@ is 250 records. Here the output is passed on once per write, and a response is r
 """
 # mypy: disallow-untyped-calls=False
 
+from dataclasses import dataclass
+from typing import Any
+
 from OpenSSL import SSL
-from twisted.internet.endpoints import _WrapperEndpoint
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from bridge.tls.records import Records, RecordsTransport
 
@@ -55,10 +64,17 @@ class _Factory(TLSMemoryBIOFactory):
         self.records = records
 
 
-def wrap_in_tls(
-    creator: IOpenSSLClientConnectionCreator, endpoint: IStreamClientEndpoint, records: Records
-) -> IStreamClientEndpoint:
-    """Wraps an endpoint in TLS, like ``twisted.internet.endpoints.wrapClientTLS``. The TLS handshake follows after
-    the connection. ``records`` may be shared by all connections."""
-    wrapped: IStreamClientEndpoint = _WrapperEndpoint(endpoint, lambda inner: _Factory(creator, inner, records))
-    return wrapped
+@implementer(IStreamClientEndpoint)
+@dataclass(frozen=True, slots=True)
+class TlsEndpoint:
+    """Wraps an endpoint in TLS, like ``twisted.internet.endpoints.wrapClientTLS``. ``records`` may be shared by all
+    connections."""
+
+    creator: IOpenSSLClientConnectionCreator
+    endpoint: IStreamClientEndpoint
+    records: Records
+
+    def connect(self, protocolFactory: IProtocolFactory) -> "Deferred[IProtocol]":
+        """Connects. The TLS handshake follows after the connection."""
+        connecting: Deferred[Any] = self.endpoint.connect(_Factory(self.creator, protocolFactory, self.records))
+        return connecting.addCallback(lambda protocol: protocol.wrappedProtocol)

@@ -9,7 +9,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 
 from bridge.deliver.tls import CachedPolicy, Trust
-from bridge.deliver.tls_endpoint import wrap_in_tls
+from bridge.deliver.tls_endpoint import TlsEndpoint
 from bridge.tls.records import Records
 from tests.harness.pki import Authority
 
@@ -52,7 +52,7 @@ class Server:
         self.tls = context.wrap_bio(self._in, self._out, server_side=True)
         self.wire = CountingTransport()
         policy = CachedPolicy(Trust(ca_file=pki.ca))
-        pipe = wrap_in_tls(policy.creatorForNetloc(b"127.0.0.1", 443), self, Records())
+        pipe = TlsEndpoint(policy.creatorForNetloc(b"127.0.0.1", 443), self, Records())
         connecting = pipe.connect(Factory.forProtocol(RecordingProtocol))
         for _ in range(4):
             try:
