@@ -28,7 +28,7 @@ from bridge.cluster.queue_monitor import QueueMonitor
 from bridge.cluster.terms import ClusterTerms
 from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
-from bridge.deliver.waiters import Waiters
+from bridge.host.waiting import Waiters
 from bridge.storage.delivery_store import DeliveryStore
 
 JSON = dict[str, object]

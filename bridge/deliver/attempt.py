@@ -15,7 +15,7 @@ from bridge.spool import Piece, batch_reader
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request of intake ``name`` to the base URL of ``breaker``."""
+    """Sends a request of intake ``name`` to the base URL of ``breaker``."""
 
     name: str
     pieces: list[Piece]
@@ -68,9 +68,8 @@ class Attempt:
     def _mark_possible_duplicates(self) -> None:
         """Marks pieces that the collector may have accepted and that will be sent again. Each is counted once."""
         for piece in self.pieces:
-            if not piece.doubtful:
-                piece.doubtful = True
-                self.context.ledger.add_possible_duplicates(self.name, piece.count)
+            if events := piece.mark_doubtful():
+                self.context.ledger.add_possible_duplicates(self.name, events)
 
     def report_failover(self) -> None:
         """Raises or clears the failover alarm after a response, if the intake has several base URLs."""

@@ -33,7 +33,7 @@ from bridge.deliver.outcome import Verdict
 from bridge.deliver.pending import PendingBatches
 from bridge.deliver.response_handler import ResponseHandler
 from bridge.deliver.retry_state import RetryState
-from bridge.deliver.waiters import Waiters
+from bridge.host.waiting import Waiters
 from bridge.spool import Batch, Pack, Piece, batch_reader
 
 RETIRED = "not in the configuration"

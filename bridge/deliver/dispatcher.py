@@ -13,7 +13,7 @@ from typing import Protocol
 from twisted.internet import defer
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from bridge.deliver.waiters import Waiters
+from bridge.host.waiting import Waiters
 from bridge.util.token_bucket import TokenBucket
 
 BURST = 0.25

@@ -1,4 +1,4 @@
-"""Waits for something to happen, for a limited time."""
+"""Lets callers wait for something to happen, without polling."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -22,10 +22,36 @@ async def with_timeout(waiting: "defer.Deferred[T]", seconds: float, clock: IRea
     Returns in a later reactor turn than the one in which ``waiting`` fires, because the code that fires it may not have
     finished its own work.
     """
-    waiting.addTimeout(seconds, clock)
+    waiting.addTimeout(seconds, clock, onTimeoutCancel=_timed_out)
     try:
         await waiting
     except defer.TimeoutError:
         return False
     await task.deferLater(clock, 0)
     return True
+
+
+def _timed_out(result: object, seconds: float) -> None:
+    # A Deferred that waits for others, such as a DeferredList, fails with an error of its own when it is cancelled.
+    raise defer.TimeoutError(seconds)
+
+
+class Waiters:
+    """Deferreds that fire once ``condition`` returns True. Its owner calls ``check`` when it may have become true."""
+
+    def __init__(self, condition: Callable[[], bool]) -> None:
+        self._condition = condition
+        self._waiting: list[defer.Deferred[None]] = []
+
+    def wait(self) -> "defer.Deferred[None]":
+        """Returns a Deferred that fires once the condition holds. It may be cancelled."""
+        if self._condition():
+            return defer.succeed(None)
+        waiting: defer.Deferred[None] = defer.Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        return waiting
+
+    def check(self) -> None:
+        """Fires the Deferreds if the condition holds."""
+        while self._waiting and self._condition():
+            self._waiting.pop(0).callback(None)

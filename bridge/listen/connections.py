@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from bridge.config import Listener
+from bridge.host.waiting import Waiters
 from bridge.ingest.peers import address_of
 from bridge.listen.listener import address_filter
 
@@ -90,7 +91,7 @@ class Connections(Generic[C]):
         "Functions that close unfinished TLS handshakes for a new client, the oldest first."
         self._awaiting_header: dict[Closable, None] = {}
         "Connections of load balancers whose PROXY header has not arrived."
-        self._when_empty: list[Deferred[None]] = []
+        self._when_empty = Waiters(lambda: not self._open)
         self._on_read: Callable[[], None] | None = None
         self.change(listener)
 
@@ -140,8 +141,7 @@ class Connections(Generic[C]):
         self._per_sender[sender] -= 1
         if not self._per_sender[sender]:
             del self._per_sender[sender]
-        while self._when_empty and not self._open:
-            self._when_empty.pop(0).callback(None)
+        self._when_empty.check()
 
     def handshake_began(self, close: Callable[[], None]) -> None:
         """Adds an unfinished TLS handshake, which ``close`` closes for a new client."""
@@ -180,8 +180,4 @@ class Connections(Generic[C]):
             waiting.end()
         for connection in self:
             connection.end()
-        if not self._open:
-            return succeed(None)
-        ended: Deferred[None] = Deferred()
-        self._when_empty.append(ended)
-        return ended
+        return self._when_empty.wait()

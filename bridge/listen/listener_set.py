@@ -3,13 +3,13 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from socket import SOCK_DGRAM, SOCK_STREAM, socket
-from typing import Any
 
 from twisted.internet import defer
 
 from bridge.config import Address, Config, Listener, UnixAddress
 from bridge.host.interfaces import Reactor
 from bridge.host.systemd import ServiceManager
+from bridge.host.waiting import with_timeout
 from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peers, address_of
 from bridge.ingest.pipeline import Pipeline
@@ -225,7 +225,7 @@ class ListenerSet:
             if listener.kind == "udp":
                 self._drops[listener.name] = self._drops.get(listener.name, 0) + open_listener.kernel_drops
         all_ended = defer.gatherResults(ended, consumeErrors=True)
-        await _within(ends_at + _END_WITHIN - self._reactor.seconds(), all_ended, self._reactor)
+        await with_timeout(all_ended, ends_at + _END_WITHIN - self._reactor.seconds(), self._reactor)
         self.listeners = {name: each for name, each in self.listeners.items() if each not in closing}
 
     async def _drain(self, closing: Collection[OpenListener]) -> None:
@@ -239,7 +239,7 @@ class ListenerSet:
 
         for open_listener in closing:
             open_listener.watch(note_read)
-        await _within(DRAIN_WITHIN, quiet, self._reactor)
+        await with_timeout(quiet, DRAIN_WITHIN, self._reactor)
         if timer.active():
             timer.cancel()
 
@@ -282,9 +282,3 @@ def _find_listener(listener: Listener, listener_set: Collection[OpenListener]) -
     place = listener.transport, listener.address
     found = [each for each in listener_set if (each.listener.transport, each.listener.address) == place]
     return next((each for each in found if each.listener.name == listener.name), found[0] if found else None)
-
-
-async def _within(seconds: float, result: defer.Deferred[Any], reactor: Reactor) -> None:
-    """Waits for a result, or ``seconds`` at most."""
-    result.addTimeout(seconds, reactor, onTimeoutCancel=lambda *_: None)
-    await result

@@ -28,7 +28,7 @@ class ProxyHeaderError(ValueError):
 
 
 class ProxyHeader(NamedTuple):
-    """One complete header."""
+    """Holds a complete header."""
 
     size: int
     "Length of the header in bytes."

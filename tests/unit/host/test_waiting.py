@@ -1,4 +1,4 @@
-"""Tests waiting for a limited time: what fires in time, late, or twice."""
+"""Tests waiting for a condition, and for a limited time: what fires in time, late, or twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.internet import defer
 from twisted.internet.task import Clock
 
-from bridge.host.waiting import called_back, with_timeout
+from bridge.host.waiting import Waiters, called_back, with_timeout
 
 
 def test_waiting_ends_in_the_turn_after_the_deferred_has_fired() -> None:
@@ -35,3 +35,25 @@ def test_callback_fires_once_even_after_the_timeout() -> None:
     assert waited.result is False
     registered[0]()
     registered[0]()
+
+
+def test_a_timeout_of_several_deferreds_is_no_error() -> None:
+    clock, fires = Clock(), [defer.Deferred[None](), defer.Deferred[None]()]
+    waited = defer.ensureDeferred(with_timeout(defer.gatherResults(fires, consumeErrors=True), 5, clock))
+    fires[0].callback(None)
+    clock.advance(5)
+    assert waited.result is False
+
+
+def test_waiters_fire_once_the_condition_holds() -> None:
+    left = [1]
+    waiters = Waiters(lambda: not left)
+    first, cancelled = waiters.wait(), waiters.wait()
+    waiters.check()
+    assert not first.called
+    cancelled.addErrback(lambda failure: failure.trap(defer.CancelledError))
+    cancelled.cancel()
+    left.clear()
+    waiters.check()
+    assert first.called
+    assert waiters.wait().called

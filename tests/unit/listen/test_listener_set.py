@@ -225,5 +225,6 @@ def test_close_waits_for_connections_to_end(fixture: ListenerSetFixture, ends: b
         FakeListener.made[1].ended.callback(None)
     else:
         fixture.clock.advance(DRAIN_WITHIN + 0.5)
+    fixture.clock.advance(0)
     assert results == [None]
     assert fixture.clock.getDelayedCalls() == []
