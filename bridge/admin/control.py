@@ -17,7 +17,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from bridge.operations.command import JSON, Command
-from bridge.operations.commands import OPERATOR_ERRORS
+from bridge.util.errors import BridgeError
 
 PROGRESS_INTERVAL = 2.0
 "Seconds after which the last progress is sent again."
@@ -29,7 +29,7 @@ log = Logger(namespace="admin")
 class Control(Resource):
     """Serves ``/control`` with one child per command.
 
-    The text of OPERATOR_ERRORS and OSError is sent to the operator. Any other exception is a defect.
+    The text of a BridgeError or OSError is sent to the operator. Any other exception is a defect.
     """
 
     def __init__(self, commands: Mapping[str, Command], clock: IReactorTime) -> None:
@@ -70,7 +70,7 @@ class _Command(Resource):
         repeat.start(PROGRESS_INTERVAL, now=False)
         try:
             answer.finish({"result": await self._command(given, answer.progress)})
-        except OPERATOR_ERRORS as error:
+        except BridgeError as error:
             answer.finish({"error": str(error)})
         except OSError as error:
             answer.finish({"error": f"{error.filename or 'spool'}: {error.strerror}"})

@@ -61,15 +61,11 @@ class Bridge:
         self._services = OrderedServices(
             [
                 AsyncService("storage", start=self._start_storage, stop=self._stop_storage),
-                AsyncService(
-                    "admin", start=self.admin_server.open if listening else no_step, stop=self.admin_server.close
-                ),
+                AsyncService("admin", start=opening(self.admin_server.open), stop=self.admin_server.close),
                 AsyncService("couriers", stop=self._stop_couriers),
                 AsyncService("cluster", start=self._start_cluster, stop=self._stop_cluster),
                 AsyncService("tasks", start=self._start_tasks, stop=self._stop_tasks),
-                AsyncService(
-                    "listeners", start=self._open_listeners if listening else no_step, stop=self._close_listeners
-                ),
+                AsyncService("listeners", start=opening(self._open_listeners), stop=self._close_listeners),
                 AsyncService("requests", stop=self._end_requests),
                 AsyncService("reload", stop=self._stop_reloads),
             ]

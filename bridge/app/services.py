@@ -18,7 +18,7 @@ async def no_step() -> None:
 
 
 class AsyncService(Service):
-    """One part of a bridge, with a coroutine to start and one to stop it. It is also stopped if it was not started."""
+    """Starts and stops one part of a bridge with a coroutine each. It is also stopped if it was not started."""
 
     def __init__(self, name: str, *, start: Step = no_step, stop: Step = no_step) -> None:
         self.name = name

@@ -13,17 +13,12 @@ from twisted.python.failure import Failure
 
 from bridge.config import Config
 from bridge.operations import quarantine, replay, spool
-from bridge.operations.command import JSON, Command, CommandError, Progress, ReloadError, WrongRequest
+from bridge.operations.command import JSON, Command, CommandError, Progress, WrongRequest
 from bridge.operations.session import Session, offline_session
 from bridge.routing.conditions import Network
-from bridge.spool.archive_replay import ArchiveChanged
 from bridge.spool.partition import EventFilter
 from bridge.spool.quarantine import REASONS
 from bridge.spool.reprocess import Selection
-from bridge.spool.transaction import UnfinishedTransaction
-
-OPERATOR_ERRORS = (CommandError, ReloadError, UnfinishedTransaction, ArchiveChanged, WrongRequest)
-"Errors whose text is sent to the operator."
 
 
 def on_spool(session: Session) -> Mapping[str, Command]:
@@ -91,8 +86,7 @@ def run_on_files(
 ) -> JSON:
     """Runs a command on the spool of a configuration, with the spool's lock, and returns its result.
 
-    ``on_note`` receives messages for the operator about the state of the spool. Raises SpoolError, OPERATOR_ERRORS or
-    OSError.
+    ``on_note`` receives messages for the operator about the state of the spool. Raises BridgeError or OSError.
     """
     with offline_session(config, on_note) as session:
         outcomes: list[JSON | Failure] = []

@@ -46,7 +46,7 @@ class Backlogs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What commands work on."""
+    """Gives commands access to a spool, its ledger and its accounts."""
 
     spool: Spool
     "The spool, whose lock this process has."

@@ -32,7 +32,7 @@ class JournalWriter:
     ) -> None:  # fmt: skip
         self._journal = journal
         self._ledger = ledger
-        self._in_thread = run
+        self._run = run
         self._reactor = reactor
         self._kernel_drops = kernel_drops
         self._wall = wall
@@ -68,7 +68,7 @@ class JournalWriter:
             self._journal.stop(accounts, drops)
             self._journal.close()
 
-        await self._in_thread(write_last)
+        await self._run(write_last)
 
     def _schedule(self) -> None:
         """Schedules the next full minute, or the one after it if it is less than a second away."""
@@ -81,7 +81,7 @@ class JournalWriter:
 
     def _write(self) -> "defer.Deferred[None]":
         accounts, drops = self._accounts(), self._kernel_drops()
-        writing = self._in_thread(lambda: self._journal.minute(accounts, drops))
+        writing = self._run(lambda: self._journal.minute(accounts, drops))
         self._writing = writing.addErrback(lambda failure: log.failure("defect while writing the journal", failure))
         return self._writing
 

@@ -55,7 +55,7 @@ class Outage:
             ledger=self.ledger,
             dispatcher=dispatcher,
             alarms=_Alarms(),
-            run=self._in_thread,
+            run=self._run,
         )
         base_urls = build_base_urls(self.clock, dispatcher)
         limits = build_request_limits(max_events=20_000, max_bytes=5_000_000)
@@ -67,7 +67,7 @@ class Outage:
         }
         self.spool.subscribe(lambda batch: self.couriers[batch.intake].add(batch))
 
-    def _in_thread(self, job: Callable[[], Any]) -> Deferred[Any]:
+    def _run(self, job: Callable[[], Any]) -> Deferred[Any]:
         # Not immediately: in a bridge, the result never comes in the same reactor turn.
         return deferLater(self.clock, 0, job)
 
