@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.syslog import parser
+from bridge.syslog.columns import TEXT, Columns
+from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.grammar import Header
 
 
@@ -40,6 +45,29 @@ class CountedReference:
 
 def block(*frames: bytes) -> bytes:
     return b"".join(b"\n" + frame for frame in frames)
+
+
+def rows(columns: Columns) -> list[tuple[bytes, ...]]:
+    """Returns the time's three parts and the text of each row."""
+    return list(zip(columns["second"], columns["fraction"], columns["offset"], columns["text"], strict=True))
+
+
+def check_reads_that_fit(
+    fitting: st.SearchStrategy[list[bytes]], strip: Callable[[bytes], list[tuple[bytes, ...]] | None]
+) -> None:
+    """Asserts that ``strip`` answers at least 99 % of the generated reads, and as the general reading does."""
+    hits = HitRate()
+
+    @settings(max_examples=300, deadline=None)
+    @given(fitting)
+    def check(frames: list[bytes]) -> None:
+        read = block(*frames)
+        result = strip(read)
+        hits.note(result is not None)
+        assert result is None or result == rows(parse_all(read, TEXT))
+
+    check()
+    hits.check(0.99)
 
 
 TEXTS = st.binary(max_size=12).map(lambda data: b"t" + data.replace(b"\n", b" "))

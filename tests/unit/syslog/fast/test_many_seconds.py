@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from bridge.syslog.columns import TEXT
 from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.fast.many_seconds import ManySeconds
-from tests.unit.syslog.fast.generated import MANY_SECONDS, NEARLY, HitRate, block
-from tests.unit.syslog.fast.test_single_second import NOT_PLAIN, rows
+from tests.unit.syslog.fast.generated import MANY_SECONDS, NEARLY, block, check_reads_that_fit, rows
+from tests.unit.syslog.fast.test_single_second import NOT_PLAIN
 
 
 def strip(read: bytes) -> list[tuple[bytes, ...]] | None:
@@ -53,18 +53,7 @@ def test_failures_pause_the_reader() -> None:
 
 
 def test_reads_that_fit_equal_fields() -> None:
-    hits = HitRate()
-
-    @settings(max_examples=300, deadline=None)
-    @given(MANY_SECONDS)
-    def check(frames: list[bytes]) -> None:
-        read = block(*frames)
-        result = strip(read)
-        hits.note(result is not None)
-        assert result is None or result == rows(parse_all(read, TEXT))
-
-    check()
-    hits.check(0.99)
+    check_reads_that_fit(MANY_SECONDS, strip)
 
 
 @settings(max_examples=400, deadline=None)

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from bridge.syslog.columns import TEXT
 from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.fast.single_second import SingleSecond
-from tests.unit.syslog.fast.generated import NEARLY, ONE_SECOND, ONE_SECOND_5424, SECOND, HitRate, block
+from tests.unit.syslog.fast.generated import (
+    NEARLY,
+    ONE_SECOND,
+    ONE_SECOND_5424,
+    SECOND,
+    block,
+    check_reads_that_fit,
+    rows,
+)
 
 
 def strip(read: bytes, times: int = 3) -> list[tuple[bytes, ...]] | None:
@@ -23,10 +31,6 @@ def strip(read: bytes, times: int = 3) -> list[tuple[bytes, ...]] | None:
     assert found.lines == b"".join(text + b"\n" for text in found.texts())
     assert found.count == len(found.texts())
     return rows(found.rows())
-
-
-def rows(columns) -> list[tuple[bytes, ...]]:
-    return list(zip(columns["second"], columns["fraction"], columns["offset"], columns["text"], strict=True))
 
 
 def test_plain_read_is_stripped() -> None:
@@ -120,18 +124,7 @@ def test_new_second_is_recognised() -> None:
 
 
 def test_reads_that_fit_equal_fields() -> None:
-    hits = HitRate()
-
-    @settings(max_examples=300, deadline=None)
-    @given(ONE_SECOND | ONE_SECOND_5424)
-    def check(frames: list[bytes]) -> None:
-        read = block(*frames)
-        result = strip(read)
-        hits.note(result is not None)
-        assert result is None or result == rows(parse_all(read, TEXT))
-
-    check()
-    hits.check(0.99)
+    check_reads_that_fit(ONE_SECOND | ONE_SECOND_5424, strip)
 
 
 @settings(max_examples=400, deadline=None)
