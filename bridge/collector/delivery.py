@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 
 
 class Event(NamedTuple):
-    """One accepted event."""
+    """Holds an accepted event."""
 
     event_id: str
     intake_key: str
@@ -26,7 +26,7 @@ class Event(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """One event before it has an id."""
+    """Holds an event that has no id yet."""
 
     intake_key: str
     event_timestamp: str | None

@@ -97,7 +97,7 @@ class SourceClock:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One finding about a clock.
+    """States what is known about a sender's clock.
 
     ``kind`` is right, late, zone, dst, year, unset, wrong or none (the messages carry no time).
     """

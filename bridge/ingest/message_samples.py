@@ -15,7 +15,7 @@ from bridge.syslog.frames import Frames, list_of
 
 
 class MessageSample(NamedTuple):
-    """One message as received, cut if it is long."""
+    """Holds a message as received, cut if it is long."""
 
     number: int
     "Increases with every message that was kept."

@@ -25,7 +25,7 @@ class Taken:
 
 @dataclass(slots=True)
 class Read:
-    """One read of a peer, or one request, while it is taken."""
+    """Holds a read of a peer, or a request, while it is taken."""
 
     peer: Peer
     now: int

@@ -31,7 +31,7 @@ PAYLOAD_NEEDS: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """The outcome of a route for a source: the intake, the payload form and the timestamp of its events."""
+    """States where a route sends the events of a source, in which payload form and with which timestamp."""
 
     kind: str
     "deliver | drop | hold (unrouted: held until a route matches)"

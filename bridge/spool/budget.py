@@ -50,7 +50,7 @@ class DiskState:
 
 
 class Reserved:
-    """There is room, for what is written in the same reactor turn."""
+    """Grants room for what is written in the same reactor turn."""
 
     __slots__ = ()
 

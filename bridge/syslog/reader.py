@@ -22,7 +22,7 @@ from bridge.syslog.timestamps import TimeConversion
 
 
 class ReadContext(NamedTuple):
-    """What the reads of a routing profile are parsed for."""
+    """States which columns and times a routing profile needs of its reads."""
 
     fields: frozenset[str]
     "Columns that are needed, besides the times."

@@ -173,7 +173,7 @@ class Window:
 
 
 class TimeConversion(NamedTuple):
-    """How the times of a read are converted."""
+    """States how the times of a read are converted."""
 
     reader: TimeReader
     zone: tzinfo
