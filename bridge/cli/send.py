@@ -82,9 +82,12 @@ def send(
         rfc5424=form == "rfc5424", priority=priority, hostname=hostname or socket.gethostname().partition(".")[0],
         app_name=app_name, time=when, raw=raw, octet_counted=octet_counted,
     )  # fmt: skip
-    text = ("test message {n}" if message is None else message).encode("utf-8", "surrogateescape")
-    lines = filter(None, (line.rstrip(b"\r\n") for line in sys.stdin.buffer))
-    texts = lines if from_stdin else repeat(text, count or 1)
+    texts: Iterable[bytes]
+    if from_stdin:
+        texts = filter(None, (line.rstrip(b"\r\n") for line in sys.stdin.buffer))
+    else:
+        template = "test message {n}" if message is None else message
+        texts = repeat(template.encode("utf-8", "surrogateescape"), count or 1)
     frames = (composer.compose(text, number) for number, text in enumerate(texts, start=1))
     end = b"" if target.kind == "udp" or octet_counted else b"\n"
     with _progress(target, None if from_stdin else count or 1) as sent:

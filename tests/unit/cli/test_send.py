@@ -1,7 +1,10 @@
 """Tests ``send`` with real sockets: the bytes that arrive, and the error messages."""
 
 import re
+import shlex
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -214,3 +217,11 @@ def test_wrong_usage_exits_2(options, text):
 def test_target_is_shown_as_it_is_written():
     for text in ("udp://192.0.2.1:514", "tcp://[::1]:6514", "udp://localhost:1"):
         assert str(send_target.SendTarget.parse(text)) == text
+
+
+def test_message_is_sent_although_stdin_is_closed(udp):
+    """A service or a cron job may have no stdin."""
+    command = [sys.executable, "-m", "bridge", "send", "--to", url(udp), "hello"]
+    shell = f"exec {shlex.join(command)} <&-"
+    assert subprocess.run(["sh", "-c", shell], capture_output=True, check=False, timeout=60).returncode == 0
+    assert udp.recv(2048).endswith(b"hello")
