@@ -175,7 +175,7 @@ class Journal:
 
     def receipt(self, receipt: Receipt) -> None:
         """Writes the receipt of an accepted request, before the files of its batches are removed."""
-        first, last = (each and each[:_MOST_ID] for each in (receipt.first_id, receipt.last_id))
+        first, last = _bounded(receipt.first_id), _bounded(receipt.last_id)
         row: Figures = {
             "kind": "receipt", "intake": receipt.intake, "batches": receipt.batches, "count": receipt.count,
             "sha256": receipt.sha256, "status": receipt.status, "first": first, "last": last,
@@ -296,3 +296,7 @@ def _figures(account: Account) -> Figures:
         figures["transferred"] = account.transferred
     figures["possible_duplicates"] = account.possible_duplicates
     return figures
+
+
+def _bounded(text: str | None) -> str | None:
+    return None if text is None else text[:_MOST_ID]

@@ -11,12 +11,12 @@ from bridge.config.faults import printable
 from bridge.explain.payloads import FrameContext, event_for
 from bridge.formats import FORMATS, Format, UnknownFormat, find
 
-# The examples were received one second after they were sent.
 _LEGEND = """\
 time: `text` means that the parser reads the time from the event text; `request` means that it uses the
 syslog time that is sent with each request.
 A + after the payload: the format has its own rule. `syslog-bridge formats NAME` shows it."""
 
+# The examples were received one second after they were sent.
 _CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 1, tzinfo=UTC))
 
 

@@ -136,6 +136,8 @@ def _key(text: str) -> str:
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
+
+
 @click.command(
     cls=CliCommand,
     epilog=example(

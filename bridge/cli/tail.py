@@ -34,9 +34,10 @@ POLL_INTERVAL = 0.4
 def tail(config: Config, source: str | None, form: str | None, count: int | None) -> None:
     """Show messages as they arrive: time, source, intake, event. At high rates, only a sample is shown."""
     directory = config.spool.directory
-    lines = (_format(message, form) for message in _messages(directory, source, form or ""))
+    texts = (_format(message, form) for message in _messages(directory, source, form or ""))
+    lines = (text for text in texts if text is not None)
     with suppress(KeyboardInterrupt):
-        for line in islice((line for line in lines if line is not None), count):
+        for line in islice(lines, count):
             click.echo(line)
 
 

@@ -26,8 +26,11 @@ T = TypeVar("T", int, float, timedelta)
 # Names that the spool uses itself, in the directory that also holds one folder per intake.
 SPOOL_NAMES = ("format", "lock", "control.sock")
 # Names of the severities 0 to 7.
-_NAMES = "emerg/emergency/panic alert crit/critical err/error warning/warn notice info/informational debug"
-SEVERITIES = {name: number for number, names in enumerate(_NAMES.split()) for name in names.split("/")}
+_SEVERITIES = (
+    "emerg emergency panic", "alert", "crit critical", "err error", "warning warn", "notice", "info informational",
+    "debug",
+)  # fmt: skip
+SEVERITIES = {name: number for number, names in enumerate(_SEVERITIES) for name in names.split()}
 _INTAKE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 

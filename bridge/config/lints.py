@@ -67,15 +67,15 @@ def _request_rate(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
     """
     resolution = config.batch.timestamp_resolution.total_seconds()
     # Endpoints that carry a time per event, or one event per request, do not group events by time.
-    untimed = (*SINGLE, "/array")
-    timed = [one for one in config.intakes.values() if one.timestamp != "none" and one.endpoint not in untimed]
-    needed = len(timed) * CLOCKS / resolution
+    ungrouped = (*SINGLE, "/array")
+    grouped = [one for one in config.intakes.values() if one.timestamp != "none" and one.endpoint not in ungrouped]
+    needed = len(grouped) * CLOCKS / resolution
     rate = config.collector.max_request_rate
-    if needed > rate and len(timed) > 1:
+    if needed > rate and len(grouped) > 1:
         section = root.get("collector")
         place = section.place_of("max_request_rate") if isinstance(section, Entries) else root.place
         text = (
-            f"{len(timed)} intakes with about {CLOCKS} clocks each need up to {needed:g} requests per second for a"
+            f"{len(grouped)} intakes with about {CLOCKS} clocks each need up to {needed:g} requests per second for a"
             f" timestamp resolution of {resolution:g} s, but max_request_rate is {rate:g}. When all intakes are busy,"
             " the event times of one request differ by up to catch_up_resolution."
         )

@@ -7,10 +7,24 @@ line may contain a secret.
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 import yaml
 
 from bridge.config.faults import Place
+
+
+class Mark(Protocol):
+    """Declares what a place needs of a mark of the library, which has one class for each of its parsers."""
+
+    @property
+    def line(self) -> int:
+        """The line, counted from 0."""
+
+    @property
+    def column(self) -> int:
+        """The column, counted from 0."""
+
 
 # YAML 1.1 section 5.1, c-printable, less the byte order mark within a text
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -73,6 +87,6 @@ def syntax_fault(error: yaml.MarkedYAMLError, text: str, file: str) -> tuple[Pla
     return place, f"not valid YAML: {unquoted}."
 
 
-def place_of_mark(mark: yaml.Mark | yaml._yaml.Mark | None, file: str) -> Place:
+def place_of_mark(mark: Mark | None, file: str) -> Place:
     """Converts a mark of the library, which counts from 0, to a place; without a mark, the beginning of the file."""
     return Place(file, 1, 1) if mark is None else Place(file, mark.line + 1, mark.column + 1)

@@ -111,7 +111,12 @@ Node: TypeAlias = "Entries | Items | Scalar | None"
 
 
 class _Stop(Exception):
-    """Raised when the rest of the text cannot be read; its arguments are the place and message of the fault."""
+    """Raised when the rest of the text cannot be read."""
+
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+        self.message = message
 
 
 @dataclass
@@ -223,7 +228,7 @@ def read(data: bytes, file: str, report: FaultReport) -> tuple[Node, bool]:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
     except _Stop as stop:
-        report.at(*stop.args)
+        report.at(stop.place, stop.message)
     except yaml.MarkedYAMLError as error:
         report.at(*syntax_fault(error, text, file))
     except yaml.YAMLError:  # An error that the checks above missed. Its text may quote the file.

@@ -92,8 +92,8 @@ class Courier(CourierStatus):
         self._quiescent_waiters.check()
 
     def drop_oldest(self) -> Batch | Pack | None:
-        """Forgets and returns the oldest batch or pack of which nothing is in flight or settled; None if none
-        qualifies. The caller removes the file and updates the ledger."""
+        """Forgets and returns the oldest batch or pack of which nothing is in flight; None if none qualifies. The
+        caller removes the file and updates the ledger for the unsettled events."""
         return self._pending.drop_oldest()
 
     def tidy(self) -> None:

@@ -48,7 +48,8 @@ class CourierSet:
     def prepare(self, config: Config) -> Clients:
         """Prepares the HTTP clients of a configuration. Existing clients are reused. Reads files, so it may block.
         Raises OSError or PemError."""
-        by_key, prepared = dict(self._clients.values()), {}
+        by_key = dict(self._clients.values())
+        prepared: Clients = {}
         for name, intake in config.intakes.items():
             destination = intake.destination
             key = self._client_key(config, destination)
@@ -64,7 +65,7 @@ class CourierSet:
     def apply(self, config: Config, prepared: Clients) -> None:
         """Applies a configuration: creates, changes and retires couriers. Requests in flight end under the old
         configuration."""
-        unused = dict(self._clients.values()).items() - dict(prepared.values()).items()
+        unused = {client for _, client in self._clients.values()} - {client for _, client in prepared.values()}
         self._config, self._clients = config, prepared
         self._apply_limits()
         for intake in config.intakes.values():
@@ -74,7 +75,7 @@ class CourierSet:
                 courier.retire()
                 self._announce(name, None)
         self._breakers = {url: breaker for url, breaker in self._breakers.items() if breaker.used}
-        for _, client in unused:
+        for client in unused:
             # Connections that carry a request close later, when they have been idle for a while.
             defer.ensureDeferred(client.close())
 
@@ -172,7 +173,7 @@ class CourierSet:
 
     async def close(self) -> None:
         """Closes the idle connections."""
-        for client in dict(self._clients.values()).values():
+        for client in {client for _, client in self._clients.values()}:
             await client.close()
 
 

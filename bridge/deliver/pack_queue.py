@@ -167,10 +167,11 @@ class PackQueue:
         that were packed. ``blocked`` is True if the collector accepts nothing at the moment."""
         if self.busy or now < self._not_before:
             return
-        packs = sorted((pack for pack in self._next if pack not in self._unmergeable), key=_sequence)
         if batches := self._send_queue.take_packable(now, blocked=blocked):
             self._pack(batches, now, packed)
-        elif mergeable_range := mergeable(packs):
+            return
+        packs = sorted((pack for pack in self._next if pack not in self._unmergeable), key=_sequence)
+        if mergeable_range := mergeable(packs):
             self._merge(packs[slice(*mergeable_range)])
 
     def _pack(self, batches: list[Batch], now: float, packed: Callable[[list[Batch]], None]) -> None:

@@ -120,11 +120,11 @@ class CachedPolicy:
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:
         """Returns the connection creator of a host. It is created once per host."""
-
-        def on_verified(certificate: crypto.X509, error: int, ok: bool) -> None:
-            self._refused[hostname] = None if ok else _describe_refusal(certificate, error)
-
         if hostname not in self._creators:
+
+            def on_verified(certificate: crypto.X509, error: int, ok: bool) -> None:
+                self._refused[hostname] = None if ok else _describe_refusal(certificate, error)
+
             self._creators[hostname] = ClientTLSOptions(
                 lambda protocol: _Watched(self._options.getContext(), on_verified), hostname.decode("ascii")
             )

@@ -47,12 +47,17 @@ def queued_batches(folder: Path) -> Iterator[tuple[int, list[Event]]]:
             # Ignore batches that arrive during this read.
             newest = max((each.sequence for _, each in found), default=0)
         for path, each in found:
-            if each.sequence > newest or (each.sequence in seen and isinstance(each, BatchName)):
+            if each.sequence > newest:
                 continue
-            again |= isinstance(each, BatchName)
+            if isinstance(each, Pack):
+                batches = _of_pack(each)
+            elif each.sequence not in seen:
+                batches, again = _of_file(path, each), True
+            else:
+                continue
             # A file that is missing was delivered, renamed or packed meanwhile.
             with suppress(FileNotFoundError):
-                for sequence, events in _of_pack(each) if isinstance(each, Pack) else _of_file(path, each):
+                for sequence, events in batches:
                     if sequence not in seen:
                         seen.add(sequence)
                         yield sequence, events

@@ -22,8 +22,8 @@ LARGEST_BATCH = 512 * 1024
 "Largest batch that is packed, in bytes. A larger one stays a file: its partly filled last disk block matters little."
 MIN_BATCHES, MERGE_FACTOR, MAX_BATCHES = 16, 4, 4096
 "Fewest batches in a new pack; number of packs that merge into one; batches of the largest merged pack."
-_TIERS = (64, 256, 1024, 4096)
-"Size classes of packs that are merged: fewer batches than each of these numbers."
+_TIERS = tuple(MIN_BATCHES * MERGE_FACTOR**power for power in range(1, 5))
+"Size classes of packs that are merged: fewer batches than each of these numbers. The last one is ``MAX_BATCHES``."
 MAX_BYTES = 64 << 20
 "Largest total bytes of lines in packs that are merged."
 

@@ -184,12 +184,15 @@ class ReportBuilder:
         run, intake, count = self._current_run(), line["intake"], line["count"]
         run.ended = False
         row, since = self._interval.rows[intake], run.since[intake]
-        settled = unique = sum(events for _, events, _ in line["batches"])
+        settled = sum(events for _, events, _ in line["batches"])
         if line.get("taken"):
+            unique = settled
             since.taken += settled
         else:
-            settle = self._batch_receipts.settle
-            unique = sum(settle("accepted", sequence, intake, *counts) for sequence, *counts in line["batches"])
+            unique = sum(
+                self._batch_receipts.settle("accepted", sequence, intake, events, total)
+                for sequence, events, total in line["batches"]
+            )
         row.receipts += 1
         row.receipted += count
         row.twice += min(count, settled - unique)
