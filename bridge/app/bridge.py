@@ -94,6 +94,7 @@ class Bridge:
         parts, config = self.parts, self._config
         couriers = parts.delivery.courier_set
         self._process.spool_thread.start()
+        self._process.sync_thread.start()
         couriers.apply(config, couriers.prepare(config))
         opened = parts.storage.opened
         found = opened.recover(config.sha256, lambda note: log.warn("{note}", note=note))
@@ -111,6 +112,7 @@ class Bridge:
         parts = self.parts
         await parts.delivery.courier_set.close()
         await parts.monitoring.journal_writer.stop()
+        self._process.sync_thread.stop()
         self._process.spool_thread.stop()
         parts.storage.opened.spool.close()
 

@@ -15,8 +15,10 @@ from bridge.deliver.context import DeliveryContext
 from bridge.deliver.courier import Courier
 from bridge.deliver.couriers import CourierSet
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.host.waiting import reported
 from bridge.monitoring.gateway_clock import GatewayClock
 from bridge.monitoring.runtime_metrics import RuntimeMetrics
+from bridge.spool import Batch
 from bridge.storage.delivery_store import DeliveryStore
 
 
@@ -46,10 +48,14 @@ def build_delivery(config: Config, process: Process, storage: StorageParts) -> D
         reactor, connections=config.collector.connections, rate=config.collector.max_request_rate,
         bandwidth=deliver_config.bandwidth(config),
     )  # fmt: skip
+
+    async def before_sending(batches: list[Batch]) -> None:
+        await reported(lambda done: storage.fsync_policy.before_sending(batches, done))
+
     context = DeliveryContext(
         clock=reactor, wall=process.wall, store=DeliveryStore(storage.opened, spool_thread.work),
         ledger=storage.opened.ledger, dispatcher=dispatcher, alarms=storage.alarms, runtime_metrics=runtime_metrics,
-        run=spool_thread.run, before_sending=storage.fsync_policy.before_sending,
+        run=spool_thread.run, before_sending=before_sending,
         date_seen=gateway_clock.answered, exact=storage.opened.spool.is_exact,
     )  # fmt: skip
     courier_set = CourierSet(config, reactor, context=context)

@@ -50,7 +50,7 @@ def build_monitoring(
     status = Status(
         ledger=ledger, couriers=cluster.backlogs, spool=storage.opened.spool, pipeline=ingest.pipeline, peers=peers,
         listener_set=listener_set, alarms=alarms, runtime_metrics=delivery.runtime_metrics, config_sha256=config.sha256,
-        wall=wall, disk_budget=ingest.disk_budget, fsync_policy=storage.fsync_policy, quota=ingest.quotas.report,
+        wall=wall, disk_budget=ingest.disk_budget, sync_monitor=storage.sync_monitor, quota=ingest.quotas.report,
         certificates=certificate_expiry.left,
         senders=SourceList(peers, wall), silent=silent_sources.silent_now, mirror=ingest.mirror,
         rate_history=rate_history, gateway_clock=delivery.gateway_clock, started=wall(),

@@ -8,7 +8,7 @@ from bridge.host.interfaces import Reactor
 from bridge.host.log_throttle import LogThrottle
 from bridge.host.logs import Recent
 from bridge.host.systemd import ServiceManager
-from bridge.storage.spool_thread import SpoolThread
+from bridge.storage.job_thread import JobThread
 
 
 @dataclass
@@ -24,4 +24,5 @@ class Process:
 
     def __post_init__(self) -> None:
         self.log_throttle = LogThrottle(self.reactor)
-        self.spool_thread = SpoolThread(self.reactor)
+        self.spool_thread = JobThread(self.reactor, "spool")
+        self.sync_thread = JobThread(self.reactor, "sync")

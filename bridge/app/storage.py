@@ -8,10 +8,12 @@ from bridge.app.process import Process
 from bridge.config import Config
 from bridge.monitoring.alarms import Alarms
 from bridge.monitoring.self_events import SelfEvents
+from bridge.monitoring.sync_monitor import SyncMonitor
 from bridge.spool import write_cache
 from bridge.spool.archive import Archive
 from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.group_commit import GroupCommit
+from bridge.spool.synced_folders import SyncedFolders
 from bridge.storage import from_config as storage_config
 from bridge.storage.archive_upkeep import ArchiveUpkeep
 from bridge.storage.open import Storage, make_archive, open_storage
@@ -25,6 +27,7 @@ class StorageParts:
     opened: Storage
     fsync_policy: FsyncPolicy
     group_commit: GroupCommit
+    sync_monitor: SyncMonitor
     self_events: SelfEvents
     alarms: Alarms
     retention: Retention
@@ -65,15 +68,18 @@ def build_storage(config: Config, process: Process) -> StorageParts:
         config, clock=clock, wall=wall, work=work, on_error=on_error, archive=archive_of(config),
         cache=write_cache.MAX_BYTES,
     )  # fmt: skip
+    sync_work, folders = process.sync_thread.work, SyncedFolders(config.spool.directory)
     fsync_policy = FsyncPolicy(
-        config.spool.fsync, directory=config.spool.directory, clock=clock, wall=wall, on_error=on_error
-    )
-    group_commit = GroupCommit(opened.spool, fsync_policy, work=work)
+        config.spool.fsync, folders, work=work, sync_work=sync_work, clock=clock, wall=wall,
+        on_error=process.log_throttle.log_error,
+    )  # fmt: skip
     opened.spool.subscribe(fsync_policy.add)
     self_events = SelfEvents(config, opened.spool, opened.ledger, wall)
     alarms = Alarms(self_events.emit)
+    sync_monitor = SyncMonitor(fsync_policy, alarms, clock)
+    group_commit = GroupCommit(opened.spool.quarantine, folders, sync_work=sync_work, observer=sync_monitor)
     return StorageParts(
-        opened, fsync_policy, group_commit, self_events, alarms,
+        opened, fsync_policy, group_commit, sync_monitor, self_events, alarms,
         retention=Retention(config, opened.spool, opened.ledger, work),
         archive_upkeep=ArchiveUpkeep(opened.spool, alarms, work), make_archive=archive_of,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from bridge.monitoring.certificate_expiry import EVERY as CERTIFICATES_EVERY
 from bridge.monitoring.loss_monitor import EVERY
 from bridge.monitoring.rate_history import EVERY as RATES_EVERY
 from bridge.monitoring.silent_sources import EVERY as SILENCE_EVERY
+from bridge.monitoring.sync_monitor import EVERY as SYNC_EVERY
 from bridge.storage import from_config as storage_config
 from bridge.storage.archive_upkeep import EVERY as ARCHIVE_EVERY
 from bridge.storage.disk_budget import EVERY as BUDGET_EVERY
@@ -31,7 +32,8 @@ class Tasks(PeriodicTasks):
         self._sealer = self.add(self._seal_due, storage_config.seal_every(config))
         for job, every in (
             (ingest.disk_budget.look, BUDGET_EVERY),
-            (self._sync_due, BUDGET_EVERY),
+            (storage.fsync_policy.look, BUDGET_EVERY),
+            (storage.sync_monitor.look, SYNC_EVERY),
             (monitoring.loss_monitor.look, EVERY),
             (ingest.quotas.look, EVERY),
             (storage.retention.look, EXPIRE_EVERY),
@@ -72,11 +74,6 @@ class Tasks(PeriodicTasks):
         spool.seal_due()
         self._parts.delivery.courier_set.tidy(writes=lambda intake: spool.oldest_open(intake) is not None)
         ingest.listener_set.check_idle()
-
-    def _sync_due(self) -> None:
-        fsync_policy = self._parts.storage.fsync_policy
-        if due := fsync_policy.due():
-            self._process.spool_thread.work(lambda: fsync_policy.try_sync(due), lambda nothing: None)
 
     def _end_watches(self) -> None:
         self._parts.ingest.pipeline.message_samples.forget_watches(self._process.reactor.seconds())

@@ -110,7 +110,7 @@ def _lines(piece: Piece) -> bytes:
 
 
 def read_messages(
-    pieces: Sequence[Piece], *, node: str, exact: Callable[[int], bool], before_sending: Callable[[list[Batch]], None]
+    pieces: Sequence[Piece], *, node: str, exact: Callable[[int], bool]
 ) -> tuple[list[tuple[Piece, BatchMessage]], list[tuple[Piece, Exception]]]:
     """Returns the messages of some pieces after marking their batches as ``.sending``, and the pieces that cannot be
     read or marked. Blocking."""
@@ -128,7 +128,6 @@ def read_messages(
         # Together, as the batches of one pack are one file. If that fails, one by one.
         batches = [piece.batch for piece, _ in marked]
         try:
-            before_sending(batches)
             batch_reader.begin_all(batches)
         except (batch_reader.Damaged, OSError) as error:
             if len(marked) != 1:

@@ -26,7 +26,7 @@ from bridge.cluster.consumer import Consumer, ConsumerMemory, Quarantine
 from bridge.cluster.publisher import Outbox, Publisher
 from bridge.cluster.queue_monitor import QueueMonitor
 from bridge.cluster.terms import ClusterTerms
-from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
+from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits, nothing_to_sync
 from bridge.deliver.courier import Courier
 from bridge.host.waiting import Waiters
 from bridge.storage.delivery_store import DeliveryStore
@@ -68,7 +68,7 @@ class ClusterNode:
         self.consumer_memory = ConsumerMemory(terms.prefetch)
         # Batches that were taken over have no file that must be synced before they are sent.
         self._taken_context = replace(
-            context, store=shared, ledger=context.ledger.borrowing(), before_sending=lambda batches: None,
+            context, store=shared, ledger=context.ledger.borrowing(), before_sending=nothing_to_sync,
             exact=self.consumer_memory.is_exact,
         )  # fmt: skip
         self._publishers: dict[str, Publisher] = {}

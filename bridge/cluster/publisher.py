@@ -220,9 +220,13 @@ class Publisher:
 
     async def _publish(self, pieces: list[Piece], channel: Channel) -> None:
         context = self._context
-        messages, failed = await context.run(
-            lambda: read_messages(pieces, node=self._node, exact=context.exact, before_sending=context.before_sending)
-        )
+        try:
+            await context.before_sending([piece.batch for piece in pieces])
+        except OSError as unsynced:
+            self._take_back(pieces)
+            self._fail(f"cannot sync the spool: {unsynced}")
+            return
+        messages, failed = await context.run(lambda: read_messages(pieces, node=self._node, exact=context.exact))
         for piece, error in failed:
             self._forget(piece)
             self._courier.fail_handover(piece, error)

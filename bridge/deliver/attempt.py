@@ -29,6 +29,7 @@ class Attempt:
         context, target, breaker = self.context, self.delivery_path.target, self.breaker
         breaker.started()
         try:
+            await context.before_sending([piece.batch for piece in self.pieces])
             request = await context.run(self._compose)
         except (batch_reader.Damaged, OSError):
             breaker.withdrawn()
@@ -61,7 +62,6 @@ class Attempt:
     def _compose(self) -> Request:
         """Builds the request and marks its batches as started. Runs in the spool thread."""
         request = compose(self.pieces, self.delivery_path.target)
-        self.context.before_sending([piece.batch for piece in self.pieces])
         batch_reader.begin_all(piece.batch for piece in self.pieces)
         return request
 

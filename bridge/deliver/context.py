@@ -1,6 +1,6 @@
 """Defines what all couriers share, the protocols through which they use it, and their limits."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,6 +61,10 @@ class RequestLimits:
     live_first: bool = True
 
 
+async def nothing_to_sync(batches: list[Batch]) -> None:
+    """Does nothing: no file must be synced before a request is sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
     """Objects and callbacks that all couriers share. ``run`` runs a job in the spool thread. ``wall`` returns
@@ -74,9 +78,8 @@ class DeliveryContext:
     alarms: AlarmSink
     runtime_metrics: DeliveryMetrics
     run: Run
-    before_sending: Callable[[list[Batch]], None] = lambda batches: None
-    """Called in the spool thread before a request with these batches is sent. An OSError that it raises delays the
-    request."""
+    before_sending: Callable[[list[Batch]], Awaitable[None]] = nothing_to_sync
+    "Awaited before a request with these batches is sent. An OSError that it raises delays the request."
     date_seen: Callable[[str | None, float], None] = lambda date, took: None
     "Called with the ``Date`` header of an accepted response, and the seconds that the request took."
     exact: Callable[[int], bool] = lambda sequence: False

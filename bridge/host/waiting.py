@@ -16,6 +16,13 @@ def called_back(register: Callable[[Callable[[], object]], object]) -> "defer.De
     return waiting
 
 
+def reported(start: "Callable[[Callable[[Exception | None], None]], object]") -> "defer.Deferred[None]":
+    """Returns a Deferred that fires, or fails, when the callback that ``start`` receives gets None or an error."""
+    waiting: defer.Deferred[None] = defer.Deferred()
+    start(lambda error: waiting.callback(None) if error is None else waiting.errback(error))
+    return waiting
+
+
 async def with_timeout(waiting: "defer.Deferred[T]", seconds: float, clock: IReactorTime) -> bool:
     """Waits at most ``seconds``. Returns False if the time is over.
 

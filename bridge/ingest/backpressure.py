@@ -10,6 +10,7 @@ from collections import deque
 from typing import Protocol
 
 from bridge.batching import Group
+from bridge.spool.batch import OpenBatch
 
 
 class PausableSender(Protocol):
@@ -21,6 +22,9 @@ class PausableSender(Protocol):
     def pause(self) -> None:
         """Stops reading the connection."""
 
+    def appended(self, batch: OpenBatch | None) -> None:
+        """Called when events of this sender that were held have been appended to a file; None: they are lost."""
+
     def resume(self) -> None:
         """Reads the connection again. Called once, however often ``pause`` was called."""
 
@@ -29,7 +33,7 @@ class Backpressure:
     """Holds events by intake, with the senders that wait for them."""
 
     def __init__(self) -> None:
-        self._parts: dict[str, deque[Group]] = {}
+        self._parts: dict[str, deque[tuple[Group, PausableSender]]] = {}
         self._senders: dict[PausableSender, set[str]] = {}
 
     def __len__(self) -> int:
@@ -37,7 +41,7 @@ class Backpressure:
 
     def hold(self, part: Group, sender: PausableSender) -> None:
         """Holds a group of events and pauses its sender."""
-        self._parts.setdefault(part.intake, deque()).append(part)
+        self._parts.setdefault(part.intake, deque()).append((part, sender))
         if sender not in self._senders:
             self._senders[sender] = set()
             sender.pause()
@@ -50,12 +54,17 @@ class Backpressure:
     def first(self, intake: str) -> Group | None:
         """Returns the group that has been held longest for an intake, or None."""
         parts = self._parts.get(intake)
-        return parts[0] if parts else None
+        return parts[0][0] if parts else None
 
-    def pop(self, intake: str) -> None:
-        """Removes the first group of an intake; after the last one, resumes senders that wait for no other intake."""
+    def pop(self, intake: str, batch: OpenBatch | None) -> None:
+        """Removes the first group of an intake, which was appended to ``batch``, or is lost (None).
+
+        After the last one, resumes senders that wait for no other intake.
+        """
         parts = self._parts[intake]
-        parts.popleft()
+        _, appended_for = parts.popleft()
+        if appended_for in self._senders:
+            appended_for.appended(batch)
         if parts:
             return
         del self._parts[intake]

@@ -242,15 +242,17 @@ class Pipeline:
             self.read_counts.note_truncated(len(frames))
             return self.take(peer, block_of([frame.kept for frame in frames]), sender=sender)
         details = [(frame.kept, f"frame of {frame.length} bytes is longer than max_frame_size") for frame in frames]
-        return self._quarantine("oversize", peer, details)
+        return self._quarantine("oversize", peer, details, sender)
 
     def take_unfinished(self, peer: Peer, rest: bytes, detail: str) -> Taken:
         """Quarantines the beginning of a frame whose end did not arrive; ``detail`` says why."""
         return self._quarantine("damaged", peer, [(rest, detail)])
 
-    def _quarantine(self, reason: str, peer: Peer, frames: list[tuple[bytes, str]]) -> Taken:
+    def _quarantine(
+        self, reason: str, peer: Peer, frames: list[tuple[bytes, str]], sender: PausableSender | None = None
+    ) -> Taken:
         """Counts frames as received and writes them to quarantine instead of parsing them."""
-        read = Read(peer, int(self._wall() * 1000))
+        read = Read(peer, int(self._wall() * 1000), sender)
         peer.note_read(len(frames), read.now)
         self.read_counts.by_listener[peer.listener] += len(frames)
         self.spool_writer.quarantine(reason, read, frames)

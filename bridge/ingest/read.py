@@ -36,6 +36,11 @@ class Read:
     "The room that was reserved for a request, which is taken as a whole."
     taken: Taken = field(default_factory=Taken)
 
+    @property
+    def is_acknowledged(self) -> bool:
+        """Returns True if the sender gets an acknowledgement once its events are synced."""
+        return self.reserved is not None or (self.sender is not None and self.sender.acknowledges)
+
 
 @dataclass(slots=True)
 class ReadCounts:

@@ -10,6 +10,7 @@ from bridge.batching import Group
 from bridge.ingest.backpressure import Backpressure
 from bridge.ingest.read import Read
 from bridge.spool import Spool
+from bridge.spool.batch import OpenBatch
 from bridge.spool.budget import Full
 from bridge.spool.quarantine import QuarantineEntry
 from bridge.storage.disk_budget import DiskBudget
@@ -79,7 +80,7 @@ class SpoolWriter:
             QuarantineEntry(read.now, peer.listener, peer.address, frame, detail, intake) for frame, detail in frames
         ]
         try:
-            dropped = self._spool.quarantine.add(reason, entries)
+            dropped = self._spool.quarantine.add(reason, entries, awaited=read.is_acknowledged)
         except OSError as error:
             self._on_error(f"quarantine: cannot write {len(entries)} frames: {error.strerror}")
             if read.reserved is not None:
@@ -116,9 +117,10 @@ class SpoolWriter:
 
     def _append_held(self, part: Group) -> None:
         try:
-            self._spool.append(part)
+            batch: OpenBatch | None = self._spool.append(part)
         except OSError as error:
+            batch = None
             self._ledger.drop_buffered(part.intake, part.count, self._failed(part.intake, error))
         else:
             self._ledger.spool_buffered(part.intake, part.count)
-        self.backpressure.pop(part.intake)
+        self.backpressure.pop(part.intake, batch)

@@ -25,6 +25,7 @@ from bridge.collector.delivery import Delivery
 from bridge.collector.refusal import Refusal
 from bridge.collector.site import IDLE_TIMEOUT_SECONDS, IntakeSite
 from bridge.config import Config, Listener
+from bridge.host.waiting import reported
 from bridge.ingest.peers import Peer, address_of
 from bridge.listen.connections import Connections
 from bridge.listen.handshake import Handshake
@@ -97,11 +98,7 @@ class RequestSink:
                 " The events that were stored may arrive twice"
             )
             raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
-        committed: defer.Deferred[None] = defer.Deferred()
-        self.listener_context.commit(
-            lambda error: committed.callback(None) if error is None else committed.errback(error)
-        )
-        return committed
+        return reported(lambda done: self.listener_context.commit(taken.files, done))
 
     def _check_limit(self, peer: Peer, events: int) -> None:
         """Enforces the ``limit:`` of a source with status 429. The client can retry, so nothing is dropped."""

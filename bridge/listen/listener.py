@@ -11,7 +11,7 @@ open ones continue) -> ``close``. A reload calls ``prepare_change`` at any time 
 import socket
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
@@ -23,6 +23,7 @@ from bridge.host.interfaces import Reactor
 from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peer, address_of
 from bridge.ingest.pipeline import Pipeline
+from bridge.spool.batch import OpenBatch
 
 
 class PeerLookup(Protocol):
@@ -30,6 +31,10 @@ class PeerLookup(Protocol):
 
     def __call__(self, listener: str, host: str, client: tuple[str, ...] = ()) -> Peer:
         """Returns the peer of a listener, an address as the socket gives it, and the names in its certificate."""
+
+
+Commit = Callable[[Sequence[OpenBatch], Callable[[OSError | None], None]], None]
+"Syncs files, then calls back with None, or with the error if that failed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,8 @@ class ListenerContext:
     pipeline: Pipeline
     peer: PeerLookup
     max_frame_size: int
-    commit: Callable[[Callable[[OSError | None], None]], None] = lambda done: done(None)
-    "Calls back with None once everything received so far is synced to disk, or with the error if that failed."
+    commit: Commit = lambda files, done: done(None)
+    "Calls back with None once everything in the files is synced to disk, or with the error if that failed."
     coalescer: Coalescer | None = None
     "Coalesces small reads of connections; None if each read is passed on by itself."
     drops_before: Callable[[socket.socket], int] = lambda bound: 0

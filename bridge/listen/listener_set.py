@@ -13,7 +13,7 @@ from bridge.host.waiting import with_timeout
 from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peers, address_of
 from bridge.ingest.pipeline import Pipeline
-from bridge.listen.listener import ListenerContext, OpenListener
+from bridge.listen.listener import Commit, ListenerContext, OpenListener
 from bridge.listen.relp import relp_listener
 from bridge.listen.socket_activation import InheritedSockets
 from bridge.listen.sockets import ListenError, bind, bind_unix
@@ -63,7 +63,7 @@ class ListenerSet:
         reactor: Reactor,
         pipeline: Pipeline,
         peers: Peers,
-        commit: Callable[[Callable[[OSError | None], None]], None],
+        commit: Commit,
         store: ServiceManager | None = None,
         kinds: Mapping[str, Maker] | None = None,
     ) -> None:

@@ -18,6 +18,7 @@ from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp import TcpListener
 from bridge.listen.tcp_connection import SyslogConnection, SyslogFactory
 from bridge.listen.tls import TlsConnection, TlsListener
+from bridge.spool.batch import OpenBatch
 from bridge.syslog import relp
 from bridge.syslog.framing import Oversize, datagrams
 
@@ -34,6 +35,10 @@ class RelpConnection(SyslogConnection):
         self._relp = relp.RelpFramer(factory.listener_context.max_frame_size)
         self._answers: list[bytes] = []
         "Responses that are sent after the next commit."
+        self._files: list[OpenBatch] = []
+        "Files with the events that these responses acknowledge."
+        self._held_lost = False
+        "True if events that were held could not be stored."
         self._committing = 0
         self._disconnected = self._close_requested = False
 
@@ -55,15 +60,26 @@ class RelpConnection(SyslogConnection):
                 self._answers.append(relp.answer(number))
             else:
                 self._answers.append(self._control(number, name, message))
-        lost = pipeline.take(self._peer, datagrams(frames), sender=self).lost if frames else 0
-        if oversize:
-            lost += pipeline.take_oversize(self._peer, oversize, self).lost
+        lost = 0
+        for taken in (
+            pipeline.take(self._peer, datagrams(frames), sender=self) if frames else None,
+            pipeline.take_oversize(self._peer, oversize, self) if oversize else None,
+        ):
+            if taken is not None:
+                lost += taken.lost
+                self._files += taken.files
         if lost:
-            text = "its messages could not be stored, so they are not acknowledged; the sender will repeat them"
-            self._answers.clear()
-            self._refuse("not_kept", text)
-        elif self._answers and not self._paused:
+            self._refuse_lost()
+        elif self._paused:
+            # The files may be sealed and closed before the sender is resumed, so their sync is requested now.
+            self._factory.listener_context.commit(self._files, lambda error: None)
+        elif self._answers:
             self._acknowledge()
+
+    def _refuse_lost(self) -> None:
+        text = "its messages could not be stored, so they are not acknowledged; the sender will repeat them"
+        self._answers.clear()
+        self._refuse("not_kept", text)
 
     def _control(self, number: int, name: bytes, data: bytes) -> bytes:
         if name == b"open":
@@ -78,6 +94,7 @@ class RelpConnection(SyslogConnection):
 
     def _acknowledge(self) -> None:
         answers, self._answers = self._answers, []
+        files, self._files = self._files, []
         self._committing += 1
 
         def done(error: OSError | None) -> None:
@@ -92,12 +109,24 @@ class RelpConnection(SyslogConnection):
             if self._close_requested and not self._committing:
                 self.transport.loseConnection()
 
-        self._factory.listener_context.commit(done)
+        self._factory.listener_context.commit(files, done)
+
+    def appended(self, batch: OpenBatch | None) -> None:
+        """Notes the file of held events. They are acknowledged when no more events of this sender are held."""
+        if batch is None:
+            self._held_lost = True
+            return
+        self._files.append(batch)
+        self._factory.listener_context.commit([batch], lambda error: None)
 
     def resume(self) -> None:
         """Reads again after held events have been appended, and acknowledges them."""
         super().resume()
-        if self._answers and not self._disconnected:
+        if self._disconnected:
+            return
+        if self._held_lost:
+            self._refuse_lost()
+        elif self._answers:
             self._acknowledge()
 
     def end(self) -> None:

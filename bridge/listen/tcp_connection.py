@@ -17,6 +17,7 @@ from bridge.listen import proxy_protocol_header
 from bridge.listen.connections import Connections
 from bridge.listen.handshake import READ
 from bridge.listen.listener import ListenerContext
+from bridge.spool.batch import OpenBatch
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import StreamFramer
 from bridge.syslog.reader import Reader
@@ -107,6 +108,9 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self.setTimeout(None)
         if self.transport is not None:
             self.transport.pauseProducing()  # type: ignore[attr-defined]
+
+    def appended(self, batch: OpenBatch | None) -> None:
+        """Does nothing: the sender gets no acknowledgement."""
 
     def resume(self) -> None:
         """Reads again after held events have been appended."""

@@ -106,6 +106,8 @@ class MetricsCollector:
         yield _histogram("delivery_seconds", "Seconds from sealing a batch to its acceptance.", measured.delivery)
         error_help = "Largest difference between the timestamps of a request and of its events."
         yield _histogram("timestamp_error_seconds", error_help, measured.error)
+        sync_help = "Seconds of a group commit: the disk sync that RELP and HTTPS senders wait for."
+        yield _histogram("spool_sync_seconds", sync_help, status.sync_monitor.commits)
         imbalance = status.ledger.imbalance
         yield _one("ledger_imbalance_events", "Imbalance of the ledger; not 0 means a defect.", imbalance)
         yield _one("reactor_stall_seconds", "Longest reactor stall in the last minutes.", measured.stall)

@@ -19,8 +19,8 @@ from bridge.monitoring.gateway_clock import GatewayClock
 from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.monitoring.sources import MAX_ROWS, SourceList, Wanted
+from bridge.monitoring.sync_monitor import SyncMonitor
 from bridge.spool import Spool
-from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.storage.disk_budget import DiskBudget
 from bridge.syslog.timestamps import rfc3339
 
@@ -48,7 +48,7 @@ class Status:
     config_sha256: str
     wall: Callable[[], float]
     disk_budget: DiskBudget
-    fsync_policy: FsyncPolicy
+    sync_monitor: SyncMonitor
     quota: Callable[[str], JSON]
     certificates: Callable[[], dict[str, float]]
     "Returns TLS listener -> seconds until its certificate expires."
@@ -98,7 +98,7 @@ class Status:
             "routes": dict(self.pipeline.read_counts.by_route),
             "filtered": dict(self.pipeline.read_counts.filtered_by_route),
             "quarantine": dict(self.spool.quarantine.counts),
-            "spool": {**self.disk_budget.report(), "synced_files": self.fsync_policy.synced},
+            "spool": {**self.disk_budget.report(), "synced_files": self.sync_monitor.synced_files},
             "held_connections": len(self.pipeline.spool_writer.backpressure),
             "possible_duplicates": {
                 name: account.possible_duplicates

@@ -39,6 +39,7 @@ class OpenBatch:
     encoding: str
     path: Path
     descriptor: int
+    "-1: closed."
     opened: float
     "Monotonic seconds."
     earliest: int
@@ -68,13 +69,19 @@ class OpenBatch:
         """Drops the cached lines, which did not fit the write cache."""
         self.fresh = None
 
-    def sync(self, size: int) -> None:
-        """Syncs the first ``size`` bytes to disk; the caller syncs the folder of a new file. Raises OSError."""
-        os.fsync(self.descriptor)
+    def note_synced(self, size: int) -> None:
+        """Records that the first ``size`` bytes and the file's name are on disk."""
         self.synced = size
+        if self.sealed is not None:
+            self.sealed.synced = size >= self.size
+
+    def close(self) -> None:
+        """Closes the file. Only the reactor opens, duplicates and closes the descriptor."""
+        os.close(self.descriptor)
+        self.descriptor = -1
 
     def seal(self, now: float) -> "Batch | None":
-        """Closes and renames the file. Returns the sealed batch, or None if it was empty.
+        """Renames the file. Returns the sealed batch, or None if it was empty.
 
         Raises OSError; then the events are still in the file with the open name, and a further call tries again, or the
         next start.
@@ -82,13 +89,10 @@ class OpenBatch:
         self.sealed = sealed = Batch(
             intake=self.intake, sequence=self.sequence, encoding=self.encoding, timed=self.timed,
             earliest=self.earliest, latest=self.latest, count=self.count, size=self.size,
-            directory=self.path.parent, sealed=now, fresh=self.fresh,
+            directory=self.path.parent, sealed=now, fresh=self.fresh, synced=self.synced >= self.size,
         )  # fmt: skip
-        if self.descriptor >= 0:
-            if os.fstat(self.descriptor).st_size != self.size:
-                os.ftruncate(self.descriptor, self.size)
-            os.close(self.descriptor)
-            self.descriptor = -1
+        if os.fstat(self.descriptor).st_size != self.size:
+            os.ftruncate(self.descriptor, self.size)
         if not self.count:
             self.path.unlink(missing_ok=True)
             return None

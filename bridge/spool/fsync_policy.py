@@ -7,45 +7,55 @@ always     syncs a batch before its first POST, together with other waiting batc
 =========  =========================================================================================
 
 A sync covers the file and its directory; without the directory the name may be lost. Events survive a killed process
-without any sync. The queue is used on the reactor only; the spool thread does the syncing.
+without any sync. The spool thread opens the files, because it also renames them; the sync thread syncs them, so that a
+slow disk does not delay the deliveries of other batches.
 """
 
+import os
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from bridge.spool.batch import Batch
-from bridge.util.files import fsync_path
+from bridge.spool.synced_folders import SyncedFolders
+from bridge.util.jobs import Work
 
 Policy = Literal["never", "backlog", "always"]
+Done = Callable[[OSError | None], None]
 
 AFTER = 5.0
 "Seconds between the sealing of a batch and its sync, if it still exists."
-GROUP = 64
-"Files synced in one job. Bounded because deliveries wait for the same thread."
+GROUP = 8
+"Batches synced in one job. Few, because group commits wait for the same thread."
+MOST_SHARED = 64
+"Further batches that are synced together with those of a request."
 WRITTEN_BACK = 120.0
 "Seconds after which the kernel has written the files of an earlier process."
 
 
 class FsyncPolicy:
-    """The sync policy of one spool. ``clock`` is monotonic, ``wall`` is since the epoch, both in seconds."""
+    """The sync policy of one spool. ``work`` runs a job in the spool thread, ``sync_work`` in the sync thread.
+    ``clock`` is monotonic, ``wall`` is since the epoch, both in seconds."""
 
     def __init__(
-        self, policy: Policy, *, directory: Path, clock: Callable[[], float], wall: Callable[[], float],
-        on_error: Callable[[str], None],
+        self, policy: Policy, folders: SyncedFolders, *, work: Work, sync_work: Work, clock: Callable[[], float],
+        wall: Callable[[], float], on_error: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._policy = policy
         self.synced = 0
         "Number of files synced since start."
-        self._directory = directory
+        self._folders = folders
+        self._work = work
+        self._sync_work = sync_work
         self._clock = clock
         self._wall = wall
         self._on_error = on_error
-        self._waiting: deque[Batch] = deque()
-        self._folders: set[Path] = set()
-        "Folders whose own names are on disk."
+        self._queue: deque[Batch] = deque()
+        "Batches that are synced when they are due, in the order of sealing."
+        self._requests: list[tuple[Sequence[Batch], Done]] = []
+        "Batches whose first POST waits for the sync."
+        self._running = False
 
     def change(self, policy: Policy) -> None:
         """Applies another policy, to batches in the queue only when they are sent."""
@@ -54,58 +64,98 @@ class FsyncPolicy:
     def add(self, batch: Batch) -> None:
         """Queues a batch that was sealed, or found at start."""
         if self._policy != "never" and self._wall() - batch.sequence / 1_000_000 < WRITTEN_BACK:
-            self._waiting.append(batch)
+            self._queue.append(batch)
 
-    def due(self) -> list[Batch]:
-        """Removes the next group of due batches from the queue and returns it. Called about once a second."""
+    def look(self) -> None:
+        """Syncs the batches that are due, in groups. Called about once a second."""
+        if not self._running:
+            self._sync_next()
+
+    def before_sending(self, batches: Sequence[Batch], done: Done) -> None:
+        """Syncs the batches of a request, under ``always`` only, and calls ``done`` on the reactor."""
+        if self._policy != "always" or all(batch.synced for batch in batches):
+            done(None)
+            return
+        self._requests.append((batches, done))
+        if not self._running:
+            self._sync_next()
+
+    def _sync_next(self) -> None:
+        requests, self._requests = self._requests, []
+        if requests:
+            batches = {batch: None for needed, _ in requests for batch in needed if not batch.synced}
+            # Batches that were sealed meanwhile share the commit.
+            batches.update(dict.fromkeys([each for each in self._queue if _needs_sync(each)][:MOST_SHARED]))
+        else:
+            batches = dict.fromkeys(self._due())
+        if not batches and not requests:
+            return
+        self._running = True
+
+        def synced(failed: dict[Batch, OSError]) -> None:
+            self._running = False
+            for needed, done in requests:
+                done(next((failed[batch] for batch in needed if batch in failed), None))
+            for batch, error in failed.items():
+                self._on_error(f"spool: cannot sync {batch.path}: {error.strerror}")
+            self._queue.extend(failed)
+            # After an error, batches that no request waits for are tried again at the next call of `look`.
+            if not self._running and (not failed or self._requests):
+                self._sync_next()
+
+        self._work(lambda: _open(batches), lambda opened: self._sync_work(lambda: self._sync(opened), synced))
+
+    def _due(self) -> list[Batch]:
+        """Removes the next group of due batches from the queue and returns it."""
         sealed_before = self._clock() - AFTER
         group: list[Batch] = []
-        while self._waiting and self._waiting[0].sealed <= sealed_before and len(group) < GROUP:
-            batch = self._waiting.popleft()
-            if batch.unacknowledged > 0 and not batch.synced:
+        while self._queue and self._queue[0].sealed <= sealed_before and len(group) < GROUP:
+            batch = self._queue.popleft()
+            if _needs_sync(batch):
                 group.append(batch)
         return group
 
-    def sync(self, batches: Iterable[Batch]) -> None:
-        """Syncs batch files and their directories; skips missing files. Runs on the spool thread. Raises OSError."""
-        folders: set[Path] = set()
-        synced: list[Batch] = []
-        for batch in (each for each in batches if not each.synced):
-            with suppress(FileNotFoundError):
-                fsync_path(batch.path)
-                folders.add(batch.directory)
-                synced.append(batch)
-        self.sync_names(folders)
-        for batch in synced:
-            batch.synced = True
-        self.synced += len(synced)
+    def _sync(self, opened: dict[Batch, int | OSError]) -> dict[Batch, OSError]:
+        """Syncs open files and their folders. Returns the errors. Runs on the sync thread."""
+        failed: dict[Batch, OSError] = {}
+        folders: dict[Path, list[Batch]] = {}
+        for batch, descriptor in opened.items():
+            if isinstance(descriptor, OSError):
+                failed[batch] = descriptor
+                continue
+            try:
+                os.fsync(descriptor)
+                folders.setdefault(batch.directory, []).append(batch)
+            except OSError as error:
+                failed[batch] = error
+            finally:
+                os.close(descriptor)
+        for folder, batches in folders.items():
+            try:
+                self._folders.sync(folder)
+            except OSError as error:
+                failed |= dict.fromkeys(batches, error)
+                continue
+            for batch in batches:
+                batch.synced = True
+            self.synced += len(batches)
+        return failed
 
-    def sync_names(self, folders: set[Path]) -> None:
-        """Syncs folders, and the parents of folders that are new. Runs on the spool thread. Raises OSError."""
-        for folder in folders:
-            fsync_path(folder)
-        if not folders <= self._folders:
-            for parent in {folder.parent for folder in folders} | {self._directory}:
-                fsync_path(parent)
-            self._folders |= folders
 
-    def try_sync(self, batches: Iterable[Batch]) -> None:
-        """Syncs batches that no caller waits for. Reports an error to ``on_error`` instead of raising it."""
-        try:
-            self.sync(batches)
-        except OSError as error:
-            self._on_error(f"spool: cannot sync {error.filename or self._directory}: {error.strerror}")
+def _needs_sync(batch: Batch) -> bool:
+    return batch.unacknowledged > 0 and not batch.synced
 
-    def before_sending(self, batches: Iterable[Batch]) -> None:
-        """Syncs the batches of a request before it is sent, under ``always`` only.
 
-        Runs on the spool thread. Raises OSError.
-        """
-        if self._policy != "always":
-            return
-        batches = list(batches)
-        if all(batch.synced for batch in batches):
-            return
-        # Batches sealed meanwhile share the commit. Copy the queue, because the reactor changes it concurrently.
-        others = [batch for batch in self._waiting.copy() if not batch.synced and batch.unacknowledged > 0]
-        self.sync([*batches, *others[:GROUP]])
+def _open(batches: Iterable[Batch]) -> dict[Batch, int | OSError]:
+    """Opens batch files and returns their descriptors or errors. Leaves out missing ones. Runs on the spool thread."""
+    opened: dict[Batch, int | OSError] = {}
+    for batch in batches:
+        if batch.pack is None:
+            try:
+                opened[batch] = os.open(batch.path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                # It was delivered, or is in a pack, which is synced.
+                continue
+            except OSError as error:
+                opened[batch] = error
+    return opened

@@ -1,94 +1,129 @@
 """Syncs received events to disk before acknowledged inputs (RELP, HTTPS) acknowledge them.
 
-Group commits do not depend on the ``fsync`` setting, which only covers senders without acknowledgement. All requests
-that arrive during a commit share the next commit, so a hundred connections cost no more disk syncs than one. A commit
-covers every file that was appended to (open, being sealed, or sealed since), the frames written to quarantine, and the
-directories of new names.
+Group commits do not depend on the ``fsync`` setting, which only covers senders without acknowledgement. A commit covers
+the files that hold events somebody waits for, the quarantined frames of these senders, and the folders of new names.
+All requests that arrive during a commit share the next one, so a hundred connections cost no more disk syncs than one.
 
-The queue is used on the reactor only; the spool thread does the syncing. A file that was sealed, renamed or packed
-meanwhile is found through its batch. A file that is missing was delivered, or is in a pack, which is already synced.
+The sync thread does the syncing, so that a slow disk delays acknowledgements but not deliveries. It uses duplicated
+descriptors, because the spool thread renames, packs and removes the files meanwhile. The descriptors are duplicated on
+the reactor, which also closes those of the files.
 """
 
+import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from bridge.spool.batch import Batch, OpenBatch
-from bridge.spool.fsync_policy import FsyncPolicy
-from bridge.spool.store import Spool
+from bridge.spool.batch import OpenBatch
+from bridge.spool.quarantine import Quarantine
+from bridge.spool.synced_folders import SyncedFolders
 from bridge.util.jobs import Work
 
 Done = Callable[[OSError | None], None]
 """Called on the reactor with None if the data is on disk, or with the error."""
+Failed = dict[OpenBatch | None, OSError]
+"Errors by file; None: the quarantine."
+
+
+class CommitObserver(Protocol):
+    """Receives the start and the end of each group commit, on the reactor."""
+
+    def began(self) -> None:
+        """Records the start."""
+
+    def ended(self) -> None:
+        """Records the end."""
 
 
 class GroupCommit:
-    """Runs the group commits of one spool."""
+    """Runs the group commits of one spool. ``sync_work`` runs a job in the sync thread."""
 
-    def __init__(self, spool: Spool, fsync_policy: FsyncPolicy, *, work: Work) -> None:
+    def __init__(
+        self, quarantine: Quarantine, folders: SyncedFolders, *, sync_work: Work, observer: CommitObserver
+    ) -> None:
         self.count = 0
         "Number of commits since start."
-        self._spool = spool
-        self._fsync_policy = fsync_policy
-        self._work = work
-        self._waiting: list[Done] = []
-        self._sealed: list[Batch] = []
-        "Batches sealed while a caller waits: they may contain the data that it waits for."
-        self._running = False
-        spool.quarantine.track_unsynced()
-        spool.subscribe(self._add_sealed)
+        self._quarantine = quarantine
+        self._folders = folders
+        self._sync_work = sync_work
+        self._observer = observer
+        self._waiting: list[tuple[Sequence[OpenBatch], Done]] = []
+        self._next: dict[OpenBatch, int] = {}
+        "Files of the next commit, with a duplicated descriptor each."
+        self._current: dict[OpenBatch, int] | None = None
+        "Files of the running commit; None if none runs."
 
-    def after(self, done: Done) -> None:
-        """Calls ``done`` once everything received so far is on disk."""
-        self._waiting.append(done)
-        if not self._running:
+    def after(self, files: Sequence[OpenBatch], done: Done) -> None:
+        """Calls ``done`` once everything in these files is on disk, and the frames in quarantine that are awaited."""
+        try:
+            for batch in files:
+                self._add(batch)
+        except OSError as error:
+            done(error)
+            return
+        self._waiting.append((files, done))
+        if self._current is None:
             self._begin()
 
-    def _add_sealed(self, batch: Batch) -> None:
-        if self._waiting:
-            self._sealed.append(batch)
+    def _add(self, batch: OpenBatch) -> None:
+        if batch.synced >= batch.size or batch in self._next:
+            return
+        descriptor = batch.descriptor if batch.descriptor >= 0 else (self._current or {}).get(batch)
+        if descriptor is None:
+            raise OSError(errno.EBADF, "the file was closed before it was synced", str(batch.path))
+        self._next[batch] = os.dup(descriptor)
 
     def _begin(self) -> None:
         waiting, self._waiting = self._waiting, []
-        sealed, self._sealed = self._sealed, []
-        open_batches = [(batch, batch.size) for batch in self._spool.unsealed_batches() if batch.size > batch.synced]
-        quarantined = self._spool.quarantine.unsynced()
-        self._running = True
+        files, self._next = self._next, {}
+        for batch in [batch for batch in files if batch.synced >= batch.size]:
+            os.close(files.pop(batch))
+        sizes = {batch: batch.size for batch in files}
+        quarantined = self._quarantine.take_awaited()
+        self._current = files
         self.count += 1
 
-        def committed(error: OSError | None) -> None:
-            self._running = False
-            for done in waiting:
-                done(error)
-            if self._waiting and not self._running:
+        def committed(failed: Failed) -> None:
+            for descriptor in (*files.values(), *(descriptor for descriptor, _ in quarantined)):
+                os.close(descriptor)
+            for batch, size in sizes.items():
+                if batch not in failed:
+                    batch.note_synced(size)
+            self._current = None
+            self._observer.ended()
+            for needed, done in waiting:
+                done(next((failed[each] for each in (*needed, None) if each in failed), None))
+            if self._waiting and self._current is None:
                 self._begin()
 
-        self._work(lambda: self._commit(open_batches, sealed, quarantined), committed)
+        self._observer.began()
+        if files or quarantined:
+            self._sync_work(lambda: self._commit(files, quarantined), committed)
+        else:
+            committed({})
 
-    def _commit(
-        self, open_batches: list[tuple[OpenBatch, int]], closed: list[Batch], quarantined: list[tuple[int, Path]]
-    ) -> OSError | None:
-        """Syncs files, quarantine descriptors and directories. Returns the first error. Runs on the spool thread."""
-        folders: set[Path] = set()
-        error: OSError | None = None
-        try:
-            for batch, size in open_batches:
-                if batch.descriptor >= 0:
-                    if not batch.synced:
-                        folders.add(batch.path.parent)
-                    batch.sync(size)
-                elif batch.sealed is not None:
-                    closed.append(batch.sealed)
-            self._fsync_policy.sync(closed)
-            self._fsync_policy.sync_names(folders)
-        except OSError as failed:
-            error = failed
+    def _commit(self, files: Mapping[OpenBatch, int], quarantined: Sequence[tuple[int, Path]]) -> Failed:
+        """Syncs files, quarantine descriptors and folders. Returns the errors. Runs on the sync thread."""
+        failed: Failed = {}
+        folders: dict[Path, list[OpenBatch | None]] = {}
+        for batch, descriptor in files.items():
+            try:
+                os.fsync(descriptor)
+            except OSError as error:
+                failed[batch] = error
+            else:
+                if not batch.synced:
+                    folders.setdefault(batch.path.parent, []).append(batch)
         for descriptor, folder in quarantined:
             try:
                 os.fsync(descriptor)
-                self._fsync_policy.sync_names({folder})
-            except OSError as failed:
-                error = error or failed
-            finally:
-                os.close(descriptor)
-        return error
+            except OSError as error:
+                failed[None] = error
+            folders.setdefault(folder, []).append(None)
+        for folder, needing in folders.items():
+            try:
+                self._folders.sync(folder)
+            except OSError as error:
+                failed |= dict.fromkeys(needing, error)
+        return failed

@@ -79,9 +79,8 @@ class Quarantine:
         self._bounds = bounds
         self._open: dict[str, QuarantineFile] = {}
         self._full: dict[str, list[QuarantineFile]] = {reason: [] for reason in REASONS}
-        self._tracks_unsynced = False
-        self._unsynced: list[tuple[int, Path]] = []
-        "Descriptors and folders of files that were closed before they were synced."
+        self._awaited: list[tuple[int, Path]] = []
+        "Descriptors and folders of closed files whose sync a sender awaits."
         self._keys: set[tuple[int, int]] = set()
         self._damaged = directory / "damaged" / "files"
         self._moved: dict[Path, tuple[str, int]] = {}
@@ -113,14 +112,15 @@ class Quarantine:
             self._full[reason].sort(key=lambda file: file.sequence)
         return self.counts.total()
 
-    def add(self, reason: str, entries: Sequence[QuarantineEntry], *, sync: bool = False) -> int:
+    def add(self, reason: str, entries: Sequence[QuarantineEntry], *, sync: bool = False, awaited: bool = False) -> int:
         """Quarantines frames. Returns the number of older frames that were deleted to make room.
 
-        Raises OSError; then no frame was quarantined.
+        ``awaited``: their sender waits until ``take_awaited`` was called and the result was synced. Raises OSError;
+        then no frame was quarantined.
         """
         lines = [entry.line() for entry in entries]
         file = self._open_file(reason)
-        file.append(b"".join(lines), len(lines))
+        file.append(b"".join(lines), len(lines), awaited=awaited)
         if sync:
             file.sync()
         for entry in entries:
@@ -133,28 +133,23 @@ class Quarantine:
 
     def _close(self, reason: str, file: QuarantineFile) -> None:
         """Closes an open file and renames it to include its number of frames."""
-        if self._tracks_unsynced:
-            self._add_unsynced(reason, file)
+        self._take_awaited(file)
         file.close()
         self._full[reason].append(self._open.pop(reason))
 
-    def track_unsynced(self) -> None:
-        """Remembers files that are closed before they were synced, because a group commit syncs the quarantine."""
-        self._tracks_unsynced = True
+    def take_awaited(self) -> list[tuple[int, Path]]:
+        """Returns descriptors of files with frames that were added with ``awaited``, and their folders.
 
-    def unsynced(self) -> list[tuple[int, Path]]:
-        """Returns descriptors of files with unsynced frames, and their folders. The caller syncs and closes them.
-
-        Leaves out *refused*, which the spool thread writes and syncs.
+        The caller syncs and closes them.
         """
-        for reason, file in self._open.items():
-            self._add_unsynced(reason, file)
-        found, self._unsynced = self._unsynced, []
+        for file in list(self._open.values()):
+            self._take_awaited(file)
+        found, self._awaited = self._awaited, []
         return found
 
-    def _add_unsynced(self, reason: str, file: QuarantineFile) -> None:
-        if reason != "refused" and (descriptor := file.unsynced()) is not None:
-            self._unsynced.append((descriptor, file.path.parent))
+    def _take_awaited(self, file: QuarantineFile) -> None:
+        if (descriptor := file.take_awaited()) is not None:
+            self._awaited.append((descriptor, file.path.parent))
 
     def add_once(self, reason: str, entry: QuarantineEntry) -> int | None:
         """Quarantines an event that was spooled, and syncs it to disk.

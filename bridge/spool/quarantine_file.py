@@ -21,14 +21,13 @@ class QuarantineFile:
         self.intakes = Counter(intakes)
         "Frames by intake. ``-``: frames without an intake."
         self._descriptor: int | None = None
-        self._sync_requested = 0
-        "Bytes that a caller of ``unsynced`` has taken over to sync."
+        self._awaited = False
 
-    def unsynced(self) -> int | None:
-        """Returns a duplicated descriptor if there are bytes that no earlier call covered, else None."""
-        if self._descriptor is None or self.size <= self._sync_requested:
+    def take_awaited(self) -> int | None:
+        """Returns a duplicated descriptor if a sender awaits the sync of frames since the last call, else None."""
+        if self._descriptor is None or not self._awaited:
             return None
-        self._sync_requested = self.size
+        self._awaited = False
         return os.dup(self._descriptor)
 
     def is_older(self, time: float) -> bool:
@@ -38,13 +37,14 @@ class QuarantineFile:
         except OSError:
             return True
 
-    def append(self, data: bytes, count: int) -> None:
+    def append(self, data: bytes, count: int, *, awaited: bool = False) -> None:
         """Appends the lines of ``count`` frames. Raises OSError; then nothing was appended."""
         if self._descriptor is None:
             self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         write_whole(self._descriptor, data, self.size)
         self.size += len(data)
         self.count += count
+        self._awaited |= awaited
 
     def sync(self) -> None:
         """Syncs the file and its folder, so that its frames survive a power cut. Raises OSError."""

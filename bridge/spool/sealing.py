@@ -80,6 +80,7 @@ class Sealing:
             if isinstance(sealed, OSError):
                 self._to_retry.append(batch)
                 continue
+            batch.close()
             del self.batches[batch]
             if sealed is not None:
                 self._write_cache.sealed(sealed)

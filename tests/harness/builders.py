@@ -24,6 +24,7 @@ from bridge.spool import BatchLimits, Spool, SpoolTerms
 from bridge.spool.budget import RESERVED, BudgetTerms, Full, Reserved
 from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.quarantine import REASONS
+from bridge.spool.synced_folders import SyncedFolders
 from bridge.storage.delivery_store import DeliveryStore
 from bridge.storage.disk_budget import DiskBudget
 from bridge.storage.open import Storage
@@ -97,8 +98,10 @@ def build_pipeline(spool: Spool, ledger: Ledger, **overrides: Any) -> Pipeline:
 
 def build_fsync_policy(directory: Path, policy: str = "never", **overrides: Any) -> FsyncPolicy:
     """Builds an fsync policy; by default it syncs nothing."""
-    defaults: dict[str, Any] = {"clock": lambda: 0.0, "wall": lambda: float(NOON), "on_error": fail}
-    return FsyncPolicy(policy, directory=directory, **defaults | overrides)
+    defaults: dict[str, Any] = {
+        "clock": lambda: 0.0, "wall": lambda: float(NOON), "on_error": fail, "work": at_once, "sync_work": at_once,
+    }  # fmt: skip
+    return FsyncPolicy(policy, SyncedFolders(directory), **defaults | overrides)
 
 
 def build_disk_budget(spool: Spool, terms: BudgetTerms, **overrides: Any) -> DiskBudget:

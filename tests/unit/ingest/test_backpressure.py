@@ -138,7 +138,7 @@ def test_take_returns_what_happened_to_the_events(fixture):
     assert [(batch.intake, batch.count) for batch in taken.files] == [("a", 2)]
     taken = fixture.pipeline.take(peer, read)
     assert (taken.spooled, taken.held, taken.lost) == (2, 0, 1)
-    fixture.spool.quarantine.add = lambda reason, entries: (_ for _ in ()).throw(OSError(28, "No space"))
+    fixture.spool.quarantine.add = lambda reason, entries, **awaited: (_ for _ in ()).throw(OSError(28, "No space"))
     assert fixture.pipeline.take_unfinished(peer, b"rest", "cut").lost == 1
     assert fixture.ledger_columns() == {
         "received": 7, "spooled": 4, "buffered": 1, "dropped": {"spool_full": 1, "quarantine_write_failed": 1}

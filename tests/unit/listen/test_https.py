@@ -26,10 +26,13 @@ class HttpsFixture(BackpressureFixture):
         super().__init__(directory)
         self.group_commit = []
         self.now = NOON
-        listener_context = ListenerContext(self.clock, self.pipeline, self.peers.get, 1000, self.group_commit.append)
+        listener_context = ListenerContext(self.clock, self.pipeline, self.peers.get, 1000, self._commit)
         self.request_sink = RequestSink(
             Listener.model_construct(name="tcp"), listener_context, AnyKeys(), lambda: self.now
         )
+
+    def _commit(self, files, done):
+        self.group_commit.append(done)
 
     def post(self, *rows):
         content = EventRows([EventRow(key, time, event) for key, time, event in rows])
@@ -130,7 +133,10 @@ def test_failed_write_of_a_request_with_one_intake_and_time_stores_nothing(fixtu
 
 
 def test_failed_write_to_quarantine_stores_nothing_of_the_request(fixture):
-    fixture.spool.quarantine.add = lambda reason, entries: (_ for _ in ()).throw(OSError(5, "Input/output error"))
+    def fail_write(reason, entries, **awaited):
+        raise OSError(5, "Input/output error")
+
+    fixture.spool.quarantine.add = fail_write
     router = Router(
         routes=[Route("a", "a", hostname=("a",))], intakes={"a": Intake()}, listeners={"tcp": None},
         unrouted=Unrouted(), timezone=UTC,

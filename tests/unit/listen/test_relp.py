@@ -17,9 +17,15 @@ class RelpFixture(BackpressureFixture):
     def __init__(self, directory):
         super().__init__(directory)
         self.group_commit = []
+        self.files = []
+        "Intakes of the files of each commit."
         listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
-        listener_context = ListenerContext(self.clock, self.pipeline, self.peers.get, 1000, self.group_commit.append)
+        listener_context = ListenerContext(self.clock, self.pipeline, self.peers.get, 1000, self._commit)
         self.factory = SyslogFactory(listener, listener_context, RelpConnection)
+
+    def _commit(self, files, done):
+        self.group_commit.append(done)
+        self.files.append([batch.intake for batch in files])
 
     def connect(self):
         connection = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 4000))
@@ -63,15 +69,35 @@ def test_full_intake_delays_acknowledgements_with_any_when_full(fixture, pauses)
     fixture.disk_budget.pauses, fixture.disk_budget.full["a"] = pauses, "spool_full"
     connection = fixture.connect()
     connection.dataReceived(syslog(1) + syslog(2, host=b"b"))
-    assert (connection.transport.producerState, fixture.group_commit) == ("paused", [])
+    assert connection.transport.producerState == "paused"
+    assert fixture.files == [["b"]], "the file may be closed before the rest has room"
+    fixture.group_commit.pop()(None)
+    assert connection.transport.value() == b""
     assert fixture.ledger_columns() == {"received": 2, "buffered": 1, "spooled": 1}
     fixture.disk_budget.full.clear()
     fixture.pipeline.spool_writer.resume()
     assert fixture.ledger_columns() == {"received": 2, "spooled": 2}
     assert connection.transport.value() == b""
+    assert fixture.files[1:] == [["a"], ["b", "a"]]
     fixture.group_commit.pop()(None)
     assert connection.transport.value() == b"1 rsp 6 200 OK\n2 rsp 6 200 OK\n"
     assert connection.transport.producerState == "producing"
+
+
+def test_held_events_that_cannot_be_stored_are_not_acknowledged(fixture):
+    fixture.disk_budget.full["a"] = "spool_full"
+    connection = fixture.connect()
+    connection.dataReceived(syslog(1))
+    fixture.disk_budget.full.clear()
+
+    def fail_write(group):
+        raise OSError(5, "Input/output error")
+
+    fixture.spool.append = fail_write
+    fixture.pipeline.spool_writer.resume()
+    assert (connection.transport.value(), connection.transport.disconnected) == (b"", True)
+    assert fixture.files == [[]], "nothing is committed for an acknowledgement"
+    assert fixture.ledger_columns()["dropped"] == {"spool_write_failed": 1}
 
 
 def test_failed_write_closes_the_connection_without_acknowledgement(fixture):

@@ -20,6 +20,7 @@ from bridge.ingest.peers import Peers
 from bridge.monitoring.alarms import Alarms
 from bridge.monitoring.sources import SourceList
 from bridge.monitoring.status import Status
+from bridge.monitoring.sync_monitor import SyncMonitor
 from bridge.syslog.frames import block_of
 from tests.harness.builders import NOON, build_fsync_policy, build_pipeline, build_spool
 
@@ -59,7 +60,8 @@ class StatusFixture:
             ledger=self.ledger, couriers={"fw": self.courier}, spool=self.spool, pipeline=self.pipeline,
             peers=self.peers, listener_set=self.listener_set, alarms=self.alarms, runtime_metrics=runtime_metrics,
             config_sha256="c" * 64, wall=lambda: self.now, disk_budget=self.disk_budget,
-            fsync_policy=build_fsync_policy(directory), quota=lambda name: {},
+            sync_monitor=SyncMonitor(build_fsync_policy(directory), self.alarms, lambda: self.now),
+            quota=lambda name: {},
             certificates=lambda: {"secure": 86_400.4}, silent=dict, mirror=self.mirror,
             senders=SourceList(self.peers, lambda: self.now), rate_history=self.rate_history,
             gateway_clock=gateway_clock, started=NOON - 60.0,

@@ -23,10 +23,19 @@ def synced(monkeypatch):
     return synced_names
 
 
-def build_policy(spool_fixture, policy, errors=None):
+def before_sending(fsync_policy, batches):
+    """Raises the error with which the policy answers."""
+    answers = []
+    fsync_policy.before_sending(batches, answers.append)
+    (error,) = answers
+    if error is not None:
+        raise error
+
+
+def build_policy(spool_fixture, policy, errors=None, **overrides):
     policy_under_test = build_fsync_policy(
         spool_fixture.directory, policy, clock=lambda: spool_fixture.clocks.monotonic,
-        wall=lambda: spool_fixture.clocks.wall, on_error=(errors if errors is not None else []).append,
+        wall=lambda: spool_fixture.clocks.wall, on_error=(errors if errors is not None else []).append, **overrides,
     )  # fmt: skip
     spool_fixture.spool.subscribe(policy_under_test.add)
     return policy_under_test
@@ -37,16 +46,17 @@ def test_backlog_syncs_the_batches_that_still_exist_after_5_seconds(spool_fixtur
     for slot in range(4):
         spool_fixture.append(b"x", slot=slot)
     first, second, sent_batch, settled_batch = spool_fixture.seal()
-    assert fsync_policy.due() == []
+    fsync_policy.look()
+    assert synced == []
     spool_fixture.clocks.advance(5)
     settled_batch.unacknowledged = 0
     sent_batch.path.unlink()
-    due = fsync_policy.due()
-    assert due == [first, second, sent_batch]
-    fsync_policy.try_sync(due)
+    fsync_policy.look()
     assert synced == [first.path.name, second.path.name, "a", "spool"]
     assert (first.synced, sent_batch.synced, fsync_policy.synced) == (True, False, 2)
-    assert fsync_policy.due() == []
+    synced.clear()
+    fsync_policy.look()
+    assert synced == []
 
 
 def test_spool_folder_is_synced_only_for_a_new_intake_folder(spool_fixture, synced):
@@ -55,19 +65,40 @@ def test_spool_folder_is_synced_only_for_a_new_intake_folder(spool_fixture, sync
         spool_fixture.append(b"x")
         spool_fixture.seal()
         spool_fixture.clocks.advance(5)
-        fsync_policy.try_sync(fsync_policy.due())
+        fsync_policy.look()
     assert synced.count("spool") == 1
     assert synced.count("a") == 2
 
 
-def test_never_syncs_nothing(spool_fixture):
+def test_large_backlog_is_synced_in_small_jobs(spool_fixture, synced):
+    """Group commits use the same thread, so they must not wait for a whole backlog."""
+    jobs = []
+    fsync_policy = build_policy(spool_fixture, "backlog", sync_work=lambda job, done: jobs.append((job, done)))
+    for slot in range(20):
+        spool_fixture.append(b"x", slot=slot)
+    batches = spool_fixture.seal()
+    spool_fixture.clocks.advance(5)
+    fsync_policy.look()
+    fsync_policy.look()
+    sizes = []
+    while jobs:
+        assert len(jobs) == 1
+        job, done = jobs.pop()
+        before = fsync_policy.synced
+        done(job())
+        sizes.append(fsync_policy.synced - before)
+    assert sizes == [8, 8, 4]
+    assert all(batch.synced for batch in batches)
+
+
+def test_never_syncs_nothing(spool_fixture, synced):
     fsync_policy = build_policy(spool_fixture, "never")
     spool_fixture.append(b"x")
     spool_fixture.seal()
     spool_fixture.clocks.advance(60)
-    assert fsync_policy.due() == []
-    fsync_policy.before_sending(spool_fixture.sealed)
-    assert fsync_policy.synced == 0
+    fsync_policy.look()
+    before_sending(fsync_policy, spool_fixture.sealed)
+    assert synced == []
 
 
 def test_changed_policy_applies_to_the_next_batch(spool_fixture):
@@ -78,7 +109,8 @@ def test_changed_policy_applies_to_the_next_batch(spool_fixture):
     spool_fixture.append(b"y")
     spool_fixture.seal()
     spool_fixture.clocks.advance(60)
-    assert fsync_policy.due() == spool_fixture.sealed[1:]
+    fsync_policy.look()
+    assert [batch.synced for batch in spool_fixture.sealed] == [False, True]
 
 
 def test_always_syncs_all_waiting_batches_before_the_first_post(spool_fixture, synced):
@@ -86,28 +118,56 @@ def test_always_syncs_all_waiting_batches_before_the_first_post(spool_fixture, s
     spool_fixture.append(b"x")
     spool_fixture.append(b"y", slot=1)
     first, second = spool_fixture.seal()
-    fsync_policy.before_sending([first])
+    before_sending(fsync_policy, [first])
     assert first.synced
     assert second.synced, "group commit"
     before = len(synced)
-    fsync_policy.before_sending([first, second])
+    before_sending(fsync_policy, [first, second])
     assert len(synced) == before, "a batch is synced once"
 
 
-def test_sync_error_is_reported_and_fails_the_waiting_request(spool_fixture, monkeypatch):
+def test_requests_that_wait_share_a_sync(spool_fixture):
+    jobs, answers = [], []
+    fsync_policy = build_policy(spool_fixture, "always", sync_work=lambda job, done: jobs.append((job, done)))
+    for slot in range(3):
+        spool_fixture.append(b"x", slot=slot)
+    for batch in spool_fixture.seal():
+        fsync_policy.before_sending([batch], answers.append)
+    job, done = jobs.pop()
+    done(job())
+    assert answers[0] is None
+    while jobs:
+        job, done = jobs.pop()
+        done(job())
+    assert answers == [None] * 3
+    assert fsync_policy.synced == 3
+
+
+@pytest.mark.parametrize("call", ["fsync", "open"])
+def test_sync_error_fails_the_requests_that_wait_for_the_file_and_is_tried_again(spool_fixture, monkeypatch, call):
     errors = []
     fsync_policy = build_policy(spool_fixture, "always", errors)
     spool_fixture.append(b"x")
-    spool_fixture.seal()
+    spool_fixture.append(b"y", slot=1)
+    bad, good = spool_fixture.seal()
+    original = getattr(os, call)
 
-    def broken(descriptor):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    def broken(target, *rest):
+        path = target if call == "open" else Path(f"/proc/self/fd/{target}").readlink()
+        if Path(path).name == bad.path.name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return original(target, *rest)
 
-    monkeypatch.setattr(os, "fsync", broken)
-    with pytest.raises(OSError, match="Input/output"):
-        fsync_policy.before_sending(spool_fixture.sealed)
-    fsync_policy.try_sync(spool_fixture.sealed)
-    assert "cannot sync" in errors[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, broken)
+        before_sending(fsync_policy, [good])
+        with pytest.raises(OSError, match="Input/output"):
+            before_sending(fsync_policy, [bad])
+    assert "cannot sync" in errors[0] and bad.path.name in errors[0]
+    assert (good.synced, bad.synced) == (True, False)
+    spool_fixture.clocks.advance(5)
+    fsync_policy.look()
+    assert bad.synced
 
 
 def test_old_batches_of_an_earlier_process_are_not_synced(spool_fixture):
@@ -120,5 +180,7 @@ def test_old_batches_of_an_earlier_process_are_not_synced(spool_fixture):
     for batch in synced_names.batches:
         later_policy.add(batch)
     spool_fixture.clocks.advance(10)
-    assert later_policy.due() == []
-    assert fsync_policy.due() != []
+    later_policy.look()
+    assert later_policy.synced == 0
+    fsync_policy.look()
+    assert fsync_policy.synced == 1

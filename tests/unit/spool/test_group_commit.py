@@ -1,5 +1,6 @@
-"""Tests which files a group commit syncs, when it answers its callers, and that it finds files sealed meanwhile."""
+"""Tests which files a group commit syncs, when it answers its callers, and that it needs no other thread."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -8,47 +9,59 @@ import pytest
 from bridge.batching import Group
 from bridge.spool.group_commit import GroupCommit
 from bridge.spool.quarantine import REASONS, QuarantineEntry
-from tests.harness.builders import build_fsync_policy, build_spool
+from bridge.spool.synced_folders import SyncedFolders
+from tests.harness.builders import build_spool
 
 NOON = 1_795_435_200
 
 
 class CommitFixture:
-    """A spool and a group commit whose thread runs when the test calls it. Records the synced paths."""
+    """A spool and a group commit whose threads run when the test calls them. Records the synced paths."""
 
     def __init__(self, directory, monkeypatch):
-        self.jobs = []
+        self.spool_jobs, self.sync_jobs = [], []
         self.synced = []
-        self.sync_error = None
+        self.unsyncable = {}
+        "Part of a path -> errno."
         original_fsync = os.fsync
 
         def fsync(descriptor):
-            if self.sync_error is not None:
-                raise self.sync_error
+            path = str(Path(f"/proc/self/fd/{descriptor}").readlink()).removeprefix(f"{directory}").strip("/")
+            for part, number in self.unsyncable.items():
+                if part in path:
+                    raise OSError(number, os.strerror(number))
             original_fsync(descriptor)
-            self.synced.append(
-                str(Path(f"/proc/self/fd/{descriptor}").readlink()).removeprefix(f"{directory}").strip("/")
-            )
+            self.synced.append(path)
 
         monkeypatch.setattr(os, "fsync", fsync)
-        self.spool = build_spool(directory, work=lambda job, done: self.jobs.append((job, done)))
-        self.fsync_policy = build_fsync_policy(directory, on_error=print)
+        self.spool = build_spool(directory, work=lambda job, done: self.spool_jobs.append((job, done)))
+        self.commits = []
         self.group_commit = GroupCommit(
-            self.spool, self.fsync_policy, work=lambda job, done: self.jobs.append((job, done))
-        )
+            self.spool.quarantine, SyncedFolders(directory),
+            sync_work=lambda job, done: self.sync_jobs.append((job, done)), observer=self,
+        )  # fmt: skip
         self.answers = []
+
+    def began(self):
+        self.commits.append("began")
+
+    def ended(self):
+        self.commits.append("ended")
 
     def append(self, intake="a", text=b"x\n"):
         at = NOON * 1000
-        self.spool.append(Group(intake, "lines", at // 1000, at, at, 1, text))
+        return self.spool.append(Group(intake, "lines", at // 1000, at, at, 1, text))
 
-    def run_jobs(self):
-        while self.jobs:
-            job, done = self.jobs.pop(0)
+    def run(self, jobs):
+        while jobs:
+            job, done = jobs.pop(0)
             done(job())
 
-    def request_commit(self, name):
-        self.group_commit.after(lambda error: self.answers.append((name, error)))
+    def request_commit(self, name, *files):
+        self.group_commit.after(files, lambda error: self.answers.append((name, error)))
+
+    def descriptors(self):
+        return set(os.listdir("/proc/self/fd"))
 
 
 @pytest.fixture
@@ -57,78 +70,167 @@ def commits(tmp_path, monkeypatch):
 
 
 def test_waiting_callers_share_a_commit(commits):
-    commits.append()
+    batch = commits.append()
     for name in "abc":
-        commits.request_commit(name)
-    assert len(commits.jobs) == 1
-    commits.run_jobs()
+        commits.request_commit(name, batch)
+    assert len(commits.sync_jobs) == 1
+    commits.run(commits.sync_jobs)
     assert [name for name, _ in commits.answers] == ["a", "b", "c"]
     assert commits.group_commit.count == 2
     files = [name for name in commits.synced if ".open." in name]
     assert len(files) == 1, "a synced file is not synced again"
     assert {"a", ""} <= set(commits.synced)
+    assert commits.commits == ["began", "ended"] * 2
+
+
+def test_only_the_files_that_a_caller_waits_for_are_synced(commits):
+    awaited, other = commits.append("a"), commits.append("b")
+    commits.request_commit("me", awaited)
+    commits.run(commits.sync_jobs)
+    assert not [name for name in commits.synced if name.startswith("b")]
+    assert (awaited.synced, other.synced) == (2, 0)
 
 
 def test_append_during_a_commit_waits_for_the_next(commits):
-    commits.append()
-    commits.request_commit("first")
-    job, done = commits.jobs.pop()
+    batch = commits.append()
+    commits.request_commit("first", batch)
+    job, done = commits.sync_jobs.pop()
     commits.append(text=b"later\n")
-    commits.request_commit("second")
+    commits.request_commit("second", batch)
     done(job())
     assert [name for name, _ in commits.answers] == ["first"]
     before = len(commits.synced)
-    commits.run_jobs()
+    commits.run(commits.sync_jobs)
     assert [name for name, _ in commits.answers] == ["first", "second"]
     assert any(".open." in name for name in commits.synced[before:])
 
 
-@pytest.mark.parametrize("moment", ["before sealing", "while sealing", "after another's commit"])
+@pytest.mark.parametrize("moment", ["before sealing", "while sealing", "after another's commit", "during another's"])
 def test_file_sealed_meanwhile_is_synced(commits, moment):
-    commits.append()
+    batch = commits.append()
     if moment == "after another's commit":
-        commits.request_commit("another")
+        commits.request_commit("another", batch)
         commits.append(text=b"more\n")
-        commits.request_commit("me")
+        commits.request_commit("me", batch)
         commits.spool.seal_all()
-        commits.run_jobs()
+        commits.run(commits.spool_jobs)
+        commits.run(commits.sync_jobs)
         assert [name for name, _ in commits.answers] == ["another", "me"]
+    elif moment == "during another's":
+        commits.request_commit("another", batch)
+        commits.append(text=b"more\n")
+        commits.spool.seal_all()
+        commits.run(commits.spool_jobs)
+        assert batch.descriptor < 0
+        commits.request_commit("me", batch)
+        commits.run(commits.sync_jobs)
     elif moment == "while sealing":
         commits.spool.seal_all()
-        commits.request_commit("me")
-        commits.run_jobs()
+        commits.request_commit("me", batch)
+        commits.run(commits.spool_jobs)
+        commits.run(commits.sync_jobs)
     else:
-        commits.request_commit("me")
+        commits.request_commit("me", batch)
         commits.spool.seal_all()
-        commits.run_jobs()
+        commits.run(commits.spool_jobs)
+        commits.run(commits.sync_jobs)
     (path,) = (commits.spool.directory / "a").iterdir()
     assert commits.answers[-1] == ("me", None)
     assert any("lines" in name for name in commits.synced)
     assert ".open." not in path.name
+    assert batch.sealed.synced
+
+
+def test_commit_does_not_need_the_spool_thread(commits):
+    """The spool thread may be busy for a long time, or wait for the disk."""
+    batch = commits.append()
+    commits.spool.seal_all()
+    commits.request_commit("me", batch)
+    commits.run(commits.sync_jobs)
+    assert commits.answers == [("me", None)]
+    assert len(commits.spool_jobs) == 1
+
+
+def test_removed_file_is_no_error(commits):
+    batch = commits.append()
+    commits.request_commit("me", batch)
+    (path,) = (commits.spool.directory / "a").iterdir()
+    path.unlink()
+    commits.run(commits.sync_jobs)
+    assert commits.answers == [("me", None)]
+
+
+def test_no_descriptor_remains_open(commits):
+    before = commits.descriptors()
+    for number in range(5):
+        batch = commits.append()
+        commits.request_commit("me", batch)
+        commits.spool.quarantine.add("unrouted", [QuarantineEntry(0, "l", "p", b"frame", "why")], awaited=True)
+        if number % 2:
+            commits.spool.seal_all()
+        commits.run(commits.spool_jobs)
+        commits.run(commits.sync_jobs)
+    commits.spool.seal_all()
+    commits.run(commits.spool_jobs)
+    commits.spool.quarantine.close()
+    assert commits.descriptors() == before
 
 
 def test_quarantine_is_synced_even_if_its_file_was_closed(commits):
     commits.spool.quarantine.change(dict.fromkeys(REASONS, 1_000_000) | {"oversize": 800})
     for reason in ("unrouted", "oversize"):
-        commits.spool.quarantine.add(reason, [QuarantineEntry(0, "l", "p", b"frame" * 20, "why")])
+        commits.spool.quarantine.add(reason, [QuarantineEntry(0, "l", "p", b"frame" * 20, "why")] * 2, awaited=True)
     commits.request_commit("me")
-    commits.run_jobs()
+    commits.run(commits.sync_jobs)
     assert {name.split("/")[1] for name in commits.synced if name.endswith("jsonl")} == {"unrouted", "oversize"}
     commits.synced.clear()
     commits.request_commit("again")
-    commits.run_jobs()
+    commits.run(commits.sync_jobs)
     assert [name for name in commits.synced if name.endswith("jsonl")] == []
 
 
-def test_sync_error_is_reported_and_the_next_commit_retries(commits):
-    commits.append()
-    commits.sync_error = OSError(5, "Input/output error")
+def test_quarantined_frames_that_nobody_waits_for_keep_no_descriptor(commits):
+    commits.spool.quarantine.change(dict.fromkeys(REASONS, 800))
+    before = commits.descriptors()
+    for _ in range(20):
+        commits.spool.quarantine.add("unrouted", [QuarantineEntry(0, "l", "p", b"frame" * 50, "why")])
+    commits.spool.quarantine.close()
+    assert commits.descriptors() == before
     commits.request_commit("me")
-    commits.run_jobs()
+    assert (commits.sync_jobs, commits.answers) == ([], [("me", None)])
+
+
+@pytest.mark.parametrize("place", [".open.", "a"])
+def test_sync_error_is_reported_and_the_next_commit_retries(commits, place):
+    batch = commits.append()
+    commits.unsyncable = {place: errno.EIO}
+    commits.request_commit("me", batch)
+    commits.run(commits.sync_jobs)
     ((_, error),) = commits.answers
-    assert error is commits.sync_error
-    commits.sync_error = None
-    commits.request_commit("again")
-    commits.run_jobs()
+    assert error.errno == errno.EIO
+    commits.unsyncable = {}
+    commits.request_commit("again", batch)
+    commits.run(commits.sync_jobs)
     assert commits.answers[-1] == ("again", None)
     assert any(".open." in name for name in commits.synced)
+
+
+def test_sync_error_concerns_only_callers_of_that_file(commits):
+    commits.unsyncable = {"bad/": errno.EIO}
+    good, bad = commits.append("good"), commits.append("bad")
+    commits.request_commit("running", good)
+    commits.request_commit("good", good)
+    commits.request_commit("both", good, bad)
+    commits.run(commits.sync_jobs)
+    answers = dict(commits.answers)
+    assert (answers["running"], answers["good"]) == (None, None)
+    assert answers["both"].errno == errno.EIO
+
+
+def test_file_that_was_closed_unsynced_is_an_error(commits):
+    batch = commits.append()
+    commits.spool.seal_all()
+    commits.run(commits.spool_jobs)
+    commits.request_commit("me", batch)
+    ((_, error),) = commits.answers
+    assert "closed before it was synced" in str(error)

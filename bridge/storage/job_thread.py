@@ -1,4 +1,4 @@
-"""Runs all blocking work on the spool in one thread, in the order of the calls."""
+"""Runs blocking jobs in a thread, in the order of the calls."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,12 +14,13 @@ T = TypeVar("T")
 log = Logger(namespace="spool")
 
 
-class SpoolThread:
+class JobThread:
     """Thread that runs jobs in order and passes their results to the reactor."""
 
-    def __init__(self, reactor: Reactor) -> None:
+    def __init__(self, reactor: Reactor, name: str) -> None:
         self._reactor = reactor
-        self._threads = ThreadPool(1, 1, name="spool")
+        self._name = name
+        self._threads = ThreadPool(1, 1, name=name)
 
     def start(self) -> None:
         """Starts the thread. Jobs queued before the start run now."""
@@ -37,4 +38,4 @@ class SpoolThread:
     def work(self, job: Callable[[], T], done: Callable[[T], object]) -> None:
         """Runs a job that is not expected to fail, then calls ``done`` with its result on the reactor."""
         finished = self.run(job).addCallback(done)
-        finished.addErrback(lambda failure: log.failure("spool: defect in the spool thread", failure))
+        finished.addErrback(lambda failure: log.failure("defect in the {name} thread", failure, name=self._name))

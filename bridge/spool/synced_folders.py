@@ -1,0 +1,22 @@
+"""Syncs the names in the folders of a spool to disk."""
+
+from pathlib import Path
+
+from bridge.util.files import fsync_path
+
+
+class SyncedFolders:
+    """Syncs folders of the spool in ``root``. Used on the sync thread only. Blocking."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: set[Path] = set()
+        "Folders whose own names are on disk."
+
+    def sync(self, folder: Path) -> None:
+        """Syncs a folder, and the folders above it if it is new. Raises OSError."""
+        fsync_path(folder)
+        if folder not in self._known:
+            for parent in {folder.parent, self._root}:
+                fsync_path(parent)
+            self._known.add(folder)
