@@ -73,7 +73,7 @@ class OpenBatch:
         """Records that the first ``size`` bytes and the file's name are on disk."""
         self.synced = size
         if self.sealed is not None:
-            self.sealed.synced = size >= self.size
+            self.sealed.note_synced(size)
 
     def close(self) -> None:
         """Closes the file. Only the reactor opens, duplicates and closes the descriptor."""
@@ -168,6 +168,10 @@ class Batch:
     def measure(self) -> None:
         """Reads the allocated bytes of the file; keeps the estimate if they cannot be read."""
         self.disk = allocated_bytes(self.path) or self.disk
+
+    def note_synced(self, size: int) -> None:
+        """Records that the first ``size`` bytes and the file's name are on disk."""
+        self.synced = size >= self.size
 
     def take_fresh(self) -> list[bytes] | None:
         """Returns the cached lines to the first caller, and None to all others."""

@@ -72,11 +72,12 @@ def _count_appends(file: str) -> None:
         shared = mmap.mmap(opened.fileno(), 8)
     append, (total,) = Spool.append, struct.unpack_from("<Q", shared)
 
-    def counted(self: Any, group: Any) -> None:
+    def counted(self: Any, group: Any) -> Any:
         nonlocal total
-        append(self, group)
+        batch = append(self, group)
         total += group.count
         struct.pack_into("<Q", shared, 0, total)
+        return batch
 
     Spool.append = counted  # type: ignore[method-assign]
 

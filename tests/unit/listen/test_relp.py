@@ -97,7 +97,7 @@ def test_held_events_that_cannot_be_stored_are_not_acknowledged(fixture):
     fixture.pipeline.spool_writer.resume()
     assert (connection.transport.value(), connection.transport.disconnected) == (b"", True)
     assert fixture.files == [[]], "nothing is committed for an acknowledgement"
-    assert fixture.ledger_columns()["dropped"] == {"spool_write_failed": 1}
+    assert sum(fixture.ledger_columns()["dropped"].values()) == 1
 
 
 def test_failed_write_closes_the_connection_without_acknowledgement(fixture):
