@@ -73,8 +73,12 @@ class RelpConnection(SyslogConnection):
         elif self._paused:
             # The files may be sealed and closed before the sender is resumed, so their sync is requested now.
             self._factory.listener_context.commit(self._files, lambda error: None)
-        elif self._answers:
+        elif self._answers and (frames or oversize or self._committing):
             self._acknowledge()
+        elif self._answers:
+            # There is nothing to wait for, on a disk that may be slow.
+            answers, self._answers = self._answers, []
+            self._write(answers)
 
     def _refuse_lost(self) -> None:
         text = "its messages could not be stored, so they are not acknowledged; the sender will repeat them"
@@ -93,6 +97,7 @@ class RelpConnection(SyslogConnection):
         return relp.answer(number, b"500 unknown command")
 
     def _acknowledge(self) -> None:
+        """Sends the responses after a commit of the files with their events."""
         answers, self._answers = self._answers, []
         files, self._files = self._files, []
         self._committing += 1
@@ -105,11 +110,15 @@ class RelpConnection(SyslogConnection):
                 text = f"the spool cannot be synced to disk ({error.strerror}), so nothing is acknowledged"
                 self._refuse("not_kept", text)
                 return
-            self.transport.write(b"".join(answers))
-            if self._close_requested and not self._committing:
-                self.transport.loseConnection()
+            self._write(answers)
 
         self._factory.listener_context.commit(files, done)
+
+    def _write(self, answers: list[bytes]) -> None:
+        assert self.transport is not None
+        self.transport.write(b"".join(answers))
+        if self._close_requested and not self._committing:
+            self.transport.loseConnection()
 
     def appended(self, batch: OpenBatch | None) -> None:
         """Notes the file of held events. They are acknowledged when no more events of this sender are held."""

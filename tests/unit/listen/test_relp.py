@@ -125,8 +125,18 @@ def test_serverclose_follows_the_running_commit(fixture):
 def test_open_without_syslog_and_close(fixture):
     connection = fixture.connect()
     connection.dataReceived(b"1 open 13 commands=none\n2 close 0\n")
-    fixture.group_commit[0](None)
+    assert fixture.group_commit == [], "there is nothing to sync"
     assert connection.transport.value().startswith(b"1 rsp ")
     assert b"500 this server takes the command syslog only" in connection.transport.value()
     assert connection.transport.value().endswith(b"\n2 rsp 0\n0 serverclose 0\n")
     assert connection.transport.disconnecting
+
+
+def test_close_is_answered_after_the_messages_before_it(fixture):
+    connection = fixture.connect()
+    connection.dataReceived(syslog(1))
+    connection.dataReceived(b"2 close 0\n")
+    assert connection.transport.value() == b""
+    for commit in list(fixture.group_commit):
+        commit(None)
+    assert connection.transport.value() == b"1 rsp 6 200 OK\n2 rsp 0\n0 serverclose 0\n"
