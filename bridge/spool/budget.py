@@ -47,6 +47,8 @@ class DiskState:
 
     total: int
     available: int
+    inodes: int | None = None
+    "Free inodes; None if the filesystem does not count them."
 
 
 class Reserved:
@@ -64,18 +66,12 @@ class Full(NamedTuple):
     reason: str
 
 
-def limit(
-    terms: BudgetTerms, disk: DiskState, *, used: int, before: int | None = None, kept_free: int = 0,
-    most: int | None = None,
-) -> int:  # fmt: skip
+def limit(terms: BudgetTerms, disk: DiskState, *, used: int, before: int | None = None, kept_free: int = 0) -> int:
     """Returns the bytes that the spool may use, given its current use ``used`` and the previous result ``before``.
 
-    ``kept_free``: available bytes that must stay unused, for a reserve that is to be allocated again. ``most``: an
-    upper bound that the filesystem does not report, such as a quota that a failed write revealed.
+    ``kept_free``: available bytes that must stay unused, for a reserve that is to be allocated again.
     """
     max_size, min_free = _bytes(terms.max_size, disk.total), _bytes(terms.min_free, disk.total)
-    if most is not None:
-        max_size = min(max_size, most)
     available = used + disk.available - kept_free
     frozen_limit = used + MOST_GRANULE if before is None else min(before, used + MOST_GRANULE)
     allowed = max(used + disk.available - min_free, frozen_limit, min(MOST_FLOOR, max_size // 20))

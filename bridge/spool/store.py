@@ -7,6 +7,7 @@ An append is the only spool call in the path of a message: one ``write`` per gro
 import errno
 import os
 import resource
+import threading
 from bisect import bisect_right
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +31,8 @@ from bridge.util.files import write_whole
 from bridge.util.jobs import Work
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+_MAY_BE_GONE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
+"Errors of an append after which a second attempt may succeed."
 TRY_AGAIN = 1.0
 "Seconds between attempts to rename or remove a file after a failure."
 
@@ -58,6 +61,8 @@ class Spool:
         self.on_error = on_error
         self.quarantine = Quarantine(directory / ".quarantine", wall=wall, bounds=terms.quarantine)
         self.archive = archive
+        self.probe_lock = threading.Lock()
+        "Held while a probe takes up space: a write that fails meanwhile is tried again after it."
         self._wall = wall
         self._clock = clock
         self._work = work
@@ -116,16 +121,18 @@ class Spool:
     def append(self, group: Group) -> OpenBatch:
         """Writes the events of one part and returns their batch. From then on a kill of the process loses none.
 
-        Only a power failure may. Raises OSError; then none was written.
+        Only a power failure may. Tries once more after an error that may be gone. Raises OSError; then none was written.
         """
         try:
             return self._append(group)
         except OSError as error:
-            if error.errno != errno.EFBIG:
+            if error.errno not in _MAY_BE_GONE:
                 raise
-            # This file must not grow further. A new one can still be written.
-            self._seal([batch for batch in self._slots.get(group.intake, {}).values() if batch.count])
-            return self._append(group)
+            if error.errno == errno.EFBIG:
+                # This file must not grow further. A new one can still be written.
+                self._seal([batch for batch in self._slots.get(group.intake, {}).values() if batch.count])
+            with self.probe_lock:
+                return self._append(group)
 
     def _append(self, group: Group) -> OpenBatch:
         batch = self._batch_for(group)

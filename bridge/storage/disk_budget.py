@@ -5,10 +5,7 @@ The spool thread queries the filesystem about once a second. Between two queries
 are dropped, except those in flight; events are rejected only if no batch can be dropped. With ``pause``, events are
 rejected until there is room again: streams wait (``bridge.ingest.backpressure``), datagrams are dropped and counted.
 
-A write can fail because the disk is full (ENOSPC, EDQUOT) although the budget had room: a quota, no inodes, or another
-program that fills the disk. Then the reserve and the archive are deleted, and nothing is written to the spool until
-there is room for the reserve and a little more. The size at which the write failed limits the spool for a while. After
-any other error, each later write is tried again. The alarm ends when a file can be created again in the folder.
+``bridge.storage.write_faults`` handles writes that fail although the budget had room.
 """
 
 from collections import Counter
@@ -20,15 +17,14 @@ from bridge.spool import Spool
 from bridge.spool.budget import MOST_GRANULE, RESERVED, BudgetTerms, DiskState, Forecast, Full, Reserved, Shares, limit
 from bridge.spool.reserve import Reserve
 from bridge.storage import disk_usage
-from bridge.storage.disk_usage import FULL, SOME, DiskUsage
+from bridge.storage.disk_usage import SOME, DiskUsage, ProbePlan
 from bridge.storage.eviction import BudgetMember, Eviction
+from bridge.storage.write_faults import WriteFaults
 from bridge.util.alarms import AlarmSink
 from bridge.util.jobs import Work
 
 EVERY = 1.0
 "Seconds between two calls of ``look``."
-ASSUMED_FOR = 300.0
-"Seconds for which an assumed limit applies, after a full disk that the filesystem does not report."
 _OVERHEAD = 512
 "Bytes that are added to each append for file names and partly filled blocks."
 
@@ -69,16 +65,15 @@ class DiskBudget:
         self._max_bytes = spool.limits.max_bytes
         self._paused: set[str] = set()
         "Intakes whose senders wait."
-        self._broken: dict[str, str] = {}
-        "Intakes whose last write failed, with the reason."
-        self._disk_full = False
         self._needed = SOME
         "Free bytes with which a full disk counts as usable again."
-        self._assumed_limit: int | None = None
-        self._assumed_until = 0.0
         self._querying = False
         self._enforcing = False
         self._shrinking = False
+        self._write_faults = WriteFaults(
+            spool, self.reserve_file, alarms=alarms, work=work, used=self._on_disk,
+            shrink_archive=self._shrink_archive, look=self.look,
+        )  # fmt: skip
 
     # --- called for each append --------------------------------------------------------------------------------------
 
@@ -93,7 +88,7 @@ class DiskBudget:
 
     def reserve(self, intake: str, size: int) -> Reserved | Full:
         """Reserves room for ``size`` bytes of an intake, to be written now. Makes room if necessary."""
-        if self._disk_full:
+        if self._write_faults.closed:
             return Full("disk_full")
         self._appended += size + _OVERHEAD
         remaining = self._remaining.get(intake)
@@ -109,9 +104,10 @@ class DiskBudget:
         """Reserves room for every intake of a request that must be taken as a whole, or for none.
 
         An intake whose last write failed has no room: a part of the request would be stored each time it is repeated.
+        Nor has any intake while files cannot be synced.
         """
         for intake, size in sizes.items():
-            if intake in self._broken and not self._disk_full:
+            if self._write_faults.refuses(intake):
                 return Full("spool_write_failed")
             if isinstance(room := self.reserve(intake, size), Full):
                 return room
@@ -119,22 +115,16 @@ class DiskBudget:
 
     def failed(self, intake: str, error: OSError) -> str:
         """Handles a failed write. Returns the reason code under which its events are counted."""
-        why = error.strerror or str(error)
-        self._broken[intake] = why
-        if error.errno not in FULL:
-            text = f"spool {self._spool.directory}: cannot write for intake {intake}: {why}; its events are lost"
-            self._alarms.on("spool", f"intake {intake}", text)
-            return "spool_write_failed"
-        if not self._disk_full:
-            self._disk_full = True
-            effect = "senders that can wait are paused" if self._terms.pause else "events are lost"
-            self._alarms.on(
-                "spool", "disk",
-                f"spool {self._spool.directory}: {why} while writing for intake {intake}; {effect} until there is room."
-                f" Free disk space, or set spool.max_size below the space that the disk has.",
-            )  # fmt: skip
-            self._work(self._release_reserve, self._reserve_released)
-        return "disk_full"
+        return self._write_faults.failed(intake, error, self._max_bytes)
+
+    def sync_failed(self, error: OSError) -> None:
+        """Handles a failed fsync: nothing is acknowledged until files can be synced again."""
+        self._write_faults.sync_failed(error)
+
+    @property
+    def unsynced(self) -> bool:
+        """True while files of the spool cannot be synced to disk."""
+        return self._write_faults.unsynced is not None
 
     def change(self, terms: BudgetTerms) -> None:
         """Applies another configuration. Call after the spool's limits have changed."""
@@ -147,14 +137,14 @@ class DiskBudget:
 
     def begin(self) -> None:
         """Queries the filesystem and creates the reserve. Blocking. Call at start, before other jobs run."""
-        self._measured(self._measure(()))
+        self._measured(self._measure(ProbePlan()))
 
     def look(self) -> None:
         """Queries the filesystem and enforces the budget. Called every ``EVERY`` seconds."""
         if not self._querying:
             self._querying = True
-            broken = tuple(self._broken)
-            self._work(lambda: self._measure(broken), self._measured)
+            plan = self._write_faults.plan(self._clock(), self._max_bytes)
+            self._work(lambda: self._measure(plan), self._measured)
 
     def enforce(self, wanted: str | None = None, size: int = 0) -> None:
         """Brings every intake within its limit, and makes room for ``size`` more bytes of the intake ``wanted``."""
@@ -194,7 +184,7 @@ class DiskBudget:
             if wanted in full and shares.room(wanted) < size:
                 self._eviction.reclaim_borrowed(wanted, size + granule, shares, names)
         if dropped := self._eviction.take_dropped():
-            self._work(lambda: self._spool.discard(dropped), lambda nothing: self.look() if self._disk_full else None)
+            self._work(lambda: self._spool.discard(dropped), lambda nothing: self._discarded())
         self._used = shares.used
         self._remaining = {name: shares.room(name) - (size if name == wanted else 0) for name in full}
         for name in full - self.full:
@@ -206,20 +196,24 @@ class DiskBudget:
         paused, self._paused = self._paused, set(full) if pause else set()
         return bool(paused - self._paused)
 
+    def _discarded(self) -> None:
+        if self._write_faults.closed:
+            self.look()
+
     def _shares(self) -> Shares:
         uses = self._uses()
         used = sum(uses.values())
-        assumed = self._assumed_limit if self._clock() < self._assumed_until else None
         # Recreate only a small reserve at first, so that few events are dropped for it.
         self._needed = min(self.reserve_file.size, used // 8) + SOME
         kept_free = 0 if self.reserve_file.held or not self.reserve_file.size else self._needed + SOME
         assert self._disk is not None
         archived = self._archived
         # Correct the free space by the bytes that were written and deleted since the query.
-        disk = DiskState(self._disk.total, max(0, self._disk.available - (used + archived - self._used_at_query)))
-        self._last_limit = limit(
-            self._terms, disk, used=used + archived, before=self._last_limit, kept_free=kept_free, most=assumed
-        )
+        available = max(0, self._disk.available - (used + archived - self._used_at_query))
+        if (provisional := self._write_faults.available()) is not None:
+            available = min(available, provisional)
+        disk = DiskState(self._disk.total, available)
+        self._last_limit = limit(self._terms, disk, used=used + archived, before=self._last_limit, kept_free=kept_free)
         self._limit = self._last_limit
         if archived and not self._shrinking and (too_much := used + archived + MOST_GRANULE - self._limit) > 0:
             # The archive may use free space only until the spool needs it.
@@ -246,28 +240,15 @@ class DiskBudget:
         uses.update(self._spool.open_disk())
         return uses
 
-    def _measure(self, broken: tuple[str, ...]) -> DiskUsage:
+    def _on_disk(self) -> int:
+        """Returns the bytes of batches, archive and reserve."""
+        return sum(self._uses().values()) + self._archived + (self.reserve_file.size if self.reserve_file.held else 0)
+
+    def _measure(self, plan: ProbePlan) -> DiskUsage:
         return disk_usage.measure(
             self._spool.directory, self.reserve_file, terms=self._terms, spool_limit=self._limit, needed=self._needed,
-            broken=broken,
+            plan=plan, space=self._spool.probe_lock,
         )  # fmt: skip
-
-    def _release_reserve(self) -> bool:
-        """Deletes the reserve and part of the archive on a full disk. Runs in the spool thread.
-
-        Returns True if the filesystem reports little free space.
-        """
-        explained = disk_usage.is_nearly_full(self._spool.directory)
-        self.reserve_file.release()
-        self._shrink_archive(self.reserve_file.size + SOME)
-        return explained
-
-    def _reserve_released(self, explained: bool) -> None:
-        if not explained:
-            # A quota or a lack of inodes may be the cause: assume a limit a little below the current use.
-            used = sum(self._uses().values())
-            self._assumed_limit, self._assumed_until = max(MOST_GRANULE, used - used // 20), self._clock() + ASSUMED_FOR
-        self.look()
 
     def _measured(self, result: DiskUsage) -> None:
         self._querying = False
@@ -275,19 +256,11 @@ class DiskBudget:
         if result.disk is not None:
             self._disk = result.disk
             self._used_at_query = sum(self._uses().values()) + self._archived
-        # On a full disk, a small file may be created long before there is room.
-        recovered = result.recovered if result.room or not self._disk_full else []
-        for intake in recovered:
-            self._broken.pop(intake, None)
-            self._alarms.off("spool", f"intake {intake}", f"spool: intake {intake} can be written again")
-        if self._disk_full and result.room and not self._broken:
-            self._disk_full = False
-            self._alarms.off("spool", "disk", f"spool {self._spool.directory}: the disk has room again")
-            self.enforce()
+        resumes = self._write_faults.measured(result)
+        self.enforce()
+        if resumes:
             # A full disk also pauses senders whose intake is not full.
             self._report_room()
-        else:
-            self.enforce()
         self._forecast.note(now, self._used)
         self._warn()
 
@@ -314,12 +287,12 @@ class DiskBudget:
 
     def unready(self) -> list[str]:
         """Returns the reasons why the spool cannot take events; empty if it can."""
-        if self._disk_full:
-            return ["the disk of the spool is full"]
+        if self._write_faults.closed:
+            return self._write_faults.unready()
         all_full = bool(self._members) and self.full >= set(self._members)
         if all_full or (self._disk is not None and self.full and self._limit - self._used < 3 * self._granule):
             return ["the spool is full"]
-        return [f"the spool cannot be written for intake {name}: {why}" for name, why in self._broken.items()]
+        return self._write_faults.unready()
 
     def report(self) -> JSON:
         """Returns the state of the disk budget for ``/api/status``."""
@@ -330,6 +303,7 @@ class DiskBudget:
             "full_in_seconds": None if left is None else round(left),
             "full": sorted(self.full),
             "reserve": self.reserve_file.held,
+            "fault": self._write_faults.cause,
             "evicted": dict(self.evicted),
         }
 

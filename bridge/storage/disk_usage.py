@@ -1,18 +1,35 @@
-"""Measures the free space of the spool's filesystem and recreates the reserve. Blocking; runs in the spool thread."""
+"""Measures the free space of the spool's filesystem, probes it after failed writes, and recreates the reserve.
 
-import errno
+Blocking; runs in the spool thread.
+"""
+
 import os
-from collections.abc import Sequence
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.spool.budget import MOST_GRANULE, BudgetTerms, DiskState, limit
 from bridge.spool.reserve import Reserve
+from bridge.storage import probe
 
 SOME = 64 * 1024
 "Bytes that must be free beside the reserve; a disk with less is full."
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"Errors of a write to a full disk."
+FEW_INODES = 16
+"Free inodes below which a filesystem takes no more files."
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """What to probe after failed writes."""
+
+    intakes: tuple[str, ...] = ()
+    "Intakes whose last write failed."
+    sync: bool = False
+    "Probe whether files can be synced."
+    size: int = 0
+    "Bytes that must fit before a provisional limit is lifted; 0: no probe is due."
+    available: int | None = None
+    "Bytes that the provisional limit leaves; None: there is no such limit."
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,53 +41,60 @@ class DiskUsage:
     "Intakes for which files can be created again."
     room: bool = True
     "True if the reserve is on disk."
+    synced: bool = False
+    "True if the probe of syncs succeeded."
+    fits: bool = False
+    "True if the filesystem takes as many bytes as the probe plan asks for."
 
 
-def is_nearly_full(directory: Path) -> bool:
-    """Returns True if the filesystem reports little free space, or cannot be queried."""
-    try:
-        return _free(os.statvfs(directory)) < MOST_GRANULE
-    except OSError:
-        return True
-
-
-def measure(
-    directory: Path, reserve: Reserve, *, terms: BudgetTerms, spool_limit: int, needed: int, broken: Sequence[str]
-) -> DiskUsage:
-    """Measures the free space, recreates the reserve if ``needed`` bytes are free, and probes the ``broken`` intakes.
-
-    ``spool_limit`` is the spool's limit in bytes; 0 if it is not known yet.
-    """
+def query(directory: Path) -> DiskState | None:
+    """Returns the state of a filesystem, or None if it cannot be queried."""
     try:
         found = os.statvfs(directory)
     except OSError:
-        return DiskUsage(None)
-    disk = DiskState(found.f_blocks * found.f_frsize, _free(found))
-    if not reserve.held and disk.available >= needed and found.f_favail != 0:
+        return None
+    # Some filesystems, such as btrfs, do not count inodes.
+    inodes = None if not found.f_favail and not found.f_files else found.f_favail
+    return DiskState(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, inodes)
+
+
+def explains_failure(disk: DiskState | None) -> str | None:
+    """Returns what the filesystem has run out of, ``disk`` or ``inodes``; None if the figures show room."""
+    if disk is not None and disk.inodes is not None and disk.inodes < FEW_INODES:
+        return "inodes"
+    return "disk" if disk is None or disk.available < MOST_GRANULE else None
+
+
+def fits(folder: Path, size: int, disk: DiskState | None, space: threading.Lock) -> bool:
+    """Returns True if a file of ``size`` bytes, or as large as the filesystem reports as free, can be written."""
+    if disk is None or explains_failure(disk) is not None:
+        return False
+    return probe.error_of(folder, min(size, probe.MOST_SIZE, disk.available // 2), space) is None
+
+
+def measure(
+    directory: Path, reserve: Reserve, *, terms: BudgetTerms, spool_limit: int, needed: int, plan: ProbePlan,
+    space: threading.Lock,
+) -> DiskUsage:  # fmt: skip
+    """Measures the free space, probes as planned, and recreates the reserve if ``needed`` bytes are free.
+
+    ``spool_limit`` is the spool's limit in bytes; 0 if it is not known yet.
+    """
+    disk = query(directory)
+    if disk is None:
+        return DiskUsage(None, room=reserve.held)
+    fitting = plan.size > 0 and fits(directory, plan.size, disk, space)
+    available = disk.available
+    if plan.available is not None and not fitting:
+        available = min(available, plan.available)
+    if not reserve.held and available >= needed and disk.inodes != 0:
         try:
-            reserve.make(spool_limit or limit(terms, disk, used=0), disk.available - SOME // 2)
+            reserve.make(spool_limit or limit(terms, disk, used=0), available - SOME // 2)
         except OSError:
-            # A quota may be the cause. The probes below show whether anything can be written.
+            # A quota may be the cause. The probes show whether anything can be written.
             pass
         else:
-            disk = DiskState(disk.total, max(0, disk.available - reserve.size))
-    recovered = [intake for intake in broken if _can_write(directory / intake)]
-    return DiskUsage(disk, recovered, room=reserve.held)
-
-
-def _can_write(folder: Path) -> bool:
-    try:
-        folder.mkdir(mode=0o750, exist_ok=True)
-        descriptor = os.open(folder, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, bytes(4096))
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        # The filesystem does not support O_TMPFILE: the next write shows whether writing works.
-        return error.errno in (errno.EOPNOTSUPP, errno.EISDIR)
-    return True
-
-
-def _free(found: os.statvfs_result) -> int:
-    return found.f_bavail * found.f_frsize
+            disk = DiskState(disk.total, max(0, disk.available - reserve.size), disk.inodes)
+    recovered = [name for name in plan.intakes if probe.error_of(directory / name, probe.SMALL, space) is None]
+    synced = plan.sync and probe.can_sync(directory)
+    return DiskUsage(disk, recovered, room=reserve.held, synced=synced, fits=fitting)

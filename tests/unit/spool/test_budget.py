@@ -38,7 +38,6 @@ def test_empty_spool_may_hold_64_mib_on_a_disk_filled_by_others():
 def test_limit_is_at_most_the_free_space():
     assert limit(TERMS, DiskState(100 * GB, 1000), used=0) == 1000
     assert limit(TERMS, DiskState(100 * GB, 10_000), used=0, kept_free=4000) == 6000
-    assert limit(TERMS, DiskState(100 * GB, 100 * GB), used=5, most=4) == 4
 
 
 def test_intake_borrows_free_space():
