@@ -55,7 +55,7 @@ def build_delivery(config: Config, process: Process, storage: StorageParts) -> D
     context = DeliveryContext(
         clock=reactor, wall=process.wall, store=DeliveryStore(storage.opened, spool_thread.work),
         ledger=storage.opened.ledger, dispatcher=dispatcher, alarms=storage.alarms, runtime_metrics=runtime_metrics,
-        run=spool_thread.run, before_sending=before_sending,
+        run=spool_thread.run, before_sending=before_sending, on_error=process.log_throttle.log_error_from_thread,
         date_seen=gateway_clock.answered, exact=storage.opened.spool.is_exact,
     )  # fmt: skip
     courier_set = CourierSet(config, reactor, context=context)

@@ -1,6 +1,6 @@
 """Builds the path of messages into the spool: listeners, pipeline and disk budget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bridge.app.delivery import ClusterParts
@@ -15,6 +15,7 @@ from bridge.ingest.pipeline import Pipeline
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.listen.https import IntakeKeys, https_listener
 from bridge.listen.listener_set import ListenerSet
+from bridge.spool.batch import OpenBatch
 from bridge.storage import from_config as storage_config
 from bridge.storage.disk_budget import DiskBudget
 from bridge.storage.quota import Quotas
@@ -62,16 +63,29 @@ def build_ingest(config: Config, process: Process, storage: StorageParts, cluste
         config.spool.directory / ".quota.json", _quotas(config), deliverers=cluster.backlogs, alarms=storage.alarms,
         wall=wall, work=work,
     )  # fmt: skip
+
+    def log_write_error(text: str) -> None:
+        # While an alarm shows that the spool cannot be written, further failures are no news.
+        if not any(kind == "spool" for kind, _ in storage.alarms.active):
+            process.log_throttle.log_error(text)
+
+    def commit(files: Sequence[OpenBatch], done: Callable[[OSError | None], None]) -> None:
+        def committed(error: OSError | None) -> None:
+            if error is not None:
+                disk_budget.sync_failed(error)
+            done(error)
+
+        storage.group_commit.after(files, committed)
+
+    storage.fsync_policy.subscribe(disk_budget.sync_failed)
     peers, mirror, keys = Peers(ingest_config.router(config)), Mirror(reactor), IntakeKeys(config)
     pipeline = Pipeline(
-        spool_writer=SpoolWriter(
-            spool=spool, ledger=ledger, room=disk_budget, on_error=process.log_throttle.log_error
-        ),
+        spool_writer=SpoolWriter(spool=spool, ledger=ledger, room=disk_budget, on_error=log_write_error),
         ledger=ledger, wall=wall, limits=ingest_config.group_limits(config), truncate=config.oversize == "truncate",
         message_samples=MessageSamples(on=config.admin.show_messages), mirror=mirror,
     )  # fmt: skip
     listener_set = ListenerSet(
-        config, reactor=reactor, pipeline=pipeline, peers=peers, commit=storage.group_commit.after,
+        config, reactor=reactor, pipeline=pipeline, peers=peers, commit=commit,
         store=process.manager,
         kinds={"https": lambda listener, bound, context: https_listener(listener, bound, context, keys, wall)},
     )  # fmt: skip

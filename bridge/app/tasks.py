@@ -68,8 +68,9 @@ class Tasks(PeriodicTasks):
 
     def _seal_due(self) -> None:
         spool, ingest = self._parts.storage.opened.spool, self._parts.ingest
-        if len(ingest.pipeline.spool_writer.backpressure):
-            # Acknowledged inputs are paused for room even with `drop-oldest`, so they must be resumed here.
+        if ingest.pipeline.spool_writer.backpressure.intakes():
+            # Acknowledged inputs are paused for room even with `drop-oldest`, so they must be resumed here. Held events
+            # whose connection has ended must be appended, too.
             ingest.pipeline.spool_writer.resume()
         spool.seal_due()
         self._parts.delivery.courier_set.tidy(writes=lambda intake: spool.oldest_open(intake) is not None)

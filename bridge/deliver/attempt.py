@@ -29,7 +29,7 @@ class Attempt:
         context, target, breaker = self.context, self.delivery_path.target, self.breaker
         breaker.started()
         try:
-            await context.before_sending([piece.batch for piece in self.pieces])
+            await self._sync()
             request = await context.run(self._compose)
         except (batch_reader.Damaged, OSError):
             breaker.withdrawn()
@@ -59,11 +59,31 @@ class Attempt:
             breaker.answered(self.name, context.clock.seconds() - began)
         return request, result
 
+    async def _sync(self) -> None:
+        try:
+            await self.context.before_sending([piece.batch for piece in self.pieces])
+        except OSError as error:
+            self._report_unprepared(error)
+
     def _compose(self) -> Request:
         """Builds the request and marks its batches as started. Runs in the spool thread."""
         request = compose(self.pieces, self.delivery_path.target)
-        batch_reader.begin_all(piece.batch for piece in self.pieces)
+        try:
+            batch_reader.begin_all(piece.batch for piece in self.pieces)
+        except OSError as error:
+            self._report_unprepared(error)
         return request
+
+    def _report_unprepared(self, error: OSError) -> None:
+        """Reports that files could not be synced or renamed, for example on a read-only filesystem.
+
+        The request is sent nevertheless, because an event at the collector is safer than one on a broken disk. After a
+        crash it is sent again without being counted as a possible duplicate.
+        """
+        self.context.on_error(
+            f"spool: cannot mark or sync files of intake {self.name} before they are sent: {error.strerror}."
+            f" They are sent nevertheless; after a crash they may be sent again"
+        )
 
     def _mark_possible_duplicates(self) -> None:
         """Marks pieces that the collector may have accepted and that will be sent again. Each is counted once."""

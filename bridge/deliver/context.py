@@ -79,7 +79,10 @@ class DeliveryContext:
     runtime_metrics: DeliveryMetrics
     run: Run
     before_sending: Callable[[list[Batch]], Awaitable[None]] = nothing_to_sync
-    "Awaited before a request with these batches is sent. An OSError that it raises delays the request."
+    """Awaited before a request with these batches is sent. An OSError that it raises is reported, and the request is
+    sent."""
+    on_error: Callable[[str], object] = lambda text: None
+    "Receives the text of an error that does not stop a request. May be called in the spool thread."
     date_seen: Callable[[str | None, float], None] = lambda date, took: None
     "Called with the ``Date`` header of an accepted response, and the seconds that the request took."
     exact: Callable[[int], bool] = lambda sequence: False

@@ -11,7 +11,7 @@ from bridge.ingest.backpressure import Backpressure
 from bridge.ingest.read import Read
 from bridge.spool import Spool
 from bridge.spool.batch import OpenBatch
-from bridge.spool.budget import Full
+from bridge.spool.budget import Full, Reserved
 from bridge.spool.quarantine import QuarantineEntry
 from bridge.storage.disk_budget import DiskBudget
 
@@ -42,7 +42,8 @@ class SpoolWriter:
 
     def _append_part(self, part: Group, read: Read) -> None:
         intake, taken, sender = part.intake, read.taken, read.sender
-        room = read.reserved or self.room.reserve(intake, len(part.data))
+        waits = sender is not None and (sender.acknowledges or self.room.pauses)
+        room = read.reserved or self._reserve(part, acknowledges=sender is not None and sender.acknowledges)
         if isinstance(room, Full):
             reason = room.reason
         else:
@@ -52,18 +53,26 @@ class SpoolWriter:
                 reason = self._failed(intake, error)
                 if read.reserved is not None:
                     raise RequestFailed from error
+                if reason == "spool_write_failed" and sender is not None and sender.acknowledges:
+                    # The connection is closed, and the sender sends again.
+                    waits = False
             else:
                 self._ledger.receive_spooled(intake, part.count)
                 taken.spooled += part.count
                 return
-        waits = sender is not None and (sender.acknowledges or self.room.pauses)
-        if sender is not None and waits and reason in ("spool_full", "disk_full"):
+        if sender is not None and waits:
             self._ledger.receive_buffered(intake, part.count)
             taken.held += part.count
             self.backpressure.hold(part, sender)
         else:
             taken.lost += part.count
             self._ledger.receive_dropped(intake, part.count, reason)
+
+    def _reserve(self, part: Group, *, acknowledges: bool) -> Reserved | Full:
+        if acknowledges and self.room.unsynced:
+            # Storing what cannot be acknowledged would multiply it, as its sender repeats it.
+            return Full("spool_write_failed")
+        return self.room.reserve(part.intake, len(part.data))
 
     def _failed(self, intake: str, error: OSError) -> str:
         self._on_error(f"spool: cannot write for intake {intake}: {error.strerror}")
@@ -82,7 +91,7 @@ class SpoolWriter:
         try:
             dropped = self._spool.quarantine.add(reason, entries, awaited=read.is_acknowledged)
         except OSError as error:
-            self._on_error(f"quarantine: cannot write {len(entries)} frames: {error.strerror}")
+            self._on_error(f"quarantine: cannot write {reason} frames: {error.strerror}")
             if read.reserved is not None:
                 raise RequestFailed from error
             taken.lost += len(entries)
@@ -94,7 +103,7 @@ class SpoolWriter:
             self._on_error(f"quarantine: {reason} is full: its {dropped} oldest frames were dropped")
 
     def resume(self) -> None:
-        """Appends held events while there is room, and resumes their senders."""
+        """Appends held events while there is room, and resumes their senders. Events whose write fails stay held."""
         if self._resuming:
             # Asking for room may free some for another intake, which calls this method again. The outer call serves
             # that intake as well.
@@ -103,9 +112,8 @@ class SpoolWriter:
         try:
             for intake in self.backpressure.intakes():
                 while part := self.backpressure.first(intake):
-                    if isinstance(self.room.reserve(intake, len(part.data)), Full):
+                    if isinstance(self._reserve(part, acknowledges=True), Full) or not self._append_held(part):
                         break
-                    self._append_held(part)
         finally:
             self._resuming = False
 
@@ -113,14 +121,20 @@ class SpoolWriter:
         """Appends all held events at shutdown, without asking for room. Failed writes are counted as dropped."""
         for intake in self.backpressure.intakes():
             while part := self.backpressure.first(intake):
-                self._append_held(part)
+                self._append_held(part, drop=True)
 
-    def _append_held(self, part: Group) -> None:
+    def _append_held(self, part: Group, *, drop: bool = False) -> bool:
+        """Appends the first held group of an intake. If that fails, it stays held and the result is False, or it is
+        dropped."""
         try:
             batch: OpenBatch | None = self._spool.append(part)
         except OSError as error:
+            reason = self._failed(part.intake, error)
+            if not drop:
+                return False
             batch = None
-            self._ledger.drop_buffered(part.intake, part.count, self._failed(part.intake, error))
+            self._ledger.drop_buffered(part.intake, part.count, reason)
         else:
             self._ledger.spool_buffered(part.intake, part.count)
         self.backpressure.pop(part.intake, batch)
+        return True

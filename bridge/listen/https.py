@@ -90,7 +90,8 @@ class RequestSink:
             by_intake.setdefault(self._keys.intake_of(row.intake_key), []).append(event)
         taken = self.listener_context.pipeline.take_request(peer, by_intake)
         if isinstance(taken, Full):
-            text = "no room for these events, none was taken; send them again later"
+            why = "the spool cannot be written" if taken.reason == "spool_write_failed" else "no room for these events"
+            text = f"{why}, none was taken; send them again later"
             raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
         if taken.lost:
             text = (
@@ -98,7 +99,7 @@ class RequestSink:
                 " The events that were stored may arrive twice"
             )
             raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
-        return reported(lambda done: self.listener_context.commit(taken.files, done))
+        return reported(lambda done: self.listener_context.commit(taken.files, done)).addErrback(_refuse_unsynced)
 
     def _check_limit(self, peer: Peer, events: int) -> None:
         """Enforces the ``limit:`` of a source with status 429. The client can retry, so nothing is dropped."""
@@ -109,6 +110,13 @@ class RequestSink:
                 429, f"this sender's limit of {peer.bucket.rate} events per second is exceeded; send again later",
                 headers={"Retry-After": str(math.ceil(wait))},
             )  # fmt: skip
+
+
+def _refuse_unsynced(failure: Failure) -> None:
+    """Raises Refusal for a failed commit. The disk budget reports the error once, for all senders."""
+    failure.trap(OSError)
+    text = f"the events could not be synced to disk ({failure.value.strerror}); send them again"
+    raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
 
 
 def _milliseconds(text: str | None) -> int | None:

@@ -16,6 +16,13 @@ MAX_MISMATCH_SHARE = 0.1
 _ALARM_STATES = {"loss": CRITICAL, "spool": CRITICAL, "full": CRITICAL, "damaged": CRITICAL, "defect": CRITICAL}
 "States of the alarm kinds; other kinds are DEGRADED."
 
+_SPACE = {
+    "disk": "free disk space",
+    "inodes": "delete small files on the spool's filesystem: it has no free inodes",
+    "quota": "raise the quota of the spool's filesystem",
+}
+"Remedies for a full intake while a fault of the filesystem limits the spool."
+
 JSON = dict[str, Any]
 
 
@@ -71,10 +78,9 @@ def _intake_problems(status: JSON) -> Iterator[JSON]:
             yield _problem(CRITICAL, f"Intake {name} is parked: {error}; {waiting}", _remedy(error))
         elif state == "full":
             why = f": {error}" if error else ""
-            yield _problem(
-                CRITICAL, f"Intake {name} has used its share of the spool{why}",
-                "fix its delivery first, then increase spool.max_size",
-            )  # fmt: skip
+            fault = status.get("spool", {}).get("fault")
+            remedy = _SPACE.get(str(fault), "fix its delivery first, then increase spool.max_size")
+            yield _problem(CRITICAL, f"Intake {name} has used its share of the spool{why}", remedy)
         elif error and state == "backing-off":
             yield _problem(CRITICAL, f"Intake {name} cannot deliver: {error}; {waiting}", _remedy(error))
         elif error:

@@ -6,6 +6,7 @@ Blocking calls; runs on a spool thread.
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from operator import itemgetter
 
@@ -38,13 +39,20 @@ class Missing(Damaged):
 def begin_all(batches: Iterable[Batch]) -> None:
     """Marks batches on disk as possibly accepted; marks all batches of one pack with one rename.
 
-    Raises Missing, OSError.
+    Raises Missing. Raises OSError if some could not be marked; then all others are.
     """
     loose, packed = by_pack(batches)
-    for batch in loose:
-        begin_sending(batch)
-    for pack, members in packed.items():
-        pack.begin(members)
+    failed: OSError | None = None
+    for mark in (
+        *(partial(begin_sending, batch) for batch in loose),
+        *(partial(pack.begin, packed[pack]) for pack in packed),
+    ):
+        try:
+            mark()
+        except OSError as error:
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 def by_pack(batches: Iterable[Batch]) -> tuple[list[Batch], dict[Pack, list[Batch]]]:

@@ -56,6 +56,11 @@ class FsyncPolicy:
         self._requests: list[tuple[Sequence[Batch], Done]] = []
         "Batches whose first POST waits for the sync."
         self._running = False
+        self._on_failed: list[Callable[[OSError], None]] = []
+
+    def subscribe(self, on_failed: Callable[[OSError], None]) -> None:
+        """Calls ``on_failed`` with the error of each sync that failed."""
+        self._on_failed.append(on_failed)
 
     def change(self, policy: Policy) -> None:
         """Applies another policy, to batches in the queue only when they are sent."""
@@ -98,6 +103,8 @@ class FsyncPolicy:
                 done(next((failed[batch] for batch in needed if batch in failed), None))
             for batch, error in failed.items():
                 self._on_error(f"spool: cannot sync {batch.path}: {error.strerror}")
+                for on_failed in self._on_failed:
+                    on_failed(error)
             self._queue.extend(failed)
             # After an error, batches that no request waits for are tried again at the next call of `look`.
             if not self._running and (not failed or self._requests):

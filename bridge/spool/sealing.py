@@ -71,7 +71,9 @@ class Sealing:
         try:
             return batch.seal(self._clock())
         except OSError as error:
-            self._on_error(f"spool: cannot seal {batch.path}: {error.strerror}; the bridge tries again")
+            # The text names no single file, so that many files give one log line.
+            files = batch.path.parent / f"*.open.{batch.encoding}"
+            self._on_error(f"spool: cannot seal {files}: {error.strerror}; the bridge tries again")
             return error
 
     def _end(self, batches: list[OpenBatch], results: list[Batch | OSError | None]) -> None:

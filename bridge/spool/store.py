@@ -121,7 +121,7 @@ class Spool:
     def append(self, group: Group) -> OpenBatch:
         """Writes the events of one part and returns their batch. From then on a kill of the process loses none.
 
-        Only a power failure may. Tries once more after an error that may be gone. Raises OSError; then none was written.
+        Only a power failure may. Tries again after an error that may be gone. Raises OSError; then none was written.
         """
         try:
             return self._append(group)
@@ -318,9 +318,10 @@ class Spool:
 
     def _retry_removal(self, remove: Callable[[], None], path: Path, error: OSError) -> None:
         self._removals_to_retry.append(remove)
+        # The text names no single file, so that many files give one log line.
         self.on_error(
-            f"spool: cannot remove {path}: {error.strerror}; the bridge tries again."
-            " If it restarts before that, the events are sent again"
+            f"spool: cannot remove delivered or dropped files from {path.parent}: {error.strerror}; the bridge tries"
+            " again. If it restarts before that, their events are sent again"
         )
 
     def close(self) -> None:

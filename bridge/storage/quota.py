@@ -7,6 +7,7 @@ process loses at most the counts since the last call of ``look``.
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -45,6 +46,7 @@ class Quotas:
         self._day = self._date()
         self._counted: dict[str, int] = {}
         self._saved: dict[str, int] = {}
+        self._failed = False
 
     def recover(self) -> None:
         """Loads the counts of the current day."""
@@ -82,9 +84,9 @@ class Quotas:
                 text = f"intake {name}: delivered more than its quota of {limit} bytes today (UTC); nothing is dropped"
                 self._alarms.on("quota", name, text)
         if self.today != self._saved:
-            self._saved = dict(self.today)
-            text = json.dumps({"day": self._day, "bytes": self._saved})
-            self._work(lambda: self._save(text), lambda nothing: None)
+            today = dict(self.today)
+            text = json.dumps({"day": self._day, "bytes": today})
+            self._work(lambda: self._save(text), partial(self._after_save, today))
 
     def report(self, intake: str) -> dict[str, object]:
         """Returns the quota fields of an intake for ``/api/status``."""
@@ -93,10 +95,18 @@ class Quotas:
     def _date(self) -> str:
         return datetime.fromtimestamp(self._wall(), UTC).date().isoformat()
 
-    def _save(self, text: str) -> None:
+    def _after_save(self, today: dict[str, int], error: OSError | None) -> None:
+        if error is None:
+            self._saved = today
+        elif not self._failed:
+            log.warn("quota: cannot write {file}: {why}; it is tried again", file=self._file, why=error.strerror)
+        self._failed = error is not None
+
+    def _save(self, text: str) -> OSError | None:
         temporary = self._file.with_name(self._file.name + ".new")
         try:
             temporary.write_text(text + "\n")
             temporary.replace(self._file)
         except OSError as error:
-            log.warn("quota: cannot write {file}: {why}", file=self._file, why=error.strerror)
+            return error
+        return None

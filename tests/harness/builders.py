@@ -67,7 +67,7 @@ class UnlimitedRoom:
     """A disk budget that refuses nothing, except for the intakes in ``full``, each with a reason."""
 
     def __init__(self) -> None:
-        self.pauses = False
+        self.pauses = self.unsynced = False
         self.full: dict[str, str] = {}
 
     def reserve(self, intake: str, size: int) -> Reserved | Full:

@@ -65,7 +65,9 @@ def test_request_is_answered_after_the_commit(fixture):
 def test_sync_error_fails_the_request(fixture):
     answers = fixture.post(("a", None, b"one"))
     fixture.group_commit[0](OSError(5, "Input/output error"))
-    assert isinstance(answers[0], OSError)
+    assert isinstance(answers[0], Refusal)
+    assert (answers[0].status, answers[0].headers) == (503, {"Retry-After": "10"})
+    assert "could not be synced to disk (Input/output error); send them again" in answers[0].text
 
 
 def test_full_intake_refuses_the_whole_request(fixture):
