@@ -28,7 +28,12 @@ JSON = dict[str, Any]
 
 def of(status: JSON) -> JSON:
     """Returns ``state``, ``text`` and ``problems``: each with ``state``, ``text`` and ``remedy``, the worst first."""
-    problems = [*_intake_problems(status), *_alarm_problems(status), *_source_problems(status)]
+    alarms = [alarm for alarm in status.get("alarms", []) if alarm.get("kind") != "spool"]
+    # A spool that cannot be written loses events, and is often the reason for the problems of intakes.
+    spool_alarms = [alarm for alarm in status.get("alarms", []) if alarm.get("kind") == "spool"]
+    problems = [
+        *_alarm_problems(spool_alarms), *_intake_problems(status), *_alarm_problems(alarms), *_source_problems(status),
+    ]  # fmt: skip
     problems.sort(key=lambda problem: problem["state"] != CRITICAL)
     if not problems:
         losses = _losses(status)
@@ -114,9 +119,9 @@ def _remedy(error: str) -> str:
     return "see the log"
 
 
-def _alarm_problems(status: JSON) -> Iterator[JSON]:
+def _alarm_problems(alarms: list[JSON]) -> Iterator[JSON]:
     by_kind: dict[str, list[str]] = {}
-    for alarm in status.get("alarms", []):
+    for alarm in alarms:
         kind = str(alarm.get("kind"))
         # The problems of intakes and sources cover parked and full intakes and source clocks, with more detail.
         if kind in ("parked", "full") or (kind == "clock" and alarm.get("about") != "gateway"):

@@ -57,7 +57,8 @@ def _locate(function: str) -> tuple[Any, str]:
     return owner, name
 
 
-def _set_constants(constants: dict[str, object]) -> None:
+def set_constants(constants: dict[str, object]) -> None:
+    """Sets constants of modules, named by their full paths."""
     for path, value in constants.items():
         module, _, name = path.rpartition(".")
         owner = importlib.import_module(module)
@@ -108,7 +109,7 @@ def _kill_at(name: str, count: int) -> None:
 
 if __name__ == "__main__":
     changes = json.loads(sys.argv[2])
-    _set_constants(changes.get("set", {}))
+    set_constants(changes.get("set", {}))
     if changes.get("counter"):
         _count_appends(changes["counter"])
     if changes.get("kill"):
