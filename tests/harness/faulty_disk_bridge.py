@@ -4,6 +4,7 @@ Usage: python -P faulty_disk_bridge.py FILE CONTROL SPOOL CONSTANTS. CONSTANTS i
 `altered_bridge.py`. CONTROL is a JSON file, read again whenever it changes:
   `calls`  {"write": "ENOSPC", ...}: calls on files below SPOOL that fail, and their errors: write, create, open,
            rename, unlink, truncate, mkdir, fsync, allocate;
+  `short`  an error: writes take a part of their data, and the write of the rest fails with it;
   `left`   only so many more calls fail; without it, all do until CONTROL changes;
   `free`   [bytes, inodes]: the free space that the filesystem reports, as with a quota that `statvfs` does not show;
   `kill`   true: writes take a part of their data, then the process kills itself (SIGKILL).
@@ -38,6 +39,7 @@ class Faults:
         self._version = -1
         self._plan: dict[str, Any] = {}
         self._left: int | None = None
+        self._shortened: set[int] = set()
         self._lock = threading.Lock()
 
     def plan(self) -> dict[str, Any]:
@@ -57,6 +59,21 @@ class Faults:
                 self._left -= 1
         number = getattr(errno, name)
         raise OSError(number, os.strerror(number), None if isinstance(path, int) else str(path))
+
+    def shortens(self, descriptor: int, size: int) -> bool:
+        """Returns True if a write takes only a part of its data. Raises the error of the write of the rest."""
+        with self._lock:
+            name = self.plan().get("short")
+            if name is None or self._left == 0 or not self.concerns(descriptor):
+                return False
+            if descriptor in self._shortened:
+                self._shortened.remove(descriptor)
+                if self._left is not None:
+                    self._left -= 1
+                raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))
+            if size > 1:
+                self._shortened.add(descriptor)
+            return size > 1
 
     def concerns(self, path: object) -> bool:
         if isinstance(path, int):
@@ -93,6 +110,8 @@ def inject(faults: Faults) -> None:
         if faults.plan().get("kill") and len(data) > 1 and faults.concerns(descriptor):
             real_write(descriptor, bytes(data)[: len(data) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
+        if faults.shortens(descriptor, len(data)):
+            return real_write(descriptor, bytes(data)[: len(data) // 2 + 1])
         faults.check("write", descriptor)
         return real_write(descriptor, data)
 

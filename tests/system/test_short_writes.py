@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tests.harness.bridge import key_of
 from tests.harness.disk import small_disk
 from tests.harness.faulty_disk import FaultyDisk
 from tests.harness.gate import Gate
-from tests.harness.messages import number_of, rfc5424
+from tests.harness.messages import rfc5424
 from tests.harness.pki import Authority
 from tests.harness.polling import until
 from tests.harness.relp import RelpClient
@@ -29,18 +28,31 @@ PLENTY = [71_000_000_000, 1_000_000]
 
 
 class Events:
-    """Numbered events of 3000 bytes. `texts` are those that were sent, by number."""
+    """Numbered events of 3000 bytes. `sent` are all texts that may arrive, `owed` those that must."""
 
     def __init__(self) -> None:
-        self.texts: dict[int, str] = {}
+        self.sent: set[str] = set()
+        self.owed: set[str] = set()
+        self._number = 0
 
-    def frames(self, count: int) -> Iterator[bytes]:
-        """Yields the frames of new events."""
-        for number in range(len(self.texts), len(self.texts) + count):
-            message = rfc5424(number, datetime.now(UTC))
-            padding = " " + "x" * (3000 - len(message.text))
-            self.texts[number] = message.text + padding
-            yield message.frame + padding.encode()
+    def frames(self, count: int, *, raw: bool = False) -> list[bytes]:
+        """Returns the frames of new events. `raw`: the whole frame is the text of its event."""
+        made = []
+        for _ in range(count):
+            frame = rfc5424(self._number, datetime.now(UTC)).frame
+            self._number += 1
+            made.append(frame + b" " + b"x" * (2999 - len(frame)))
+            self.sent.add(text_of(made[-1], raw=raw))
+        return made
+
+    def owe(self, frames: list[bytes], *, raw: bool = False) -> None:
+        """Records that events were stored or acknowledged."""
+        self.owed |= {text_of(frame, raw=raw) for frame in frames}
+
+
+def text_of(frame: bytes, *, raw: bool = False) -> str:
+    text = frame.decode()
+    return text if raw else text.partition("] ")[2]
 
 
 class RelpSender(threading.Thread):
@@ -73,73 +85,73 @@ def test_partly_written_groups_leave_only_whole_events(tmp_path: Path, kills: in
     with collecting(tmp_path) as collector, small_disk(tmp_path / "disk", "1m") as disk:
         gate = Gate(collector.port)
         with bridging(tmp_path, gate.url) as bridge:
-            bridge.configuration["spool"] = {"directory": str(disk / "spool"), "max_size": "1GB", "min_free": "4KiB"}
+            bridge.configuration["spool"] = {
+                "directory": str(disk / "spool"), "max_size": "1GB", "min_free": "4KiB", "when_full": "pause",
+            }  # fmt: skip
             relp, https = add_relp_listener(bridge), add_https_listener(bridge, authority)
             faulty_disk = FaultyDisk(bridge)
             # The filesystem does not report that it is nearly full, so writes meet its end and are short.
             faulty_disk.set(free=PLENTY)
             faulty_disk.start()
             agent = Agent(https, authority.ca)
-            confirmed: list[bytes] = []
-            promised: set[str] = set()
 
             def post() -> int:
-                batch = list(events.frames(60))
+                batch = events.frames(60, raw=True)
                 status = agent.post("/plain/batch", b"\n".join(batch), X_SEKOIAIO_INTAKE_KEY=key_of("all"))[0]
                 if status == 200:
-                    promised.update(events.texts[number_of_frame(frame)] for frame in batch)
-                    # With a key, the listener takes the whole line as the event.
-                for frame in batch:
-                    raw[number_of_frame(frame)] = frame.decode()
+                    events.owe(batch, raw=True)
                 return status
 
-            raw: dict[int, str] = {}
-
-            def fill() -> bool:
-                send_lines(bridge.tcp, events.frames(40))
-                return bridge.status()["spool"]["fault"] == "quota"
-
-            until(fill, lambda: f"a write is short: {bridge.status()}")
-            sender = RelpSender(relp, list(events.frames(100)))
+            lines = events.frames(1000)
+            events.owe(lines)
+            device = threading.Thread(target=send_lines, args=(bridge.tcp, lines), daemon=True)
+            device.start()
+            until(lambda: bridge.status()["held_connections"] == 1, lambda: f"a write is short: {bridge.status()}")
+            sender = RelpSender(relp, events.frames(300))
             sender.start()
+            until(lambda: bridge.status()["held_connections"] == 2, lambda: f"RELP waits: {bridge.status()}")
             until(lambda: post() == 503, lambda: f"a request is refused: {bridge.status()}")
-            send_lines(bridge.tcp, events.frames(100))
+            assert bridge.status()["spool"]["fault"] == "quota"
             assert_names_are_right(disk / "spool")
 
-            subprocess.run(["mount", "-o", "remount,size=60m", str(disk)], check=True)
+            subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)
+            device.join()
             sender.join()
-            assert len(sender.client.acknowledged) == 100, "what waited is acknowledged once it is stored"
-            confirmed += sender.client.acknowledged
+            assert len(sender.client.acknowledged) == 300, "what waited is acknowledged once it is stored"
+            events.owe(sender.client.acknowledged)
             until(lambda: post() == 200, lambda: f"a request is accepted: {bridge.status()}")
+            bridge.wait_received(len(lines) + 300 + 60)
             ledger = bridge.ledger()
-            assert ledger["received"] == ledger["spooled"] + sum(ledger["dropped"].values())
+            assert (ledger["received"], ledger["dropped"]) == (ledger["spooled"] + ledger["buffered"], {})
 
+            for i in range(1, 6):
+                # The second attempt appends to the same file.
+                faulty_disk.set(free=PLENTY, short="ENOSPC", left=1)
+                lines = events.frames(40)
+                send_lines(bridge.tcp, lines)
+                bridge.wait_received(ledger["received"] + i * len(lines))
+                events.owe(lines)
             for _ in range(kills):
                 faulty_disk.set(free=PLENTY, kill=True)
-                sender = RelpSender(relp, list(events.frames(20)))
+                sender = RelpSender(relp, events.frames(20))
                 sender.start()
                 process = bridge.process
                 assert process is not None
                 assert process.wait() == -signal.SIGKILL
                 sender.join()
-                confirmed += sender.client.acknowledged
+                events.owe(sender.client.acknowledged)
                 faulty_disk.set(free=PLENTY)
                 faulty_disk.start()
                 assert_names_are_right(disk / "spool")
-                send_lines(bridge.tcp, events.frames(20))
-            bridge_spooled = bridge.ledger()["spooled"]
+                lines = events.frames(20)
+                send_lines(bridge.tcp, lines)
+                bridge.wait_received(len(lines))
+                events.owe(lines)
             gate.open()
             bridge.wait_drained()
-            arrived = [event.text for event in collector.wait_for(bridge_spooled)]
+            arrived = {event.text for event in collector.wait_for(bridge.ledger()["delivered"])}
         gate.shut()
-    whole = {events.texts[number] for number in events.texts} | set(raw.values())
-    strange = [text for text in arrived if text not in whole]
+    strange = sorted(arrived - events.sent)
     assert not strange, f"{len(strange)} events that were not sent: {strange[0][:200]} ... {strange[0][-200:]}"
-    numbers = {number_of(text.partition("] ")[2] or text) for text in arrived}
-    owed = {number_of_frame(frame) for frame in confirmed} | {number_of(text) for text in promised}
-    assert owed <= numbers, f"acknowledged events are missing: {sorted(owed - numbers)[:10]}"
-
-
-def number_of_frame(frame: bytes) -> int:
-    """Returns the number in the text of a frame."""
-    return number_of(frame.decode().partition("] ")[2])
+    lost = events.owed - arrived
+    assert not lost, f"{len(lost)} acknowledged or stored events are lost: {sorted(lost)[0][:200]}"
