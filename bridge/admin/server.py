@@ -4,6 +4,7 @@
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from twisted.internet import defer
@@ -92,7 +93,9 @@ class AdminServer:
             self._port = None
         if self._socket is not None:
             self._socket.stopListening()
-            self._control.unlink(missing_ok=True)
+            # The next start removes a file that cannot be removed now.
+            with suppress(OSError):
+                self._control.unlink()
             self._socket = None
 
 

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,9 +133,13 @@ class Quarantine:
         return self._bound(reason)
 
     def _close(self, reason: str, file: QuarantineFile) -> None:
-        """Closes an open file and renames it to include its number of frames."""
+        """Closes an open file and renames it to include its number of frames. If that fails, it is tried again after
+        the next frame."""
         self._take_awaited(file)
-        file.close()
+        try:
+            file.close()
+        except OSError:
+            return
         self._full[reason].append(self._open.pop(reason))
 
     def take_awaited(self) -> list[tuple[int, Path]]:
@@ -257,9 +262,11 @@ class Quarantine:
         return self._damaged / f"{self._number()}-{intake}-{name}"
 
     def close(self) -> None:
-        """Closes the open files and renames them to include their number of frames."""
+        """Closes the open files and renames them to include their number of frames. The next start reads files that
+        cannot be renamed."""
         for file in self._open.values():
-            file.close()
+            with suppress(OSError):
+                file.close()
         self._open.clear()
 
     def _number(self) -> int:

@@ -219,3 +219,27 @@ def test_failed_sync_closes_a_relp_connection_and_others_wait(tmp_path: Path) ->
         running.until(running.ready, "ready")
         running.gate.open()
         running.finish()
+
+
+def test_bridge_stops_and_starts_again_on_a_read_only_filesystem(tmp_path: Path) -> None:
+    with gateway(tmp_path) as running:
+        bridge = running.bridge
+        bridge.configuration["unrouted"] = "hold"
+        bridge.configuration["routes"] = [{"intake": "all", "hostname": ["gw"]}]
+        bridge.stop()
+        running.disk.start()
+        running.owe(running.send_lines(100))
+        send_lines(bridge.tcp, [b"<13>no route matches"])
+        running.until(lambda: bridge.ledger()["quarantined"] == 1, "quarantined")
+        running.disk.set(calls=READ_ONLY)
+        assert bridge.process is not None
+        process = bridge.process
+        bridge.stop()
+        assert "Traceback" not in process.stderr, process.stderr
+        running.disk.set()
+        running.disk.start()
+        ledger = bridge.ledger()
+        assert (ledger["spooled"], ledger["quarantined"]) == (100, 1)
+        running.gate.open()
+        bridge.wait_drained()
+        assert {number_of(event.text) for event in running.collector.wait_for(100)} == running.owed
