@@ -71,8 +71,9 @@ class RelpConnection(SyslogConnection):
         if lost:
             self._refuse_lost()
         elif self._paused:
-            # The files may be sealed and closed before the sender is resumed, so their sync is requested now.
-            self._factory.listener_context.commit(self._files, lambda error: None)
+            if self._files:
+                # They may be sealed and closed before the sender is resumed, so their sync is requested now.
+                self._factory.listener_context.commit(self._files, lambda error: None)
         elif self._answers and (frames or oversize or self._committing):
             self._acknowledge()
         elif self._answers:

@@ -1,6 +1,8 @@
 """Tests a courier with a fake poster: what it posts and settles, and that the ledger is exact after each step."""
 
+import errno
 import gzip
+import os
 import random
 from collections import Counter
 
@@ -36,7 +38,7 @@ class CourierFixture:
         self.clock = Clock()
         self.ledger = Ledger()
         self.posted = []
-        self.quarantined, self.alarms, self.receipts = [], Counter(), []
+        self.quarantined, self.alarms, self.receipts, self.errors = [], Counter(), [], []
         self.spool = build_spool(
             directory, limits=limits or BatchLimits(), wall=lambda: NOON + self.clock.seconds(),
             clock=self.clock.seconds,
@@ -44,7 +46,7 @@ class CourierFixture:
         self.dispatcher = Dispatcher(self.clock, connections=8, rate=rate)
         context = build_delivery_context(
             self.clock, store=self, ledger=self.ledger, dispatcher=self.dispatcher, alarms=self,
-            run=self.run,
+            run=self.run, on_error=self.errors.append,
         )  # fmt: skip
         self.courier = build_courier(
             "a",
@@ -376,6 +378,38 @@ def test_read_error_of_the_spool_loses_no_event(fixture, monkeypatch):
     monkeypatch.undo()
     fixture.next_request()
     fixture.accept()
+    assert fixture.files == []
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_file_that_cannot_be_renamed_is_sent_and_removed_later(fixture, monkeypatch, packed):
+    """On a read-only filesystem, stored events are still delivered, each once."""
+    fixture.courier.pause()
+    for i in range(3):
+        fixture.seal(b"event %d" % i, ms=10_000 * i)
+    path_type = type(fixture.spool.directory)
+    if packed:
+        batches = list(fixture.courier.release())
+        fixture.courier.add_pack(pack_writer.pack([batch for batch, _ in batches], fixture.spool.cannot_remove)[0])
+
+    def refuse(self, *args, **named):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(path_type, "rename", refuse)
+    monkeypatch.setattr(path_type, "unlink", refuse)
+    fixture.courier.resume()
+    sent = []
+    while len(sent) < 3:
+        fixture.next_request()
+        sent += fixture.posted[0][0].split(b"\n")
+        fixture.accept()
+    assert sorted(sent) == [b"event 0", b"event 1", b"event 2"]
+    assert (fixture.ledger.of("a").delivered, fixture.courier.state) == (3, "idle")
+    assert fixture.files != []
+    assert any("cannot mark or sync files of intake a" in text for text in fixture.errors)
+    monkeypatch.undo()
+    fixture.clock.advance(2)
+    fixture.spool.seal_due()
     assert fixture.files == []
 
 

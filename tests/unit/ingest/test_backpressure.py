@@ -1,5 +1,7 @@
 """Tests ``when_full: pause``: streams are paused, datagrams are not, and held events are appended first."""
 
+import errno
+import os
 from datetime import UTC
 
 import pytest
@@ -179,3 +181,43 @@ def test_write_to_a_full_disk_is_held(fixture, monkeypatch):
     assert held.transport.producerState == "paused"
     fixture.pipeline.spool_writer.finish()
     assert fixture.ledger_columns() == {"received": 1, "dropped": {"disk_full": 1}}
+
+
+def fail_writes(monkeypatch, number):
+    def fail(*args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("bridge.spool.store.write_whole", fail)
+
+
+def test_held_events_stay_held_while_their_write_fails(fixture, monkeypatch):
+    fixture.disk_budget.full["a"] = "disk_full"
+    held = fixture.connect()
+    held.dataReceived(frames(b"a", b"1"))
+    fixture.disk_budget.full.clear()
+    fail_writes(monkeypatch, errno.ENOSPC)
+    fixture.pipeline.spool_writer.resume()
+    assert fixture.ledger_columns() == {"received": 1, "buffered": 1}
+    assert held.transport.producerState == "paused"
+    monkeypatch.undo()
+    fixture.pipeline.spool_writer.resume()
+    assert fixture.ledger_columns() == {"received": 1, "spooled": 1}
+    assert held.transport.producerState == "producing"
+    assert fixture.events("a") == [b"1"]
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_spool_that_cannot_be_written_holds_senders_only_with_pause(fixture, monkeypatch, pauses):
+    fixture.disk_budget.pauses = pauses
+    fixture.disk_budget.failed = lambda intake, error: "spool_write_failed"
+    fail_writes(monkeypatch, errno.EROFS)
+    connection = fixture.connect()
+    connection.dataReceived(frames(b"a", b"1"))
+    if pauses:
+        assert fixture.ledger_columns() == {"received": 1, "buffered": 1}
+        monkeypatch.undo()
+        fixture.pipeline.spool_writer.resume()
+        assert fixture.ledger_columns() == {"received": 1, "spooled": 1}
+    else:
+        assert fixture.ledger_columns() == {"received": 1, "dropped": {"spool_write_failed": 1}}
+    assert connection.transport.producerState == "producing"

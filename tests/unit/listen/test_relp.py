@@ -84,7 +84,7 @@ def test_full_intake_delays_acknowledgements_with_any_when_full(fixture, pauses)
     assert connection.transport.producerState == "producing"
 
 
-def test_held_events_that_cannot_be_stored_are_not_acknowledged(fixture):
+def test_held_events_that_cannot_be_stored_at_shutdown_are_not_acknowledged(fixture):
     fixture.disk_budget.full["a"] = "spool_full"
     connection = fixture.connect()
     connection.dataReceived(syslog(1))
@@ -94,10 +94,39 @@ def test_held_events_that_cannot_be_stored_are_not_acknowledged(fixture):
         raise OSError(5, "Input/output error")
 
     fixture.spool.append = fail_write
-    fixture.pipeline.spool_writer.resume()
+    fixture.pipeline.spool_writer.finish()
     assert (connection.transport.value(), connection.transport.disconnected) == (b"", True)
-    assert fixture.files == [[]], "nothing is committed for an acknowledgement"
+    assert fixture.files == []
     assert sum(fixture.ledger_columns()["dropped"].values()) == 1
+
+
+def test_message_is_not_acknowledged_while_its_held_write_fails(fixture):
+    fixture.disk_budget.full["a"] = "disk_full"
+    connection = fixture.connect()
+    connection.dataReceived(syslog(1))
+    fixture.disk_budget.full.clear()
+    append = fixture.spool.append
+    fixture.spool.append = lambda part: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    fixture.pipeline.spool_writer.resume()
+    assert (connection.transport.value(), fixture.group_commit) == (b"", [])
+    assert fixture.ledger_columns() == {"received": 1, "buffered": 1}
+    fixture.spool.append = append
+    fixture.pipeline.spool_writer.resume()
+    fixture.group_commit.pop()(None)
+    assert connection.transport.value() == b"1 rsp 6 200 OK\n"
+
+
+def test_messages_wait_while_files_cannot_be_synced(fixture):
+    fixture.disk_budget.unsynced = True
+    connection = fixture.connect()
+    connection.dataReceived(syslog(1))
+    fixture.pipeline.spool_writer.resume()
+    assert fixture.ledger_columns() == {"received": 1, "buffered": 1}
+    assert (connection.transport.producerState, fixture.group_commit) == ("paused", [])
+    fixture.disk_budget.unsynced = False
+    fixture.pipeline.spool_writer.resume()
+    fixture.group_commit.pop()(None)
+    assert connection.transport.value() == b"1 rsp 6 200 OK\n"
 
 
 def test_failed_write_closes_the_connection_without_acknowledgement(fixture):

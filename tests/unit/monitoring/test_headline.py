@@ -17,6 +17,20 @@ def intake(state, error, **fields):
     return HEALTHY | {"intakes": [{"name": "a", "state": state, "backlog_events": 2, "last_error": error, **fields}]}
 
 
+@pytest.mark.parametrize(
+    ("fault", "remedy"), [("disk", "free disk space"), ("inodes", "no free inodes"), ("quota", "raise the quota")]
+)
+def test_full_intake_names_the_fault_that_limits_the_spool(fault, remedy):
+    (problem,) = headline.of(intake("full", None) | {"spool": {"fault": fault}})["problems"]
+    assert remedy in problem["remedy"]
+
+
+def test_fault_of_the_spool_is_named_before_its_effects():
+    alarm = {"kind": "spool", "about": "disk", "text": "spool /x: the filesystem is read-only."}
+    result = headline.of(intake("backing-off", "no connection") | {"alarms": [alarm]})
+    assert result["text"] == "Spool /x: the filesystem is read-only. And 1 more problem below."
+
+
 def test_healthy_status_gives_one_sentence():
     result = headline.of(HEALTHY)
     assert result == {

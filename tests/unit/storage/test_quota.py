@@ -27,6 +27,18 @@ def fixture(tmp_path):
     return fixture
 
 
+def test_counts_that_could_not_be_saved_are_saved_later(fixture):
+    quotas = fixture.make()
+    fixture.a.delivered_bytes = 500
+    temporary = fixture.file.with_name(".quota.json.new")
+    temporary.mkdir()
+    quotas.look()
+    assert not fixture.file.exists()
+    temporary.rmdir()
+    quotas.look()
+    assert fixture.make().report("a")["delivered_bytes_today"] == 500
+
+
 def test_alarm_above_the_quota_ends_with_the_day(fixture):
     quotas = fixture.make()
     fixture.a.delivered_bytes = 1000
