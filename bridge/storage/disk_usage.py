@@ -60,9 +60,10 @@ def query(directory: Path) -> DiskState | None:
 
 def explains_failure(disk: DiskState | None) -> str | None:
     """Returns what the filesystem has run out of, ``disk`` or ``inodes``; None if the figures show room."""
-    if disk is not None and disk.inodes is not None and disk.inodes < FEW_INODES:
-        return "inodes"
-    return "disk" if disk is None or disk.available < MOST_GRANULE else None
+    if disk is None or disk.available < MOST_GRANULE:
+        # Some filesystems, such as XFS, create inodes as long as there is space. A full one has few of them, too.
+        return "disk"
+    return "inodes" if disk.inodes is not None and disk.inodes < FEW_INODES else None
 
 
 def fits(folder: Path, size: int, disk: DiskState | None, space: threading.Lock) -> bool:

@@ -79,6 +79,10 @@ class WriteFaults:
         "Intakes whose last write failed, with the reason."
         self._full: set[str] = set()
         "Those of them whose write found the disk full."
+        self._recent: set[str] = set()
+        "Intakes and syncs that have failed since the last call of `plan`."
+        self._unstable: set[str] = set()
+        "Those that had failed between the last two calls. Their alarms stay, although a probe may succeed."
         self._read_only = False
         self._diagnosing = False
         self._limit: int | None = None
@@ -93,6 +97,7 @@ class WriteFaults:
         self._failed[intake] = why
         if error.errno not in FULL:
             self._full.discard(intake)
+            self._recent.add(f"intake {intake}")
             self._report(intake, error, why)
             return "spool_write_failed"
         self._full.add(intake)
@@ -159,6 +164,7 @@ class WriteFaults:
 
     def sync_failed(self, error: OSError) -> None:
         """Handles a failed fsync."""
+        self._recent.add("sync")
         if self.unsynced is None:
             self.unsynced = error.strerror or str(error)
             self._alarms.on(
@@ -188,6 +194,7 @@ class WriteFaults:
 
     def plan(self, now: float, batch_bytes: int) -> ProbePlan:
         """Returns what to probe now. Called about once a second."""
+        self._unstable, self._recent = self._recent, set()
         available = self.available()
         due = available is not None and (self.closed or now - self._probed >= PROBE_EVERY)
         if due:
@@ -212,7 +219,7 @@ class WriteFaults:
             self.closed, resumes = False, True
         if result.synced:
             self.unsynced, resumes = None, True
-            self._alarms.off("spool", "sync", f"spool {self._spool.directory}: files can be synced to disk again")
+        self._end_alarms()
         if not self._failed:
             self._read_only = False
         if not self.closed and self._limit is None:
@@ -223,5 +230,13 @@ class WriteFaults:
 
     def _recovered(self, intake: str) -> None:
         self._full.discard(intake)
-        if self._failed.pop(intake, None) is not None:
-            self._alarms.off("spool", f"intake {intake}", f"spool: intake {intake} can be written again")
+        self._failed.pop(intake, None)
+
+    def _end_alarms(self) -> None:
+        """Ends the alarms of intakes and syncs that work again and have not failed lately."""
+        kept = {f"intake {name}" for name in self._failed} | self._unstable | self._recent
+        if self.unsynced is not None:
+            kept.add("sync")
+        for about in [about for kind, about in self._alarms.active if kind == "spool" and about not in kept | {"disk"}]:
+            what = "files can be synced to disk again" if about == "sync" else f"{about} can be written again"
+            self._alarms.off("spool", about, f"spool {self._spool.directory}: {what}")

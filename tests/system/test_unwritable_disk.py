@@ -152,7 +152,7 @@ def test_read_only_filesystem_is_used_again_after_a_remount(tmp_path: Path, seco
 
         running.disk.set()
         running.until(running.ready, "ready")
-        assert not running.alarms()
+        running.until(lambda: not running.alarms(), "no alarm")
         running.owe(running.send_lines(1000))
         assert running.relp()
         assert running.post() == 200
@@ -195,7 +195,7 @@ def test_failed_sync_acknowledges_nothing_and_is_reported_once(tmp_path: Path) -
 
         running.disk.set()
         running.until(running.ready, "ready")
-        assert not running.alarms()
+        running.until(lambda: not running.alarms(), "no alarm")
         assert running.post() == 200
         assert running.relp()
         running.finish()

@@ -195,6 +195,17 @@ def test_read_only_filesystem_has_one_alarm_for_all_intakes(fixture, monkeypatch
     assert (fixture.alarms.active, fixture.disk_budget.unready()) == ({}, [])
 
 
+def test_alarm_stays_while_writes_fail_between_successful_probes(fixture):
+    """A write may fail although a small file can be written, for example on a damaged part of the disk."""
+    for _ in range(5):
+        fixture.disk_budget.failed("a", OSError(errno.EIO, os.strerror(errno.EIO)))
+        fixture.disk_budget.sync_failed(OSError(errno.EIO, os.strerror(errno.EIO)))
+        fixture.look()
+        assert fixture.active_alarms("spool") == ["intake a", "sync"]
+    fixture.look()
+    assert fixture.active_alarms("spool") == []
+
+
 def test_requests_are_refused_until_a_file_can_be_synced(fixture, monkeypatch):
     monkeypatch.setattr(probe, "can_sync", lambda folder: False)
     fixture.disk_budget.sync_failed(OSError(errno.EIO, os.strerror(errno.EIO)))
@@ -216,7 +227,7 @@ def test_requests_are_refused_until_a_file_can_be_synced(fixture, monkeypatch):
         (None, "disk"),
         (DiskState(10**9, 1000, 10**6), "disk"),
         (DiskState(10**9, 10**8, 0), "inodes"),
-        (DiskState(10**9, 0, 0), "inodes"),
+        (DiskState(10**9, 0, 0), "disk"),
         (DiskState(10**9, 10**8, 10**6), None),
         (DiskState(10**9, 10**8, None), None),
     ],
