@@ -19,7 +19,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,7 +140,7 @@ class Archive:
             if batch.pack is None:
                 batch.path.rename(kept.path)
             else:
-                kept.path.write_bytes(batch.held or b"")
+                _write_whole_file(kept.path, batch.held or b"")
         except OSError as error:
             self._on_error(f"archive: cannot keep a delivered batch of intake {batch.intake}: {error.strerror}")
             return False
@@ -172,7 +172,7 @@ class Archive:
             return
         for batch in (*packed, *damaged):
             # A damaged batch cannot be replayed, so it is deleted too.
-            batch.path.unlink(missing_ok=True)
+            self._unlink(batch.path)
             self.size -= on_disk(batch.size)
         del self._loose[hour, intake]
 
@@ -265,6 +265,16 @@ class Archive:
                 if batch.sequence not in seen and batch.earliest < to_ms and late:
                     seen.add(batch.sequence)
                     yield batch
+
+
+def _write_whole_file(path: Path, data: bytes) -> None:
+    """Writes a file. Raises OSError; then there is no part of it."""
+    try:
+        path.write_bytes(data)
+    except OSError:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _latest(batch: Batch) -> int:

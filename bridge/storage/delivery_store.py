@@ -92,18 +92,34 @@ class DeliveryStore:
 
     def keep_evidence(self, intake: str, sequence: int, body: bytes) -> None:
         """Keeps a copy of a request body that the collector accepted only in part."""
-        self._work(lambda: self._spool.quarantine.keep_evidence(intake, sequence, body), lambda path: None)
+
+        def keep() -> None:
+            try:
+                self._spool.quarantine.keep_evidence(intake, sequence, body)
+            except OSError as error:
+                log.warn(
+                    "quarantine: cannot keep the body of a request of intake {intake}: {why}",
+                    intake=intake, why=error.strerror,
+                )  # fmt: skip
+
+        self._work(keep, lambda nothing: None)
 
     def quarantine_batch(self, batch: Batch, why: str) -> None:
         """Moves the file of a batch that cannot be read to quarantine, unchanged."""
         events = batch.unacknowledged
 
         def move() -> None:
-            if batch.pack is None and batch.held is None:
-                self._spool.quarantine.move_aside(batch.path, events)
-            else:
-                self._spool.quarantine.save_damaged(batch.intake, str(batch.name), batch.held or b"", events)
-                self._remove([batch])
+            try:
+                if batch.pack is None and batch.held is None:
+                    self._spool.quarantine.move_aside(batch.path, events)
+                else:
+                    self._spool.quarantine.save_damaged(batch.intake, str(batch.name), batch.held or b"", events)
+                    self._remove([batch])
+            except OSError as error:
+                log.error(
+                    "quarantine: cannot move {path}: {why}. It stays where it is, and the next start reads it again",
+                    path=batch.path, why=error.strerror,
+                )  # fmt: skip
 
         self._work(move, lambda moved: None)
 

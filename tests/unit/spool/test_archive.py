@@ -133,6 +133,23 @@ def test_batch_that_cannot_be_archived_is_deleted(spool_fixture, archive, monkey
     assert "No space left" in spool_fixture.errors[0]
 
 
+def test_partly_written_copy_is_removed(spool_fixture, archive, monkeypatch):
+    """The disk may fill up while a batch of a pack is copied."""
+    _, sealed = deliver(spool_fixture, 10, settle=False)
+    new_pack, _ = pack_writer.pack(sealed, spool_fixture.spool.cannot_remove)
+    batches = new_pack.read(most_batches=1000, most_bytes=10**9, sealed=0.0).batches
+    path_type, write_bytes = type(spool_fixture.directory), type(spool_fixture.directory).write_bytes
+
+    def write_a_part(self, data):
+        write_bytes(self, data[:2])
+        raise_full()
+
+    monkeypatch.setattr(path_type, "write_bytes", write_a_part)
+    spool_fixture.spool.remove(batches)
+    assert "cannot keep a delivered batch" in spool_fixture.errors[0]
+    assert files(archive) == []
+
+
 def test_damage_is_reported_and_the_other_events_are_read(spool_fixture, archive, monkeypatch):
     monkeypatch.setattr(pack_writer, "BLOCK", 1200)
     events, _ = deliver(spool_fixture, 300)
