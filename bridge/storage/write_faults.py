@@ -1,6 +1,6 @@
 """Handles writes to the spool that failed, until their cause is gone.
 
-``Spool.append`` has tried a failed write twice. What happens then depends on the error:
+``Spool.append`` has tried a write that found the disk full, or an I/O error, twice. What follows depends on the error:
 
 ===================  =============================================================================================
 ENOSPC, EDQUOT       A probe decides. If as many bytes as a batch has can be written, the cause is gone and nothing
