@@ -114,7 +114,8 @@ class RequestSink:
 
 def _refuse_unsynced(failure: Failure) -> None:
     """Raises Refusal for a failed commit. The disk budget reports the error once, for all senders."""
-    failure.trap(OSError)
+    if not isinstance(failure.value, OSError):
+        failure.raiseException()
     text = f"the events could not be synced to disk ({failure.value.strerror}); send them again"
     raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
 
