@@ -5,17 +5,17 @@ Blocking calls; runs on the spool thread (``open`` and ``start`` run before the 
 ``bridge.accounting.journal_lines`` specifies the format.
 
 Invariants
-    A receipt is written before the files of its batches are removed, a refusal before the file of its batch. The lines
-    of one minute are one write. Only the end of the journal ever changes: ``open`` cuts off and counts an incomplete
-    last line that a killed process left.
+    A receipt is written before the files of its batches are removed, a refusal before the file of its batch, and the
+    account of an operator's command before its transaction is closed. The lines of one minute are one write. Only the
+    end of the journal ever changes: ``open`` cuts off and counts an incomplete last line that a killed process left.
 
 Faults
     A journal fault never stops delivery. Lines that cannot be written are counted and reported once, and the next line
     records their number. A line at the end whose chain does not match is reported as a note; the journal continues
     after it, and ``syslog-bridge report`` reports it.
 
-fsync: the file each minute, at ``start`` and at ``stop``; the directory for each new file. A power cut may lose one
-minute of lines.
+fsync: the file each minute, after each command, at ``start`` and at ``stop``; the directory for each new file. A power
+cut may lose one minute of lines.
 
 ``open`` and each new day delete files whose day is more than ``keep`` before the newest file that already existed. So a
 clock that jumps years ahead does not delete the journal.
@@ -30,6 +30,7 @@ from pathlib import Path
 from bridge.accounting import Account, journal_lines
 from bridge.accounting.ledger import COLUMNS
 from bridge.spool.recovery import RecoveredSpool
+from bridge.spool.transaction import Change
 from bridge.syslog.timestamps import rfc3339
 from bridge.util.files import fsync_path, write_whole
 
@@ -201,6 +202,12 @@ class Journal:
             "batch_events": batch_events,
         }  # fmt: skip
         self._append([row | ({"taken": True} if taken else {})])
+
+    def command(self, transaction: int, command: str, changes: Sequence[Change]) -> None:
+        """Records the events that an operator's command has moved, before its transaction is closed."""
+        row: Figures = {"kind": "command", "command": command, "transaction": transaction, "changes": changes}
+        self._append([row])
+        self._sync()
 
     # --- writing -----------------------------------------------------------------------------------------------------
 

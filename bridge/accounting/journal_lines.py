@@ -33,6 +33,9 @@ refused    events that the collector refused went to quarantine: ``intake``, ``s
 handed     events of a batch went to the shared backlog queue of a cluster: ``intake``, ``sequence``,
            ``count``, ``batch_events``. Receipts and refusals of events from this queue have
            ``taken: true``: their sequences are those of other nodes
+command    an operator's command moved events: ``command``; ``transaction``, a number that may occur twice
+           after a kill, but counts once; ``changes`` [[kind, from intake, to intake, events], ...], as in
+           ``bridge.spool.transaction.Change``
 stop       the last line of a clean stop: ``accounts`` {intake: columns}, ``kernel_drops``
 =========  ===============================================================================================
 

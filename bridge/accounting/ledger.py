@@ -4,10 +4,16 @@
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from bridge.spool.transaction import Change
 
 UNROUTED = "-"
 "Account of events without an intake: unrouted, filtered, or lost before they were routed."
+
+PURGED = "purged"
+"Drop reason for events that an operator's command removed."
 
 
 @dataclass(slots=True)
@@ -193,6 +199,23 @@ class Ledger:
     def add_possible_duplicates(self, intake: str, count: int) -> None:
         """Counts events that may reach the collector twice."""
         self.of(intake).possible_duplicates += count
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Moves the events of an operator's command."""
+        for kind, origin, target, count in changes:
+            match kind, target:
+                case "move", str():
+                    self.move(origin or UNROUTED, target, count)
+                case "release", str():
+                    self.release(origin, target, count)
+                case "replay", str():
+                    self.replay(target, count)
+                case "filter", _:
+                    self.filter_quarantined(origin, count)
+                case "purge", _:
+                    self.drop_spooled(origin or UNROUTED, count, PURGED)
+                case _:
+                    self.drop_quarantined(origin, count, PURGED)
 
     # --- totals ------------------------------------------------------------------------------------------------------
 

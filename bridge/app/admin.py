@@ -29,8 +29,8 @@ def build_admin(config: Config, process: Process, parts: Subsystems, reload: Rel
     )  # fmt: skip
     session = Session(
         opened.spool, opened.ledger, CourierBacklogs(opened.spool, parts.delivery.courier_set, reactor), run,
-        next_turn=lambda: task.deferLater(reactor, 0), write_accounts=parts.monitoring.journal_writer.write_accounts,
-        current=lambda: reload.config,
+        record=opened.record, next_turn=lambda: task.deferLater(reactor, 0),
+        write_accounts=parts.monitoring.journal_writer.write_accounts, current=lambda: reload.config,
     )  # fmt: skip
     drain = Drain(
         reactor, ingest.listener_set, opened.ledger, parts.storage.alarms, ingest.pipeline.spool_writer.finish

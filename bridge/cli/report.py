@@ -39,7 +39,8 @@ def report(config: Config, begin: datetime | None, end: datetime | None, intake:
 
     Shows received, delivered, refused and dropped events, with the reasons. In each row: carried over + received +
     replayed + taken over + moved here + queued again = delivered + sent twice + quarantined + filtered + handed over +
-    dropped + held. Days are UTC. Exit code 1 if the journal's hash chain is broken or files cannot be read.
+    dropped + held. Days are UTC. Exit code 1 if the journal's hash chain is broken, files cannot be read, or a start
+    found fewer events than there should be.
     """
     if begin is not None and end is not None and begin >= end:
         raise click.UsageError("--from must be before --to")
@@ -63,7 +64,10 @@ def report(config: Config, begin: datetime | None, end: datetime | None, intake:
         click.echo("\n".join(report_text.as_text(result, journal, period=period, whole=whole)))
     for fault in journal.faults:
         click.echo(f"report: {printable(fault)}", err=True)
-    if journal.fault_count:
+    missing = -sum(min(0, row.unexplained) for row in result.rows.values())
+    if missing:
+        click.echo(f"report: {missing:,} events are missing. See the limits of this report", err=True)
+    if journal.fault_count or missing:
         raise SystemExit(1)
 
 

@@ -85,17 +85,10 @@ async def _run_job(session: Session, reason: str, job: Callable[[], T]) -> T:
 
 
 async def _apply(session: Session, reason: str, file: QuarantineFile, result: ReprocessResult) -> None:
-    """Replaces or gives back a processed quarantine file, and updates the ledger in one reactor turn."""
-    ledger, quarantine = session.ledger, session.spool.quarantine
+    """Replaces or gives back a processed quarantine file, and counts its frames."""
+    quarantine = session.spool.quarantine
     if result.remaining is file:
         await _run_job(session, reason, partial(quarantine.give_back, reason, [file]))
         return
     await _run_job(session, reason, partial(quarantine.replace, reason, file, result.remaining))
-    for (origin, intake), count in result.moves.items():
-        ledger.release(origin, intake, count)
-    for origin, count in result.filtered.items():
-        ledger.filter_quarantined(origin, count)
-    for origin, count in result.purged.items():
-        ledger.drop_quarantined(origin, count, "purged")
-    for batch in result.batches:
-        session.backlogs.enqueue(batch)
+    await session.settle(result.transaction, result.batches)

@@ -43,11 +43,10 @@ async def replay(session: Session, intake: str, from_ms: int, to_ms: int, batche
         except BaseException:
             await session.run(operation.discard)
             raise
-        await session.run(operation.commit)
+        await session.settle(await session.run(operation.commit))
     for position, batch in enumerate(operation.made):
         if position % BATCHES_PER_TURN == 0:
             await session.next_turn()
-        session.ledger.replay(intake, batch.count)
         session.backlogs.enqueue(batch)
     return {"replayed": operation.amount.events, "bytes": operation.amount.size, "batches": operation.amount.batches}
 

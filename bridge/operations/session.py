@@ -6,9 +6,10 @@ the waiting batches are the files found in the spool.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from twisted.internet import defer
@@ -19,6 +20,7 @@ from bridge.deliver.couriers import CourierSet
 from bridge.host.interfaces import Reactor, Run
 from bridge.host.waiting import called_back, with_timeout
 from bridge.spool import Batch, Pack, Spool
+from bridge.spool.transaction import Transaction
 from bridge.storage.open import make_archive, open_storage
 
 Backlog = list[tuple[Batch | Pack, int]]
@@ -55,6 +57,8 @@ class Session:
     backlogs: Backlogs
     run: Run
     "Runs a blocking job off the reactor, if a reactor runs."
+    record: Callable[[Transaction], None]
+    "Writes the account of a finished transaction to the journal, and closes it. Blocking."
     next_turn: Callable[[], Awaitable[None]]
     "Waits for the next reactor turn, so that the reactor can do other work."
     write_accounts: Callable[[], Awaitable[None]]
@@ -66,6 +70,21 @@ class Session:
     def config(self) -> Config:
         """The current configuration."""
         return self.current()
+
+    async def settle(self, transaction: Transaction | None, made: Iterable[Batch | Pack] = ()) -> None:
+        """Counts the events of a finished transaction, and queues the batches and packs that it made.
+
+        The ledger changes in the reactor turn in which the journal's line is queued, so no figures in the journal are
+        ahead of the line or behind it. If the process is killed before the line is written, the next start writes it.
+        """
+        recorded: Awaitable[None] | None = None
+        if transaction is not None:
+            self.ledger.apply(transaction.changes)
+            recorded = self.run(partial(self.record, transaction))
+        for each in made:
+            self.backlogs.enqueue(each)
+        if recorded is not None:
+            await recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +165,9 @@ def offline_session(
         try:
             at_once = defer.succeed(None)
             yield Session(
-                storage.spool, storage.ledger, backlogs, defer.execute, lambda: at_once, lambda: at_once, lambda: config
-            )
+                storage.spool, storage.ledger, backlogs, defer.execute, storage.record, lambda: at_once,
+                lambda: at_once, lambda: config,
+            )  # fmt: skip
         finally:
             storage.journal.stop(storage.ledger.accounts, {})
             storage.journal.close()

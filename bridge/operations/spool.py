@@ -6,11 +6,14 @@ from functools import partial
 from bridge.operations.command import JSON, Progress
 from bridge.operations.session import Session
 from bridge.spool import Batch, Pack, batch_reader
-from bridge.spool.partition import EventFilter, divide, reassign, sequences_needed
-from bridge.spool.transaction import UnfinishedTransaction
+from bridge.spool.partition import PURGE, Backlog, EventFilter, divide, reassign, remove, sequences_needed
+from bridge.spool.transaction import Transaction, UnfinishedTransaction
 
-Step = Callable[[str, Batch | Pack, int], Awaitable[int]]
-"Processes one batch or pack of an intake, with its number of unsettled events. Returns the events that it took out."
+MOVED_AT_ONCE = 100
+"Batches and packs of one transaction, at most."
+
+Step = Callable[[Backlog], Awaitable[int]]
+"Processes batches and packs of one intake. Returns the number of events that it took out."
 
 
 async def purge(session: Session, intakes: Sequence[str], event_filter: EventFilter, progress: Progress) -> JSON:
@@ -24,10 +27,8 @@ async def purge(session: Session, intakes: Sequence[str], event_filter: EventFil
     done, interrupted = 0, False
     for intake in intakes:
         backlog = await session.backlogs.release(intake)
-        count = sum(events for _, events in backlog)
-        session.ledger.drop_spooled(intake, count, "purged")
-        await session.run(partial(session.spool.discard, [stored for stored, _ in backlog]))
-        done += count
+        await _remove(session, backlog)
+        done += sum(events for _, events in backlog)
         if interrupted := not progress({"done": done}):
             break
     return {"purged": done, "interrupted": interrupted}
@@ -38,57 +39,81 @@ async def move(
 ) -> JSON:
     """Moves waiting events of some intakes to another intake. Raises OSError, UnfinishedTransaction."""
 
-    async def move_whole(intake: str, stored: Batch | Pack, events: int) -> int:
-        moved = await session.run(partial(reassign, stored, to, session.spool.directory / to))
-        session.ledger.move(intake, to, events)
-        session.backlogs.enqueue(moved)
-        return events
+    async def move_whole(backlog: Backlog) -> int:
+        (number,) = session.spool.sequences(1, exact=False)
+        moved = await session.run(partial(reassign, backlog, to, session.spool.directory, number))
+        await session.settle(moved.transaction, moved.taken)
+        return moved.events
 
-    step = _divider(session, event_filter, to) if event_filter else move_whole
-    done, interrupted = await _for_each(session, intakes, step, progress)
+    if event_filter:
+        done, interrupted = await _for_each(session, intakes, _divider(session, event_filter, to), progress)
+    else:
+        done, interrupted = await _for_each(session, intakes, move_whole, progress, at_once=MOVED_AT_ONCE)
     return {"moved": done, "interrupted": interrupted}
+
+
+async def _remove(session: Session, backlog: Backlog) -> None:
+    """Removes whole batches and packs; the ledger counts their events as dropped."""
+    if not backlog:
+        return
+    (number,) = session.spool.sequences(1, exact=False)
+
+    def remove_files() -> Transaction | None:
+        try:
+            return remove(backlog, session.spool.directory, number)
+        except (OSError, UnfinishedTransaction):
+            # A full disk has no room for a transaction, but a purge must make room. Files that cannot be removed now
+            # are removed later.
+            session.spool.discard([stored for stored, _ in backlog])
+            return None
+
+    transaction = await session.run(remove_files)
+    if transaction is None:
+        transaction = Transaction(session.spool.directory, number, PURGE)
+        for stored, events in backlog:
+            transaction.account("purge", stored.intake, None, events)
+    await session.settle(transaction)
 
 
 def _divider(session: Session, event_filter: EventFilter, to: str | None) -> Step:
     """Returns a step that moves the matching events of a batch to another intake, or purges them (None)."""
 
-    async def divide_one(intake: str, stored: Batch | Pack, events: int) -> int:
+    async def divide_one(backlog: Backlog) -> int:
+        ((stored, _),) = backlog
         sequences = session.spool.sequences(sequences_needed(stored), exact=False)
         divided = await session.run(partial(divide, stored, event_filter, session.spool.directory, sequences, to=to))
-        if to is None:
-            session.ledger.drop_spooled(intake, divided.events, "purged")
-        else:
-            session.ledger.move(intake, to, divided.events)
-        for part in (*divided.kept, *divided.taken):
-            session.backlogs.enqueue(part)
+        await session.settle(divided.transaction, (*divided.kept, *divided.taken))
         return divided.events
 
     return divide_one
 
 
-async def _for_each(session: Session, intakes: Sequence[str], step: Step, progress: Progress) -> tuple[int, bool]:
-    """Takes each waiting batch of some intakes through a step. Returns the sum of its results, and True if
-    interrupted."""
+async def _for_each(
+    session: Session, intakes: Sequence[str], step: Step, progress: Progress, *, at_once: int = 1
+) -> tuple[int, bool]:
+    """Takes the waiting batches of some intakes through a step, ``at_once`` at a time. Returns the sum of its results,
+    and True if interrupted."""
     done = 0
     for intake in intakes:
         waiting = list(await session.backlogs.release(intake))
         try:
             while waiting:
-                stored, events = waiting[0]
+                part = waiting[:at_once]
                 try:
-                    done += await step(intake, stored, events)
+                    done += await step(part)
                 except (FileNotFoundError, batch_reader.Damaged) as error:
                     # Give it back: the courier handles missing and damaged files when it reads them.
                     if isinstance(error, batch_reader.Damaged):
                         session.spool.on_error(str(error))
-                    await _requeue(session, stored)
-                    waiting.pop(0)
+                    for stored, _ in part:
+                        await _requeue(session, stored)
+                    del waiting[:at_once]
                     continue
                 except UnfinishedTransaction:
                     # The next start finishes the transaction.
-                    waiting.pop(0)
+                    del waiting[:at_once]
                     raise
-                waiting.pop(0)
+                del waiting[:at_once]
                 if not progress({"done": done}):
                     return done, True
         finally:

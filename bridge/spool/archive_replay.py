@@ -76,20 +76,21 @@ class Replay:
         """
         if self._transaction is None:
             self._numbers = iter(numbers)
-            self._transaction = Transaction(self.spool.directory, next(self._numbers))
+            self._transaction = Transaction(self.spool.directory, next(self._numbers), "replay")
             # Record all sequences in a file name, for the next start in case this process dies.
             self._transaction.write(self.archive.mark_replayed(numbers), b"")
         return self._step(self._write)
 
-    def commit(self) -> None:
-        """Moves all staged copies into the spool.
+    def commit(self) -> Transaction:
+        """Moves all staged copies into the spool. Returns the transaction, whose account is not in the ledger yet.
 
         Raises OSError; then nothing has changed. Raises UnfinishedTransaction.
         """
         assert self._transaction is not None
         with self._transaction.completion():
             # All copies are staged already.
-            pass
+            self._transaction.account("replay", None, self.intake, self.amount.events)
+        return self._transaction
 
     def discard(self) -> None:
         """Cancels the replay and deletes the staged copies."""

@@ -7,7 +7,7 @@ Blocking calls; runs on the spool thread. A split happens completely or not at a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,12 @@ from bridge.spool.batch import Batch
 from bridge.spool.pack import Pack
 from bridge.spool.pack_name import PackName
 from bridge.spool.transaction import Transaction
+
+MOVE, PURGE = "spool-move", "spool-purge"
+"Names of the commands."
+
+Backlog = Sequence[tuple[Batch | Pack, int]]
+"Batches and packs of one intake, each with the number of its events that are not settled."
 
 
 @dataclass(frozen=True)
@@ -57,16 +63,40 @@ class Partition:
     "Batches or packs for the other intake. Empty if the events were removed."
     events: int = 0
     "Number of events that were moved or removed."
+    transaction: Transaction | None = None
+    "The finished transaction, whose account is not in the ledger yet; None if nothing has changed."
 
 
-def reassign(item: Batch | Pack, intake: str, folder: Path) -> Batch | Pack:
-    """Moves a whole batch or pack to another intake's folder. Raises OSError; then the file has not moved."""
-    folder.mkdir(mode=0o750, exist_ok=True)
-    if isinstance(item, Pack):
-        item.path.rename(folder / item.name)
-        return item.rewound(intake, folder)
-    item.path.rename(folder / str(item.name))
-    return replace(item, intake=intake, directory=folder)
+def reassign(backlog: Backlog, intake: str, spool: Path, number: int) -> Partition:
+    """Moves whole batches and packs to another intake. ``number`` is a sequence for the transaction.
+
+    Raises OSError; then no file has moved. Raises UnfinishedTransaction.
+    """
+    folder, result = spool / intake, Partition(transaction=Transaction(spool, number, MOVE))
+    assert result.transaction is not None
+    with result.transaction.completion():
+        for item, events in backlog:
+            result.transaction.rename(item.path, folder / item.path.name)
+            result.transaction.account("move", item.intake, intake, events)
+            result.events += events
+    result.taken = [
+        item.rewound(intake, folder) if isinstance(item, Pack) else replace(item, intake=intake, directory=folder)
+        for item, _ in backlog
+    ]
+    return result
+
+
+def remove(backlog: Backlog, spool: Path, number: int) -> Transaction:
+    """Removes whole batches and packs. ``number`` is a sequence for the transaction.
+
+    Raises OSError; then no file is removed. Raises UnfinishedTransaction.
+    """
+    transaction = Transaction(spool, number, PURGE)
+    with transaction.completion():
+        for item, events in backlog:
+            transaction.remove(item.path)
+            transaction.account("purge", item.intake, None, events)
+    return transaction
 
 
 def sequences_needed(item: Batch | Pack) -> int:
@@ -83,7 +113,7 @@ def divide(item: Batch | Pack, event_filter: EventFilter, spool: Path, numbers: 
     Raises OSError or Damaged; then nothing has changed. Raises UnfinishedTransaction.
     """
     result = Partition()
-    transaction = Transaction(spool, numbers[0])
+    transaction = Transaction(spool, numbers[0], PURGE if to is None else MOVE)
     new_sequences = iter(numbers[1:])
     kept: list[pack_blocks.BlockEntry] = []
     taken: list[pack_blocks.BlockEntry] = []
@@ -102,6 +132,8 @@ def divide(item: Batch | Pack, event_filter: EventFilter, spool: Path, numbers: 
         if to is not None:
             result.taken = _staged(taken, item, to, spool, transaction)
         transaction.remove(item.path)
+        transaction.account("purge" if to is None else "move", item.intake, to, result.events)
+    result.transaction = transaction
     for each in (*result.kept, *result.taken):
         each.measure()
     return result

@@ -23,6 +23,7 @@ from pathlib import Path
 from bridge.spool import batch_names, pack_blocks
 from bridge.spool.batch import Batch
 from bridge.spool.pack import PARTIAL, Pack
+from bridge.spool.transaction import Transaction
 
 
 @dataclass(slots=True)
@@ -41,6 +42,8 @@ class RecoveredSpool:
     "The highest sequence in use."
     packs: list[Pack] = field(default_factory=list)
     "Packs in sequence order; ``batches`` does not contain their batches."
+    transactions: list[Transaction] = field(default_factory=list)
+    "Finished transactions of operators' commands, whose account the journal may not have."
 
     @property
     def stored(self) -> list[Batch | Pack]:

@@ -76,6 +76,8 @@ class ReprocessResult:
     stayed: int = 0
     batches: list[Batch] = field(default_factory=list)
     remaining: QuarantineFile | None = None
+    transaction: Transaction | None = None
+    "The finished transaction, whose account is not in the ledger yet; None if nothing has changed."
 
 
 class _FileChange:
@@ -133,7 +135,7 @@ class Reprocessor:
         for entry in change.selected:
             if entry.intake is not None:
                 self._return_unchanged(entry, entry.intake, change)
-        return self._commit(spool, change, iter(numbers))
+        return self._commit(spool, change, Transaction(spool.directory, numbers[0], "quarantine-retry"), numbers[1:])
 
     def purge(
         self, spool: Spool, reason: str, file: QuarantineFile, selection: Selection, numbers: range
@@ -144,7 +146,7 @@ class Reprocessor:
         purged.update(map(change.account_of, change.selected))
         if not change.kept and file.count > len(change.selected):
             purged[None] += file.count - len(change.selected)
-        return self._commit(spool, change, iter(numbers))
+        return self._commit(spool, change, Transaction(spool.directory, numbers[0], "quarantine-purge"), numbers[1:])
 
     def _route(self, run: list[QuarantineEntry], change: _FileChange) -> None:
         """Routes entries with the same reception time, listener and peer."""
@@ -189,16 +191,21 @@ class Reprocessor:
 
     # --- writing the result ------------------------------------------------------------------------------------------
 
-    def _commit(self, spool: Spool, change: _FileChange, numbers: Iterator[int]) -> ReprocessResult:
-        file, kept, result = change.file, change.kept, change.result
+    def _commit(self, spool: Spool, change: _FileChange, staged: Transaction, numbers: range) -> ReprocessResult:
+        file, kept, result, sequences = change.file, change.kept, change.result, iter(numbers)
         if not (result.moves or result.filtered or result.purged):
             return replace(result, stayed=len(kept), remaining=file)
         remaining = None
-        staged = Transaction(spool.directory, next(numbers))
+        for (origin, intake), count in result.moves.items():
+            staged.account("release", origin, intake, count)
+        for origin, count in result.filtered.items():
+            staged.account("filter", origin, None, count)
+        for origin, count in result.purged.items():
+            staged.account("purge-quarantined", origin, None, count)
         with staged.completion():
             for intake_groups in change.groups.values():
                 for group, timed in self._batches(intake_groups):
-                    batch = batch_of(group, next(numbers), spool, self._limits.resolution_ms, timed=timed)
+                    batch = batch_of(group, next(sequences), spool, self._limits.resolution_ms, timed=timed)
                     staged.write(batch.path, group.data)
                     result.batches.append(batch)
             if kept:
@@ -209,7 +216,7 @@ class Reprocessor:
                     path, file.sequence, count=len(kept), size=len(data), intakes=_intakes(kept, file)
                 )
             staged.remove(file.path)
-        return replace(result, stayed=len(kept), remaining=remaining)
+        return replace(result, stayed=len(kept), remaining=remaining, transaction=staged)
 
     def _batches(self, groups: list[Group]) -> Iterator[tuple[Group, bool]]:
         """Joins the groups of one intake into batches: one per slot, or one timed batch. Yields (group, timed)."""

@@ -97,7 +97,7 @@ class Spool:
     def recover(self) -> recovery.RecoveredSpool:
         """Recovers the batches of earlier processes. Called once, before the first append. Raises SpoolError."""
         try:
-            transaction.recover(self.directory)
+            transactions = transaction.recover(self.directory)
             self.quarantine.recover()
             if self.archive is not None:
                 self.archive.recover()
@@ -107,6 +107,7 @@ class Spool:
             )  # fmt: skip
         except OSError as error:
             raise SpoolError(f"spool {self.directory}: {error.filename or ''}: {error.strerror}") from None
+        found.transactions.extend(transactions)
         self._sequence = max(self._sequence, found.sequence)
         return found
 

@@ -10,6 +10,7 @@ from bridge.config import Config
 from bridge.spool import Spool, SpoolTerms
 from bridge.spool.archive import Archive
 from bridge.spool.recovery import RecoveredSpool
+from bridge.spool.transaction import Transaction
 from bridge.storage import from_config as storage_config
 from bridge.util.jobs import Work
 
@@ -41,8 +42,15 @@ class Storage:
             on_note(f"spool: {text}")
         for text in journal.open().notes:
             on_note(f"journal: {text}")
+        for transaction in found.transactions:
+            self.record(transaction)
         journal.start(found, quarantined=quarantined, version=__version__, config_sha256=config_sha256)
         return found
+
+    def record(self, transaction: Transaction) -> None:
+        """Writes the account of a finished transaction to the journal, and closes the transaction. Blocking."""
+        self.journal.command(transaction.number, transaction.command, transaction.changes)
+        transaction.close()
 
 
 def open_storage(

@@ -76,7 +76,8 @@ class BatchReceipts:
         many, or because an early version did not list packed batches. The rest is then assumed to be partly settled
         batches.
         """
-        queued = {sequence for batches in start["sending"].values() for sequence, _ in batches}
+        # A command may have moved a batch to another intake since its first request.
+        queued = {sequence: intake for intake, batches in start["sending"].items() for sequence, _ in batches}
         unnamed = Counter(start["possible_duplicates"])
         for intake, batches in start["sending"].items():
             unnamed[intake] -= sum(events for _, events in batches)
@@ -87,7 +88,7 @@ class BatchReceipts:
                 if record.settled_now >= record.total or record.total > unnamed[record.intake]:
                     continue
                 unnamed[record.intake] -= record.total
-            queued_again[record.intake] += record.settled_now
+            queued_again[queued.get(sequence, record.intake)] += record.settled_now
             for outcome in record.outcomes.values():
                 outcome.now = 0
             kept[sequence] = record

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from bridge.accounting import UNROUTED
+from bridge.accounting.ledger import PURGED
 from bridge.accounting.report.rows import ReportRow
 
 SHORTFALL = "collector_shortfall"
@@ -34,6 +35,15 @@ class Since:
     "The refused events that came from the shared backlog queue."
     handed: int = 0
     "Events that went to the shared backlog queue."
+    moved: int = 0
+    "Events that commands brought from other intakes and from quarantine, less those that left for other intakes."
+    replayed: int = 0
+    filtered: int = 0
+    purged: int = 0
+    spooled: int = 0
+    "Net change of the spool by commands."
+    unquarantined: int = 0
+    "Frames that commands took out of quarantine."
 
 
 @dataclass(slots=True)
@@ -59,6 +69,31 @@ class ProcessRun:
     "Decrease of *recovered* by intake: refused events that were in quarantine already."
     known_decrease: Counter[str] = field(default_factory=Counter)
     "The part of this decrease whose first refusal is in the journal, by intake."
+    transactions: set[int] = field(default_factory=set)
+    "Numbers of the commands' transactions."
+
+    def take_command(self, line: Fields) -> None:
+        """Adds the events that a command moved. A start repeats the line of a command that a kill interrupted."""
+        if line["transaction"] in self.transactions:
+            return
+        self.transactions.add(line["transaction"])
+        for kind, origin, target, events in line["changes"]:
+            left = self.since[origin or UNROUTED] if kind != "replay" else Since()
+            if kind in ("release", "filter", "purge-quarantined"):
+                left.unquarantined += events
+            else:
+                left.spooled -= events
+            if kind == "filter":
+                left.filtered += events
+            elif kind in ("purge", "purge-quarantined"):
+                left.purged += events
+            else:
+                self.since[target].spooled += events
+                if kind == "replay":
+                    self.since[target].replayed += events
+                else:
+                    left.moved -= events
+                    self.since[target].moved += events
 
     def end_line(self, time: str, *, lost: bool) -> None:
         """Records the time of the last line, and whether lines before it are lost."""
@@ -95,16 +130,34 @@ class Interval:
         self.lost = 0
 
 
-def compare(interval: Interval, start: Fields, again: Counter[str]) -> None:
+def add_commands(run: ProcessRun, interval: Interval) -> int:
+    """Adds the events that commands moved since the last counters. Returns the frames that left quarantine.
+
+    After a clean stop, these are events of a transaction that the next start finished.
+    """
+    for intake, since in run.since.items():
+        row = interval.rows[intake]
+        row.moved += since.moved
+        row.replayed += since.replayed
+        row.filtered += since.filtered
+        row.quarantined -= since.unquarantined
+        if since.purged:
+            row.dropped[PURGED] += since.purged
+    return sum(since.unquarantined for since in run.since.values())
+
+
+def compare(run: ProcessRun, interval: Interval, start: Fields, again: Counter[str]) -> None:
     """Compares the events found at start with the events left by the clean stop before it.
 
     Counts any difference as *unexplained*.
     """
-    for intake in sorted({*interval.spooled, *start["recovered"]}):
+    unquarantined = add_commands(run, interval)
+    for intake in sorted({*interval.spooled, *start["recovered"], *run.since}):
         expected = interval.spooled.get(intake, 0) + again[intake] - start["damaged"].get(intake, 0)
+        expected += run.since[intake].spooled
         if difference := start["recovered"].get(intake, 0) - expected:
             interval.rows[intake].unexplained += difference
-    if difference := start["quarantined"] - sum(interval.quarantined.values()):
+    if difference := start["quarantined"] + unquarantined - sum(interval.quarantined.values()):
         interval.rows[UNROUTED].unexplained += difference
         interval.rows[UNROUTED].quarantined += difference
 
@@ -113,10 +166,12 @@ def reconstruct(run: ProcessRun, interval: Interval, start: Fields, again: Count
     """Reconstructs the changes that a killed process made after its last counters, as far as possible.
 
     The last counters are up to a minute old. The events received since then are the events that the next ``start``
-    finds, plus the events receipted and refused since, minus the events that the last counters held. Events filtered or
-    dropped in that time are unknown, so neither side contains them.
+    finds, plus the events receipted and refused since, minus the events that the last counters held. Commands since
+    then have lines of their own. Other events filtered or dropped in that time are unknown, so neither side contains
+    them.
     """
     all_first_refused = 0
+    unquarantined = add_commands(run, interval)
     for intake in sorted({*run.figures, *run.since, *start["recovered"], *start["damaged"]}):
         last, since, row = run.figures.get(intake, NOTHING), run.since[intake], interval.rows[intake]
         settled, counted = since.settled, since.counted
@@ -134,7 +189,7 @@ def reconstruct(run: ProcessRun, interval: Interval, start: Fields, again: Count
         borrowed, settled_borrowed = last.get("borrowed", 0), since.taken + since.taken_refused
         row.taken += max(0, settled_borrowed - borrowed)
         row.handed += max(0, borrowed - settled_borrowed) + since.handed
-        left_spool = settled + since.refused - settled_borrowed + since.handed
+        left_spool = settled + since.refused - settled_borrowed + since.handed - since.spooled
         received = found + left_spool - (last["spooled"] - borrowed) - last["buffered"]
         row.received += max(0, received)
         row.dropped[UNKNOWN] += max(0, -received)
@@ -145,6 +200,7 @@ def reconstruct(run: ProcessRun, interval: Interval, start: Fields, again: Count
         interval.spooled[intake] = found
     interval.recover(interval.spooled, start["quarantined"])
     arrived = start["quarantined"] - sum(f["quarantined"] for f in run.figures.values()) - all_first_refused
+    arrived += unquarantined
     without_intake = interval.rows[UNROUTED]
     without_intake.quarantined += arrived
     if arrived >= 0 or (run.after_kill and -arrived <= run.refused):

@@ -5,7 +5,8 @@ lines, ``stop``) are the differences of their figures. Each such interval belong
 its middle: a period begins and ends at the marks nearest to its bounds, and neighbouring periods add up.
 
 The figures do not show two things, which come from the lines between the marks: events that were sent twice
-(``batches``), and the changes that a killed process made after its last figures (``process_runs``).
+(``batches``), and the changes that a killed process made after its last figures (``process_runs``), commands among
+them.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,7 @@ class ReportBuilder:
         self._any_inside = False
         self._kinds: dict[str, Callable[[Fields], None]] = {
             "start": self._start, "minute": self._minute, "receipt": self._receipt, "refused": self._refused,
-            "handed": self._handed, "stop": self._stop,
+            "handed": self._handed, "command": self._command, "stop": self._stop,
         }  # fmt: skip
 
     def take(self, line: Fields) -> None:
@@ -224,6 +225,9 @@ class ReportBuilder:
         self._batch_receipts.settle("handed", line["sequence"], intake, count, line["batch_events"])
         run.since[intake].handed += count
 
+    def _command(self, line: Fields) -> None:
+        self._current_run().take_command(line)
+
     # --- start of a process ------------------------------------------------------------------------------------------
 
     def _start(self, line: Fields) -> None:
@@ -235,7 +239,7 @@ class ReportBuilder:
             reconstruct(before, self._interval, line, queued_again)
             self._commit(before.mark, max(before.mark or now, datetime.fromisoformat(before.last)))
         elif before is not None and before.known:
-            compare(self._interval, line, queued_again)
+            compare(before, self._interval, line, queued_again)
         else:
             self._interval.rows.clear()
             self._interval.drops.clear()

@@ -11,6 +11,7 @@ from twisted.internet import defer
 
 from bridge.batching import Group
 from bridge.config import parse_text
+from bridge.operations import spool
 from bridge.operations.command import CommandError, WrongRequest
 from bridge.operations.commands import on_spool
 from bridge.operations.session import offline_session
@@ -39,25 +40,25 @@ class Gateway:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.config = parse_text(CONFIGURATION.format(key="k" * 16, directory=directory), "bridge.yaml")
-        spool = build_spool(directory)
+        opened = build_spool(directory)
         archive = Archive(directory / ".archive", max_size=10**9, max_age=None, wall=lambda: float(NOON), on_error=fail)
-        spool.use_archive(archive)
+        opened.use_archive(archive)
         sealed: list[Any] = []
-        spool.subscribe(sealed.append)
+        opened.subscribe(sealed.append)
         for second, lines in enumerate((b"old 1\nold 2\n", b"gw 1\ngw 2\n", b"gw 3\nhost 4\n", b"host 5\nhost 6\n")):
             ms = (NOON + second) * 1000
-            spool.append(Group("fw", "lines", NOON + second, ms, ms, 2, lines))
-            spool.seal_all()
-        spool.remove(sealed[:1])
-        spool.quarantine.add(
+            opened.append(Group("fw", "lines", NOON + second, ms, ms, 2, lines))
+            opened.seal_all()
+        opened.remove(sealed[:1])
+        opened.quarantine.add(
             "unrouted",
             [
                 QuarantineEntry(NOON * 1000, "udp", peer, b"<13>frame of %b" % peer.encode(), "no route matches")
                 for peer in ("192.0.2.7", "192.0.2.99", "198.51.100.1")
             ],
         )
-        spool.quarantine.close()
-        spool.close()
+        opened.quarantine.close()
+        opened.close()
         self.notes: list[str] = []
         self.progress: list[dict[str, object]] = []
         self.max_reports = 1000
@@ -154,7 +155,8 @@ def test_move_with_a_source_leaves_the_other_events(gateway: Gateway) -> None:
     )
 
 
-def test_an_interrupted_move_leaves_the_remaining_events(gateway: Gateway) -> None:
+def test_an_interrupted_move_leaves_the_remaining_events(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "MOVED_AT_ONCE", 1)
     gateway.max_reports = 1
     assert gateway.run("spool-move", {"intake": "fw", "to": "linux"}) == {"moved": 2, "interrupted": True}
     assert len(gateway.events("fw")) == 4

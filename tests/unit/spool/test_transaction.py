@@ -36,6 +36,8 @@ class ProcessKilled(BaseException):
 def spool_at(directory: Path) -> Spool:
     opened_spool = build_spool(directory, recover=False, bounds=dict.fromkeys(REASONS, 10**7))
     opened_spool.found = opened_spool.recover()  # type: ignore[attr-defined]
+    for transaction in opened_spool.found.transactions:  # type: ignore[attr-defined]
+        transaction.close()
     return opened_spool
 
 
@@ -93,6 +95,9 @@ def reroute_quarantine(spool: Spool) -> None:
     for file in spool.quarantine.claim("unrouted"):
         outcome = routes.retry(spool, "unrouted", file, Selection(), spool.sequences(100))
         assert (sum(outcome.moves.values()), outcome.stayed) == (20, 20)
+        assert outcome.transaction is not None
+        assert outcome.transaction.changes == [("release", None, "a", 20)]
+        outcome.transaction.close()
 
 
 def recovered_files(spool: Spool) -> list:
@@ -108,13 +113,18 @@ def move_matching_events(spool: Spool) -> None:
             spool.sequences(sequences_needed(recovered)),
             to="b",
         )
-        assert divided.events
+        assert divided.events and divided.transaction is not None
+        assert divided.transaction.changes == [("move", "a", "b", divided.events)]
+        divided.transaction.close()
 
 
 def move_all_events(spool: Spool) -> None:
-    for recovered in recovered_files(spool):
-        reassigned = reassign(recovered, "b", spool.directory / "b")
-        assert reassigned.intake == "b"
+    backlog = [(recovered, recovered.count) for recovered in recovered_files(spool)]
+    (number,) = spool.sequences(1)
+    moved = reassign(backlog, "b", spool.directory, number)
+    assert {each.intake for each in moved.taken} == {"b"} and moved.transaction is not None
+    assert moved.transaction.changes == [("move", "a", "b", moved.events)]
+    moved.transaction.close()
 
 
 CASES = [
