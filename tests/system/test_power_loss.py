@@ -1,5 +1,6 @@
 """Tests commands that are interrupted at random under load: their bridge is killed, or the command is, also one that
-works on the files of a stopped bridge. The command's work is then done or not done; no event is lost or doubled.
+works on the files of a stopped bridge. The command's work is then done or not done; no event is lost or doubled, and
+ledger and report are exact.
 
 No collector accepts events, so that in the end every event is in the spool or in quarantine and can be counted.
 """
@@ -23,18 +24,25 @@ from tests.harness.collector import Collector
 from tests.harness.cutting import CommandInterrupter, ContinuousSender, Victim
 from tests.harness.polling import until
 from tests.harness.ports import free_port
+from tests.harness.reporting import report
 from tests.harness.running import bridging, collecting
 from tests.harness.send import send_lines
 
 CLIENT, LOAD_SOURCE, UNKNOWN = "127.0.0.1", "127.0.0.8", "127.0.0.9"
-ROUNDS, EVENTS = 6, 300
+EVENTS = 300
+ADDED_UP = (
+    "received", "replayed", "unexplained", "carried_over", "moved_here", "delivered", "held", "quarantined", "dropped",
+)  # fmt: skip
 
+# Victims and rounds. The first command runs to its end, each other is interrupted.
 every_victim = pytest.mark.parametrize(
-    "victim",
-    ["bridge", pytest.param("command", marks=pytest.mark.long), pytest.param("alone", marks=pytest.mark.long)],
-)
-every_victim_long = pytest.mark.parametrize(
-    "victim", [pytest.param(v, marks=pytest.mark.long) for v in Victim.__args__]
+    ("victim", "rounds"),
+    [
+        ("bridge", 3),
+        pytest.param("bridge", 21, marks=pytest.mark.long),
+        pytest.param("command", 6, marks=pytest.mark.long),
+        pytest.param("alone", 6, marks=pytest.mark.long),
+    ],
 )
 
 
@@ -70,9 +78,7 @@ class GatewayFixture:
         # The bridge may still finish the work of a killed command.
         until(self._is_idle, "no command in progress")
         ledger = self.bridge.ledger()
-        events = Counter(json.loads(line)["event"] for line in cli(self.bridge, "spool", "export").stdout.splitlines())
-        rows = cli(self.bridge, "quarantine", "list", "--limit", "1000000", "--json").stdout.splitlines()
-        frames = Counter(base64.b64decode(json.loads(row)["frame"]).decode().removeprefix("<13>") for row in rows)
+        events, frames = self._files()
         load = {text: number for text, number in events.items() if text.startswith("load ")}
         assert load and set(load.values()) == {1}, "load events are missing or doubled"
         # More load may have arrived between the two calls.
@@ -83,6 +89,30 @@ class GatewayFixture:
         interrupter = self.interrupter
         print(f"{interrupter.victim}: {interrupter.interrupted} interrupted, {interrupter.finished} finished")
         return events, frames
+
+    def assert_reported(self, *, unexplained: int = 0, replays: int = 0, delivered: int = 0) -> None:
+        """Stops the bridge and asserts that the report accounts for every event that was received."""
+        self.bridge.stop()
+        events, frames = self._files()
+        rows, _ = report(self.bridge)
+        total = {name: sum(int(row[name]) for row in rows.values()) for name in ADDED_UP}
+        received = len(self.sent) + sum(number for text, number in events.items() if text.startswith("load "))
+        replayed = replays * EVENTS
+        expected = {
+            "received": received, "replayed": replayed, "unexplained": unexplained, "carried_over": 0, "moved_here": 0,
+            "delivered": delivered, "held": events.total(), "quarantined": frames.total(),
+            "dropped": received + replayed + unexplained - delivered - events.total() - frames.total(),
+        }  # fmt: skip
+        assert total == expected, rows
+        assert all(int(row["unexplained"]) >= 0 for row in rows.values()), rows
+        reasons = {row["dropped_reasons"].partition(" ")[2] for row in rows.values() if row["dropped_reasons"]}
+        assert reasons <= {"purged"}, rows
+
+    def _files(self) -> tuple[Counter[str], Counter[str]]:
+        """Returns the events in the spool and the frames in quarantine."""
+        events = Counter(json.loads(line)["event"] for line in cli(self.bridge, "spool", "export").stdout.splitlines())
+        rows = cli(self.bridge, "quarantine", "list", "--limit", "1000000", "--json").stdout.splitlines()
+        return events, Counter(base64.b64decode(json.loads(row)["frame"]).decode().removeprefix("<13>") for row in rows)
 
     def _is_idle(self) -> bool:
         waiting = len(cli(self.bridge, "quarantine", "list", "--limit", "1000000", "--json").stdout.splitlines())
@@ -110,12 +140,12 @@ def loaded_gateway(directory: Path, victim: Victim, *, url: str = "", **configur
 
 @pytest.mark.weight(30)
 @every_victim
-def test_interrupted_reroute_keeps_each_frame_once(tmp_path: Path, victim: Victim) -> None:
+def test_interrupted_reroute_keeps_each_frame_once(tmp_path: Path, victim: Victim, rounds: int) -> None:
     """Each frame is once in the spool or still held; after a last, complete reroute all are in the spool."""
     with loaded_gateway(tmp_path, victim) as gateway:
         bridge = gateway.bridge
         routes = list(bridge.configuration["routes"])
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             # The source is unrouted until its route is added.
             bridge.configuration["routes"] = routes
             if bridge.process is not None:
@@ -128,6 +158,7 @@ def test_interrupted_reroute_keeps_each_frame_once(tmp_path: Path, victim: Victi
         assert events + frames == Counter(gateway.sent)
         cli(bridge, "unrouted", "reroute")
         assert gateway.held() == (Counter(gateway.sent), Counter())
+        gateway.assert_reported()
 
 
 def write_refused(bridge: Bridge, texts: list[str]) -> None:
@@ -145,14 +176,17 @@ def write_refused(bridge: Bridge, texts: list[str]) -> None:
         (bridge.spool / ".quarantine" / "refused" / f"{at + start}-{len(rows)}.jsonl").write_text(lines)
 
 
-@pytest.mark.parametrize("verb", ["retry", "purge"])
-@every_victim_long
-def test_interrupted_retry_or_purge_of_refused_events_is_exact(tmp_path: Path, victim: Victim, verb: str) -> None:
+@pytest.mark.weight(30)
+@pytest.mark.parametrize("verb", ["retry", pytest.param("purge", marks=pytest.mark.long)])
+@every_victim
+def test_interrupted_retry_or_purge_of_refused_events_is_exact(
+    tmp_path: Path, victim: Victim, rounds: int, verb: str
+) -> None:
     """A retry neither loses nor doubles an event; a purge removes only these, and all of them if it reports success."""
     words = {"retry": ["quarantine", "retry"], "purge": ["quarantine", "purge", "--yes"]}[verb]
     with loaded_gateway(tmp_path, victim) as gateway:
         refused: list[str] = []
-        for turn in range(ROUNDS):
+        for turn in range(rounds):
             gateway.send("stays")
             gateway.bridge.stop()
             texts = [f"refused {turn}-{i}" for i in range(EVENTS)]
@@ -171,15 +205,17 @@ def test_interrupted_retry_or_purge_of_refused_events_is_exact(tmp_path: Path, v
             assert not frames - Counter(refused)
         cli(gateway.bridge, *words, "--reason", "refused")
         assert gateway.held() == (Counter(gateway.sent + (refused if verb == "retry" else [])), Counter())
+        # The test has put the refused events into the files of the stopped bridge.
+        gateway.assert_reported(unexplained=len(refused))
 
 
-@every_victim_long
-def test_interrupted_spool_purge_removes_only_selected_events(tmp_path: Path, victim: Victim) -> None:
+@every_victim
+def test_interrupted_spool_purge_removes_only_selected_events(tmp_path: Path, victim: Victim, rounds: int) -> None:
     """A purge removes only what it selects; what it reported as removed stays removed."""
     with loaded_gateway(tmp_path, victim) as gateway:
         gone: set[str] = set()
         named: set[str] = set()
-        for turn in range(ROUNDS):
+        for turn in range(rounds):
             gateway.send(f"turn{turn} keep")
             named.update(gateway.send(f"turn{turn} go"))
             if gateway.interrupt("spool", "purge", "--containing", " go ", "--yes"):
@@ -187,50 +223,81 @@ def test_interrupted_spool_purge_removes_only_selected_events(tmp_path: Path, vi
         events, _ = gateway.held()
         assert max(events.values()) == 1
         assert set(gateway.sent) - named <= set(events) <= set(gateway.sent) - gone
+        gateway.assert_reported()
 
 
-@every_victim_long
-def test_interrupted_spool_move_keeps_each_event_once(tmp_path: Path, victim: Victim) -> None:
+@every_victim
+def test_interrupted_spool_move_keeps_each_event_once(tmp_path: Path, victim: Victim, rounds: int) -> None:
     """Events move back and forth between two intakes; each is in one of them."""
     with loaded_gateway(tmp_path, victim) as gateway:
-        for turn in range(ROUNDS):
+        for turn in range(rounds):
             gateway.send(f"turn{turn}")
             publisher, consumer = ("b", "a") if turn % 2 else ("a", "b")
             gateway.interrupt("spool", "move", "--intake", publisher, "--to", consumer, "--containing", "5")
         assert gateway.held() == (Counter(gateway.sent), Counter())
+        gateway.assert_reported()
 
 
-@every_victim_long
-def test_interrupted_drain_keeps_each_event_once(tmp_path: Path, victim: Victim) -> None:
+@every_victim
+def test_interrupted_move_of_whole_batches_keeps_each_event_once(tmp_path: Path, victim: Victim, rounds: int) -> None:
+    with loaded_gateway(tmp_path, victim) as gateway:
+        for turn in range(rounds):
+            gateway.send(f"turn{turn}")
+            publisher, consumer = ("b", "a") if turn % 2 else ("a", "b")
+            gateway.interrupt("spool", "move", "--intake", publisher, "--to", consumer)
+        assert gateway.held() == (Counter(gateway.sent), Counter())
+        gateway.assert_reported()
+
+
+@every_victim
+def test_interrupted_purge_of_an_intake_counts_what_it_removes(tmp_path: Path, victim: Victim, rounds: int) -> None:
+    with loaded_gateway(tmp_path, victim) as gateway:
+        gone: set[str] = set()
+        for turn in range(rounds):
+            sent = gateway.send(f"turn{turn}")
+            if gateway.interrupt("spool", "purge", "--intake", "a", "--yes"):
+                gone.update(sent)
+        events, _ = gateway.held()
+        assert set(events) <= set(gateway.sent) - gone
+        gateway.assert_reported()
+
+
+@pytest.mark.weight(15)
+@every_victim
+def test_interrupted_drain_keeps_each_event_once(tmp_path: Path, victim: Victim, rounds: int) -> None:
     """The collector does not answer, so each drain fails or is interrupted; a reload opens the listeners again."""
     with loaded_gateway(tmp_path, victim) as gateway:
-        for turn in range(ROUNDS):
+        for turn in range(rounds):
             if gateway.bridge.process is not None:
                 cli(gateway.bridge, "reload")
             gateway.send(f"turn{turn}")
             gateway.interrupt("drain", "--timeout", "500ms", code=1)
         assert gateway.held() == (Counter(gateway.sent), Counter())
+        gateway.assert_reported()
 
 
-@every_victim_long
-def test_interrupted_replay_spools_the_period_wholly_or_not_at_all(tmp_path: Path, victim: Victim) -> None:
+@pytest.mark.weight(20)
+@every_victim
+def test_interrupted_replay_spools_the_whole_period_or_nothing(tmp_path: Path, victim: Victim, rounds: int) -> None:
     """A replay spools all events of the period or none, whatever interrupts it."""
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
     spool = {"directory": str(tmp_path / "bridge" / "spool"), "archive": {"max_size": "1GB", "max_age": "7d"}}
     with collecting(tmp_path) as collector, loaded_gateway(tmp_path, victim, url=collector.url, spool=spool) as gateway:
         bridge = gateway.bridge
         texts = deliver_events(bridge, collector, start)
+        gateway.sent += texts
         bridge.stop()
         bridge.configuration["intakes"]["a"]["url"] = f"http://127.0.0.1:{free_port()}"
         whole = ["--from", start.isoformat(), "--to", (start + timedelta(seconds=EVENTS)).isoformat(), "--yes"]
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             if bridge.process is None:
                 bridge.start()
             gateway.interrupt("replay", "--intake", "a", *whole)
         events, _ = gateway.held()
         (times,) = set(events.values())
         assert set(events) == set(texts)
-        assert gateway.interrupter.finished <= times <= ROUNDS
+        assert gateway.interrupter.finished <= times <= rounds
+        gateway.assert_reported(replays=times, delivered=EVENTS)
 
 
 def deliver_events(bridge: Bridge, collector: Collector, start: datetime) -> list[str]:
