@@ -6,6 +6,7 @@ from bridge.cluster.node import EVERY as CLUSTER_EVERY
 from bridge.cluster.node import ClusterNode
 from bridge.config import Config
 from bridge.host.periodic import PeriodicTasks
+from bridge.ingest.peers import EXPIRE_EVERY as PEERS_EVERY
 from bridge.monitoring.certificate_expiry import EVERY as CERTIFICATES_EVERY
 from bridge.monitoring.loss_monitor import EVERY
 from bridge.monitoring.rate_history import EVERY as RATES_EVERY
@@ -42,6 +43,7 @@ class Tasks(PeriodicTasks):
             (monitoring.certificate_expiry.look, CERTIFICATES_EVERY),
             (monitoring.record_rates, RATES_EVERY),
             (self._end_watches, EVERY),
+            (self._expire_sources, PEERS_EVERY),
             (monitoring.silent_sources.look, SILENCE_EVERY),
             (self.notify_manager, min(MANAGER_INTERVAL, (manager.watchdog or MANAGER_INTERVAL) / 3)),
         ):
@@ -75,6 +77,9 @@ class Tasks(PeriodicTasks):
         spool.seal_due()
         self._parts.delivery.courier_set.tidy(writes=lambda intake: spool.oldest_open(intake) is not None)
         ingest.listener_set.check_idle()
+
+    def _expire_sources(self) -> None:
+        self._parts.ingest.peers.expire(int(self._process.wall() * 1000))
 
     def _end_watches(self) -> None:
         self._parts.ingest.pipeline.message_samples.forget_watches(self._process.reactor.seconds())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.ingest.clock_skew import Diagnosis
-from bridge.ingest.peers import Peer, Peers
+from bridge.ingest.peers import Peer, Peers, address_of
 from bridge.syslog.timestamps import rfc3339
 
 MAX_ROWS = 10_000
@@ -69,7 +69,7 @@ class SourceList:
     def page(self, wanted: Wanted) -> JSON:
         """Returns one page of rows in ``sources``, the number of all sources in ``total`` and of those that match the
         request in ``matching``."""
-        now, peers = self._now(), self._peers.all()
+        now, peers = self._now(), self._heard()
         found = [
             peer for peer in peers
             if (not wanted.only or self._is(wanted.only, peer, now))
@@ -84,7 +84,11 @@ class SourceList:
 
     def busiest(self) -> list[Peer]:
         """Returns up to ``MAX_ROWS`` sources, those with the most events first."""
-        return self._sorted(self._peers.all(), Wanted(), self._now())
+        return self._sorted(self._heard(), Wanted(), self._now())
+
+    def _heard(self) -> list[Peer]:
+        """Returns the peers that have sent a message. A health check only opens a connection and is no source."""
+        return [peer for peer in self._peers.all() if peer.last_seen_ms]
 
     @staticmethod
     def _sorted(found: list[Peer], wanted: Wanted, now: int) -> list[Peer]:
@@ -121,14 +125,18 @@ class SourceList:
         }
 
     def find(self, address: str, listener: str | None = None) -> list[Peer]:
-        """Returns the peers with an address, at one listener or at all (None), the busiest first."""
-        found = [peer for peer in self._peers.all() if peer.address == address and listener in (None, peer.listener)]
+        """Returns the peers with an address, at one listener or at all (None), the busiest first.
+
+        A zone (``fe80::1%eth0``) is not part of the address.
+        """
+        wanted = str(address_of(address) or address)
+        found = [peer for peer in self._heard() if peer.address == wanted and listener in (None, peer.listener)]
         return sorted(found, key=lambda peer: -peer.events)
 
     def other_sources(self, address: str) -> JSON:
         """Returns facts about the other sources: the number of ``addresses``; ``only``, the address if there is just
         one; ``near``, up to five addresses of the same network."""
-        addresses = {peer.address for peer in self._peers.all()}
+        addresses = {peer.address for peer in self._heard()}
         prefix = address[: address.rfind(":" if ":" in address else ".") + 1]
         near = sorted(other for other in addresses if prefix and other.startswith(prefix) and other != address)
         only = next(iter(addresses)) if len(addresses) == 1 else None
@@ -151,7 +159,7 @@ class SourceList:
         now = self._now()
         if self._surveyed is not None and 0 <= now - self._surveyed.at < SURVEY_MS:
             return self._surveyed
-        peers = self._peers.all()
+        peers = self._heard()
         wrong_clocks = [peer for peer in peers if self._is("clock", peer, now)]
         counts: JSON = {
             "total": len(peers),
@@ -160,6 +168,7 @@ class SourceList:
             "clock": len(wrong_clocks),
             "silent": sum(self._is("silent", peer, now) for peer in peers),
             "forgotten": self._peers.forgotten,
+            "expired": self._peers.expired,
         }
         self._surveyed = _Survey(now, counts, wrong_clocks[:MAX_WRONG_CLOCKS])
         return self._surveyed

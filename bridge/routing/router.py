@@ -79,6 +79,8 @@ class Known(NamedTuple):
     "Events per second."
     sequence: bool = False
     "True if the source numbers its messages."
+    listed: bool = False
+    "True if an entry applies to the source."
 
 
 class UnroutedLike(Protocol):
@@ -174,6 +176,7 @@ class Router:
             expect=next((entry.expect for entry in entries if entry.expect is not None), None),
             limit=next((entry.limit for entry in entries if entry.limit is not None), None),
             sequence=any(entry.sequence for entry in entries),
+            listed=bool(entries),
         )
 
     def expected_sources(self) -> dict[Address, Known]:

@@ -1,5 +1,6 @@
 """Tests ``sources:`` in the pipeline (relays, limits, message numbers), and mirroring."""
 
+import tracemalloc
 from datetime import UTC, timedelta
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo
@@ -7,8 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bridge.batching import Window
+from bridge.ingest.message_samples import MessageSamples
+from bridge.ingest.peers import IDLE_MS, Peers
 from bridge.routing import Router
 from bridge.syslog.framing import datagrams
+from bridge.syslog.timestamps import TimeReader
 from bridge.util.token_bucket import TokenBucket
 from tests.unit.ingest.test_pipeline import NOON, Bridge, Intake, Route, Tcp, Unrouted
 from tests.unit.routing.test_routing import Source
@@ -144,3 +148,69 @@ def test_expected_sources_are_those_with_an_address_and_expect(make_bridge):
     assert {str(address): (known.name, known.expect) for address, known in router.expected_sources().items()} == {
         "192.0.2.7": ("fw", timedelta(minutes=1))
     }
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+MEASURED = 400
+MOST_BYTES_OF_A_PEER = 1300
+MOST_BYTES_OF_SAMPLES = 1600
+"Besides the text of the messages."
+
+
+def test_memory_of_a_source_is_bounded(make_bridge):
+    """README and the docstring of the module state these figures."""
+    bridge = make_bridge()
+    peers, samples, reader = bridge.peers, MessageSamples(), TimeReader()
+    frame = b"<13>Nov 23 12:00:00 gw app: x"
+
+    def fill(network, keep):
+        for number in range(MEASURED):
+            peer = peers.get("udp", f"{network}.{number >> 8}.{number & 255}")
+            for turn in range(MessageSamples.PER_SENDER):
+                peer.note_read(1, NOON * 1000 + 1000 * turn)
+                peer.sample(frame, NOON * 1000 + 1000 * turn, reader)
+                if keep:
+                    samples.note(peer, frame, NOON * 1000 + 1000 * turn)
+
+    fill("10.1", keep=False)
+    tracemalloc.start()
+    try:
+        fill("10.2", keep=False)
+        peer_size = tracemalloc.get_traced_memory()[0] / MEASURED
+        fill("10.2", keep=True)
+        samples_size = tracemalloc.get_traced_memory()[0] / MEASURED - peer_size
+    finally:
+        tracemalloc.stop()
+    text = MessageSamples.PER_SENDER * (len(frame) + 33)
+    assert 300 < peer_size < MOST_BYTES_OF_A_PEER
+    assert text < samples_size < text + MOST_BYTES_OF_SAMPLES
+    assert Peers.MOST == 50_000 and MessageSamples.MOST_SENDERS == 10_000
+
+
+def test_idle_sources_expire_unless_sources_names_them(make_bridge):
+    bridge = make_bridge(Source((ip_network("192.0.2.7/32"),), name="core"))
+    peers, reader = bridge.peers, TimeReader()
+    for host in ("192.0.2.7", "192.0.2.8", "192.0.2.9"):
+        peers.get("udp", host).note_read(1, NOON * 1000)
+    peers.get("udp", "192.0.2.10")  # a health check: it has sent nothing
+    peers.expire(NOON * 1000 + IDLE_MS - 1)
+    assert [peer.address for peer in peers.all()] == ["192.0.2.7", "192.0.2.8", "192.0.2.9"]
+    connected = peers.get("udp", "192.0.2.9")
+    peers.get("udp", "192.0.2.8").note_read(1, NOON * 1000 + 1)
+    peers.expire(NOON * 1000 + IDLE_MS)
+    assert [peer.address for peer in peers.all()] == ["192.0.2.7", "192.0.2.8"]
+    assert (peers.expired, peers.forgotten) == (2, 0)
+    # Its connection is still open. It is known again once it sends, with its counters.
+    assert connected.note_read(1, NOON * 1000 + IDLE_MS)
+    connected.sample(b"<13>x", NOON * 1000 + IDLE_MS, reader)
+    assert {peer.address: peer.events for peer in peers.all()} == {"192.0.2.7": 1, "192.0.2.8": 2, "192.0.2.9": 2}
+
+
+def test_sources_that_sources_names_are_evicted_last(make_bridge, monkeypatch):
+    monkeypatch.setattr(Peers, "MOST", 100)
+    bridge = make_bridge(Source((ip_network("192.0.2.7/32"),), timezone=ZoneInfo("Europe/Paris")))
+    named = bridge.peers.get("udp", "192.0.2.7")
+    for number in range(1000):
+        bridge.peers.get("udp", f"10.0.{number >> 8}.{number & 255}").note_read(5, NOON * 1000)
+    assert len(bridge.peers.all()) <= 100 and bridge.peers.get("udp", "192.0.2.7") is named

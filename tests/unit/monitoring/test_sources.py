@@ -68,7 +68,7 @@ def test_counts_are_refreshed_at_intervals(source_list):
     sources, peers, wall = source_list
     counts = sources.counts()
     assert (counts["total"], counts["unrouted"], counts["clock"], counts["silent"]) == (20, 4, 1, 14)
-    peers.get("udp", "192.0.2.99")
+    peers.get("udp", "192.0.2.99").note_read(1, NOW)
     assert sources.counts()["total"] == 20
     wall.now += SURVEY_MS / 1000
     assert sources.counts()["total"] == 21
@@ -92,3 +92,19 @@ def test_other_sources_are_near_the_address(source_list):
     assert others["near"] == sorted(others["near"])
     assert len(others["near"]) == 5
     assert sources.other_sources("203.0.113.1")["near"] == []
+
+
+def test_a_peer_that_has_sent_nothing_is_no_source(source_list):
+    """A load balancer's health check only opens a connection."""
+    sources, peers, _ = source_list
+    peers.get("udp", "192.0.2.99")
+    assert "192.0.2.99" not in addresses(sources.page(Wanted()))
+    assert sources.find("192.0.2.99") == []
+    assert sources.counts()["total"] == 20
+
+
+def test_a_zone_is_not_part_of_the_address(source_list):
+    sources, peers, _ = source_list
+    peers.get("udp", "fe80::1%eth0").note_read(1, NOW)
+    for address in ("fe80::1", "fe80::1%eth0", "FE80::1%2"):
+        assert [peer.address for peer in sources.find(address)] == ["fe80::1"]
