@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
 from twisted.protocols.policies import ProtocolWrapper
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from bridge.tls.server import ServerContext
 
@@ -82,3 +82,8 @@ class RecordsFactory(TLSMemoryBIOFactory):
     def __init__(self, context: ServerContext, wrapped: IProtocolFactory, clock: IReactorTime) -> None:
         super().__init__(context, False, wrapped, clock)
         self.records = Records()
+
+    def buildProtocol(self, addr: IAddress | None) -> TLSMemoryBIOProtocol | None:  # type: ignore[override]
+        """Returns the TLS connection of a client, or None if the wrapped factory rejects the client."""
+        wrapped = self.wrappedFactory.buildProtocol(addr)
+        return None if wrapped is None else self.protocol(self, wrapped)
