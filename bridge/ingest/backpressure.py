@@ -1,9 +1,11 @@
 """Holds events that wait for room in the spool, and pauses the connections that sent them.
 
 With ``when_full: pause``, a stream that carries events for a full intake is no longer read, so TCP flow control makes
-its sender wait. The events that had been read are held here: at most one read per connection. They are appended first
-when there is room again, which keeps their order. Events of the same read for other intakes are appended at once.
-Datagrams are never held: their sender does not wait, and the socket is shared by all senders.
+its sender wait. The events that had been read are held here: at most one read per connection. What a closed connection
+has left in the kernel is read too, up to ``MAX_HELD`` bytes in total, so that it does not take up a slot of its
+listener. Held events are appended first when there is room again, which keeps their order. Events of the same read for
+other intakes are appended at once. Datagrams are never held: their sender does not wait, and the socket is shared by
+all senders.
 """
 
 from collections import deque
@@ -11,6 +13,9 @@ from typing import Protocol
 
 from bridge.batching import Group
 from bridge.spool.batch import OpenBatch
+
+MAX_HELD = 64 << 20
+"Bytes of held events above which closed connections wait, too."
 
 
 class PausableSender(Protocol):
@@ -35,6 +40,8 @@ class Backpressure:
     def __init__(self) -> None:
         self._parts: dict[str, deque[tuple[Group, PausableSender]]] = {}
         self._senders: dict[PausableSender, set[str]] = {}
+        self.size = 0
+        "Bytes of all held events."
 
     def __len__(self) -> int:
         return len(self._senders)
@@ -42,6 +49,7 @@ class Backpressure:
     def hold(self, part: Group, sender: PausableSender) -> None:
         """Holds a group of events and pauses its sender."""
         self._parts.setdefault(part.intake, deque()).append((part, sender))
+        self.size += len(part.data)
         if sender not in self._senders:
             self._senders[sender] = set()
             sender.pause()
@@ -62,7 +70,8 @@ class Backpressure:
         After the last one, resumes senders that wait for no other intake.
         """
         parts = self._parts[intake]
-        _, appended_for = parts.popleft()
+        part, appended_for = parts.popleft()
+        self.size -= len(part.data)
         if appended_for in self._senders:
             appended_for.appended(batch)
         if parts:

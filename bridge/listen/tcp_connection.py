@@ -1,7 +1,10 @@
 """Reads syslog over TCP (RFC 6587), with one framer per connection and one pipeline call per read."""
 # mypy: disallow-untyped-calls=False
 
+import fcntl
 import socket
+import sys
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import Attribute, implementer
 
 from bridge.config import Listener
+from bridge.ingest.backpressure import MAX_HELD
 from bridge.ingest.peers import Peer
 from bridge.listen import proxy_protocol_header
 from bridge.listen.connections import Connections
@@ -22,6 +26,8 @@ from bridge.syslog.frames import list_of
 from bridge.syslog.framing import StreamFramer
 from bridge.syslog.reader import Reader
 
+CLOSE_WAIT = 8
+"State of a TCP connection whose peer has sent FIN (linux/tcp.h)."
 KEEPALIVE_PROBES = 4
 "Unanswered probes after which a peer counts as dead. They are sent at a quarter of the initial interval."
 
@@ -122,10 +128,24 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def check_idle(self) -> None:
         """Takes a frame that ended with NUL without waiting for more data. Called several times per second."""
         if self._paused:
+            self._end_if_closed()
             return
         if not self._data_since_check and (frames := self._framer.idle()):
             self._factory.listener_context.pipeline.take(self._peer, frames, sender=self)
         self._data_since_check = False
+
+    def _end_if_closed(self) -> None:
+        """Reads the rest of a paused connection that its sender has closed, so that its descriptor is freed.
+
+        A sender that gets acknowledgements sends again what was not acknowledged, so the rest is not read.
+        """
+        held = self._factory.listener_context.pipeline.spool_writer.backpressure.size
+        if self.transport is None or (left := bytes_left(self.transport)) is None or held + left > MAX_HELD:
+            return
+        if self.acknowledges:
+            self.transport.abortConnection()  # type: ignore[attr-defined]
+        else:
+            self.transport.resumeProducing()  # type: ignore[attr-defined]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.setTimeout(None)
@@ -160,14 +180,33 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._factory.listener_context.pipeline.take_oversize(self._peer, frames, self)
 
 
+def _tcp_socket(transport: ITransport) -> socket.socket | None:
+    """Returns the socket of a connection, or None if it is not a TCP connection."""
+    wrapped: Any = transport
+    while hasattr(wrapped, "transport"):  # TLS and the PROXY protocol wrap the transport that has the socket
+        wrapped = wrapped.transport
+    found = wrapped.getHandle() if hasattr(wrapped, "getHandle") else None
+    return found if isinstance(found, socket.socket) and found.family in (socket.AF_INET, socket.AF_INET6) else None
+
+
+def bytes_left(transport: ITransport) -> int | None:
+    """Returns the unread bytes of a TCP connection that the peer has closed, or None if it has not closed it."""
+    connection = _tcp_socket(transport)
+    try:
+        if connection is None or connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != CLOSE_WAIT:
+            return None
+        return int.from_bytes(fcntl.ioctl(connection, termios.FIONREAD, bytes(4)), sys.byteorder)
+    except OSError:
+        return None
+
+
 def _enable_keepalive(transport: ITransport, after: float) -> None:
     """Enables TCP keepalive after ``after`` silent seconds.
 
     Linux's default of two hours is longer than NAT devices keep a connection in their tables.
     """
-    wrapped: Any = getattr(transport, "transport", transport)  # TLS wraps the transport that has the socket
-    connection = wrapped.getHandle()
-    if not isinstance(connection, socket.socket) or connection.family not in (socket.AF_INET, socket.AF_INET6):
+    connection = _tcp_socket(transport)
+    if connection is None:
         return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, round(after)))
