@@ -9,6 +9,7 @@ from bridge.app.process import Process
 from bridge.app.storage import StorageParts
 from bridge.config import Config
 from bridge.monitoring.certificate_expiry import CertificateExpiry
+from bridge.monitoring.descriptors import DescriptorMonitor
 from bridge.monitoring.loss_monitor import LossMonitor
 from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.silent_sources import SilentSources
@@ -25,6 +26,7 @@ class MonitoringParts:
     loss_monitor: LossMonitor
     silent_sources: SilentSources
     certificate_expiry: CertificateExpiry
+    descriptor_monitor: DescriptorMonitor
     rate_history: RateHistory
     status: Status
 
@@ -61,5 +63,6 @@ def build_monitoring(
             storage.opened.journal, ledger, process.spool_thread.run, process.reactor, listener_set.kernel_drops, wall
         ),
         LossMonitor(alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops, clock=clock),
-        silent_sources, certificate_expiry, rate_history, status,
+        silent_sources, certificate_expiry, DescriptorMonitor(alarms, listener_set.descriptors_exhausted), rate_history,
+        status,
     )  # fmt: skip

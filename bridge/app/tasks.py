@@ -43,6 +43,7 @@ class Tasks(PeriodicTasks):
             (monitoring.certificate_expiry.look, CERTIFICATES_EVERY),
             (monitoring.record_rates, RATES_EVERY),
             (self._end_watches, EVERY),
+            (monitoring.descriptor_monitor.look, EVERY),
             (self._expire_sources, PEERS_EVERY),
             (monitoring.silent_sources.look, SILENCE_EVERY),
             (self.notify_manager, min(MANAGER_INTERVAL, (manager.watchdog or MANAGER_INTERVAL) / 3)),

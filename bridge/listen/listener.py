@@ -12,7 +12,7 @@ import socket
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from bridge.host.interfaces import Reactor
 from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peer, address_of
 from bridge.ingest.pipeline import Pipeline
+from bridge.listen.descriptors import DescriptorReserve
 from bridge.spool.batch import OpenBatch
 
 
@@ -51,6 +52,7 @@ class ListenerContext:
     "Coalesces small reads of connections; None if each read is passed on by itself."
     drops_before: Callable[[socket.socket], int] = lambda bound: 0
     "Returns the datagrams that the kernel dropped while an earlier process of the gateway had the socket."
+    descriptors: DescriptorReserve = field(default_factory=DescriptorReserve)
 
 
 class OpenListener(ABC):

@@ -169,6 +169,10 @@ class ListenerSet:
         found = {name: each.last_rejection(hosts) for name, each in self.listeners.items()}
         return {name: why for name, why in found.items() if why is not None}
 
+    def descriptors_exhausted(self) -> bool:
+        """Returns True while no connections are accepted because few file descriptors are left."""
+        return self.listener_context.descriptors.exhausted
+
     def certificates(self) -> dict[str, float]:
         """Returns when each TLS listener's certificate expires, in seconds since the epoch."""
         found = {name: each.certificate_expires for name, each in self.listeners.items()}

@@ -11,6 +11,7 @@ from bridge.config import Listener
 from bridge.listen.listener import ListenerContext, OpenListener
 from bridge.listen.proxy_protocol import ProxyProtocolFactory
 from bridge.listen.tcp_connection import StreamFactory, SyslogFactory
+from bridge.listen.tcp_port import TcpPort
 from bridge.listen.unix_port import UnixPort
 
 
@@ -32,6 +33,7 @@ class TcpListener(OpenListener):
         self._factory: StreamFactory = factory or SyslogFactory(listener, listener_context)
         self._connections = self._factory.connections
         self._reactor = listener_context.reactor
+        self._descriptors = listener_context.descriptors
         self._proxy_factory = ProxyProtocolFactory(transport_factory or self._factory, self._connections, self._reactor)
         self._listening: IListeningPort | UnixPort | None = None
 
@@ -54,9 +56,7 @@ class TcpListener(OpenListener):
         return int(self.bound.getsockname()[1]) if self.bound.fileno() >= 0 else 0
 
     def start(self) -> None:
-        descriptor, family = self.bound.fileno(), self.bound.family
-        # The reactor takes a duplicate of the descriptor.
-        self._listening = self._reactor.adoptStreamPort(descriptor, family, self._proxy_factory)  # type: ignore[arg-type]
+        self._listening = TcpPort.listen_on(self.bound, self._reactor, self._proxy_factory, self._descriptors)
 
     def check_idle(self) -> None:
         self._factory.check_idle()

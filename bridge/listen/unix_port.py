@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bridge.host.interfaces import Reactor
+from bridge.listen.descriptors import DescriptorReserve
 
 _AT_ONCE = 100
 "Connections accepted before the reactor handles other events."
@@ -19,12 +20,19 @@ _AT_ONCE = 100
 
 @implementer(IReadDescriptor)
 class UnixPort:
-    """Accepts connections on one listening socket, which ``stopListening`` closes."""
+    """Accepts connections on one listening socket, which ``stopListening`` closes.
 
-    def __init__(self, bound: socket.socket, reactor: Reactor, factory: IProtocolFactory) -> None:
+    With ``descriptors``, it pauses when few descriptors are left.
+    """
+
+    def __init__(
+        self, bound: socket.socket, reactor: Reactor, factory: IProtocolFactory,
+        descriptors: DescriptorReserve | None = None,
+    ) -> None:  # fmt: skip
         self._bound = bound
         self._reactor = reactor
         self._factory = factory
+        self._descriptors = descriptors
         factory.doStart()
         reactor.addReader(self)
 
@@ -39,7 +47,12 @@ class UnixPort:
 
     def doRead(self) -> None:
         """Called when connections are waiting: accepts them."""
-        for _ in range(_AT_ONCE):
+        room = _AT_ONCE if self._descriptors is None else self._descriptors.room()
+        if self._descriptors is not None and not room:
+            self._reactor.removeReader(self)
+            self._descriptors.wait(self._reactor, self._resume)
+            return
+        for _ in range(min(room, _AT_ONCE)):
             try:
                 connection, _address = self._bound.accept()
             except OSError:
@@ -49,8 +62,13 @@ class UnixPort:
                 # The reactor takes a duplicate of the descriptor.
                 self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)  # type: ignore[arg-type]
 
+    def _resume(self) -> None:
+        self._reactor.addReader(self)
+
     def stopListening(self) -> None:
         """Stops accepting connections and closes the socket."""
+        if self._descriptors is not None:
+            self._descriptors.forget(self._resume)
         self._reactor.removeReader(self)
         self._bound.close()
         self._factory.doStop()

@@ -1,0 +1,43 @@
+"""Accepts connections on a TCP socket that is already bound, while the process has file descriptors for them."""
+# mypy: disallow-untyped-calls=False
+
+import socket
+
+from twisted.internet import tcp
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.python.failure import Failure
+
+from bridge.host.interfaces import Reactor
+from bridge.listen.descriptors import DescriptorReserve
+
+
+class TcpPort(tcp.Port):
+    """Twisted's port, but it pauses when few descriptors are left. Twisted's own then closes new connections."""
+
+    descriptors: DescriptorReserve
+    clock: Reactor
+
+    @classmethod
+    def listen_on(
+        cls, bound: socket.socket, reactor: Reactor, factory: IProtocolFactory, descriptors: DescriptorReserve
+    ) -> "TcpPort":
+        """Starts to accept connections on a duplicate of a listening socket."""
+        port: TcpPort = cls._fromListeningDescriptor(reactor, bound.fileno(), bound.family, factory)
+        port.descriptors, port.clock = descriptors, reactor
+        port.startListening()
+        return port
+
+    def doRead(self) -> None:
+        """Called when connections are waiting: accepts some of them."""
+        room = self.descriptors.room()
+        if not room:
+            self.stopReading()
+            self.descriptors.wait(self.clock, self.startReading)
+            return
+        self.numberAccepts = min(self.numberAccepts, room)
+        super().doRead()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Called when the socket is closed."""
+        self.descriptors.forget(self.startReading)
+        super().connectionLost(reason)
