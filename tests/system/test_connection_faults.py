@@ -180,9 +180,11 @@ def test_a_rejected_tls_client_is_closed(tmp_path: Path) -> None:
         "private_key": str(issued.private_key), "allow": ["192.0.2.0/24"],
     }  # fmt: skip
     with running(tmp_path, listeners=[listener]) as (_, bridge):
-        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-            with contextlib.suppress(ConnectionResetError):
-                assert connection.recv(1) == b""
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=60) as connection,
+            contextlib.suppress(ConnectionResetError),
+        ):
+            assert connection.recv(1) == b""
         until(lambda: bridge.status()["refusals"] == {"tls": {"not_in_allow": 1}}, lambda: str(bridge.status()))
         assert bridge.process is not None
         assert "critical" not in bridge.process.stderr
