@@ -25,12 +25,13 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from bridge import __version__
-from bridge.deliver.error_text import describe_failure
+from bridge.deliver.error_text import ConnectForbiddenError, describe_failure
 from bridge.deliver.http_connect import HttpProxy, ProxyEndpoint, ProxyError
 from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.deliver.tls_endpoint import TlsEndpoint
 from bridge.tls.records import Records
 from bridge.util.errors import BridgeError
+from bridge.util.os_errors import FORBIDDEN
 
 MAX_ANSWER = 8 * 1024 * 1024
 "Limit of a stored response body in bytes. The ids of 20,000 events are 800 kB."
@@ -236,6 +237,9 @@ class Client:
         if any(reason.check(SSL.Error) for reason in reasons):
             why = self._policy.refused(urlsplit(url).hostname or "")
             return failure if why is None else Failure(CertificateError(why))
+        if isinstance(failure.value, ConnectError) and failure.value.osError in FORBIDDEN:
+            place = str(self._proxy) if self._proxy is not None else urlsplit(url).netloc
+            return Failure(ConnectForbiddenError(failure.value.osError, place))
         if self._proxy is not None and failure.check(ConnectError, DNSLookupError):
             return Failure(ProxyError(f"the proxy {self._proxy} cannot be reached: {describe_failure(failure)}"))
         return failure

@@ -8,6 +8,16 @@ from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
 from twisted.python.failure import Failure
 from twisted.web._newclient import ParseError
 
+from bridge.util.os_errors import forbidden_connection
+
+
+class ConnectForbiddenError(ConnectError):
+    """Raised when this machine forbids a connection. It is retried like any other failed connection."""
+
+    def __init__(self, number: int, address: str) -> None:
+        self.text = forbidden_connection(number, address)
+        super().__init__(number, self.text)  # type: ignore[no-untyped-call]
+
 
 def one_line(text: str, most: int) -> str:
     """Returns the beginning of a text on one line, with ``?`` for characters that cannot be printed."""
@@ -24,6 +34,8 @@ def describe_failure(failure: Failure) -> str:
         return f"the name cannot be resolved ({error})"
     if isinstance(error, TimeoutError):
         return "no connection within the timeout"
+    if isinstance(error, ConnectForbiddenError):
+        return error.text
     if isinstance(error, ConnectError) and isinstance(error.osError, int):
         return f"no connection: {os.strerror(error.osError)}"
     if isinstance(error, ParseError):

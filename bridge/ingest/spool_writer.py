@@ -14,6 +14,7 @@ from bridge.spool.batch import OpenBatch
 from bridge.spool.budget import Full, Reserved
 from bridge.spool.quarantine import QuarantineEntry
 from bridge.storage.disk_budget import DiskBudget
+from bridge.util.os_errors import reason_of
 
 
 class RequestFailed(Exception):
@@ -75,7 +76,8 @@ class SpoolWriter:
         return self.room.reserve(part.intake, len(part.data))
 
     def _failed(self, intake: str, error: OSError) -> str:
-        self._on_error(f"spool: cannot write for intake {intake}: {error.strerror}")
+        path = f"{error.filename}: " if error.filename else ""
+        self._on_error(f"spool: cannot write for intake {intake}: {path}{reason_of(error)}")
         return self.room.failed(intake, error)
 
     def quarantine(self, reason: str, read: Read, frames: list[tuple[bytes, str]], intake: str | None = None) -> None:

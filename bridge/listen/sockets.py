@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 from bridge.util.errors import BridgeError
+from bridge.util.os_errors import SECURITY_MODULES, reason_of
 
 SO_RCVBUFFORCE = 33
 SO_MEMINFO = 55
@@ -62,7 +63,7 @@ def bind_unix(path: Path, type_: socket.SocketKind, *, name: str, mode: int, bac
             bound.listen(backlog)
     except OSError as error:
         bound.close()
-        what = "the path is too long, 107 bytes at most" if "too long" in str(error) else error.strerror
+        what = "the path is too long, 107 bytes at most" if "too long" in str(error) else reason_of(error)
         raise ListenError(f"listener {name}: {path}: {what}") from None
     except ListenError as error:
         bound.close()
@@ -100,7 +101,11 @@ def _bind_error_text(error: OSError, kind: str, host: str, port: int) -> tuple[s
         holder = holder_of(kind, port)
         return f"{where} is in use{f' by {holder}' if holder else ''}", "Stop that process, or use another port."
     if error.errno == errno.EACCES:
-        return f"{where} needs the right to bind ports below 1024", "Grant CAP_NET_BIND_SERVICE, or use another port."
+        if port < 1024 and os.geteuid() != 0:
+            hint = "Grant CAP_NET_BIND_SERVICE, or use another port."
+            return f"{where} needs the right to bind ports below 1024", hint
+        hint = f"Permit it in {SECURITY_MODULES}. For SELinux: semanage port -a -t syslogd_port_t -p {kind} {port}"
+        return f"this machine forbids binding {where} ({error.strerror})", hint
     if error.errno == errno.EADDRNOTAVAIL:
         return f"this machine has no address {host}", "Listen on one of its addresses, or on *."
     return f"{where}: {error.strerror}", ""

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from bridge.util.errors import BridgeError
+from bridge.util.os_errors import reason_of
 
 FORMAT = "1"
 
@@ -24,7 +25,8 @@ def take(directory: Path) -> int:
         descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         raise SpoolError(
-            f"spool {directory}: {error.strerror}", "Make the directory writable for this user, or set spool.directory"
+            f"spool {error.filename or directory}: {reason_of(error)}",
+            "Make the directory writable for this user, or set spool.directory",
         ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

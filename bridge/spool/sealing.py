@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from bridge.spool.batch import Batch, OpenBatch
 from bridge.spool.write_cache import WriteCache
 from bridge.util.jobs import Work
+from bridge.util.os_errors import reason_of
 
 
 class Sealing:
@@ -73,7 +74,7 @@ class Sealing:
         except OSError as error:
             # The text names no single file, so that many files give one log line.
             files = batch.path.parent / f"*.open.{batch.encoding}"
-            self._on_error(f"spool: cannot seal {files}: {error.strerror}; the bridge tries again")
+            self._on_error(f"spool: cannot seal {files}: {reason_of(error)}; the bridge tries again")
             return error
 
     def _end(self, batches: list[OpenBatch], results: list[Batch | OSError | None]) -> None:

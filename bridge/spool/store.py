@@ -29,6 +29,7 @@ from bridge.spool.sealing import Sealing
 from bridge.spool.write_cache import WriteCache
 from bridge.util.files import write_whole
 from bridge.util.jobs import Work
+from bridge.util.os_errors import reason_of
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 _MAY_BE_GONE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
@@ -321,8 +322,8 @@ class Spool:
         self._removals_to_retry.append(remove)
         # The text names no single file, so that many files give one log line.
         self.on_error(
-            f"spool: cannot remove delivered or dropped files from {path.parent}: {error.strerror}; the bridge tries"
-            " again. If it restarts before that, their events are sent again"
+            f"spool: cannot remove delivered or dropped files from {path.parent}: {reason_of(error)}; the bridge"
+            " tries again. If it restarts before that, their events are sent again"
         )
 
     def close(self) -> None:

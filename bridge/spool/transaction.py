@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 from bridge.util.errors import BridgeError
 from bridge.util.files import fsync_path, write_new
+from bridge.util.os_errors import reason_of
 
 FOLDER, PARTIAL = ".transfer", ".partial"
 GONE, MOVED, ACCOUNT = "gone", ".moved", ".account"
@@ -121,7 +122,7 @@ class Transaction:
             _finish(self._spool, self._committed)
         except OSError as error:
             raise UnfinishedTransaction(
-                f"{error.filename or self._committed}: {error.strerror}",
+                f"{error.filename or self._committed}: {reason_of(error)}",
                 f"The change is saved in {self._committed}; the next start of the bridge completes it",
             ) from None
         if not self.changes:

@@ -1,5 +1,7 @@
 """Tests the HTTP client against a real server on loopback."""
 
+import errno
+import socket
 from tempfile import TemporaryDirectory
 
 import trustme
@@ -16,6 +18,7 @@ from zope.interface import implementer
 from bridge.deliver import client as module
 from bridge.deliver.client import Client, NoProgress
 from bridge.deliver.error_text import describe_failure
+from bridge.deliver.outcome import Verdict, of_failure
 from bridge.deliver.tls import Trust
 
 SHORT = 0.3
@@ -181,6 +184,16 @@ class ClientCase(TestCase):
         yield self.client().post(url, b"x", {"X-SEKOIAIO-INTAKE-KEY": "secret"}).addErrback(failures.append)
         self.assertIn("refused", describe_failure(failures[0]).lower())
         self.assertNotIn("secret", describe_failure(failures[0]))
+
+    @inlineCallbacks
+    def test_forbidden_connection_names_the_address_and_what_to_check(self):
+        self.patch(socket.socket, "connect_ex", lambda self, address: errno.EACCES)
+        failures = []
+        yield self.client().post(self.url, b"x", {}).addErrback(failures.append)
+        outcome = of_failure(failures[0])
+        self.assertIn(f"this machine forbids the connection to 127.0.0.1:{self.port}", outcome.reason)
+        self.assertIn("SELinux", outcome.reason)
+        self.assertEqual((outcome.verdict, outcome.network, outcome.uncertain), (Verdict.RETRY, True, False))
 
     @inlineCallbacks
     def tls(self, authority, **options):
