@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import http.client
+import itertools
 import socket
 import ssl
 from base64 import b64encode
@@ -146,3 +148,59 @@ def test_full_spool_is_answered_with_503_and_accepts_nothing(tmp_path: Path) -> 
         until(full, "answer 503", every_seconds=0.01)
         ledger = bridge.ledger()
         assert (ledger["received"], ledger["buffered"], ledger["dropped"]) == (taken, 0, {})
+
+
+def chunked(body: bytes, sizes: tuple[int, ...]) -> bytes:
+    """Encodes a body in chunks of these sizes, repeated, with extensions and a trailer (RFC 9112, section 7.1)."""
+    parts, at = [], 0
+    for size in itertools.cycle(sizes):
+        chunk = body[at : at + size]
+        if not chunk:
+            return b"".join(parts) + b"0;last\r\nX-Trailer: ignored\r\n\r\n"
+        parts.append(b"%x;name=value\r\n%b\r\n" % (len(chunk), chunk))
+        at += size
+    raise AssertionError
+
+
+def raw_request(port: int, ca: Path, head: tuple[str, ...], body: bytes) -> tuple[int, bool]:
+    """Sends a request as it is. Returns the status, and True if the server closes the connection."""
+    context = ssl.create_default_context(cafile=str(ca))
+    lines = ("POST /plain/batch HTTP/1.1", "Host: localhost", f"X-SEKOIAIO-INTAKE-KEY: {key_of('all')}", *head)
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=60) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        connection.sendall("\r\n".join((*lines, "", "")).encode() + body)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        response.read()
+        if not response.will_close and response.status == 200:
+            return response.status, False
+        return response.status, connection.recv(1) == b""
+
+
+def test_chunked_bodies_are_joined_and_two_lengths_are_refused(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "pki")
+    with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
+        port = add_https_listener(bridge, authority)
+        bridge.start()
+        texts = [f"event {number} caf\u00e9 \u4e16\u754c" for number in range(50)]
+        # LF ends an event. A CR before it belongs to the event, which the spool escapes.
+        first, second = ("\r\n".join((*part, "")).encode() for part in (texts[:20], texts[20:]))
+        gzipped = gzip.compress(first) + gzip.compress(second)
+        encoding = "Transfer-Encoding: chunked"
+        for head, body in (
+            ((encoding,), chunked(first + second, (1, 7, 3, 1000))),
+            ((encoding, "Content-Encoding: gzip"), chunked(gzipped, (5, 1, 64))),
+        ):
+            before = bridge.ledger()["received"]
+            assert raw_request(port, authority.ca, head, body) == (200, False)
+            assert bridge.ledger()["received"] == before + len(texts)
+        smuggled = chunked(b"smuggled", (8,))
+        for head in ((encoding, f"Content-Length: {len(smuggled)}"), (f"Content-Length: {len(smuggled)}", encoding)):
+            assert raw_request(port, authority.ca, head, smuggled) == (400, True)
+        assert bridge.ledger()["received"] == 2 * len(texts)
+        bridge.wait_drained()
+        assert Counter(event.text for event in collector.wait_for(2 * len(texts))) == Counter(
+            2 * [f"{text}#015" for text in texts]
+        )
