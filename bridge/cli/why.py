@@ -14,11 +14,14 @@ from bridge.cli.status_text import age
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.explain.explanation import Origin
+from bridge.ingest.peers import address_of
 from bridge.operations import control_client, spool_summary
 from bridge.routing.conditions import Address
 
 OK, WRONG, NOTE = "ok", "NO", "--"
 "Marks of a step: it is fine; the messages stop here; a hint."
+SILENT_SECONDS = 3600
+"Seconds after which a source without ``expect`` counts as silent."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ def why(config: Config, address: str, as_json: bool) -> None:
     The steps are received, listener, parsed, clock, route, intake and response. Each step has a
     mark: ok, NO (the messages stop here) or -- (a hint).
     """
+    # A zone (fe80::1%eth0) is not part of the address.
+    address = str(address_of(address) or address)
     directory = config.spool.directory
     if not directory.is_dir() or spool_summary.owner(directory) is None:
         stopped = Step(WRONG, "running", "the bridge is not running, so it receives nothing")
@@ -59,7 +64,10 @@ def source_steps(
     """Yields a title and the steps for each listener that received from the address, or the reasons if none did."""
     for row in known.get("seen", []):
         name = f" ({row['name']})" if row.get("name") else ""
-        yield f"{row['address']}{name} at listener {row['listener']}", list(_pipeline(config, row, status))
+        steps = list(_pipeline(config, row, status))
+        if known.get("container") and _is_silent(row):
+            steps += stale_connection_steps(config, address, row["listener"])
+        yield f"{row['address']}{name} at listener {row['listener']}", steps
     seen_at = {row["listener"] for row in known.get("seen", [])}
     if not seen_at:
         yield address, list(unseen_source_steps(config, address, known, status))
@@ -152,11 +160,27 @@ def unseen_source_steps(
             NOTE, "address", "not an IP address. Only hosts behind a relay (sources: relay: true) are known by name"
         )
         return
+    if known.get("container"):
+        yield from stale_connection_steps(config, address)
     yield Step(NOTE, "capture", f"check whether its packets reach this machine: {tcpdump(config, address)}")
     yield Step(
         NOTE, "firewall", "if packets appear, check this machine's firewall (nft list ruleset); if none appear, check"
         " the device and the network",
     )  # fmt: skip
+
+
+def _is_silent(row: dict[str, Any]) -> bool:
+    return int(row["silent_seconds"] or 0) > float(row.get("expect_seconds") or SILENT_SECONDS)
+
+
+def stale_connection_steps(config: Config, address: str, listener: str | None = None) -> Iterator[Step]:
+    """Yields a hint at connection tracking for a UDP sender of a bridge in a container, at one listener or at any."""
+    if any(each.transport == "udp" and listener in (None, each.name) for each in config.listeners):
+        yield Step(
+            NOTE, "container", "the bridge runs in a container. If its container was restarted, the host may still send"
+            " the datagrams of a busy sender to the old one (connection tracking). Run on the host: conntrack -D -p udp"
+            f" --orig-src {address}. Host networking avoids this",
+        )  # fmt: skip
 
 
 def tcpdump(config: Config, address: str) -> str:

@@ -13,6 +13,7 @@ from bridge.explain import payloads
 from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
 from bridge.formats import Format
+from bridge.host.container import in_container
 from bridge.ingest.message_samples import MessageSample, MessageSamples
 from bridge.ingest.peers import Peer, Peers, address_of
 from bridge.monitoring.sources import SourceList
@@ -65,6 +66,7 @@ class MessagePreview:
         return {
             "address": address,
             "messages_shown": self._message_samples.on,
+            "container": in_container(),
             "turned_away": self._rejected(address),
             "others": self._sources.other_sources(address) if listener is None else None,
             "seen": [

@@ -1,0 +1,47 @@
+"""Tests the steps of `why` for a silent sender of a bridge in a container."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bridge.cli.why import source_steps
+from bridge.config import parse_text
+
+CONFIG = parse_text(
+    "collector: {region: FRA1}\nlisteners: [{name: udp, udp: '127.0.0.1:5514', intake: fw},"
+    " {name: tcp, tcp: '127.0.0.1:5514', intake: fw}]\n"
+    f"intakes: {{fw: {{intake_key: {'k' * 16}}}}}\nspool: {{directory: x}}\n"
+)
+STATUS = {"uptime_seconds": 60, "kernel_drops": {}, "intakes": []}
+
+
+def row(listener: str, silent: int, expect: int | None = None) -> dict[str, Any]:
+    return {
+        "address": "192.0.2.7", "listener": listener, "events": 5, "events_per_second": 0, "silent_seconds": silent,
+        "expect_seconds": expect, "route": "r", "intake": None,
+    }  # fmt: skip
+
+
+def hints(known: dict[str, Any]) -> list[str]:
+    found = source_steps(CONFIG, "192.0.2.7", known, STATUS)
+    return [step.text for _, steps in found for step in steps if step.name == "container"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "count"),
+    [
+        ([], 1),
+        ([row("udp", 4000)], 1),
+        ([row("udp", 400, expect=300)], 1),
+        ([row("udp", 400)], 0),
+        ([row("tcp", 4000)], 0),
+    ],
+)
+def test_connection_tracking_is_named_for_a_silent_udp_sender(seen: list[dict[str, Any]], count: int) -> None:
+    """A busy sender keeps the entry alive that leads to the container's old address."""
+    found = hints({"container": True, "seen": seen})
+    assert len(found) == count
+    assert all("conntrack -D -p udp --orig-src 192.0.2.7" in text for text in found)
+    assert not hints({"container": False, "seen": seen})
