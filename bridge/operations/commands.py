@@ -4,6 +4,7 @@ The control socket of a running bridge offers them (``on_bridge``). Without one,
 only a spool.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from ipaddress import ip_network
 from typing import Any
@@ -19,6 +20,9 @@ from bridge.routing.conditions import Network
 from bridge.spool.partition import EventFilter
 from bridge.spool.quarantine import REASONS
 from bridge.spool.reprocess import Selection
+
+_ZONE = re.compile("%[^/]*")
+"The zone of a link-local address, such as ``%eth0`` (RFC 4007). It is not part of the address."
 
 
 def on_spool(session: Session) -> Mapping[str, Command]:
@@ -131,11 +135,11 @@ def _period(given: JSON) -> tuple[str, int, int]:
 
 
 def networks(text: str | None) -> tuple[Network, ...]:
-    """Parses an address or network; None gives an empty tuple. Raises WrongRequest."""
+    """Parses an address or network, without its zone; None gives an empty tuple. Raises WrongRequest."""
     if text is None:
         return ()
     try:
-        return (ip_network(text),)
+        return (ip_network(_ZONE.sub("", text)),)
     except ValueError:
         raise WrongRequest(f"'{text}' is not an address or network, such as 192.0.2.7 or 10.1.0.0/16") from None
 
