@@ -171,7 +171,7 @@ class ListenerSet:
 
     def descriptors_exhausted(self) -> bool:
         """Returns True while no connections are accepted because few file descriptors are left."""
-        return self.listener_context.descriptors.exhausted
+        return self.listener_context.descriptors.exhausted(self._reactor.seconds())
 
     def certificates(self) -> dict[str, float]:
         """Returns when each TLS listener's certificate expires, in seconds since the epoch."""

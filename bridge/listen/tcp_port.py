@@ -10,6 +10,9 @@ from twisted.python.failure import Failure
 from bridge.host.interfaces import Reactor
 from bridge.listen.descriptors import DescriptorReserve
 
+AT_ONCE = 100
+"Connections accepted before the reactor handles other events."
+
 
 class TcpPort(tcp.Port):
     """Twisted's port, but it pauses when few descriptors are left. Twisted's own then closes new connections."""
@@ -29,13 +32,16 @@ class TcpPort(tcp.Port):
 
     def doRead(self) -> None:
         """Called when connections are waiting: accepts some of them."""
-        room = self.descriptors.room()
-        if not room:
-            self.stopReading()
-            self.descriptors.wait(self.clock, self.startReading)
-            return
-        self.numberAccepts = min(self.numberAccepts, room)
-        super().doRead()
+        for _ in range(AT_ONCE):
+            if not self.descriptors.has_room():
+                self.stopReading()
+                self.descriptors.wait(self.clock, self.startReading)
+                return
+            self.numberAccepts = 1
+            super().doRead()
+            if self.numberAccepts == 1:
+                # Twisted raises the number after each connection: none was waiting.
+                return
 
     def connectionLost(self, reason: Failure) -> None:
         """Called when the socket is closed."""

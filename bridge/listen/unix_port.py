@@ -13,9 +13,7 @@ from zope.interface import implementer
 
 from bridge.host.interfaces import Reactor
 from bridge.listen.descriptors import DescriptorReserve
-
-_AT_ONCE = 100
-"Connections accepted before the reactor handles other events."
+from bridge.listen.tcp_port import AT_ONCE
 
 
 @implementer(IReadDescriptor)
@@ -47,12 +45,11 @@ class UnixPort:
 
     def doRead(self) -> None:
         """Called when connections are waiting: accepts them."""
-        room = _AT_ONCE if self._descriptors is None else self._descriptors.room()
-        if self._descriptors is not None and not room:
-            self._reactor.removeReader(self)
-            self._descriptors.wait(self._reactor, self._resume)
-            return
-        for _ in range(min(room, _AT_ONCE)):
+        for _ in range(AT_ONCE):
+            if self._descriptors is not None and not self._descriptors.has_room():
+                self._reactor.removeReader(self)
+                self._descriptors.wait(self._reactor, self._resume)
+                return
             try:
                 connection, _address = self._bound.accept()
             except OSError:

@@ -158,16 +158,16 @@ def test_without_descriptors_the_process_serves_what_it_has(tmp_path: Path) -> N
         served = bridge.ledger()["received"]
         assert served < 400
         assert sum(row["events"] for row in bridge.status()["sources"] if row["listener"] == "udp") == 1
-        for connection in opened[:200]:
+        # What is left needs fewer descriptors than there are.
+        for connection in opened[:260]:
             connection.close()
         bridge.wait_received(401)
         bridge.wait_drained()
         assert bridge.ledger()["delivered"] == 401
-        until(lambda: not bridge.status()["alarms"], lambda: f"no alarm: {bridge.status()['alarms']}")
         log = bridge.process.stderr
-        assert len(re.findall("no new connections are accepted", log)) <= 2, log
+        assert len(re.findall("no new connections are accepted", log)) == 1, log
         assert "EMFILE" not in log
-        for connection in opened[200:]:
+        for connection in opened[260:]:
             connection.close()
 
 
