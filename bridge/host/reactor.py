@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from bridge.host.interfaces import Reactor
+from bridge.host.resolver import DualStackResolver, system_resolver
 
 log = Logger(namespace="reactor")
 
@@ -22,6 +23,7 @@ class SteadyReactor(EPollReactor):  # type: ignore[override]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.installNameResolver(DualStackResolver(self, system_resolver(self)))
         self._after_turn: list[Callable[[], None]] = []
 
     def after_turn(self, call: Callable[[], None]) -> None:

@@ -36,6 +36,7 @@ from bridge.deliver.request import compose
 from bridge.deliver.tls import CachedPolicy
 from bridge.host.interfaces import Reactor
 from bridge.host.reactor import install_reactor
+from bridge.host.resolver import resolve
 from bridge.setup.check_result import StepResult
 from bridge.spool import Batch, Piece
 from bridge.syslog.timestamps import milliseconds, rfc3339
@@ -125,11 +126,12 @@ class _TargetCheck:
 
         step = "name"
         try:
-            addresses = await self._in_time(deferToThread(_resolve, *first))
+            # The reactor's resolver is the one of the couriers. The system's resolver knows why there is no address.
+            addresses = await self._in_time(resolve(self._reactor, *first)) or await deferToThread(_resolve, *first)
             add(f"{owner}{first[0]} resolves to {', '.join(addresses)}")
             step = "tcp"
             peer = await self._connect(endpoints.HostnameEndpoint(self._reactor, *first, timeout=self._timeout))
-            add(f"{owner}port {first[1]} of {peer} accepts connections")
+            add(f"{owner}port {first[1]} of {peer} accepts connections over {'IPv6' if ':' in peer else 'IPv4'}")
             policy = CachedPolicy(deliver_config.trust(self._target.destination))
             endpoint = CollectorEndpoints(self._reactor, policy, timeout=self._timeout, proxy=proxy).endpoint(
                 self._host, self._port
@@ -229,9 +231,6 @@ async def _check_queues(
             text += "" if ok else ". Add an intake of this name to the configuration of a courier."
         results.append(StepResult(url, (name,), "queue", ok, text))
     return results
-
-
-# --- the steps --------------------------------------------------------------------------------------------------------
 
 
 def _resolve(host: str, port: int) -> list[str]:
