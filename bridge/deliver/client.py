@@ -5,7 +5,6 @@ applies to lack of progress in either direction, so a slow line may take as long
 """
 # mypy: disallow-untyped-calls=False
 
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from hyperlink import EncodedURL
@@ -14,18 +13,25 @@ from treq.client import HTTPClient
 from twisted.internet import defer
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectError, DNSLookupError
-from twisted.internet.interfaces import IConsumer, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone, ResponseNeverReceived
+from twisted.web.client import (
+    URI,
+    Agent,
+    HTTPConnectionPool,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseNeverReceived,
+)
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
+from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
 from bridge import __version__
 from bridge.deliver.error_text import ConnectForbiddenError, describe_failure
+from bridge.deliver.exchange import Body, Progress, Response, WatchedEndpoint
 from bridge.deliver.http_connect import HttpProxy, ProxyEndpoint, ProxyError
 from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.deliver.tls_endpoint import TlsEndpoint
@@ -36,9 +42,10 @@ from bridge.util.os_errors import FORBIDDEN
 MAX_ANSWER = 8 * 1024 * 1024
 "Limit of a stored response body in bytes. The ids of 20,000 events are 800 kB."
 
-_CHUNK = 256 * 1024
 _IDLE_CONNECTION = 20
 "Seconds. The value is below the idle timeout of common load balancers, so that this side closes first."
+CONNECTION_LIFETIME = 120.0
+"Seconds after which connections are not used again. New ones go to the current addresses of the collector's name."
 
 
 class NoProgress(BridgeError):
@@ -51,80 +58,6 @@ class NoProgress(BridgeError):
 
 class CertificateError(BridgeError):
     """Raised when the server certificate was rejected. The text names its issuer and the reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """HTTP response of one request."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
-    "Header names in lower case. Of repeated headers, the last value is stored."
-    repeated: bool = False
-    "True if the request was sent twice, because its first connection ended without a response."
-
-
-@implementer(IBodyProducer)
-class Body:
-    """Produces a request body from memory. Each chunk that the transport takes counts as progress."""
-
-    def __init__(self, data: bytes, progress: "Progress") -> None:
-        self.length = len(data)
-        self._data = memoryview(data)
-        self._offset = 0
-        self._paused = False
-        self._consumer: IConsumer | None = None
-        self._done: defer.Deferred[None] = defer.Deferred()
-        self._progress = progress
-
-    def startProducing(self, consumer: IConsumer) -> "defer.Deferred[None]":
-        self._consumer = consumer
-        self._progress.begin()
-        self.resumeProducing()
-        return self._done
-
-    def resumeProducing(self) -> None:
-        self._paused = False
-        while not self._paused and self._consumer is not None and self._offset < self.length:
-            self._progress.resetTimeout()
-            chunk = bytes(self._data[self._offset : self._offset + _CHUNK])
-            self._offset += len(chunk)
-            self._consumer.write(chunk)
-        if self._offset >= self.length and self._consumer is not None:
-            self._consumer = None
-            self._done.callback(None)
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def stopProducing(self) -> None:
-        self._consumer = None
-
-
-class Progress(TimeoutMixin):
-    """Cancels a request that makes no progress within a timeout. ``resetTimeout`` records progress."""
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self.callLater = clock.callLater  # type: ignore[assignment, method-assign]
-        self.expired = False
-        self.begun = False
-        "True once a connection was open and sending the body began."
-        self._request: defer.Deferred[Response] | None = None
-
-    def watch(self, request: "defer.Deferred[Response]", timeout: float) -> None:
-        """Starts to watch a request, until ``setTimeout(None)`` is called. ``timeout`` is in seconds."""
-        self._request = request
-        self.setTimeout(timeout)
-
-    def begin(self) -> None:
-        """Records that sending the body begins."""
-        self.begun = True
-
-    def timeoutConnection(self) -> None:
-        self.expired = True
-        assert self._request is not None
-        self._request.cancel()
 
 
 class _Reader(Protocol):
@@ -180,9 +113,9 @@ class CollectorEndpoints:
         """Returns the endpoint for a URI. The Agent calls this for each request, even if it reuses a connection."""
         host, secure = uri.host.decode("ascii"), uri.scheme == b"https"
         endpoint = self.endpoint(host, uri.port)
-        if not secure:
-            return endpoint
-        return TlsEndpoint(self._policy.creatorForNetloc(uri.host, uri.port), endpoint, self._records)
+        if secure:
+            endpoint = TlsEndpoint(self._policy.creatorForNetloc(uri.host, uri.port), endpoint, self._records)
+        return WatchedEndpoint(endpoint)
 
     def endpoint(self, host: str, port: int) -> IStreamClientEndpoint:
         """Returns the endpoint of a host without TLS, through the proxy if one is configured."""
@@ -204,14 +137,27 @@ class Client:
         self._reactor = reactor
         self._timeout = timeout
         self._proxy = proxy
-        self._pool = HTTPConnectionPool(reactor)
-        self._pool.maxPersistentPerHost = connections
-        self._pool.cachedConnectionTimeout = _IDLE_CONNECTION
-        # Twisted would repeat only requests without a body. This client repeats its requests itself.
-        self._pool.retryAutomatically = False
+        self._connections = connections
         self._policy = CachedPolicy(trust or Trust())
-        endpoints = CollectorEndpoints(reactor, self._policy, timeout=timeout, proxy=proxy)
-        self._treq = HTTPClient(Agent.usingEndpointFactory(reactor, endpoints, pool=self._pool))
+        self._endpoints = CollectorEndpoints(reactor, self._policy, timeout=timeout, proxy=proxy)
+        self._pool, self._treq = self._new_pool()
+        self._previous_pool = self._pool
+        self._pool_since = reactor.seconds()
+
+    def _new_pool(self) -> tuple[HTTPConnectionPool, HTTPClient]:
+        pool = HTTPConnectionPool(self._reactor)
+        pool.maxPersistentPerHost = self._connections
+        pool.cachedConnectionTimeout = _IDLE_CONNECTION
+        # Twisted would repeat only requests without a body. This client repeats its requests itself.
+        pool.retryAutomatically = False
+        return pool, HTTPClient(Agent.usingEndpointFactory(self._reactor, self._endpoints, pool=pool))
+
+    def _renew_pool(self) -> None:
+        """Begins a new pool if the current one is old. Connections of the previous pool close once they are idle."""
+        now = self._reactor.seconds()
+        if now - self._pool_since >= CONNECTION_LIFETIME:
+            self._previous_pool, self._pool_since = self._pool, now
+            self._pool, self._treq = self._new_pool()
 
     def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
         """Posts a body. Any HTTP status returns a Response. Fails with Twisted's network errors, ProxyError,
@@ -224,6 +170,8 @@ class Client:
             progress.setTimeout(None)
             if not isinstance(result, Failure):
                 return result
+            if (early := progress.early_response) is not None:
+                return early
             if progress.expired:
                 return Failure(NoProgress(f"no progress for {self._timeout:g} s", begun=progress.begun))
             return self._with_explanation(url, result)
@@ -235,8 +183,12 @@ class Client:
         is the cause."""
         reasons = getattr(failure.value, "reasons", None) or [failure]
         if any(reason.check(SSL.Error) for reason in reasons):
-            why = self._policy.refused(urlsplit(url).hostname or "")
-            return failure if why is None else Failure(CertificateError(why))
+            if (why := self._policy.refused(urlsplit(url).hostname or "")) is not None:
+                return Failure(CertificateError(why))
+            if self._proxy is None:
+                return failure
+            text = f"TLS failed through the tunnel of the proxy {self._proxy}: {describe_failure(failure)}"
+            return Failure(ProxyError(f"{text}; allow the gateway to reach the collector"))
         if isinstance(failure.value, ConnectError) and failure.value.osError in FORBIDDEN:
             place = str(self._proxy) if self._proxy is not None else urlsplit(url).netloc
             return Failure(ConnectForbiddenError(failure.value.osError, place))
@@ -245,37 +197,40 @@ class Client:
         return failure
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> Response:
-        repeated = False
         try:
             response = await self._request(url, body, headers, progress)
-        except ResponseNeverReceived as first_failure:
+        except (ResponseNeverReceived, RequestTransmissionFailed) as first_failure:
             # Most likely the server closed an idle connection at the moment of its reuse. Other idle connections are
             # as old and are closed too.
-            if progress.expired:
+            if progress.expired or progress.early_response is not None:
                 raise
             await self._pool.closeCachedConnections()
-            repeated = True
+            if isinstance(first_failure, ResponseNeverReceived):
+                progress.repeat()
             try:
                 response = await self._request(url, body, headers, progress)
-            except (ConnectError, DNSLookupError):
-                # The second attempt sent nothing, but the first one may have.
+            except (ConnectError, DNSLookupError, RequestTransmissionFailed):
+                # The second attempt sent nothing or only a part, but the first one may have sent all.
                 raise first_failure from None
         progress.resetTimeout()
         reader = _Reader(progress)
         response.deliverBody(reader)
+        answer = await reader.done
+        progress.abort_unless_sent()
         return Response(
             status=response.code,
-            body=await reader.done,
+            body=answer,
             headers={
                 name.decode("latin-1").lower(): values[-1].decode("latin-1")
                 for name, values in response.headers.getAllRawHeaders()
             },
-            repeated=repeated,
+            repeated=progress.repeated,
         )
 
     async def _request(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> IResponse:
         sent = {"User-Agent": [f"syslog-bridge/{__version__}"]} | {name: [value] for name, value in headers.items()}
         target = _Verbatim.from_text(url)
+        self._renew_pool()
         response: IResponse = await self._treq.request(
             "POST", target, data=Body(body, progress), headers=Headers(sent), allow_redirects=False, unbuffered=True
         )
@@ -283,4 +238,5 @@ class Client:
 
     async def close(self) -> None:
         """Closes idle connections."""
-        await self._pool.closeCachedConnections()
+        for pool in (self._previous_pool, self._pool):
+            await pool.closeCachedConnections()

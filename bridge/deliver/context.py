@@ -9,8 +9,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from bridge.accounting import Ledger
 from bridge.deliver.circuit_breaker import BaseUrls
-from bridge.deliver.client import Response
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.exchange import Response
 from bridge.deliver.request import RequestTarget
 from bridge.host.interfaces import Run
 from bridge.spool import Batch

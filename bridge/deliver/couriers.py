@@ -14,9 +14,10 @@ from twisted.internet import defer
 from bridge.config import Config, Destination, Intake
 from bridge.deliver import from_config as deliver_config
 from bridge.deliver.circuit_breaker import BaseUrls, CircuitBreaker
-from bridge.deliver.client import Client, Response
+from bridge.deliver.client import Client
 from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
+from bridge.deliver.exchange import Response
 from bridge.deliver.request import RequestTarget
 from bridge.host.interfaces import Reactor
 from bridge.spool import Batch, Pack

@@ -4,9 +4,9 @@ import os
 
 from OpenSSL import SSL
 from service_identity.exceptions import VerificationError
-from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
+from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError, TimeoutError
 from twisted.python.failure import Failure
-from twisted.web._newclient import ParseError
+from twisted.web._newclient import ParseError, RequestTransmissionFailed
 
 from bridge.util.os_errors import forbidden_connection
 
@@ -28,6 +28,8 @@ def describe_failure(failure: Failure) -> str:
     """Describes a failed request or connection."""
     error = failure.value
     reasons = getattr(error, "reasons", None)
+    if isinstance(error, RequestTransmissionFailed) and reasons and reasons[0].check(ConnectionClosed):
+        return "the connection ended before the whole body was sent"
     if reasons:
         return describe_failure(reasons[0])
     if isinstance(error, DNSLookupError):

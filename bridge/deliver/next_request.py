@@ -2,8 +2,9 @@
 
 While an intake catches up, the times of one request may differ by the *join width*. It is ``catch_up_resolution``, and
 doubles, up to ten minutes, if the intake cannot keep up for a minute: the request rate is the limit, requests are
-small because their times are far apart, and the backlog grows. It returns to the configured value when there is no
-backlog. The timestamp error is bounded by the width and reported.
+small because their times are far apart, and the backlog grows. It halves again after each minute in which the request
+rate is not the limit, and returns to the configured value when there is no backlog. The timestamp error is bounded by
+the width and reported.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,7 +21,7 @@ UNLIMITED_WIDTH_MS = 1 << 62
 "A join width in milliseconds that is larger than any difference of two times."
 MOST_MS = 600_000
 WIDEN_AFTER = 60.0
-"Seconds without progress before the width doubles."
+"Seconds without progress before the width doubles, and seconds below the rate limit before it halves."
 CUT_BYTES = 32 << 20
 """Approximate limit in bytes of timed batches that all intakes together hold in memory to cut several at once. A
 higher limit means fewer requests: if clocks are spread over S seconds, each cut makes S / width requests, whatever
@@ -34,21 +35,33 @@ class JoinWidth:
         self.ms = base_ms
         self._base_ms = base_ms
         self._since: float | None = None
+        self._unlimited_since: float | None = None
         self._waiting_before = 0
 
     def limited_elsewhere(self) -> None:
         """Records that something other than the width is the limit."""
+        self._since = self._unlimited_since = None
+
+    def rate_suffices(self, now: float) -> bool:
+        """Records that the request rate is not the limit. Returns True if the width was reset by this call."""
         self._since = None
+        if self._unlimited_since is None or self.ms == self._base_ms:
+            self._unlimited_since = now
+        elif now - self._unlimited_since >= WIDEN_AFTER:
+            self._unlimited_since, self.ms = now, max(self._base_ms, self.ms // 2)
+            return self.ms == self._base_ms
+        return False
 
     def caught_up(self) -> bool:
         """Records that there is no backlog. Returns True if the width was reset by this call."""
-        self._since = None
+        self._since = self._unlimited_since = None
         previous, self.ms = self.ms, self._base_ms
         return previous != self.ms
 
     def falls_behind(self, now: float, waiting: int) -> bool:
         """Records that small requests are sent at the rate limit while ``waiting`` events wait. Returns True if the
         width doubled by this call."""
+        self._unlimited_since = None
         if self._since is None:
             self._since, self._waiting_before = now, waiting
             return False
@@ -117,7 +130,12 @@ class RequestSelector:
         width_ms = max(self._width.ms, self._limits.resolution_ms) if split else self._width_now()
         if not pieces and fresh:
             pieces = self._from_lanes(now, width_ms)
-        return NextRequest(pieces, split, self._preparation(pieces, width_ms)) if pieces else None
+        if not pieces:
+            return None
+        prepare = self._preparation(pieces, width_ms)
+        if prepare is None:
+            self._body_limit.sending(sum(piece.size for piece in pieces))
+        return NextRequest(pieces, split, prepare)
 
     def _preparation(self, pieces: list[Piece], width_ms: int) -> Callable[[], Awaitable[None]] | None:
         if any(self._needs_cut(piece, width_ms) for piece in pieces):
@@ -153,16 +171,17 @@ class RequestSelector:
             return pieces
         size, count = sum(p.size for p in pieces), sum(p.count for p in pieces)
         small = size * 2 < max_bytes and count * 2 < self._limits.max_events
-        self._widen(now, limited=self._context.dispatcher.limited and small)
+        self._widen(now, small=small)
         return pieces
 
-    def _widen(self, now: float, *, limited: bool) -> None:
+    def _widen(self, now: float, *, small: bool) -> None:
         about = f"intake {self._name}"
+        reset = False
         if not self._pending.send_queue.has_backlog:
-            if self._width.caught_up():
-                text = f"{about} has caught up: requests use the configured timestamp resolution again"
-                self._context.alarms.off("width", self._name, text)
-        elif not limited or self._retry_state.failures:
+            reset = self._width.caught_up()
+        elif not self._context.dispatcher.limited:
+            reset = self._width.rate_suffices(now)
+        elif not small or self._retry_state.failures:
             self._width.limited_elsewhere()
         elif self._width.falls_behind(now, self._pending.events):
             text = (
@@ -170,6 +189,9 @@ class RequestSelector:
                 f" {self._width.ms / 1000:g} s"
             )
             self._context.alarms.on("width", self._name, text)
+        if reset:
+            text = f"{about} keeps up: requests use the configured timestamp resolution again"
+            self._context.alarms.off("width", self._name, text)
 
     def _needs_cut(self, piece: Piece, width_ms: int) -> bool:
         if self._endpoint.single and piece.count > 1:

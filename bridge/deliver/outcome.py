@@ -6,10 +6,11 @@ response                               outcome
 2xx, the collector's JSON              **accepted**: as many events as it has ids; all, *unconfirmed*, if it has
                                        none; events that it refuses one by one go to quarantine
 2xx, anything else                     **retry** as *foreign* (a proxy's page, a captive portal); three in a row park
-network errors, no progress            **retry**; two timeouts in a row halve the next request
+network errors, no progress            **retry**; two in a row that cut off a body halve the next request
 408, 425, 429, 5xx, malformed          **retry**, not before ``Retry-After``
 407; 403 with a proxy's header         **retry**; the reason names the proxy
-413                                    **split**: halve until it fits
+413                                    **split**: halve until it fits; **retry** if the body is smaller than an event
+                                       may be, because its size is not the cause
 400, 422                               **refused**: bisect until the event is alone
 401, 403, 404, 405, redirects, other   **parked**: the intake waits for the operator
 =====================================  ===========================================================================
@@ -30,13 +31,18 @@ from OpenSSL import SSL
 from service_identity.exceptions import VerificationError
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.python.failure import Failure
+from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 
-from bridge.deliver.client import CertificateError, NoProgress, Response
+from bridge.batching.groups import GroupLimits
+from bridge.deliver.client import CertificateError, NoProgress
 from bridge.deliver.error_text import describe_failure, one_line
+from bridge.deliver.exchange import Response
 from bridge.deliver.http_connect import ProxyError
 
 LONGEST_RETRY_AFTER = 3600.0
 "Seconds. A longer Retry-After is shortened to this value."
+LARGEST_EVENT = GroupLimits().event_bytes
+"Limit of one event in bytes. The collector accepts every body that is smaller."
 
 
 class Verdict(Enum):
@@ -70,7 +76,8 @@ class Outcome:
     network: bool = False
     """The collector was not reached, or only a gateway in front of it responded. The fault concerns its URL, not
     this intake."""
-    timeout: bool = False
+    cut_off: bool = False
+    "The request timed out, or its connection ended without a response, after sending the body had begun."
     foreign: bool = False
     "A 2xx response that is not from the collector."
     uncertain: bool = False
@@ -85,8 +92,9 @@ _GATEWAY = frozenset((502, 503, 504))
 PROXY_SIGNS = ("proxy-authenticate", "x-squid-error", "proxy-connection", "x-zscaler-error")
 
 
-def read(answer: Response, count: int, *, now: float) -> Outcome:
-    """Returns the outcome of a request that carried ``count`` events. ``now`` is in seconds since the epoch."""
+def read(answer: Response, count: int, *, now: float, size: int | None = None) -> Outcome:
+    """Returns the outcome of a request that carried ``count`` events in ``size`` bytes before compression (None: not
+    known). ``now`` is in seconds since the epoch."""
     status = answer.status
     if 200 <= status < 300:
         return _success(answer, count)
@@ -99,6 +107,9 @@ def read(answer: Response, count: int, *, now: float) -> Outcome:
             Verdict.RETRY, reason, status, retry_after=_retry_after(answer, now), network=status in _GATEWAY,
             uncertain=status >= 500 and status != 503,
         )  # fmt: skip
+    if status == 413 and size is not None and size < LARGEST_EVENT:
+        reason = f"the collector answered 413 to only {size:,} bytes{_body_text(answer)}"
+        return Outcome(Verdict.RETRY, reason, status, retry_after=_retry_after(answer, now))
     if status == 413:
         return Outcome(Verdict.SPLIT, reason, status)
     if status in (400, 422):
@@ -109,10 +120,11 @@ def read(answer: Response, count: int, *, now: float) -> Outcome:
 
 def of_failure(failure: Failure) -> Outcome:
     """Returns the outcome of a request without a response."""
-    timeout = failure.check(NoProgress) is not None
-    return Outcome(
-        Verdict.RETRY, describe_failure(failure), network=True, timeout=timeout, uncertain=not _unsent(failure.value)
-    )
+    unsent = _unsent(failure.value)
+    cut_off = not unsent and bool(failure.check(NoProgress, RequestTransmissionFailed, ResponseNeverReceived))
+    # A collector that has received only a part of a body accepts nothing of it.
+    uncertain = not unsent and not failure.check(RequestTransmissionFailed)
+    return Outcome(Verdict.RETRY, describe_failure(failure), network=True, cut_off=cut_off, uncertain=uncertain)
 
 
 def _unsent(error: BaseException | None) -> bool:

@@ -70,7 +70,7 @@ class ResponseHandler:
         self, name: str, *, context: DeliveryContext, pending: PendingBatches, retry_state: RetryState,
         counters: DeliveryCounters, max_bytes: int, is_last: Callable[[], bool],
     ) -> None:  # fmt: skip
-        self.body_limit = BodyLimit(max_bytes)
+        self.body_limit = BodyLimit(max_bytes, context.clock.seconds)
         self.bisection = Bisection(name, pending=pending, context=context)
         self._name = name
         self._context = context
@@ -83,24 +83,27 @@ class ResponseHandler:
     async def settle(self, pieces: list[Piece], split: bool, result: Outcome, request: Request) -> None:
         """Applies the outcome of a request. ``split`` is True if its pieces come from the split queue."""
         self._counters.count_response(result, request.plain_size, now=self._context.wall())
-        self.body_limit.answered(request.size, timeout=result.timeout)
+        self.body_limit.answered(request.size, cut_off=result.cut_off)
         self._foreign_responses = self._foreign_responses + 1 if result.foreign else 0
         single_event = sum(piece.count for piece in pieces) == 1
         if result.verdict is Verdict.ACCEPTED:
             await self._accepted(pieces, result, request)
         elif result.verdict is Verdict.RETRY:
             self._pending.put_back(pieces, split=split)
+            if result.status == 413:
+                self.body_limit.too_large(request.size)
             if self._foreign_responses >= MAX_FOREIGN_RESPONSES:
                 why = f"{MAX_FOREIGN_RESPONSES} responses were not from the collector: {result.reason}"
                 self._retry_state.park(why)
             else:
                 self._retry_state.fail(result.reason, at_least=result.retry_after, network=result.network)
         elif result.verdict is Verdict.SPLIT and not single_event:
-            self._retry_state.note_error(result.reason)
-            log.warn(
-                "intake {intake}: {why}; from now on at most {size} bytes a request",
-                intake=self._name, why=result.reason, size=self.body_limit.too_large(request.size),
-            )  # fmt: skip
+            if self.body_limit.too_large(request.size):
+                self._retry_state.note_error(result.reason)
+                log.warn(
+                    "intake {intake}: {why}; for now at most {size} bytes a request",
+                    intake=self._name, why=result.reason, size=self.body_limit.limit,
+                )  # fmt: skip
             await self._pending.halve(pieces)
         elif result.verdict is Verdict.PARKED:
             self._pending.put_back(pieces, split=split)
@@ -110,7 +113,7 @@ class ResponseHandler:
 
     async def _accepted(self, pieces: list[Piece], result: Outcome, request: Request) -> None:
         count = sum(piece.count for piece in pieces)
-        self._recovered()
+        self._recovered(request.size)
         self._context.ledger.deliver(self._name, result.accepted)
         if result.rejected:
             chosen, others = await self._context.run(lambda: single_out(pieces, set(result.rejected)))
@@ -155,9 +158,9 @@ class ResponseHandler:
         else:
             await self._pending.halve(pieces)
 
-    def _recovered(self) -> None:
+    def _recovered(self, size: int) -> None:
         if self._retry_state.failures or self.bisection.consecutive_refusals or self._retry_state.parked is not None:
             log.info("intake {intake}: delivering again", intake=self._name)
         self._retry_state.succeeded()
         self.bisection.end_refusals()
-        self.body_limit.accepted()
+        self.body_limit.accepted(size)

@@ -25,6 +25,12 @@ SHORT_WAITS: dict[str, object] = {
     "bridge.deliver.split_queue.PER_MINUTE": 100_000,
 }
 
+# Lets refusals of small bodies count as if the bodies were large.
+SMALL_BODIES: dict[str, object] = {
+    "bridge.deliver.body_limit.SMALLEST_BODY": 50,
+    "bridge.deliver.outcome.LARGEST_EVENT": 50,
+}
+
 
 class AppendCounter:
     """Reads the append counter that one process run of the bridge shares as a mapped file."""

@@ -137,7 +137,7 @@ def test_all_faults_leave_every_event_in_one_ledger_column(tmp_path: Path, waves
         bridge_with_intakes(tmp_path, collector) as bridge,
     ):
         bridge.configuration["collector"] |= {"timeout": "1s", "connections": 16}
-        altered.start(bridge, constants=altered.SHORT_WAITS)
+        altered.start(bridge, constants=altered.SHORT_WAITS | altered.SMALL_BODIES)
         senders = Senders(bridge)
         with sampling(bridge) as samples:
             for _ in range(waves):

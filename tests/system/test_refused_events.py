@@ -138,7 +138,7 @@ def test_413_halves_the_request_and_the_size_is_remembered(tmp_path: Path) -> No
     size = len("\n".join(message.text for message in sent))
     largest = size // 5
     with faulty(tmp_path, largest=largest) as collector, one_batch(tmp_path, collector, 4000) as bridge:
-        bridge.start()
+        altered.start(bridge, constants=altered.SMALL_BODIES)
         send(bridge, sent)
         bridge.wait_drained()
         first = len(collector.refresh())

@@ -32,7 +32,7 @@ from bridge.host.reactor import install_reactor
 
 POISON = b"POISON"
 """In mode ``poison``, a request that contains this word is rejected."""
-LARGEST = 100_000
+LARGEST = 300_000
 """Maximum bytes of a request body in mode ``413``."""
 
 

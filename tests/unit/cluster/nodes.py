@@ -9,10 +9,10 @@ from bridge.batching import Group
 from bridge.cluster.consumer import acknowledge_all
 from bridge.cluster.node import ClusterNode
 from bridge.cluster.terms import ClusterTerms, node_name
-from bridge.deliver.client import Response
 from bridge.deliver.context import DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.exchange import Response
 from bridge.deliver.request import RequestTarget
 from tests.harness.builders import build_base_urls, build_delivery_context, build_delivery_store, build_spool
 

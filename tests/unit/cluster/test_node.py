@@ -243,7 +243,7 @@ def test_batches_split_while_alone_are_delivered_by_this_node(tmp_path, clock, b
     both = start_node(tmp_path, clock, broker)
     both.receive(b"one", b"two", b"three", b"four")
     pass_time(clock, both, seconds=12)
-    both.answer(413)
+    both.answer(400)
     pass_time(clock, both, seconds=0.25)
     assert len(both.posted) == 1
     broker.down = None

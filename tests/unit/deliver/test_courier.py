@@ -13,8 +13,8 @@ from twisted.internet.task import Clock
 
 from bridge.accounting import Ledger
 from bridge.batching import Group
-from bridge.deliver.client import Response
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.exchange import Response
 from bridge.deliver.request import RequestTarget
 from bridge.spool import BatchLimits, pack_writer
 from tests.harness.builders import URL, build_courier, build_delivery_context, build_request_limits, build_spool

@@ -10,8 +10,8 @@ from bridge.batching import Group
 from bridge.batching.endpoints import ENDPOINTS
 from bridge.collector import formats
 from bridge.collector.credentials import Keys
-from bridge.deliver.client import Response
 from bridge.deliver.context import DeliveryPath
+from bridge.deliver.exchange import Response
 from bridge.deliver.request import RequestTarget, authentication
 from bridge.spool import BatchLimits
 from tests.unit.deliver.test_courier import NOON, CourierFixture

@@ -4,8 +4,8 @@ import pytest
 from twisted.internet.error import ConnectionRefusedError
 
 from bridge.deliver.circuit_breaker import BaseUrls, CircuitBreaker
-from bridge.deliver.client import Response
 from bridge.deliver.context import DeliveryPath
+from bridge.deliver.exchange import Response
 from bridge.deliver.request import RequestTarget
 from tests.unit.deliver.test_courier import CourierFixture
 

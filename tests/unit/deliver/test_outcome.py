@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.deliver.client import Response
+from bridge.deliver.exchange import Response
 from bridge.deliver.outcome import Verdict, read
 from tests.harness.examples import examples
 

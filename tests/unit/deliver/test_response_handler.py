@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from twisted.internet import defer
 
-from bridge.deliver.outcome import Outcome, Verdict
+from bridge.deliver import body_limit
+from bridge.deliver.exchange import Response
+from bridge.deliver.outcome import Outcome, Verdict, read
 from bridge.deliver.request import Request
 from bridge.deliver.response_handler import MAX_FOREIGN_RESPONSES, DeliveryCounters, ResponseHandler
 from bridge.deliver.retry_state import RetryState
@@ -91,11 +93,34 @@ def test_responses_that_are_not_the_collectors_park_the_intake(courier: HandlerF
     assert courier.intake.ledger.total().delivered == 0
 
 
-def test_413_halves_the_request_and_lowers_the_body_limit(courier: HandlerFixture) -> None:
+def test_413_halves_the_request_and_lowers_the_body_limit(
+    courier: HandlerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body_limit, "SMALLEST_BODY", 10)
     pieces = courier.request(b"x" * 100, b"y" * 100)
     courier.settle(pieces, Outcome(Verdict.SPLIT, "HTTP 413", 413))
     assert courier.halved() == [1, 1]
     assert courier.handler.body_limit.limit < sum(piece.size for piece in pieces)
+
+
+def test_413_to_a_body_that_every_collector_takes_waits_and_splits_nothing(courier: HandlerFixture) -> None:
+    pieces = courier.request(b"x" * 100, b"y" * 100)
+    outcome = read(Response(413, b"too large"), 2, now=0.0, size=202)
+    assert (outcome.verdict, outcome.status) == (Verdict.RETRY, 413)
+    courier.settle(pieces, outcome)
+    assert courier.halved() == []
+    assert courier.retry_state.waiting and courier.retry_state.failures == 1
+    assert courier.handler.body_limit.learned is None
+    assert sum(piece.count for piece in courier.intake.take()) == 2
+
+
+def test_413_to_less_than_one_event_lowers_the_body_limit_too(
+    courier: HandlerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body_limit, "SMALLEST_BODY", 10)
+    courier.settle(courier.request(b"x" * 100, b"y" * 100), Outcome(Verdict.RETRY, "HTTP 413", 413))
+    assert courier.halved() == []
+    assert courier.handler.body_limit.learned == 202 * 5 // 8
 
 
 def test_401_parks_the_intake_and_keeps_its_events(courier: HandlerFixture) -> None:
