@@ -43,7 +43,8 @@ class Attempt:
             result = outcome.of_failure(Failure())
             doubtful = result.uncertain
         else:
-            result = outcome.read(answer, sum(piece.count for piece in self.pieces), now=context.wall())
+            count = sum(piece.count for piece in self.pieces)
+            result = outcome.read(answer, count, now=context.wall(), size=request.plain_size)
             doubtful = result.uncertain or answer.repeated
             if result.verdict is Verdict.ACCEPTED:
                 context.date_seen(answer.headers.get("date"), context.clock.seconds() - began)
@@ -57,6 +58,7 @@ class Attempt:
             breaker.fault()
         else:
             breaker.answered(self.name, context.clock.seconds() - began)
+        breaker.ended(self.name, result.verdict)
         return request, result
 
     async def _sync(self) -> None:

@@ -11,6 +11,9 @@ probing    one request is in flight; its response closes the breaker, its error 
 When the breaker closes, the intakes resume one after the other within ``RETURN_SPREAD`` seconds. If all resumed at
 once, they could overload the collector again.
 
+An intake that backs off after errors of its own (500, 429) waits up to a minute. The first request that the URL accepts
+after a fault shortens these waits (``ended``).
+
 An intake uses its first URL whose breaker allows a request. If the breaker of the first URL is open, requests go to the
 next URL at once. The breaker occasionally lets a probe through to the first URL. As soon as a probe gets a response,
 all requests use the first URL again.
@@ -22,11 +25,14 @@ from collections.abc import Callable, Collection
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from bridge.deliver.backoff import doubling
+from bridge.deliver.outcome import Verdict
 
 OPENS_AFTER = 3
 "Consecutive errors, of any intake, that open the breaker. One error is enough if the intake has another URL."
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-RETURN_SPREAD = 30.0
+RETURN_SPREAD = 1.5
+RETURN_STEP = 0.1
+"Minimum of the seconds between two calls of ``wake`` while the intakes resume."
 MIN_STALL_TIMEOUT = 2.0
 """Minimum of the seconds without a response after which a request counts as stalled. Three average response times
 apply if that is longer."""
@@ -45,14 +51,17 @@ class CircuitBreaker:
         self._faults = 0
         self._probes = 0
         self._answered = False
-        self._names: list[str] = []
+        self._resume: dict[str, Callable[[], None]] = {}
+        self._failing_since: dict[str, float] = {}
+        "Intakes whose last request must be retried, and the time of the first of its consecutive failures."
+        self._accepted_at = float("-inf")
         self._returns_at: dict[str, float] = {}
         self._call: IDelayedCall | None = None
         self._usual_seconds = 0.0
 
-    def add(self, name: str) -> None:
-        """Adds an intake that posts to this URL."""
-        self._names.append(name)
+    def add(self, name: str, resume: Callable[[], None]) -> None:
+        """Adds an intake that posts to this URL. ``resume`` shortens its back-off."""
+        self._resume[name] = resume
 
     def has_alternative(self) -> None:
         """Records that an intake has another URL, so that one error opens the breaker."""
@@ -60,14 +69,14 @@ class CircuitBreaker:
 
     def remove(self, name: str) -> None:
         """Removes an intake that no longer posts to this URL."""
-        if name in self._names:
-            self._names.remove(name)
+        self._resume.pop(name, None)
+        self._failing_since.pop(name, None)
         self._returns_at.pop(name, None)
 
     @property
     def used(self) -> bool:
         """Returns True if an intake posts to this URL, or a request to it is in flight."""
-        return bool(self._names) or self.in_flight > 0
+        return bool(self._resume) or self.in_flight > 0
 
     @property
     def stall_timeout(self) -> float:
@@ -110,6 +119,19 @@ class CircuitBreaker:
             self._probes = 0
             self._schedule_returns(name)
 
+    def ended(self, name: str, verdict: Verdict) -> None:
+        """Records the outcome of an intake's request. The first acceptance after failures resumes the other intakes
+        that fail: if the intake itself had failed, or if no request was accepted since the other began to fail. An
+        intake that alone fails is thus not resumed by each success of the others."""
+        if verdict is Verdict.RETRY:
+            self._failing_since.setdefault(name, self._clock.seconds())
+        elif verdict is Verdict.ACCEPTED:
+            recovered = self._failing_since.pop(name, None) is not None
+            previous, self._accepted_at = self._accepted_at, self._clock.seconds()
+            for other, since in self._failing_since.items():
+                if (recovered or since >= previous) and other in self._resume:
+                    self._resume[other]()
+
     def fault(self) -> None:
         """Records that there was no response, or only one from a gateway that cannot reach the collector."""
         self.in_flight -= 1
@@ -128,12 +150,12 @@ class CircuitBreaker:
             self._call.cancel()
 
     def _schedule_returns(self, answered_by: str) -> None:
-        remaining = [name for name in self._names if name != answered_by]
+        remaining = [name for name in self._resume if name != answered_by]
         random.shuffle(remaining)
         now, step = self._clock.seconds(), RETURN_SPREAD / max(1, len(remaining))
         self._returns_at = {name: now + step * (i + 1) for i, name in enumerate(remaining)}
         if remaining:
-            self._wake_at(step, again=step)
+            self._wake_at(step, again=max(step, RETURN_STEP))
 
     def _wake_at(self, delay: float, again: float = 0.0) -> None:
         self.stop()
@@ -168,14 +190,14 @@ class BaseUrls(tuple[CircuitBreaker, ...]):
         """Returns the breaker of the URL for an intake's next request; None if no request is allowed now."""
         return next((breaker for breaker in self if breaker.allows(name, connections)), None)
 
-    def change(self, name: str, previous: Collection[CircuitBreaker]) -> None:
-        """Registers an intake at these URLs and removes it from the previous ones."""
+    def change(self, name: str, previous: Collection[CircuitBreaker], *, resume: Callable[[], None]) -> None:
+        """Registers an intake at these URLs and removes it from the previous ones. ``resume`` shortens its back-off."""
         for old in previous:
             if old not in self:
                 old.remove(name)
         for new in self:
             if new not in previous:
-                new.add(name)
+                new.add(name, resume)
 
     def leave(self, name: str) -> None:
         """Removes an intake from all URLs."""

@@ -71,7 +71,7 @@ class Courier(CourierStatus):
         self._delegate: HandOver | None = None
         self._handed_over = 0
         self._quiescent_waiters = Waiters(lambda: self.is_quiescent)
-        delivery_path.base_urls.change(name, previous=())
+        delivery_path.base_urls.change(name, previous=(), resume=retry_state.resume)
 
     # --- input -------------------------------------------------------------------------------------------------------
 
@@ -107,13 +107,23 @@ class Courier(CourierStatus):
         """Stops further attempts."""
         self._retry_state.stop()
 
+    @property
+    def learned_body_limit(self) -> int | None:
+        """Returns the limit of request bodies in bytes that was learned from refusals; None if none is in force."""
+        return self._response_handler.body_limit.learned
+
+    @property
+    def live_for(self) -> float:
+        """Returns the seconds after which a waiting batch belongs to the backlog."""
+        return self._limits.live_for
+
     # --- a new configuration -----------------------------------------------------------------------------------------
 
     def change(self, delivery_path: DeliveryPath, limits: RequestLimits) -> None:
         """Applies another configuration and makes an attempt at once. Requests in flight end under the old
         configuration. Split requests stay split."""
         old, self._delivery_path = self._delivery_path, delivery_path
-        delivery_path.base_urls.change(self.name, old.base_urls)
+        delivery_path.base_urls.change(self.name, old.base_urls, resume=self._retry_state.resume)
         if delivery_path.target.url != old.target.url:
             self._response_handler.body_limit.forget()
         self._limits = limits

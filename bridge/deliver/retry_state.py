@@ -1,7 +1,8 @@
 """Decides when the next request of an intake may start: back-off, parking, and the number of requests in flight.
 
 Requests that fail together count as one failure. A parked intake makes one attempt every few minutes. A success ends
-back-off and parking.
+back-off and parking. The success of another intake at the same base URL shortens the wait of a back-off to
+``RESUME_WITHIN`` seconds, but not the wait that the collector asked for and not that of a parked intake.
 """
 
 import random
@@ -17,6 +18,8 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 "Minimum and maximum seconds between two attempts."
 PARKED_WAIT = 180.0
 "Seconds between two attempts of a parked intake."
+RESUME_WITHIN = 1.5
+"Maximum of the seconds until the next attempt after the base URL has accepted a request of another intake."
 
 log = Logger(namespace="deliver")
 
@@ -38,6 +41,8 @@ class RetryState:
         self._base_urls = base_urls
         self._retired = False
         self._retry: IDelayedCall | None = None
+        self._asked_to_wait = False
+        "True if the collector sent the wait as ``Retry-After``."
 
     @property
     def waiting(self) -> bool:
@@ -62,6 +67,9 @@ class RetryState:
         self.window = 1
         if self._retry is not None:
             # Requests that were in flight together fail together. That is one failure.
+            if at_least and at_least > (self.next_in or 0.0):
+                self._asked_to_wait = True
+                self._retry.reset(at_least)
             return
         if self.parked is not None:
             self.park(self.parked)
@@ -79,6 +87,13 @@ class RetryState:
             )  # fmt: skip
         if at_least or not network or self._base_urls.state == "closed":
             self.wait(wait)
+            self._asked_to_wait = bool(at_least)
+
+    def resume(self) -> None:
+        """Shortens the wait of a back-off, because the base URL has accepted a request of another intake."""
+        if self._retry is None or not self.failures or self._asked_to_wait or self.parked is not None:
+            return
+        self._retry.reset(min(self.next_in or 0.0, random.uniform(0.0, RESUME_WITHIN)))
 
     def note_error(self, why: str) -> None:
         """Records an error after which no wait is needed."""
