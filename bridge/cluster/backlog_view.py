@@ -84,6 +84,15 @@ class BacklogView:
         return min((sequence for sequence in found if sequence is not None), default=None)
 
     @property
+    def learned_body_limit(self) -> int | None:
+        found = [courier.learned_body_limit for courier in self._couriers]
+        return min((limit for limit in found if limit is not None), default=None)
+
+    @property
+    def live_for(self) -> float:
+        return self._own.live_for
+
+    @property
     def delivered(self) -> int:
         return sum(courier.delivered for courier in self._couriers)
 

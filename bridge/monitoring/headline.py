@@ -8,6 +8,10 @@ CRITICAL, DEGRADED, HEALTHY = "trouble", "attention", "well"
 
 MAX_TRANSIT_SECONDS = 15.0
 "Seconds after which a waiting event is mentioned; younger events are still in normal transit."
+LATE_SECONDS = 60.0
+"Age in seconds from which a waiting event is late, unless its batch may be open for longer."
+CATCH_UP_SECONDS = 3600.0
+"Seconds in which the backlog of an intake may shrink to nothing before this is a problem."
 MAX_ALARMS_PER_KIND = 3
 "Alarms of one kind that are listed one by one."
 MAX_MISMATCH_SHARE = 0.1
@@ -88,6 +92,8 @@ def _intake_problems(status: JSON) -> Iterator[JSON]:
             yield _problem(CRITICAL, f"Intake {name} has used its share of the spool{why}", remedy)
         elif error and state == "backing-off":
             yield _problem(CRITICAL, f"Intake {name} cannot deliver: {error}; {waiting}", _remedy(error))
+        elif _falls_behind(row):
+            yield _problem(DEGRADED, f"Intake {name} falls behind: {_pace(row)}; {waiting}", _pace_remedy(row, error))
         elif error:
             yield _problem(DEGRADED, f"Intake {name}: {error}")
         sampled, mismatches = row.get("format_sampled") or 0, row.get("format_mismatches") or 0
@@ -98,6 +104,32 @@ def _intake_problems(status: JSON) -> Iterator[JSON]:
                 f" probably cannot read them",
                 'run "syslog-bridge explain --payloads" to see which format fits',
             )  # fmt: skip
+
+
+def _falls_behind(row: JSON) -> bool:
+    """Returns True if the oldest event of an intake is late, and at the current rates its backlog will not be gone
+    within ``CATCH_UP_SECONDS``."""
+    if (row.get("oldest_seconds") or 0) <= (row.get("late_after_seconds") or LATE_SECONDS):
+        return False
+    gained = (row.get("delivered_per_second") or 0) - (row.get("received_per_second") or 0)
+    return bool(gained * CATCH_UP_SECONDS < (row.get("backlog_events") or 0))
+
+
+def _pace(row: JSON) -> str:
+    delivered, received = row.get("delivered_per_second") or 0, row.get("received_per_second") or 0
+    text = f"it delivers {delivered:,.0f} events/s and receives {received:,.0f}, the oldest event is"
+    text = f"{text} {row['oldest_seconds']:,.0f} s old"
+    if size := row.get("body_limit_bytes"):
+        text += f", and requests are limited to {size:,} bytes because larger ones were refused (413) or cut off"
+    return text
+
+
+def _pace_remedy(row: JSON, error: str | None) -> str:
+    if row.get("body_limit_bytes"):
+        return "check the limit of request bodies of a proxy in front of the collector, and the line to it"
+    if error:
+        return _remedy(error)
+    return "raise max_request_rate, max_bandwidth or connections_per_intake if they are the limit"
 
 
 def _remedy(error: str) -> str:
@@ -111,6 +143,7 @@ def _remedy(error: str) -> str:
         ("certificate", 'run "syslog-bridge check --connect"; if a proxy inspects TLS, add its CA as extra_ca_file'),
         ("connect", 'run "syslog-bridge check --connect": it names the step that fails (DNS, firewall, proxy)'),
         ("progress", 'run "syslog-bridge check --connect": it names the step that fails (DNS, firewall, proxy)'),
+        ("answered 413", "check the limit of request bodies of a proxy in front of the collector"),
         ("answered 5", "the collector has a fault; delivery resumes by itself when it is back"),
         ("answered 429", "no action needed: delivery is retried; lower max_request_rate if this persists"),
     ):

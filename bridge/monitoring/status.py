@@ -148,6 +148,8 @@ class Status:
                     "unconfirmed": courier.unconfirmed,
                     "requests": dict(courier.requests),
                     "next_attempt_seconds": courier.next_attempt_in,
+                    "body_limit_bytes": courier.learned_body_limit,
+                    "late_after_seconds": max(headline.LATE_SECONDS, courier.live_for),
                     **self.quota(name),
                     "format_sampled": self.pipeline.read_counts.format_sampled[name],
                     "format_mismatches": self.pipeline.read_counts.format_mismatches[name],

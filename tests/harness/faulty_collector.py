@@ -7,7 +7,8 @@ Usage: python -P faulty_collector.py PORT OUTPUT JSON, where JSON has, each opti
   `poison_every` an event with the words `number N` is refused (400, and its whole request with it) where N % this == 7;
   `poison`       words that make an event refused in the same way;
   `largest`      bytes of a body, unpacked, above which the answer is 413;
-  `refuse_all`   a file: while it exists, every answer is 400.
+  `refuse_all`   a file: while it exists, every answer is 400;
+  `status`       a file: while it exists, every answer is the status that it contains.
 
 Each request becomes a line of OUTPUT before it is answered: `at` (wall time), `key`, `id` (X-Request-ID), `time` (its
 event time), `fault`, `count`, `size`, `host`, `taken` (texts of accepted events), `clean` (the sender can know
@@ -164,6 +165,14 @@ FAULTS: dict[str, Maker] = {
 }
 
 
+def _text_of(file: Path) -> str:
+    """Returns the content of a file; empty if there is none."""
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 class FaultPlan:
     """Chooses the fault of each request and records it."""
 
@@ -203,6 +212,8 @@ class FaultPlan:
         plan = self._plan
         if (marker := plan.get("refuse_all")) and Path(marker).exists():
             return "refuse-all", FAULTS["400"](self._chance, texts)
+        if (file := plan.get("status")) and (status := _text_of(Path(file))):
+            return status, Answer(InjectedFault(status=int(status), headers=_JSON), [])
         if size > plan.get("largest", 1 << 60) and len(texts) > 1:
             return "413", Answer(InjectedFault(status=413, body=b'{"error": "too large"}'), [])
         if any(map(self._is_poison, texts)):

@@ -77,6 +77,42 @@ def test_each_problem_has_a_remedy(status, state, text, remedy):
     assert remedy in result["problems"][0]["remedy"]
 
 
+def behind(delivered, received, **fields):
+    rates = {"delivered_per_second": delivered, "received_per_second": received}
+    row = {"name": "a", "state": "delivering", "backlog_events": 12_345, "oldest_seconds": 95.2}
+    return HEALTHY | {"intakes": [row | rates | fields]}
+
+
+@pytest.mark.parametrize("state", ["delivering", "idle", "backing-off"])
+def test_intake_that_falls_behind_is_a_problem_in_any_state(state):
+    result = headline.of(behind(20.0, 400.0, state=state))
+    assert result["state"] == "attention"
+    assert result["text"] == (
+        "Intake a falls behind: it delivers 20 events/s and receives 400, the oldest event is 95 s old;"
+        " 12,345 events waiting in the spool."
+    )
+
+
+def test_limit_of_bodies_is_named_as_the_cause():
+    (problem,) = headline.of(behind(20.0, 400.0, body_limit_bytes=65_536))["problems"]
+    assert "requests are limited to 65,536 bytes because larger ones were refused (413)" in problem["text"]
+    assert "proxy" in problem["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_problem"),
+    [
+        ({"delivered": 420.0, "received": 400.0}, False),
+        ({"delivered": 401.0, "received": 400.0}, True),
+        ({"delivered": 0.0, "received": 0.0}, True),
+        ({"delivered": 20.0, "received": 400.0, "oldest_seconds": 50.0}, False),
+        ({"delivered": 20.0, "received": 400.0, "late_after_seconds": 300.0}, False),
+    ],
+)
+def test_backlog_that_will_be_gone_within_the_hour_is_not_a_problem(fields, is_problem):
+    assert bool(headline.of(behind(**fields))["problems"]) is is_problem
+
+
 def test_worst_problem_comes_first_and_alarms_are_grouped_by_kind():
     alarms = [{"kind": "silence", "about": str(n), "text": f"source {n} is silent"} for n in range(500)]
     result = headline.of(intake("parked", "answered 401") | {"alarms": alarms})

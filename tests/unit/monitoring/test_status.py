@@ -45,6 +45,7 @@ class StatusFixture:
         self.courier: Any = SimpleNamespace(
             name="fw", state="idle", waiting_events=0, waiting_bytes=0, oldest_sequence=None, last_error=None,
             next_attempt_in=None, last_answer=None, last_acceptance=None, delivered=0, unconfirmed=0, requests={},
+            learned_body_limit=None, live_for=10.0,
         )  # fmt: skip
         self.pipeline = build_pipeline(self.spool, self.ledger, wall=lambda: self.now)
         self.disk_budget: Any = SimpleNamespace(full=set(), report=dict, unready=list)
