@@ -22,6 +22,8 @@ from bridge.util.errors import BridgeError
 LONGEST_HEAD = 64 * 1024
 "Limit of the header of a proxy's response, in bytes."
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9]{2}(?: |\r|$)")
+_SCHEME = re.compile(rb"\r\nproxy-authenticate:[ \t]*([A-Za-z0-9-]+)", re.IGNORECASE)
 _TAGS = re.compile(rb"<(style|script|head)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -72,6 +74,9 @@ class _Tunnel(Protocol):
             return
         self._head += data
         head, end, rest = self._head.partition(b"\r\n\r\n")
+        while end and _INTERIM.match(head):
+            self._head = rest
+            head, end, rest = rest.partition(b"\r\n\r\n")
         if not _STATUS.match(self._head) and (end or b"\n" in self._head or len(self._head) > 1024):
             self._refuse(f"the server at {self._proxy} is not an HTTP proxy; check proxy.url")
         elif end:
@@ -89,19 +94,17 @@ class _Tunnel(Protocol):
         found = _STATUS.match(head)
         assert found is not None
         status = int(found[1])
-        if status < 200:
-            self._head = rest
-            return
         if not 200 <= status < 300:
             proxy_text = " ".join(filter(None, (_page_text(found[2] or b""), _page_text(rest))))
             remedy = {
-                407: "; check proxy.username and proxy.password",
+                407: _remedy_of_407(head),
                 403: "; allow the gateway to reach the collector",
             }.get(status, "")  # fmt: skip
             why = f"refused a tunnel to {self._authority}: {status} {proxy_text}{remedy}"
             self._refuse(f"the proxy {self._proxy} {why}")
-        elif rest or re.search(rb"\r\n(?:content-length:[ \t]*0*[1-9]|transfer-encoding:)", head, re.IGNORECASE):
-            # The server sends nothing before the client does, so these bytes are from the proxy itself.
+        elif rest:
+            # The server sends nothing before the client does, so these bytes are from the proxy itself. The header does
+            # not tell: a length or an encoding in it means nothing (RFC 9110 section 9.3.6).
             shown = f": {_page_text(rest)}" if _page_text(rest) else ""
             self._refuse(
                 f"the proxy {self._proxy} answered {status} with its own page instead of a tunnel to"
@@ -129,6 +132,14 @@ class _Tunnel(Protocol):
     def _abort(self) -> None:
         if self.transport is not None:
             getattr(self.transport, "abortConnection", self.transport.loseConnection)()
+
+
+def _remedy_of_407(head: bytes) -> str:
+    """Returns what to do, from the authentication schemes that the proxy offers."""
+    schemes = [scheme.decode() for scheme in _SCHEME.findall(head)]
+    if schemes and "basic" not in (scheme.lower() for scheme in schemes):
+        return f"; it requires {' or '.join(schemes)}, but the gateway supports only Basic: enable Basic for it"
+    return "; check proxy.username and proxy.password"
 
 
 def _page_text(page: bytes) -> str:
