@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.x509 import Name
 from OpenSSL import SSL, crypto
 from twisted.internet._sslverify import ClientTLSOptions, IOpenSSLTrustRoot, OpenSSLDefaultPaths
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
@@ -63,7 +64,7 @@ class _Watched(SSL.Connection):
     """A connection that reports each verification to ``on_verified``. Twisted still verifies, including the host
     name."""
 
-    def __init__(self, context: SSL.Context, on_verified: Callable[[crypto.X509, int, bool], None]) -> None:
+    def __init__(self, context: SSL.Context, on_verified: Callable[[crypto.X509, int, int, bool], None]) -> None:
         super().__init__(context, None)
         self._on_verified = on_verified
 
@@ -71,24 +72,32 @@ class _Watched(SSL.Connection):
         """Wraps the callback. Called by Twisted."""
 
         def verified(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
-            self._on_verified(certificate, error, bool(ok))
+            self._on_verified(certificate, error, depth, bool(ok))
             return bool(ok) if callback is None else callback(connection, certificate, error, depth, ok)
 
         super().set_verify(mode, verified)
 
 
-def _describe_refusal(certificate: crypto.X509, error: int) -> str:
-    found = certificate.to_cryptography()
+def _shown(name: Callable[[], Name]) -> str:
     try:
-        issuer = ", ".join(str(part.value) for part in list(found.issuer)[-2:])
+        text = ", ".join(str(part.value) for part in list(name())[-2:])
     except ValueError:
-        issuer = ""
-    issuer = "".join(c if c.isprintable() else "?" for c in issuer)[:100] or "unknown"
-    name = f"the server certificate (issuer {issuer})"
+        text = ""
+    return "".join(c if c.isprintable() else "?" for c in text)[:100] or "unknown"
+
+
+def _describe_refusal(certificate: crypto.X509, error: int, depth: int) -> str:
+    """Describes why verification failed at a certificate. ``depth`` is 0 for the server's own certificate."""
+    found = certificate.to_cryptography()
+    issuer = _shown(lambda: found.issuer)
+    name, remedy = f"the server certificate (issuer {issuer})", "check the gateway's clock"
+    if depth:
+        name = f"the authority certificate {_shown(lambda: found.subject)} of the server's chain (issuer {issuer})"
+        remedy += ", and update the trusted authorities"
     if error == _EXPIRED:
-        return f"{name} expired on {found.not_valid_after_utc:%Y-%m-%d}; check the gateway's clock"
+        return f"{name} expired on {found.not_valid_after_utc:%Y-%m-%d}; {remedy}"
     if error == _NOT_YET_VALID:
-        return f"{name} is valid from {found.not_valid_before_utc:%Y-%m-%d}; check the gateway's clock"
+        return f"{name} is valid from {found.not_valid_before_utc:%Y-%m-%d}; {remedy}"
     if error in _UNKNOWN_AUTHORITY:
         return (
             f"the server certificate has the untrusted issuer {issuer}. If a proxy inspects TLS, add its CA as"
@@ -122,8 +131,8 @@ class CachedPolicy:
         """Returns the connection creator of a host. It is created once per host."""
         if hostname not in self._creators:
 
-            def on_verified(certificate: crypto.X509, error: int, ok: bool) -> None:
-                self._refused[hostname] = None if ok else _describe_refusal(certificate, error)
+            def on_verified(certificate: crypto.X509, error: int, depth: int, ok: bool) -> None:
+                self._refused[hostname] = None if ok else _describe_refusal(certificate, error, depth)
 
             self._creators[hostname] = ClientTLSOptions(
                 lambda protocol: _Watched(self._options.getContext(), on_verified), hostname.decode("ascii")
