@@ -109,7 +109,14 @@ class Journal:
             days = journal_lines.day_files(self._directory)
             self._day = days[-1][1] if days else date.min
             for path, _ in reversed(days):
-                end = journal_lines.read_end(path)
+                try:
+                    end = journal_lines.read_end(path)
+                except OSError as error:
+                    # The chain continues after the newest day that can be read.
+                    notes.append(f"{path}: {error.strerror}; its lines are missing from reports until it can be read")
+                    continue
+                if end.damage is not None:
+                    notes.append(f"{path}: {end.damage}; the rest of its lines is missing from reports")
                 if end.torn:
                     os.truncate(path, end.size)
                     torn += 1
@@ -249,6 +256,8 @@ class Journal:
         if self._descriptor is None:
             path = self._directory / f"{day}.jsonl"
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+            if (note := journal_lines.clear_day(path)) is not None:
+                self._on_error(f"journal: {note}")
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
             try:
                 size = os.fstat(descriptor).st_size
@@ -281,14 +290,14 @@ class Journal:
         except OSError:
             # A write fails in the same way and reports the error.
             return
-        try:
-            for path, day in days:
+        for path, day in days:
+            try:
                 if self._keep is not None and days[-1][1] - day > self._keep:
                     path.unlink(missing_ok=True)
                 elif path.suffix == journal_lines.PLAIN and day < self._day:
                     journal_lines.compress(path)
-        except OSError as error:
-            self._on_error(f"journal {self._directory}: {error.strerror}; cannot compress or delete old days")
+            except OSError as error:
+                self._on_error(f"journal {path}: {error.strerror}; cannot compress or delete this day")
 
 
 def _figures(account: Account) -> Figures:

@@ -55,9 +55,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from isal import igzip
+from isal import igzip, isal_zlib
 
-from bridge.util.files import fsync_path
+from bridge.util.files import clear_place, fsync_path, is_foreign, open_regular
 
 PLAIN, PACKED = ".jsonl", ".jsonl.gz"
 "File name suffixes of the current day and of finished days."
@@ -70,6 +70,9 @@ _TAIL = 1024 * 1024
 
 MOST_FAULTS = 20
 "Most faults whose text is kept; further faults are only counted."
+
+_DAMAGED: tuple[type[Exception], ...] = (OSError, EOFError, isal_zlib.error)  # type: ignore[assignment]
+"Errors of reading a compressed file that is truncated or damaged."
 
 _LINK = re.compile(rb',"chain":"([0-9a-f]{64})"}')
 _LINK_SIZE = 76
@@ -110,7 +113,8 @@ def decode_line(line: bytes) -> tuple[dict[str, Any], bytes, str] | None:
 def day_files(directory: Path) -> list[tuple[Path, date]]:
     """Returns the day files with their days, in order. A missing directory has none. Raises OSError.
 
-    If compression was interrupted, a day has both a plain and a compressed file; the plain file is returned.
+    Leaves out folders, FIFOs and other files that are not regular. If compression was interrupted, a day has both a
+    plain and a compressed file; the plain file is returned.
     """
     try:
         paths = sorted(directory.iterdir())
@@ -118,9 +122,20 @@ def day_files(directory: Path) -> list[tuple[Path, date]]:
         return []
     days: dict[date, Path] = {}
     for path in paths:
-        if (day := _day_of(path.name)) is not None:
+        if (day := _day_of(path.name)) is not None and not is_foreign(path):
             days.setdefault(day, path)
     return [(path, day) for day, path in sorted(days.items())]
+
+
+def foreign_days(directory: Path) -> list[Path]:
+    """Returns what has the name of a day file and is not a regular file. Raises OSError."""
+    return [path for path in sorted(directory.glob("*")) if _day_of(path.name) is not None and is_foreign(path)]
+
+
+def clear_day(path: Path) -> str | None:
+    """Frees the place of a day file. Returns a line if a file that is not regular was renamed. Raises OSError."""
+    renamed = clear_place(path, folder=False)
+    return None if renamed is None else f"{path}: not a regular file, renamed to {renamed.name}"
 
 
 def _day_of(name: str) -> date | None:
@@ -135,7 +150,7 @@ def compress(path: Path) -> None:
     """Compresses a finished day to a temporary file, renames it, then deletes the plain file. Raises OSError."""
     target = path.with_suffix(PACKED)
     temporary = path.with_suffix(PACKED + ".part")
-    with path.open("rb") as plain, igzip.open(temporary, "wb", compresslevel=2) as out:
+    with open_regular(path) as plain, igzip.open(temporary, "wb", compresslevel=2) as out:
         shutil.copyfileobj(plain, out, 1024 * 1024)
     fsync_path(temporary)
     temporary.rename(target)
@@ -155,11 +170,13 @@ class JournalEnd:
     kind: str | None
     wrong: int
     "Complete lines that cannot be read or whose chain does not match."
+    damage: str | None = None
+    "Why the rest of a compressed file cannot be read."
 
 
 def read_end(path: Path) -> JournalEnd:
     """Reads the end of a day file, and verifies the chain of its last lines. Raises OSError."""
-    at, tail = _tail(path)
+    at, tail, damage = _tail(path)
     whole = tail.rfind(b"\n") + 1
     chain = kind = None
     wrong = 0
@@ -170,27 +187,39 @@ def read_end(path: Path) -> JournalEnd:
         fields, body, link = decoded
         wrong += chain is not None and chain_hash(chain, body) != link
         chain, kind = link, fields["kind"]
-    return JournalEnd(at + whole, whole != len(tail) and path.suffix == PLAIN, chain, kind, wrong)
+    return JournalEnd(at + whole, whole != len(tail) and path.suffix == PLAIN, chain, kind, wrong, damage)
 
 
-def _tail(path: Path) -> tuple[int, bytes]:
-    """Reads the end of a file, from the start of a line. Returns its offset and its bytes.
+def _tail(path: Path) -> tuple[int, bytes, str | None]:
+    """Reads the end of a file, from the start of a line. Returns its offset, its bytes, and the damage of its end.
 
-    The bytes contain at least one complete line if the file has one.
+    The bytes contain at least one complete line if the file has one. Raises OSError.
     """
     if path.suffix != PLAIN:
-        with igzip.open(path, "rb") as packed:
-            return 0, packed.read()
-    with path.open("rb") as file:
+        data, damage = bytearray(), None
+        with open_regular(path) as file, igzip.open(file, "rb") as packed:
+            try:
+                while chunk := packed.read(1 << 20):
+                    data += chunk
+            except _DAMAGED as error:
+                damage = _damage_text(error)
+        return 0, bytes(data), damage
+    with open_regular(path) as file:
         size, wanted = file.seek(0, os.SEEK_END), _TAIL
         while True:
             at = max(0, size - wanted)
             file.seek(at)
-            data = file.read()
+            data = bytearray(file.read())
             start_of_line = 0 if not at else data.find(b"\n") + 1
             if not at or (start_of_line and b"\n" in data[start_of_line:]):
-                return at + start_of_line, data[start_of_line:]
+                return at + start_of_line, bytes(data[start_of_line:]), None
             wanted *= 2
+
+
+def _damage_text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.strerror or str(error)
+    return "the compressed file is truncated" if isinstance(error, EOFError) else f"the file is damaged: {error}"
 
 
 class JournalReader:
@@ -220,14 +249,16 @@ class JournalReader:
         except OSError as error:
             self.fault(f"{self._directory}: {error.strerror}")
             return
+        for path in foreign_days(self._directory):
+            self.fault(f"{path}: not a regular file; the lines of this day may be missing")
         for path in paths:
             try:
                 yield from self._file(path, last=path is paths[-1])
             except FileNotFoundError:
                 # A running bridge has deleted this file, because it was older than ``keep``.
                 continue
-            except OSError as error:
-                self.fault(f"{path}: {error.strerror}")
+            except _DAMAGED as error:
+                self.fault(f"{path}: {_damage_text(error)}; the rest of its lines is missing")
 
     def fault(self, text: str) -> None:
         """Records a fault of the journal."""
@@ -236,7 +267,7 @@ class JournalReader:
             self.faults.append(text)
 
     def _file(self, path: Path, *, last: bool) -> Iterator[tuple[str, dict[str, Any]]]:
-        with igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with open_regular(path) as opened, igzip.open(opened, "rb") if path.suffix == ".gz" else opened as file:
             for number, raw in enumerate(file, 1):
                 place = f"{path}:{number}"
                 if raw[-1:] != b"\n":

@@ -15,6 +15,7 @@ from bridge.operations.commands import networks
 from bridge.spool.quarantine import REASONS, QuarantineEntry
 from bridge.spool.reprocess import Selection
 from bridge.syslog.timestamps import rfc3339
+from bridge.util.files import read_regular, shown_path
 
 _WHICH = bundle(
     click.option("--reason", multiple=True, type=click.Choice(REASONS),
@@ -172,8 +173,11 @@ def _entries(
     for reason in reasons:
         for path in sorted((folder / reason).glob("*.jsonl")):
             try:
-                lines = path.read_bytes().splitlines(keepends=True)
+                lines = read_regular(path).splitlines(keepends=True)
             except FileNotFoundError:
+                continue
+            except OSError as error:
+                click.echo(f"{shown_path(path)}: {error.strerror}", err=True)
                 continue
             for line in lines:
                 entry = QuarantineEntry.read(line)

@@ -16,6 +16,7 @@ from bridge.operations import spool_summary
 from bridge.spool import inspect
 from bridge.spool.partition import EventFilter
 from bridge.syslog.timestamps import rfc3339
+from bridge.util.files import shown_path
 
 _FILTERS = bundle(
     click.option("--intake", metavar="NAME", help="Only events of this intake."),
@@ -130,9 +131,15 @@ def purge(config: Config, intake: str | None, source: str | None, containing: st
 
 
 def _events(config: Config, intake: str | None, event_filter: EventFilter) -> Iterator[tuple[str, int, bytes]]:
+    """Yields the matching events of the spool. Names each file that cannot be read on stderr."""
+
+    def report(path: Path, events: int, error: OSError) -> None:
+        amount = f"its {events:,} events are left out" if events else "its events are left out"
+        click.echo(f"{shown_path(path)}: {error.strerror}; {amount}", err=True)
+
     directory = existing_spool(config.spool.directory)
     for name in [intake] if intake is not None else inspect.intakes(directory):
-        for _, events in inspect.queued_batches(directory / name):
+        for _, events in inspect.queued_batches(directory / name, report):
             for ms, event in events:
                 if event_filter.matches(event):
                     yield name, ms, event

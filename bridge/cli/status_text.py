@@ -47,6 +47,8 @@ def of_files(status: dict[str, Any]) -> str:
         )
     if status["foreign_files"]:
         lines.append(f"{status['foreign_files']:,} files are not batches: the next start moves them to quarantine")
+    if status.get("unreadable_files"):
+        lines.append(f"{status['unreadable_files']:,} files cannot be read: their events are not counted above")
     return "\n".join(lines)
 
 

@@ -3,15 +3,16 @@
 import fcntl
 import os
 import re
-import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.spool import Pack, batch_names
 from bridge.spool.pack import PARTIAL
+from bridge.spool.quarantine import REASONS
+from bridge.util.files import is_folder, is_foreign, is_nfs_leftover, read_regular
 
-_QUARANTINED = re.compile(r"[0-9]+-([0-9]+)\.jsonl")
+_QUARANTINED = re.compile(r"[0-9]{1,19}-([0-9]{1,10})\.jsonl")
 
 
 @dataclass(slots=True)
@@ -26,6 +27,8 @@ class _Backlog:
     "Events of requests that had started: possible duplicates, as the collector may have accepted them."
     foreign: int = 0
     "Number of files that are not batches."
+    unreadable: int = 0
+    "Number of files and folders whose events cannot be counted, because they cannot be read."
 
     def add(self, events: int, size: int, sequence: int, *, sending: int) -> None:
         """Adds a batch or pack."""
@@ -40,8 +43,11 @@ def owner(directory: Path) -> str | None:
 
     Returns ``unknown`` if the lock file contains no ID.
     """
+    if is_foreign(directory / "lock"):
+        # No bridge can have it; the next start renames it.
+        return None
     try:
-        descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
@@ -64,7 +70,7 @@ def read_status(directory: Path) -> dict[str, object]:
     backlogs = {
         folder.name: _read_backlog(folder)
         for folder in sorted(directory.iterdir())
-        if folder.is_dir() and not folder.name.startswith(".")
+        if batch_names.is_intake(folder.name) and is_folder(folder)
     }
     return {
         "running": False,
@@ -85,19 +91,34 @@ def read_status(directory: Path) -> dict[str, object]:
         "quarantine": {
             reason.name: sum(map(_count_frames, _entries(reason)))
             for reason in sorted(_entries(directory / ".quarantine"))
+            if reason.name in REASONS
         },
         "possible_duplicates": sum(backlog.sending for backlog in backlogs.values()),
         "foreign_files": sum(backlog.foreign for backlog in backlogs.values()),
+        "unreadable_files": sum(backlog.unreadable for backlog in backlogs.values()),
     }
 
 
 def _read_backlog(folder: Path) -> _Backlog:
     backlog = _Backlog()
-    for path in folder.iterdir():
-        if (name := batch_names.read(path.name)) is not None:
+    try:
+        paths = [path for path in folder.iterdir() if not is_nfs_leftover(path.name)]
+    except OSError:
+        backlog.unreadable += 1
+        return backlog
+    for path in paths:
+        if is_foreign(path):
+            backlog.foreign += 1
+        elif (name := batch_names.read(path.name)) is not None:
             events, size = name.events, name.size
             if name.state == "open":
-                data = path.read_bytes()
+                try:
+                    data = read_regular(path)
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    backlog.unreadable += 1
+                    continue
                 events, size = data.count(b"\n"), len(data)
             backlog.add(events, size, name.sequence, sending=events if name.state == "sending" else 0)
         elif (pack := Pack.of_name(folder.name, folder, path.name)) is not None:
@@ -108,12 +129,18 @@ def _read_backlog(folder: Path) -> _Backlog:
 
 
 def _entries(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _count_frames(path: Path) -> int:
+    if is_foreign(path):
+        return 0
     if match := _QUARANTINED.fullmatch(path.name):
         return int(match[1])
-    if path.name.endswith(".open.jsonl") and stat.S_ISREG(path.stat().st_mode):
-        return path.read_bytes().count(b"\n")
-    return 0
+    try:
+        return read_regular(path).count(b"\n") if path.name.endswith(".open.jsonl") else 0
+    except OSError:
+        return 0

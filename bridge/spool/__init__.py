@@ -24,7 +24,8 @@ append that never returned.
 
 from bridge.spool.batch import Batch, BatchLimits, Piece
 from bridge.spool.lock import SpoolError
-from bridge.spool.pack import Loss, Pack
+from bridge.spool.pack import Pack
+from bridge.spool.pack_read import Loss
 from bridge.spool.store import Spool, SpoolTerms
 
 __all__ = ["Batch", "BatchLimits", "Loss", "Pack", "Piece", "Spool", "SpoolError", "SpoolTerms"]

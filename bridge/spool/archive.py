@@ -29,6 +29,7 @@ from bridge.spool import batch_names, batch_reader, pack_writer
 from bridge.spool.batch import Batch
 from bridge.spool.budget import on_disk
 from bridge.spool.pack import PARTIAL, Pack
+from bridge.util.files import is_folder, is_foreign, is_nfs_leftover, shown_path
 
 MANY = 256
 _HOUR_US = 3_600_000_000
@@ -75,17 +76,24 @@ class Archive:
         self._max_size, self._max_age = max_size, max_age
 
     def recover(self) -> None:
-        """Reads the file names of the archive. Raises OSError."""
+        """Reads the file names of the archive. Reports files that cannot be read. Raises OSError."""
         self.directory.mkdir(mode=0o750, exist_ok=True)
         for folder in self.directory.iterdir():
             if match := _REPLAYED.fullmatch(folder.name):
                 self._replayed.append(range(int(match[1]), int(match[2]) + 1))
-            if folder.is_dir() and batch_names.is_intake(folder.name):
-                with os.scandir(folder) as found:
-                    for entry in found:
-                        self._recover(folder, entry.name)
+            if batch_names.is_intake(folder.name) and is_folder(folder):
+                try:
+                    for text in os.listdir(folder):
+                        self._recover(folder, text)
+                except OSError as error:
+                    self._on_error(f"archive: cannot read {error.filename or folder}: {error.strerror}")
 
     def _recover(self, folder: Path, text: str) -> None:
+        if is_nfs_leftover(text):
+            return
+        if is_foreign(folder / text):
+            self._on_error(f"archive: {shown_path(folder / text)}: not a file of the archive, ignored")
+            return
         if text.endswith(PARTIAL):
             (folder / text).unlink()
             return
@@ -174,7 +182,11 @@ class Archive:
             # A damaged batch cannot be replayed, so it is deleted too.
             self._unlink(batch.path)
             self.size -= on_disk(batch.size)
-        del self._loose[hour, intake]
+        done = {*packed, *damaged}
+        if unreadable := [batch for batch in batches if batch not in done]:
+            self._loose[hour, intake] = unreadable
+        else:
+            del self._loose[hour, intake]
 
     def _merge(self, hour: int, intake: str, packs: list[Pack]) -> None:
         packs.sort(key=lambda pack: pack.first)
@@ -249,7 +261,7 @@ class Archive:
                     continue
                 try:
                     batch.held = batch_reader.content(batch)
-                except batch_reader.Damaged as error:
+                except (batch_reader.Damaged, batch_reader.Unreadable) as error:
                     self._on_error(f"archive: {error}")
                     continue
                 seen.add(batch.sequence)
@@ -257,14 +269,17 @@ class Archive:
                 batch.held = None
 
     def _batches(self, pack: Pack, from_ms: int, to_ms: int, seen: set[int]) -> Iterator[Batch]:
-        for fed in pack.read_all(sealed=0.0):
-            for loss in fed.losses:
-                self._on_error(f"archive: {pack.path}: {loss.what}")
-            for batch in fed.batches:
-                late = batch.latest >= from_ms or batch.earliest == NO_TIME
-                if batch.sequence not in seen and batch.earliest < to_ms and late:
-                    seen.add(batch.sequence)
-                    yield batch
+        try:
+            for fed in pack.read_all(sealed=0.0):
+                for loss in fed.losses:
+                    self._on_error(f"archive: {pack.path}: {loss.what}")
+                for batch in fed.batches:
+                    late = batch.latest >= from_ms or batch.earliest == NO_TIME
+                    if batch.sequence not in seen and batch.earliest < to_ms and late:
+                        seen.add(batch.sequence)
+                        yield batch
+        except OSError as error:
+            self._on_error(f"archive: cannot read {pack.path}: {error.strerror}")
 
 
 def _write_whole_file(path: Path, data: bytes) -> None:

@@ -3,6 +3,7 @@
 Blocking calls; runs on a spool thread.
 """
 
+import errno
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,8 +13,10 @@ from operator import itemgetter
 
 from bridge.batching.encoding import JSON, escaped, from_json_line
 from bridge.spool.batch import Batch, Piece
+from bridge.spool.batch_names import FIRST_MS, LAST_MS
 from bridge.spool.pack import Pack
 from bridge.util.errors import BridgeError
+from bridge.util.files import read_regular
 
 CHUNK = 1 << 16
 "Bytes of a timed batch that are split at once."
@@ -36,10 +39,32 @@ class Missing(Damaged):
         super().__init__(batch, "the file is missing, and syslog-bridge did not remove it")
 
 
+class Unreadable(OSError):
+    """Raised when a batch file cannot be read or renamed, and the error concerns this file only."""
+
+    def __init__(self, batch: Batch, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror, str(batch.path))
+        self.batch = batch
+
+
+_EVERY_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"Errors that say nothing about one file: another file would give the same."
+
+
+def concerns_one_file(error: OSError) -> bool:
+    """Returns True if another file may not give the same error."""
+    return error.errno not in _EVERY_FILE
+
+
+def of_file(batch: Batch, error: OSError) -> OSError:
+    """Returns Unreadable for an error that concerns a batch's file only, or the error itself."""
+    return Unreadable(batch, error) if concerns_one_file(error) else error
+
+
 def begin_all(batches: Iterable[Batch]) -> None:
     """Marks batches on disk as possibly accepted; marks all batches of one pack with one rename.
 
-    Raises Missing. Raises OSError if some could not be marked; then all others are.
+    Raises Missing, Unreadable. Raises OSError if some could not be marked; then all others are.
     """
     loose, packed = by_pack(batches)
     failed: OSError | None = None
@@ -65,31 +90,35 @@ def by_pack(batches: Iterable[Batch]) -> tuple[list[Batch], dict[Pack, list[Batc
 
 
 def begin_sending(batch: Batch) -> None:
-    """Marks a loose batch's file as possibly accepted. Raises Missing, OSError."""
+    """Marks a loose batch's file as possibly accepted. Raises Missing, Unreadable, OSError."""
     try:
         batch.begin_sending()
     except FileNotFoundError:
         raise Missing(batch) from None
+    except OSError as error:
+        raise of_file(batch, error) from None
 
 
 def content(batch: Batch) -> bytes:
-    """Returns the bytes of a batch, one event per line. Raises Damaged, OSError."""
+    """Returns the bytes of a batch, one event per line. Raises Damaged, Unreadable, OSError."""
     return b"".join(_contents(batch))
 
 
 def _contents(batch: Batch, *, counted: bool = True) -> Sequence[bytes]:
     """Returns the bytes of a batch as one or more parts.
 
-    ``counted``: counts the lines of a file and compares them with its name. Raises Damaged, OSError.
+    ``counted``: counts the lines of a file and compares them with its name. Raises Damaged, Unreadable, OSError.
     """
     if batch.held is not None:
         return (batch.held,)
     if fresh := batch.take_fresh():
         return fresh
     try:
-        data = batch.path.read_bytes()
+        data = read_regular(batch.path)
     except FileNotFoundError:
         raise Missing(batch) from None
+    except OSError as error:
+        raise of_file(batch, error) from None
     if len(data) != batch.size:
         raise Damaged(batch, f"has {len(data)} bytes, its name says {batch.size}")
     # After a power cut a file may have its length but not its contents. No event contains a NUL: both encodings escape
@@ -164,12 +193,16 @@ def _by_time(batch: Batch, data: Sequence[bytes]) -> tuple[list[bytes], list[int
     sample = texts[:: len(texts) // SAMPLE + 1]
     try:
         if len(set(sample)) * 10 <= len(sample) * 9:
-            return _by_few_times(texts, events)
-        times = list(map(int, texts))
+            events, times = _by_few_times(texts, events)
+        else:
+            times = list(map(int, texts))
+            order = sorted(range(len(times)), key=times.__getitem__)
+            events, times = list(map(events.__getitem__, order)), list(map(times.__getitem__, order))
     except ValueError:
         raise Damaged(batch, "a line without a time") from None
-    order = sorted(range(len(times)), key=times.__getitem__)
-    return list(map(events.__getitem__, order)), list(map(times.__getitem__, order))
+    if times and not FIRST_MS <= times[0] <= times[-1] <= LAST_MS:
+        raise Damaged(batch, "a line with a time that is not in the years 1 to 9999")
+    return events, times
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:
@@ -251,7 +284,11 @@ def part_of(piece: Piece, lines: Sequence[bytes], times: Sequence[int] | None, p
 def time_of(line: bytes, default: int = 0) -> int:
     """Returns the time at the begin of a line of a timed batch, in milliseconds."""
     text = line.partition(b"\t")[0]
-    return int(text) if text.lstrip(b"-").isdigit() else default
+    try:
+        ms = int(text)
+    except ValueError:
+        return default
+    return ms if FIRST_MS <= ms <= LAST_MS else default
 
 
 def timed_lines(data: bytes, ms: int) -> bytes:

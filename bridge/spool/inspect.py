@@ -6,8 +6,7 @@ delivered while it was reading.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from bridge.spool.batch_reader import time_of
 from bridge.spool.pack import Pack
 from bridge.spool.pack_blocks import BlockEntry
 from bridge.spool.quarantine import REASONS, QuarantineEntry
+from bridge.util.files import is_folder, is_foreign, open_regular, read_regular
 
 PER_REASON = 20
 "Entries returned for each reason."
@@ -32,22 +32,29 @@ Event = tuple[int, bytes]
 
 def intakes(spool: Path) -> list[str]:
     """Returns the names of the intakes that have a folder in the spool. Raises OSError."""
-    return sorted(entry.name for entry in spool.iterdir() if entry.is_dir() and batch_names.is_intake(entry.name))
+    return sorted(entry.name for entry in spool.iterdir() if batch_names.is_intake(entry.name) and is_folder(entry))
 
 
-def queued_batches(folder: Path) -> Iterator[tuple[int, list[Event]]]:
-    """Yields the queued batches of an intake as (sequence, events), oldest first. Raises OSError."""
+def queued_batches(
+    folder: Path, on_unreadable: Callable[[Path, int, OSError], object] = lambda path, events, error: None
+) -> Iterator[tuple[int, list[Event]]]:
+    """Yields the queued batches of an intake as (sequence, events), oldest first.
+
+    ``on_unreadable`` receives each file that cannot be read, the events that its name counts (0: unknown, for an open
+    file), and the error.
+    """
     seen: set[int] = set()
+    unreadable: set[Path] = set()
     newest: int | None = None
     again = True
     while again:
         again = False
-        found = sorted(_listed(folder), key=lambda row: row[1].sequence)
+        found = sorted(_listed(folder, on_unreadable), key=lambda row: row[1].sequence)
         if newest is None:
             # Ignore batches that arrive during this read.
             newest = max((each.sequence for _, each in found), default=0)
         for path, each in found:
-            if each.sequence > newest:
+            if each.sequence > newest or path in unreadable:
                 continue
             if isinstance(each, Pack):
                 batches = _of_pack(each)
@@ -55,24 +62,37 @@ def queued_batches(folder: Path) -> Iterator[tuple[int, list[Event]]]:
                 batches, again = _of_file(path, each), True
             else:
                 continue
-            # A file that is missing was delivered, renamed or packed meanwhile.
-            with suppress(FileNotFoundError):
+            try:
                 for sequence, events in batches:
                     if sequence not in seen:
                         seen.add(sequence)
                         yield sequence, events
+            except FileNotFoundError:
+                # The file was delivered, renamed or packed meanwhile.
+                continue
+            except OSError as error:
+                unreadable.add(path)
+                on_unreadable(path, each.count if isinstance(each, Pack) else each.events, error)
 
 
-def _listed(folder: Path) -> Iterator[tuple[Path, BatchName | Pack]]:
-    with suppress(FileNotFoundError):
-        for path in list(folder.iterdir()):
-            found = batch_names.read(path.name) or Pack.of_name(folder.name, folder, path.name)
-            if found is not None:
-                yield path, found
+def _listed(
+    folder: Path, on_unreadable: Callable[[Path, int, OSError], object]
+) -> Iterator[tuple[Path, BatchName | Pack]]:
+    try:
+        paths = list(folder.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        on_unreadable(folder, 0, error)
+        return
+    for path in paths:
+        found = batch_names.read(path.name) or Pack.of_name(folder.name, folder, path.name)
+        if found is not None and not is_foreign(path):
+            yield path, found
 
 
 def _of_file(path: Path, name: BatchName) -> Iterator[tuple[int, list[Event]]]:
-    data = path.read_bytes()
+    data = read_regular(path)
     # An open file may end in the middle of a line.
     yield name.sequence, _events(data[: data.rfind(b"\n") + 1], name)
 
@@ -123,7 +143,7 @@ def last_entries(directory: Path) -> list[dict[str, object]]:
 
 def _newest_of(path: Path) -> list[QuarantineEntry]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - TAIL_BYTES))
             lines = file.read(TAIL_BYTES).split(b"\n")

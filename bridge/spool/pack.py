@@ -31,43 +31,20 @@ A pack is used on the spool thread only, except for its identity.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from bridge.spool import pack_blocks
 from bridge.spool.batch import Batch
 from bridge.spool.pack_name import PackName
+from bridge.spool.pack_read import Fed, Loss
 from bridge.util.files import allocated_bytes
 
 PARTIAL = ".packing"
 LONGEST_NAME = 250
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """A part of a pack that cannot be read."""
-
-    what: str
-    events: int
-    "Number of lost events. 0: not known yet; events that are missing at the end of the pack are counted then."
-    size: int
-    data: bytes
-    "The damaged bytes, or the first part of them."
-    positions: tuple[int, int] | None = None
-    "First and last lost position, if this loss counts their events."
-
-
-@dataclass(slots=True)
-class Fed:
-    """The next batches of a pack, with their lines in memory."""
-
-    batches: list[Batch] = field(default_factory=list)
-    losses: list[Loss] = field(default_factory=list)
-    exhausted: bool = False
-    next: int = 0
-    "The sequence at which the next read continues, as far as it is known."
 
 
 class Pack:
@@ -99,6 +76,11 @@ class Pack:
         self.size = name.size - sum(batch.size for batch in self._unwritten)
         self._unread, self._unread_size = self.count, self.size
         self._offset = 0
+        self._next = name.first
+        self._ended = False
+        "True if the end was reached: only the skipped blocks are left to read."
+        self._skipped: list[int] = []
+        self._skipped_for: OSError | None = None
 
     @classmethod
     def of_name(cls, intake: str, directory: Path, text: str, *, prefix: str = "", disk: int = 0) -> "Pack | None":
@@ -147,45 +129,95 @@ class Pack:
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def read(self, *, most_batches: int, most_bytes: int, sealed: float) -> Fed:
+    def read(
+        self, *, most_batches: int, most_bytes: int, sealed: float, keep: Callable[[Loss], None] = lambda loss: None
+    ) -> Fed:
         """Reads the next unsettled batches: whole blocks, until one of the limits is reached.
 
-        The batches get ``sealed`` as their sealing time. Raises OSError; then the next read starts at the same place.
+        The batches get ``sealed`` as their sealing time. ``keep`` stores the bytes of a damaged block. A block that
+        cannot be read, or whose bytes cannot be kept, is skipped. Once the end is reached, each read tries the skipped
+        blocks again. Raises OSError; then the next read starts at the same place.
         """
         if self._unread <= 0:
             # All remaining batches have been returned. They may be settled already and the file removed.
             return Fed(next=self.first, exhausted=True)
-        fed, size = Fed(next=self.first), 0
-        for descriptor, found in pack_blocks.blocks(self.path, self._offset):
-            header = found.header
-            if header is None or not self.progress.settled.covers(*header.positions):
-                entries = pack_blocks.decode(descriptor, found)
-                if header is None or entries is None:
-                    fed.losses.append(self._lost(descriptor, found))
-                else:
-                    new = list(self._batches(header.position, entries, sealed))
-                    size += sum(batch.size for batch in new)
-                    fed.batches += new
-            self._offset = found.end
-            if header is not None:
-                fed.next = header.last + 1
-            if len(fed.batches) >= most_batches or size >= most_bytes:
-                break
-        else:
-            fed.exhausted = True
+        fed, offset = Fed(), self._offset
+        try:
+            self._ended = self._read_blocks(fed, most_batches, most_bytes, sealed, keep) or self._ended
+        except OSError:
+            # The blocks before this one must not be lost. The next read raises the error again.
+            if not fed.batches and not fed.losses and self._offset == offset:
+                raise
         self._unread -= sum(batch.count for batch in fed.batches)
         self._unread_size -= sum(batch.size for batch in fed.batches)
+        fed.next = self._next
+        if self._ended and self._skipped:
+            fed.stuck = self._skipped_for
+        fed.exhausted = self._ended and not self._skipped
         if fed.exhausted and self._unread > 0:
             fed.losses.append(Loss("its end or one of its blocks is missing", self._unread, self._unread_size, b""))
             self._unread = self._unread_size = 0
         return fed
 
+    def _read_blocks(
+        self, fed: Fed, most_batches: int, most_bytes: int, sealed: float, keep: Callable[[Loss], None]
+    ) -> bool:
+        """Adds the batches and losses of the next blocks to ``fed``. Returns True at the end. Raises OSError."""
+        size = 0
+        for descriptor, found in self._next_blocks():
+            header = found.header
+            if header is None or not self.progress.settled.covers(*header.positions):
+                try:
+                    new = self._batches_of(descriptor, found, sealed, keep, fed.losses)
+                except OSError as error:
+                    self._skipped.append(found.offset)
+                    self._skipped_for = error
+                else:
+                    size += sum(batch.size for batch in new)
+                    fed.batches.extend(new)
+            self._offset = max(self._offset, found.end)
+            if header is not None:
+                self._next = max(self._next, header.last + 1)
+            if len(fed.batches) >= most_batches or size >= most_bytes:
+                return False
+        return True
+
+    def _next_blocks(self) -> Iterator[tuple[int, pack_blocks.FoundBlock]]:
+        """Yields the blocks that were not read yet, or once the end was reached, those that were skipped."""
+        if not self._ended:
+            yield from pack_blocks.blocks(self.path, self._offset)
+            return
+        for offset in list(self._skipped):
+            for block in islice(pack_blocks.blocks(self.path, offset), 1):
+                self._skipped.remove(offset)
+                yield block
+
+    def _batches_of(
+        self, descriptor: int, found: pack_blocks.FoundBlock, sealed: float, keep: Callable[[Loss], None],
+        losses: list[Loss],
+    ) -> list[Batch]:  # fmt: skip
+        """Returns the unsettled batches of a block. Adds a damaged block to ``losses``. Raises OSError."""
+        entries = pack_blocks.decode(descriptor, found)
+        if found.header is not None and entries is not None:
+            return list(self._batches(found.header.position, entries, sealed))
+        loss = self._lost(descriptor, found)
+        keep(loss)
+        self._unread -= loss.events
+        self._unread_size -= loss.size
+        losses.append(loss)
+        return []
+
     def read_all(self, *, sealed: float) -> Iterator[Fed]:
-        """Reads a copy of the pack from its beginning to its end, block by block. Raises OSError."""
+        """Reads a copy of the pack from its beginning to its end, block by block.
+
+        Raises OSError, at the end for blocks that were skipped.
+        """
         copy, fed = self.rewound(), Fed()
         while not fed.exhausted:
             fed = copy.read(most_batches=1, most_bytes=1, sealed=sealed)
             yield fed
+            if fed.stuck is not None:
+                raise fed.stuck
 
     def file_missing(self) -> Fed:
         """Returns the loss of all unread events, for a pack whose file is missing."""
@@ -219,8 +251,6 @@ class Pack:
         if self.progress.settled.touches(*header.positions):
             return Loss(what, 0, 0, data)
         events, size = min(header.events, self._unread), min(header.size, self._unread_size)
-        self._unread -= events
-        self._unread_size -= size
         return Loss(what, events, size, data, header.positions)
 
     def entries(self) -> Iterator[pack_blocks.BlockEntry]:
@@ -273,7 +303,8 @@ class Pack:
     def record_loss(self, loss: Loss) -> None:
         """Records that the events of a damaged part are lost, so that a restart does not find them either.
 
-        Removes the file if it has no other unsettled events. Raises OSError.
+        Removes the file if it has no other unsettled events. If it cannot be removed or renamed, the next change of
+        its name records the loss, or the next start finds the damage again.
         """
         self.progress = replace(
             self.progress,
@@ -282,11 +313,12 @@ class Pack:
             settled=self.progress.settled.plus([loss.positions] if loss.positions else ()),
         )
         if self.progress.events <= sum(batch.count for batch in self._unwritten):
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
             return
         name = str(self.progress)
         if len(name) <= LONGEST_NAME:
-            # If this rename fails, the next one records the loss. The batches that were read must not wait for it.
+            # The batches that were read must not wait for this rename.
             with suppress(OSError):
                 self._rename(name)
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from isal import isal_zlib
 
-from bridge.spool.batch_names import ENCODINGS
+from bridge.spool.batch_names import ENCODINGS, is_valid
 
 _FIELDS = struct.Struct("<IIIIIIQQ")
 _CRC = struct.Struct("<I")
@@ -132,7 +132,7 @@ def find(descriptor: int, offset: int) -> FoundBlock | None:
 
 def blocks(path: Path, offset: int = 0) -> Iterator[tuple[int, FoundBlock]]:
     """Yields the blocks and damaged ranges of a pack from an offset on, each with the open file. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         while found := find(descriptor, offset):
             yield descriptor, found
@@ -175,7 +175,7 @@ def _entries(plain: bytes) -> Iterator[BlockEntry]:
     while at < len(plain):
         end = plain.index(b"\n", at) + 1
         sequence, earliest, latest, count, size, encoding, timed, sending = plain[at:end].decode("ascii").split()
-        if encoding not in ENCODINGS:
+        if encoding not in ENCODINGS or not is_valid(int(sequence), int(earliest)):
             raise ValueError(encoding)
         yield BlockEntry(
             int(sequence), int(earliest), int(latest), int(count), int(size), encoding, timed == "1", sending == "1",

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.spool.batch_names import is_valid
+
 if TYPE_CHECKING:
     from bridge.spool.pack_blocks import BlockEntry
 
@@ -98,11 +100,13 @@ class PackName:
 
     @classmethod
     def read(cls, text: str) -> "PackName | None":
-        """Parses the name of a pack. Returns None if the text is not such a name."""
+        """Parses the name of a pack. Returns None if the text is not such a name, or no pack can have it."""
         match = _NAME.fullmatch(text)
         if match is None:
             return None
         first, last, earliest, latest, batches, events, size, doubtful = map(int, match.groups()[:8])
+        if first > last or not batches or not events or not (is_valid(first, earliest) and is_valid(last, latest)):
+            return None
         settled, begun = Ranges.read(match["settled"]), Ranges.read(match["begun"])
         return cls(first, last, earliest, latest, batches, events, size, doubtful, settled, begun)
 

@@ -79,7 +79,7 @@ def build(batches: list[Batch], *, prefix: str = "") -> tuple[Pack | None, list[
     """Writes a pack of batches of one intake, in sequence order. ``prefix``: of the file name.
 
     Returns the pack (None: no batch was readable), the batches in it, and the damaged batches, which are left out.
-    Raises OSError.
+    Batches that cannot be read are left out too. Raises OSError.
     """
     damaged: list[Batch] = []
     packed: list[Batch] = []
@@ -90,6 +90,8 @@ def build(batches: list[Batch], *, prefix: str = "") -> tuple[Pack | None, list[
             packed.append(batch)
         except batch_reader.Damaged:
             damaged.append(batch)
+        except batch_reader.Unreadable:
+            continue
     if not packed:
         return None, [], damaged
     name = PackName.of(entries)
@@ -99,13 +101,15 @@ def build(batches: list[Batch], *, prefix: str = "") -> tuple[Pack | None, list[
 
 
 def pack(batches: list[Batch], on_error: Callable[[Batch, OSError], None]) -> tuple[Pack | None, list[Batch]]:
-    """Packs the loose batches of an intake. Returns the pack and the damaged batches, which are not packed.
+    """Packs the loose batches of an intake. Returns the pack, and the damaged and unreadable batches, which are not
+    packed.
 
     Raises OSError; then all files are unchanged.
     """
-    made, packed, damaged = build(batches)
+    made, packed, _ = build(batches)
     batch_reader.remove(packed, on_error)
-    return made, damaged
+    inside = set(packed)
+    return made, [batch for batch in batches if batch not in inside]
 
 
 def merge(packs: list[Pack], on_error: Callable[[str], object]) -> Pack:

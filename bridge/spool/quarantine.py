@@ -6,6 +6,7 @@ their number of frames. When a folder exceeds its size limit, its oldest file is
 
 import base64
 import json
+import os
 import re
 import shutil
 from collections import Counter
@@ -14,14 +15,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.spool.batch_names import is_intake, is_valid
 from bridge.spool.quarantine_file import QuarantineFile
+from bridge.util.files import is_foreign, is_nfs_leftover, read_regular, shown_path
 
 REASONS = ("refused", "oversize", "damaged", "unrouted")
 ROLL_BYTES = 8 * 1024 * 1024
 EVIDENCE = 16
 "Number of request bodies that are kept."
 
-_NAME = re.compile(r"([0-9]+)(?:-([0-9]+)|\.open)\.jsonl")
+_NAME = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,10})|\.open)\.jsonl")
+_LONGEST_PART = 150
+"Bytes of a damaged file's name that are kept."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,14 @@ class QuarantineEntry:
         try:
             fields = json.loads(line)
             key = (int(fields["sequence"]), int(fields["position"])) if "sequence" in fields else None
-            return cls(
+            entry = cls(
                 int(fields["received_ms"]), str(fields["listener"]), str(fields["peer"]),
                 base64.b64decode(fields["frame"], validate=True), str(fields["reason"]), fields["intake"], key,
                 fields.get("time_ms"),
             )  # fmt: skip
-        except (ValueError, KeyError, TypeError):
+            possible = is_valid(0, entry.received_ms) and (entry.time_ms is None or is_valid(0, entry.time_ms))
+            return entry if possible and (entry.intake is None or is_intake(entry.intake)) else None
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
 
@@ -91,27 +98,49 @@ class Quarantine:
         """Applies other size limits, when the next frame of a reason is added."""
         self._bounds = bounds
 
-    def recover(self) -> int:
-        """Counts the frames in quarantine at start. Returns their number. Raises OSError."""
+    def recover(self) -> list[str]:
+        """Counts the frames in quarantine at start. Returns one line for each file that is not counted."""
+        notes: list[str] = []
         for reason in REASONS:
             folder = self.directory / reason
-            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            for path in sorted(folder.iterdir()):
+            try:
+                folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+                paths = sorted(path for path in folder.iterdir() if not is_nfs_leftover(path.name))
+            except OSError as error:
+                notes.append(f"{folder}: {error.strerror}; its frames are not counted until the next start")
+                continue
+            for path in paths:
                 match = _NAME.fullmatch(path.name)
-                if match is None:
-                    continue
-                size = path.stat().st_size
-                count = int(match[2]) if match[2] else path.read_bytes().count(b"\n")
-                file = QuarantineFile(path, int(match[1]), count=count, size=size, intakes={"-": count})
-                if not match[2]:
-                    file.close()
-                self._full[reason].append(file)
-                self._count(reason, file, 1)
-                if reason == "refused":
-                    entries = map(QuarantineEntry.read, file.path.read_bytes().splitlines())
-                    self._keys.update(entry.key for entry in entries if entry is not None and entry.key is not None)
+                if match is not None and not is_foreign(path):
+                    notes += self._recover(reason, path, int(match[1]), None if match[2] is None else int(match[2]))
+                elif path.name != "files" or reason != "damaged":
+                    notes.append(f"{shown_path(path)}: not a file of the quarantine, ignored")
             self._full[reason].sort(key=lambda file: file.sequence)
-        return self.counts.total()
+        return notes
+
+    def _recover(self, reason: str, path: Path, sequence: int, count: int | None) -> list[str]:
+        notes: list[str] = []
+        data = b""
+        if count is None or reason == "refused":
+            try:
+                data = read_regular(path)
+            except OSError as error:
+                notes.append(f"{path}: {error.strerror}; its refused events may be quarantined twice")
+                if count is None:
+                    return [f"{path}: {error.strerror}; its frames are not counted until the next start"]
+        frames = data.count(b"\n") if count is None else count
+        try:
+            file = QuarantineFile(path, sequence, count=frames, size=path.stat().st_size, intakes={"-": frames})
+            if count is None:
+                file.close()
+        except OSError as error:
+            return [f"{path}: {error.strerror}; its frames are not counted until the next start"]
+        self._full[reason].append(file)
+        self._count(reason, file, 1)
+        if reason == "refused":
+            entries = map(QuarantineEntry.read, data.splitlines())
+            self._keys.update(entry.key for entry in entries if entry is not None and entry.key is not None)
+        return notes
 
     def add(self, reason: str, entries: Sequence[QuarantineEntry], *, sync: bool = False, awaited: bool = False) -> int:
         """Quarantines frames. Returns the number of older frames that were deleted to make room.
@@ -217,7 +246,7 @@ class Quarantine:
         if not self._damaged.is_dir():
             return
         # Sort by the time of quarantine in the name; the modification time of the file is older.
-        found = sorted((path for path in self._damaged.iterdir() if path.is_file()), key=_number_of)
+        found = sorted((path for path in self._damaged.iterdir() if not is_foreign(path)), key=_number_of)
         size = sum(path.lstat().st_size for path in found)
         for path in found:
             old = max_age is not None and self._wall() - _number_of(path) / 1_000_000 > max_age
@@ -233,17 +262,21 @@ class Quarantine:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         path = folder / f"{sequence}-{intake}.lines"
         path.write_bytes(body)
-        for old in sorted(folder.iterdir())[:-EVIDENCE]:
+        for old in sorted(path for path in folder.iterdir() if not is_foreign(path))[:-EVIDENCE]:
             old.unlink(missing_ok=True)
         return path
 
     def move_aside(self, path: Path, events: int = 0) -> Path:
-        """Moves a whole file from the spool to quarantine. ``events`` of it are counted as quarantined.
+        """Moves a whole file or folder from the spool to quarantine. ``events`` of it are counted as quarantined.
 
         Returns its new path. Raises OSError.
         """
         target = self._new_damaged(path.parent.name, path.name)
-        shutil.move(path, target)
+        if is_foreign(path):
+            # Never copy a folder, or read a FIFO.
+            path.rename(target)
+        else:
+            shutil.move(path, target)
         self._moved[target] = path.parent.name, events
         return target
 
@@ -259,7 +292,9 @@ class Quarantine:
 
     def _new_damaged(self, intake: str, name: str) -> Path:
         self._damaged.mkdir(mode=0o750, parents=True, exist_ok=True)
-        return self._damaged / f"{self._number()}-{intake}-{name}"
+        # A name may have 255 bytes, and the name of a foreign file may have all of them.
+        short = os.fsdecode(os.fsencode(name)[-_LONGEST_PART:])
+        return self._damaged / f"{self._number()}-{intake}-{short}"
 
     def close(self) -> None:
         """Closes the open files and renames them to include their number of frames. The next start reads files that

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from bridge.util.files import fsync_path, write_whole
 
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+
 
 class QuarantineFile:
     """A quarantine file."""
@@ -40,7 +42,9 @@ class QuarantineFile:
     def append(self, data: bytes, count: int, *, awaited: bool = False) -> None:
         """Appends the lines of ``count`` frames. Raises OSError; then nothing was appended."""
         if self._descriptor is None:
-            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            self._descriptor = os.open(
+                self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o640
+            )
         write_whole(self._descriptor, data, self.size)
         self.size += len(data)
         self.count += count

@@ -5,6 +5,7 @@ be in a pack.
 
 A file that was open when its process died is cut after its last line end and sealed. A file that is shorter than its
 name says keeps its whole lines. Damaged and foreign files move to quarantine and are counted, and recovery continues.
+A file that must be read and cannot be stays where it is; ``recover_file`` tries it again.
 
 A batch that a request already carried before the restart, without a settled outcome, is *unconfirmed*: it may have been
 accepted, and the journal may have receipts for it. A loose one is named ``.sending``. The name of a pack lists the
@@ -14,6 +15,7 @@ batches takes some hundredths of a second.
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +26,9 @@ from bridge.spool import batch_names, pack_blocks
 from bridge.spool.batch import Batch
 from bridge.spool.pack import PARTIAL, Pack
 from bridge.spool.transaction import Transaction
+from bridge.util.files import is_folder, is_foreign, is_nfs_leftover, read_regular, shown_path
+
+_PARTIAL = re.compile(r"[0-9]{1,19}" + re.escape(PARTIAL))
 
 
 @dataclass(slots=True)
@@ -44,6 +49,8 @@ class RecoveredSpool:
     "Packs in sequence order; ``batches`` does not contain their batches."
     transactions: list[Transaction] = field(default_factory=list)
     "Finished transactions of operators' commands, whose account the journal may not have."
+    unreadable: list[Path] = field(default_factory=list)
+    "Batch files that cannot be read, so that their events are not counted yet."
 
     @property
     def stored(self) -> list[Batch | Pack]:
@@ -79,54 +86,101 @@ class RecoveredSpool:
         return sorted(found), unreadable
 
 
-def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Callable[[Path], Path]) -> RecoveredSpool:
+@dataclass(frozen=True, slots=True)
+class RecoveryTerms:
+    """The settings of a recovery."""
+
+    resolution_ms: int
+    sealed: float
+    "Sealing time of the recovered batches in monotonic seconds."
+    move_aside: Callable[[Path], Path]
+    "Moves a damaged or foreign file to quarantine and returns its new path."
+
+
+def recover(spool: Path, terms: RecoveryTerms) -> RecoveredSpool:
     """Reads the spool's file names and repairs the files that a killed process left.
 
-    ``move_aside`` moves a damaged file to quarantine and returns its new path. Raises OSError if a directory cannot be
-    read.
+    Raises OSError if the spool's directory cannot be read.
     """
     found = RecoveredSpool()
     # Skip other folders: a spool on its own filesystem has a lost+found that only root may read.
-    for folder in sorted(entry for entry in spool.iterdir() if entry.is_dir() and batch_names.is_intake(entry.name)):
-        sequences = cache(_sequences)
-        packs = _packs(folder, found, sequences)
-        pack_names = {pack.name for pack in packs}
-        for path in sorted(folder.iterdir()):
-            name = batch_names.read(path.name)
-            if name is None and path.name.endswith(PARTIAL):
-                # This pack was being written. All of its batches still exist in other files.
-                path.unlink()
-                continue
-            if path.name in pack_names:
-                continue
-            if name is None or not path.is_file():
-                found.notes.append(f"{path}: not a batch file, moved to {move_aside(path)}")
-                continue
-            found.see(name.sequence)
-            around = (pack for pack in packs if pack.first <= name.sequence <= pack.last)
-            if any(name.sequence in sequences(pack) for pack in around):
-                path.unlink()
-                continue
-            _recover_batch(path, name, resolution_ms, sealed, move_aside, found)
+    for folder in sorted(entry for entry in spool.iterdir() if batch_names.is_intake(entry.name)):
+        if not is_folder(folder):
+            continue
+        try:
+            names = sorted(name for name in os.listdir(folder) if not is_nfs_leftover(name))
+        except OSError as error:
+            found.notes.append(
+                f"{folder}: {error.strerror}; its events wait. Make the folder readable for the bridge and restart it"
+            )
+            continue
+        _recover_folder(folder, names, terms, found)
     found.batches.sort(key=lambda batch: batch.sequence)
     found.packs.sort(key=lambda pack: pack.sequence)
     return found
 
 
-def _packs(folder: Path, found: RecoveredSpool, sequences: Callable[[Pack], set[int]]) -> list[Pack]:
-    """Returns the packs of an intake. Deletes packs whose batches are all in a larger, merged pack."""
+def recover_file(path: Path, terms: RecoveryTerms) -> RecoveredSpool:
+    """Recovers one batch file that could not be read at start. Raises OSError."""
+    found = RecoveredSpool()
+    if (name := batch_names.read(path.name)) is not None and path.exists():
+        _recover_batch(path, name, terms, found)
+    return found
+
+
+def _recover_folder(folder: Path, names: list[str], terms: RecoveryTerms, found: RecoveredSpool) -> None:
+    sequences = cache(_sequences)
+    packs = _packs(folder, names, found, sequences)
+    pack_names = {pack.name for pack in packs}
+    for path in (folder / text for text in names if text not in pack_names):
+        foreign, name = is_foreign(path), batch_names.read(path.name)
+        if foreign or name is None:
+            if not foreign and (_PARTIAL.fullmatch(path.name) or Pack.of_name(folder.name, folder, path.name)):
+                # A pack that was being written, or was merged: all of its batches exist in other files.
+                _remove(path, found)
+            else:
+                _set_aside(path, "not a batch file", terms, found)
+            continue
+        found.see(name.sequence)
+        around = (pack for pack in packs if pack.first <= name.sequence <= pack.last)
+        if any(name.sequence in sequences(pack) for pack in around):
+            _remove(path, found)
+            continue
+        try:
+            _recover_batch(path, name, terms, found)
+        except OSError as error:
+            found.unreadable.append(path)
+            found.notes.append(f"{path}: {error.strerror}; its events wait until it can be read")
+
+
+def _remove(path: Path, found: RecoveredSpool) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        found.notes.append(f"{path}: {error.strerror}; cannot remove this copy, the next start tries again")
+
+
+def _set_aside(path: Path, why: str, terms: RecoveryTerms, found: RecoveredSpool) -> None:
+    """Moves a damaged or foreign file to quarantine, or leaves it where it is if that fails."""
+    try:
+        result = f"moved to {shown_path(terms.move_aside(path))}"
+    except OSError as error:
+        result = f"ignored, because it cannot be moved to quarantine: {error.strerror}"
+    found.notes.append(f"{shown_path(path)}: {why}, {result}")
+
+
+def _packs(folder: Path, names: list[str], found: RecoveredSpool, sequences: Callable[[Pack], set[int]]) -> list[Pack]:
+    """Returns the packs of an intake, without packs whose batches are all in a larger, merged pack."""
     packs: list[Pack] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_file() and (pack := Pack.of_name(folder.name, folder, entry.name)) is not None:
-                pack.measure()
-                packs.append(pack)
+    for text in names:
+        if (pack := Pack.of_name(folder.name, folder, text)) is not None and not is_foreign(pack.path):
+            pack.measure()
+            packs.append(pack)
     packs.sort(key=lambda pack: (pack.first, -pack.batches))
     for pack in list(packs):
         for larger in packs:
             inside = larger.first <= pack.first and pack.last <= larger.last and larger.batches > pack.batches
             if inside and len(own := sequences(pack)) == pack.batches and own <= sequences(larger):
-                pack.path.unlink()
                 packs.remove(pack)
                 break
     for pack in packs:
@@ -142,12 +196,18 @@ def _sequences(pack: Pack) -> set[int]:
         return set()
 
 
-def _recover_batch(
-    path: Path, name: batch_names.BatchName, resolution_ms: int, sealed: float, move_aside: Callable[[Path], Path],
-    found: RecoveredSpool,
-) -> None:  # fmt: skip
-    folder, stat = path.parent, path.stat()
-    size = stat.st_size
+def _recover_batch(path: Path, name: batch_names.BatchName, terms: RecoveryTerms, found: RecoveredSpool) -> None:
+    """Adds the batch of a file, after repairing the file. Raises OSError."""
+    folder = path.parent
+    try:
+        stat = path.stat()
+    except OSError:
+        if name.state == "open":
+            raise
+        # The name tells what the file holds. The courier holds the batch until the file can be read.
+        size, disk = name.size, 0
+    else:
+        size, disk = stat.st_size, stat.st_blocks * 512
     if name.state == "open" or size != name.size:
         lines, whole = _cut_torn_tail(path)
         if name.state != "open":
@@ -155,7 +215,7 @@ def _recover_batch(
             found.notes.append(f"{path}: has {size} bytes, its name says {name.size}; {lost} events are lost")
             found.damaged[folder.name] += lost
             if lines > name.events:
-                move_aside(path)
+                _set_aside(path, f"has {lines} events, its name says {name.events}", terms, found)
                 return
         if not lines:
             path.unlink()
@@ -163,17 +223,17 @@ def _recover_batch(
         repaired = name._replace(state="sealed" if name.state == "open" else name.state, events=lines, size=whole)
         target = folder / str(repaired)
         if target.exists():
-            found.notes.append(f"{path}: {target.name} already exists, moved to {move_aside(path)}")
+            _set_aside(path, f"{target.name} already exists", terms, found)
             return
         path.rename(target)
         name = repaired
-    latest = name.earliest if name.timed else (name.earliest // resolution_ms + 1) * resolution_ms - 1
-    found.add_batch(Batch.of_name(folder.name, folder, name, latest=latest, sealed=sealed, disk=stat.st_blocks * 512))
+    latest = name.earliest if name.timed else (name.earliest // terms.resolution_ms + 1) * terms.resolution_ms - 1
+    found.add_batch(Batch.of_name(folder.name, folder, name, latest=latest, sealed=terms.sealed, disk=disk))
 
 
 def _cut_torn_tail(path: Path) -> tuple[int, int]:
-    """Cuts a file after its last line end. Returns its remaining lines and bytes."""
-    data = path.read_bytes()
+    """Cuts a file after its last line end. Returns its remaining lines and bytes. Raises OSError."""
+    data = read_regular(path)
     whole = data.rfind(b"\n") + 1
     if whole != len(data):
         os.truncate(path, whole)

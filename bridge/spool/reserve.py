@@ -11,6 +11,8 @@ from pathlib import Path
 MAX_SIZE = 4 << 20
 MIN_SIZE = 4096
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC
+
 
 class Reserve:
     """The reserve of one spool. ``size`` is in bytes and comes from the last ``make``."""
@@ -25,7 +27,7 @@ class Reserve:
         size = max(MIN_SIZE, min(MAX_SIZE, budget // 100, at_most))
         if self.held and size == self.size:
             return
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        descriptor = os.open(self.path, _NEW, 0o640)
         try:
             self.size, self.held = size, True
             os.posix_fallocate(descriptor, 0, size)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bridge.batching import Group
 from bridge.batching.groups import split
-from bridge.spool import batch_names, batch_reader, lock, recovery, transaction
+from bridge.spool import batch_names, batch_reader, lock, places, recovery, transaction
 from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch, BatchLimits, OpenBatch
 from bridge.spool.budget import on_disk
@@ -79,6 +79,12 @@ class Spool:
         self._removals_to_retry: list[Callable[[], None]] = []
         "Functions that retry the removal of files. Used on the spool thread only."
         self._last_retry = float("-inf")
+        try:
+            renamed = places.clear_for_lock(directory)
+        except OSError:
+            # Taking the lock fails in the same way and explains it.
+            renamed = []
+        self._notes = renamed
         self._lock = lock.take(directory)
 
     def change(self, *, limits: BatchLimits | None = None, bounds: Mapping[str, int] | None = None) -> None:
@@ -98,19 +104,25 @@ class Spool:
     def recover(self) -> recovery.RecoveredSpool:
         """Recovers the batches of earlier processes. Called once, before the first append. Raises SpoolError."""
         try:
-            transactions = transaction.recover(self.directory)
-            self.quarantine.recover()
+            transactions, ignored = transaction.recover(self.directory)
+            notes = [*self._notes, *places.clear(self.directory), *ignored, *self.quarantine.recover()]
             if self.archive is not None:
                 self.archive.recover()
-            found = recovery.recover(
-                self.directory, resolution_ms=self.limits.resolution_ms, sealed=self._clock(),
-                move_aside=self.quarantine.move_aside,
-            )  # fmt: skip
+            found = recovery.recover(self.directory, self._recovery_terms)
         except OSError as error:
             raise SpoolError(f"spool {self.directory}: {error.filename or ''}: {error.strerror}") from None
         found.transactions.extend(transactions)
+        found.notes[:0] = notes
         self._sequence = max(self._sequence, found.sequence)
         return found
+
+    @property
+    def _recovery_terms(self) -> recovery.RecoveryTerms:
+        return recovery.RecoveryTerms(self.limits.resolution_ms, self._clock(), self.quarantine.move_aside)
+
+    def recover_file(self, path: Path) -> recovery.RecoveredSpool:
+        """Recovers a file that could not be read at start. On the spool thread. Raises OSError."""
+        return recovery.recover_file(path, self._recovery_terms)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -173,8 +185,12 @@ class Spool:
         path = folder / str(batch_names.BatchName(sequence, group.earliest, 0, 0, "open", timed, group.encoding))
         try:
             descriptor = os.open(path, _NEW, 0o640)
-        except FileNotFoundError:
-            # This is the first batch of the intake, or another program has removed the folder.
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
+            # This is the first batch of the intake, or another program has removed or replaced the folder.
+            if (note := places.clear_folder(folder)) is not None:
+                self.on_error(f"spool: {note}")
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             descriptor = os.open(path, _NEW, 0o640)
         batch = OpenBatch(

@@ -19,6 +19,7 @@ Blocking calls; runs on the spool thread.
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -27,12 +28,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bridge.util.errors import BridgeError
-from bridge.util.files import fsync_path, write_new
+from bridge.util.files import fsync_path, is_nfs_leftover, shown_path, write_new
 from bridge.util.os_errors import reason_of
 
 FOLDER, PARTIAL = ".transfer", ".partial"
 GONE, MOVED, ACCOUNT = "gone", ".moved", ".account"
 _LISTS = (GONE, MOVED, ACCOUNT)
+_NUMBER = re.compile("[0-9]{1,19}")
 
 
 class Change(NamedTuple):
@@ -148,13 +150,21 @@ class Transaction:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def recover(spool: Path) -> list[Transaction]:
+def recover(spool: Path) -> tuple[list[Transaction], list[str]]:
     """Finishes committed transactions and deletes uncommitted ones, before the spool is used. Raises OSError.
 
-    Returns the finished transactions that have an account. The caller writes it to the journal and closes them.
+    Returns the finished transactions that have an account, and one line for each file that is ignored because it is
+    not a transaction. The caller writes the accounts to the journal and closes the transactions.
     """
-    folder, finished = spool / FOLDER, []
+    folder = spool / FOLDER
+    finished: list[Transaction] = []
+    notes: list[str] = []
     for found in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if is_nfs_leftover(found.name):
+            continue
+        if _NUMBER.fullmatch(found.name.removesuffix(PARTIAL)) is None or found.is_symlink() or not found.is_dir():
+            notes.append(f"{shown_path(found)}: not a transaction, ignored")
+            continue
         if found.name.endswith(PARTIAL):
             shutil.rmtree(found)
             continue
@@ -164,7 +174,7 @@ def recover(spool: Path) -> list[Transaction]:
             finished.append(transaction)
         else:
             shutil.rmtree(found)
-    return finished
+    return finished, notes
 
 
 def _read(spool: Path, folder: Path) -> Transaction:

@@ -1,13 +1,86 @@
 """Writes and syncs files so that they survive a killed process or a power cut. Blocking calls."""
 
+import errno
 import os
+import stat
 from collections.abc import Callable, Iterable
+from itertools import count
 from pathlib import Path
+from typing import BinaryIO
+
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"Flags with which opening a FIFO does not block."
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a regular file for reading. Raises OSError, also for anything else; never blocks on a FIFO."""
+    descriptor = os.open(path, _READ)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return open(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path) -> bytes:
+    """Returns the contents of a regular file. Raises OSError with the file's name, also for anything else."""
+    try:
+        with open_regular(path) as file:
+            return file.read()
+    except OSError as error:
+        # The error of a read does not name the file.
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def is_foreign(path: Path) -> bool:
+    """Returns True for anything but a regular file or a link to one, False if that cannot be read."""
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            return not os.path.isfile(path)  # noqa: PTH113 - does not raise on a loop of links
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode)
+
+
+def is_folder(path: Path) -> bool:
+    """Returns True for a folder or a link to one, False if that cannot be read."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_nfs_leftover(name: str) -> bool:
+    """Returns True for the name that NFS gives to a deleted file while a process has it open."""
+    return name.startswith(".nfs")
+
+
+def shown_path(path: Path) -> str:
+    """Returns a path for a log line. Escapes bytes that are not UTF-8 and characters that are not printable."""
+    text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def clear_place(place: Path, *, folder: bool) -> Path | None:
+    """Renames what is at a place where a folder, or a regular file, must be, if it is something else.
+
+    Returns its new path, or None if the place is free or correct. Raises OSError.
+    """
+    correct = place.is_dir() if folder else place.is_file()
+    if correct or not os.path.lexists(place):
+        return None
+    names = (f".foreign-{place.name.lstrip('.')}{f'-{n}' if n else ''}" for n in count())
+    target = next(path for name in names if not os.path.lexists(path := place.with_name(name)))
+    place.rename(target)
+    return target
 
 
 def fsync_path(path: Path) -> None:
     """Syncs the contents of a file, or the names in a directory. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, _READ)
     try:
         os.fsync(descriptor)
     finally:

@@ -173,7 +173,7 @@ def test_unreadable_journal_file_is_named(site):
     path.mkdir()
     result = site.run()
     assert result.exit_code == 1
-    assert f"{path}: Is a directory" in result.stderr
+    assert f"{path}: not a regular file" in result.stderr
     assert table(result.stdout)["fw"]["received"] == 12
 
 

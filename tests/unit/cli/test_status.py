@@ -207,6 +207,7 @@ def test_spool_files_without_a_bridge_are_reported_and_not_changed(spool, run):
         "quarantine": {"damaged": 0, "unrouted": 42},
         "possible_duplicates": 3,
         "foreign_files": 1,
+        "unreadable_files": 0,
     }  # fmt: skip
     assert contents(spool) == before
 

@@ -209,7 +209,7 @@ def test_restart_reads_only_file_names(spool_fixture, monkeypatch):
     monkeypatch.setattr(
         os, "open", lambda path, *args, **kwargs: opened.append(str(path)) or original_open(path, *args, **kwargs)
     )
-    monkeypatch.setattr(type(spool_fixture.directory), "read_bytes", None)
+    monkeypatch.setattr("bridge.spool.recovery.read_regular", None)
     monkeypatch.setattr(Pack, "entries", None)
     found = spool_fixture.restart()
     assert (len(found.packs), len(found.batches)) == (1, 3)

@@ -59,7 +59,7 @@ def test_sealed_files_are_recovered_without_reading_them(spool_fixture, monkeypa
     spool_fixture.append(b"two", slot=1)
     spool_fixture.seal()
     before = spool_fixture.names()
-    monkeypatch.setattr(type(spool_fixture.directory), "read_bytes", None)
+    monkeypatch.setattr("bridge.spool.recovery.read_regular", None)
     found = spool_fixture.restart()
     monkeypatch.undo()
     assert [batch.path.name for batch in found.batches] == before == spool_fixture.names()

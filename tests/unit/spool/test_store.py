@@ -21,8 +21,8 @@ from tests.harness.builders import build_spool
 # --- names ----------------------------------------------------------------------------------------------------------
 
 NAMES = st.builds(
-    batch_names.BatchName, st.integers(0, 10**18), st.integers(-(10**14), 10**15),
-    st.integers(0, 10**9), st.integers(0, 10**11),
+    batch_names.BatchName, st.integers(0, batch_names.LAST_SEQUENCE),
+    st.integers(batch_names.FIRST_MS, batch_names.LAST_MS), st.integers(1, 10**9), st.integers(10**9, 10**11),
     st.sampled_from(["open", "sealed", "sending"]), st.booleans(), st.sampled_from(batch_names.ENCODINGS),
 )  # fmt: skip
 
@@ -33,6 +33,24 @@ def test_batch_name_survives_writing_and_reading(name):
     if name.state == "open":
         name = name._replace(events=0, size=0)
     assert batch_names.read(str(name)) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1795435200000000-1795435200123-0-0.lines",  # no event
+        "1795435200000000-1795435200123-9-8.lines",  # less than an LF for each event
+        "1795435200000000-1795435200123-1-0.sending.lines",
+        "999999999999999999999999999999-1795435200123-1-9.lines",
+        f"{batch_names.LAST_SEQUENCE + 1}-1795435200123-1-9.lines",
+        f"{batch_names.LAST_SEQUENCE + 1}-1795435200123.open.lines",
+        f"1795435200000000-{10**18}-1-9.lines",
+        f"1795435200000000-{batch_names.LAST_MS + 1}-1-9.lines",
+        f"1795435200000000-{batch_names.FIRST_MS - 1}.open.lines",
+    ],
+)
+def test_name_that_no_batch_can_have_is_foreign(name):
+    assert batch_names.read(name) is None
 
 
 def test_batch_names_have_the_documented_form():

@@ -1,0 +1,56 @@
+"""Frees the fixed places of a spool from files that do not belong there: a folder named ``lock``, a FIFO as quarantine.
+
+Such a file is renamed to ``.foreign-<name>``, beside its place, and nothing ever deletes it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bridge.util.files import clear_place, is_nfs_leftover, shown_path
+
+CONTROL_SOCKET, LOCK, FORMAT = "control.sock", "lock", "format"
+_FILES = (".reserve", ".quota.json", ".quota.json.new", ".sockets.json", ".node")
+_FOLDERS = (".quarantine", ".archive", ".ledger", ".transfer")
+_IN_QUARANTINE = ("refused", "oversize", "damaged", "damaged/files", "unrouted", "evidence")
+_KNOWN = {CONTROL_SOCKET, LOCK, FORMAT, *_FILES, *_FOLDERS, "lost+found"}
+
+
+def clear_for_lock(spool: Path) -> list[str]:
+    """Frees the places of the lock and of the version of the layout. Returns one line for each renamed file.
+
+    Raises OSError.
+    """
+    return list(_clear((spool / name, False) for name in (LOCK, FORMAT)))
+
+
+def clear(spool: Path) -> list[str]:
+    """Frees the places of a locked spool. Returns one line for each file that was renamed or is ignored.
+
+    Raises OSError.
+    """
+    files = ((spool / name, False) for name in _FILES)
+    folders = ((spool / name, True) for name in _FOLDERS)
+    reasons = ((spool / ".quarantine" / name, True) for name in _IN_QUARANTINE)
+    notes = [*_clear(files), *_clear(folders), *_clear(reasons)]
+    control = spool / CONTROL_SOCKET
+    if control.is_dir():
+        # Anything else in this place is replaced.
+        notes += _clear([(control, False)])
+    return notes + [
+        f"{shown_path(path)}: not a folder of an intake, ignored"
+        for path in sorted(spool.iterdir())
+        if path.name not in _KNOWN and not is_nfs_leftover(path.name) and not path.name.startswith(".foreign-")
+        and not path.is_dir()
+    ]  # fmt: skip
+
+
+def clear_folder(folder: Path) -> str | None:
+    """Frees the place of an intake's folder. Returns a line if a file was renamed. Raises OSError."""
+    return None if folder.name in _KNOWN else next(_clear([(folder, True)]), None)
+
+
+def _clear(places: "Iterator[tuple[Path, bool]] | list[tuple[Path, bool]]") -> Iterator[str]:
+    for place, folder in places:
+        if (renamed := clear_place(place, folder=folder)) is not None:
+            kind = "folder" if folder else "regular file"
+            yield f"{shown_path(place)}: not a {kind}, renamed to {renamed.name}"
