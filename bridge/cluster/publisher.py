@@ -230,7 +230,7 @@ class Publisher:
         for piece, error in failed:
             self._forget(piece)
             self._courier.fail_handover(piece, error)
-            if not isinstance(error, batch_reader.Damaged):
+            if not isinstance(error, batch_reader.Damaged | batch_reader.Unreadable):
                 self._fail(f"cannot read the spool: {error}")
         for piece, message in messages:
             if not channel.open or self._stopped:

@@ -230,11 +230,12 @@ class Courier(CourierStatus):
         """Forgets those of the given batches of which nothing is in flight, wherever their events wait. Returns
         them. The caller updates the ledger."""
         waiting: Counter[Batch] = Counter()
-        for piece in (*self._send_queue.pieces(), *self._split_queue.pieces(), *self._bisection.refused_pieces()):
+        pending = self._pending
+        for piece in (*pending.waiting_pieces(), *self._bisection.refused_pieces()):
             waiting[piece.batch] += piece.count
-        free = {batch for batch in chosen if batch in self._pending.batches and waiting[batch] >= batch.unacknowledged}
+        free = {batch for batch in chosen if batch in pending.batches and waiting[batch] >= batch.unacknowledged}
         self._bisection.forget(free)
-        self._pending.forget(free)
+        pending.forget(free)
         return list(free)
 
     # --- the dispatcher's view ---------------------------------------------------------------------------------------
@@ -310,6 +311,7 @@ class Courier(CourierStatus):
         except (batch_reader.Damaged, OSError) as error:
             self._pending.cannot_read(pieces, error, split=split)
             return
+        self._pending.was_read(pieces)
         is_current = delivery_path is self._delivery_path
         if is_current and not result.network:
             attempt.report_failover()

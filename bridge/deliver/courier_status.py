@@ -36,8 +36,8 @@ class CourierStatus(DeliveryCounters):
 
     @property
     def last_error(self) -> str | None:
-        """Returns the latest error; None since a request was accepted."""
-        return self._retry_state.last_error
+        """Returns the latest error; None since a request was accepted, unless files cannot be read."""
+        return self._retry_state.last_error or self._pending.unreadable.text
 
     @property
     def next_attempt_in(self) -> float | None:

@@ -16,8 +16,9 @@ from twisted.python.failure import Failure
 
 from bridge.deliver.context import DeliveryContext
 from bridge.deliver.send_queue import ENOUGH, SendQueue
+from bridge.deliver.unreadable import UnreadableFiles
 from bridge.spool import Batch, Loss, Pack
-from bridge.spool.pack import Fed
+from bridge.spool.pack_read import Fed
 from bridge.spool.pack_writer import mergeable
 
 FEED_BYTES = 16 << 20
@@ -41,11 +42,11 @@ _sequence = attrgetter("sequence")
 
 class PackQueue:
     """Packs of one intake. ``on_read`` receives the batches that enter the lanes, ``on_loss`` the parts that cannot
-    be read. ``changed`` is called when there is more to send, ``failed`` when work on packs cannot continue."""
+    be read. ``changed`` is called when there is more to send. ``unreadable`` decides when a pack is tried again."""
 
     def __init__(
         self, name: str, send_queue: SendQueue, *, context: DeliveryContext, on_read: Callable[[list[Batch]], None],
-        on_loss: Callable[[Pack, Loss], None], changed: Callable[[], None], failed: Callable[[str], None],
+        on_loss: Callable[[Pack, Loss], None], changed: Callable[[], None], unreadable: UnreadableFiles,
     ) -> None:  # fmt: skip
         self._name = name
         self._send_queue = send_queue
@@ -53,9 +54,11 @@ class PackQueue:
         self._on_read = on_read
         self._on_loss = on_loss
         self._changed = changed
-        self._failed = failed
+        self._unreadable = unreadable
         self._next: dict[Pack, int] = {}
         "Lowest sequence that is not read yet, of each pack that is not completely read."
+        self._held: dict[Pack, int] = {}
+        "The same of each pack whose rest cannot be read at the moment."
         self._unmergeable: set[Pack] = set()
         self._unsettled: dict[Pack, int] = {}
         "Unsettled events of each pack whose file exists, read or not."
@@ -66,12 +69,17 @@ class PackQueue:
         "Allocated bytes of the packs whose files exist."
 
     def __len__(self) -> int:
-        return len(self._next)
+        return len(self._next) + len(self._held)
 
     @property
     def oldest(self) -> int | None:
-        """Returns the lowest sequence that is not read yet; None if all packs are read."""
+        """Returns the lowest sequence that is to be read next; None if all packs are read or held."""
         return min(self._next.values(), default=None)
+
+    @property
+    def oldest_waiting(self) -> int | None:
+        """Returns the lowest sequence that is not read yet; None if all packs are read."""
+        return min((*self._next.values(), *self._held.values()), default=None)
 
     def add(self, pack: Pack) -> None:
         """Adds a pack that was found or written."""
@@ -115,6 +123,8 @@ class PackQueue:
     def _drop(self, pack: Pack) -> None:
         self._unmergeable.discard(pack)
         self._next.pop(pack, None)
+        self._held.pop(pack, None)
+        self._unreadable.forget([pack])
 
     def _waiting(self, pack: Pack) -> tuple[list[Batch], int] | None:
         """Returns the batches of a pack in the lanes, and the bytes of their lines and of the unread lines. Returns
@@ -134,17 +144,33 @@ class PackQueue:
         pack, most_bytes = min(self._next, key=self._next.__getitem__), packed_limit(self._context)
         self._run(
             lambda: self._read(pack, most_bytes), lambda result: self._add_read(pack, result),
-            lambda error: self._failed(f"cannot read the spool: {error}"),
+            lambda error: self._hold(pack, error),
         )  # fmt: skip
+
+    def _hold(self, pack: Pack, error: OSError) -> None:
+        """Leaves the rest of a pack out until ``resume`` is called."""
+        if not self._unreadable.set_pack_aside(pack, error):
+            self._unreadable.back_off(f"cannot read the spool: {error}")
+        elif pack in self._next:
+            self._held[pack] = self._next.pop(pack)
+            self._send_queue.unread_begin_at(self.oldest)
+
+    def resume(self, pack: Pack) -> None:
+        """Reads a pack again that could not be read."""
+        if pack in self._held:
+            self._next[pack] = self._held.pop(pack)
+            self._send_queue.unread_begin_at(self.oldest)
 
     def _read(self, pack: Pack, most_bytes: int) -> Fed:
         """Reads batches of a pack and stores damaged parts. Runs in the spool thread."""
         try:
-            result = pack.read(most_batches=ENOUGH, most_bytes=most_bytes, sealed=float("-inf"))
+            result = pack.read(
+                most_batches=ENOUGH, most_bytes=most_bytes, sealed=float("-inf"),
+                keep=lambda loss: self._context.store.keep_damaged(pack, loss),
+            )  # fmt: skip
         except FileNotFoundError:
             result = pack.file_missing()
         for loss in result.losses:
-            self._context.store.keep_damaged(pack, loss)
             pack.record_loss(loss)
         return result
 
@@ -153,6 +179,10 @@ class PackQueue:
             self._drop(pack)
         else:
             self._next[pack] = max(self._next[pack], result.next)
+            if result.stuck is None:
+                self._unreadable.was_read([pack])
+            else:
+                self._hold(pack, result.stuck)
         self._on_read(result.batches)
         self._send_queue.unread_begin_at(self.oldest)
         self._send_queue.add(*result.batches, now=self._context.clock.seconds())
@@ -181,6 +211,8 @@ class PackQueue:
                 left_out = set(unreadable)
                 packed([batch for batch in batches if batch not in left_out])
                 self.add(pack)
+            else:
+                self._not_before = now + TRY_AGAIN
             self._send_queue.add(*unreadable, now=now)
 
         def failed(error: OSError) -> None:
@@ -221,6 +253,6 @@ class PackQueue:
 
         def defect(failure: Failure) -> None:
             log.failure("intake {intake}: defect while packing", failure, intake=self._name)
-            self._failed(f"defect: {failure.value!r}")
+            self._unreadable.back_off(f"defect: {failure.value!r}")
 
         defer.ensureDeferred(run()).addErrback(defect).addCallback(lambda nothing: self._changed())

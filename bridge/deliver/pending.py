@@ -4,12 +4,13 @@ The ledger changes in the turn in which events are lost or quarantined. The file
 thread.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 from bridge.deliver.context import DeliveryContext, RequestLimits
 from bridge.deliver.pack_queue import PackQueue, packed_limit
 from bridge.deliver.send_queue import SendQueue
 from bridge.deliver.split_queue import SplitQueue, halves
+from bridge.deliver.unreadable import UnreadableFiles
 from bridge.spool import Batch, Loss, Pack, Piece, batch_reader
 
 
@@ -29,16 +30,17 @@ class PendingBatches:
             live_for=limits.live_for, live_first=limits.live_first, exact=context.exact,
             packed_limit=lambda: packed_limit(context),
         )  # fmt: skip
+        self.unreadable = UnreadableFiles(name, context=context, back_off=failed)
         self.pack_queue = PackQueue(
             name, self.send_queue, context=context, on_read=lambda batches: self.batches.update(dict.fromkeys(batches)),
-            on_loss=self._lost_packed, changed=changed, failed=failed,
+            on_loss=self._lost_packed, changed=changed, unreadable=self.unreadable,
         )  # fmt: skip
         self.split_queue = SplitQueue()
         self.batches: dict[Batch, None] = {}
         "Sealed batches in memory that are not settled, in order of arrival."
         self._name = name
         self._context = context
-        self._failed = failed
+        self._changed = changed
         self._loose_disk = 0
         "Allocated bytes of the batches outside packs."
 
@@ -54,7 +56,7 @@ class PendingBatches:
     def oldest_sequence(self) -> int | None:
         """Returns the sequence of the sealed batch that has waited longest, in a pack or not."""
         sequences = [batch.sequence for batch in self.batches]
-        if (packed := self.pack_queue.oldest) is not None:
+        if (packed := self.pack_queue.oldest_waiting) is not None:
             sequences.append(packed)
         return min(sequences, default=None)
 
@@ -72,6 +74,12 @@ class PendingBatches:
         self.size += pack.size
         self.pack_queue.add(pack)
 
+    def waiting_pieces(self) -> Iterator[Piece]:
+        """Returns the pieces in all queues."""
+        yield from self.send_queue.pieces()
+        yield from self.split_queue.pieces()
+        yield from self.unreadable.pieces()
+
     def put_back(self, pieces: list[Piece], *, split: bool) -> None:
         """Puts the pieces of a failed request back, in their old order."""
         if split:
@@ -80,12 +88,30 @@ class PendingBatches:
             self.send_queue.put_back(pieces, self._context.clock.seconds())
 
     def tidy(self, *, blocked: bool) -> None:
-        """Packs the backlog if it consists of many files. ``blocked`` is True if the collector accepts nothing at
-        the moment."""
+        """Packs the backlog if it consists of many files, and tries unreadable files again. ``blocked`` is True if the
+        collector accepts nothing at the moment."""
+        self._try_unreadable()
         self.pack_queue.tidy(self._context.clock.seconds(), blocked=blocked, packed=self._remove)
+
+    def _try_unreadable(self) -> None:
+        if not self.unreadable and self.unreadable.text is None:
+            return
+        pieces, packs = self.unreadable.take_due()
+        for piece, split in pieces:
+            self.put_back([piece], split=split)
+        for pack in packs:
+            self.pack_queue.resume(pack)
+        if pieces or packs:
+            self._changed()
+
+    def was_read(self, pieces: list[Piece]) -> None:
+        """Records that the files of these pieces could be read."""
+        if self.unreadable:
+            self.unreadable.was_read({piece.batch for piece in pieces})
 
     def _remove(self, batches: list[Batch]) -> None:
         """Removes batches that are settled, dropped or packed from memory."""
+        self.unreadable.forget(batches)
         for batch in batches:
             self._loose_disk -= batch.disk
             del self.batches[batch]
@@ -108,8 +134,11 @@ class PendingBatches:
 
         The caller removes the file and updates the ledger for the unsettled events.
         """
-        pack = next(self.pack_queue.idle(), None)
-        batch = self.send_queue.drop_oldest(before=None if pack is None else pack.sequence, parts=True)
+        pack, unreadable = next(self.pack_queue.idle(), None), self.unreadable.oldest()
+        before = min((each.sequence for each in (pack, unreadable) if each is not None), default=None)
+        batch = self.send_queue.drop_oldest(before=before, parts=True)
+        if batch is None and unreadable is not None and unreadable.sequence == before:
+            batch = unreadable
         if batch is not None:
             self._forget_loose(batch)
             return batch
@@ -124,6 +153,9 @@ class PendingBatches:
         while (loose := self.send_queue.drop_oldest()) is not None:
             self._forget_loose(loose)
             released.append((loose, loose.count))
+        for unreadable in self.unreadable.whole_batches():
+            self._forget_loose(unreadable)
+            released.append((unreadable, unreadable.count))
         return released
 
     def _give_up(self, pack: Pack) -> int:
@@ -155,6 +187,7 @@ class PendingBatches:
         except (batch_reader.Damaged, OSError) as error:
             self.cannot_read(pieces, error, split=False)
         else:
+            self.was_read(pieces)
             self.put_back(cut, split=False)
 
     async def halve(self, pieces: list[Piece]) -> None:
@@ -164,17 +197,22 @@ class PendingBatches:
         except (batch_reader.Damaged, OSError) as error:
             self.cannot_read(pieces, error, split=True)
         else:
+            self.was_read(pieces)
             self.split_queue.add(*both)
 
     def cannot_read(self, pieces: list[Piece], error: Exception, *, split: bool) -> None:
         """Handles a spool file that cannot be read. All pieces wait again, except those of a batch whose file does
-        not match its name: that batch is removed from the queue."""
-        damaged = error.batch if isinstance(error, batch_reader.Damaged) else None
-        self.put_back([piece for piece in pieces if piece.batch is not damaged], split=split)
-        if damaged is None:
-            self._failed(f"cannot read the spool: {error}")
-        elif damaged in self.batches:
-            self._quarantine_batch(damaged, error)
+        not match its name, which is removed from the queue, or cannot be read, which is tried again later."""
+        bad = error.batch if isinstance(error, batch_reader.Damaged | batch_reader.Unreadable) else None
+        own = [piece for piece in pieces if piece.batch is bad]
+        self.put_back([piece for piece in pieces if piece.batch is not bad], split=split)
+        if isinstance(error, batch_reader.Unreadable) and own:
+            self.unreadable.set_aside(own, error, split=split)
+        elif isinstance(error, batch_reader.Damaged):
+            if error.batch in self.batches:
+                self._quarantine_batch(error.batch, error)
+        else:
+            self.unreadable.back_off(f"cannot read the spool: {error}")
 
     def _quarantine_batch(self, batch: Batch, damage: Exception) -> None:
         """Quarantines a batch whose file does not match its name. If the file is missing, its events are counted as

@@ -370,11 +370,13 @@ def test_damaged_file_is_quarantined_and_the_others_are_sent(make_fixture, damag
 
 
 def test_read_error_of_the_spool_loses_no_event(fixture, monkeypatch):
-    path_type = type(fixture.spool.directory)
-    monkeypatch.setattr(path_type, "read_bytes", lambda self: (_ for _ in ()).throw(OSError(5, "I/O error")))
+    def fail(path):
+        raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+    monkeypatch.setattr("bridge.spool.batch_reader.read_regular", fail)
     fixture.seal(b"one")
     assert (fixture.posted, fixture.courier.state) == ([], "backing-off")
-    assert "I/O error" in fixture.courier.last_error
+    assert "Too many open files" in fixture.courier.last_error
     monkeypatch.undo()
     fixture.next_request()
     fixture.accept()
