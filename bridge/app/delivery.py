@@ -53,7 +53,8 @@ def build_delivery(config: Config, process: Process, storage: StorageParts) -> D
         await reported(lambda done: storage.fsync_policy.before_sending(batches, done))
 
     context = DeliveryContext(
-        clock=reactor, wall=process.wall, store=DeliveryStore(storage.opened, spool_thread.work),
+        clock=reactor, wall=process.wall,
+        store=DeliveryStore(storage.opened, spool_thread.work, clock=reactor, alarms=storage.alarms),
         ledger=storage.opened.ledger, dispatcher=dispatcher, alarms=storage.alarms, runtime_metrics=runtime_metrics,
         run=spool_thread.run, before_sending=before_sending, on_error=process.log_throttle.log_error_from_thread,
         date_seen=gateway_clock.answered, exact=storage.opened.spool.is_exact,
@@ -91,7 +92,7 @@ def build_cluster(
         ClusterTerms.of(share, node=name), connect=Rabbit(reactor, share, password, name=name).connect,
         own=couriers, context=delivery.context, on_courier_count=delivery.courier_set.share_rate,
         shared=DeliveryStore(
-            storage.opened, process.spool_thread.work,
+            storage.opened, process.spool_thread.work, clock=reactor, alarms=storage.alarms,
             acknowledge_taken=lambda batches: reactor.callFromThread(acknowledge_all, batches),
         ),
         quarantine=lambda *message: run(lambda: quarantine.save_damaged(*message)),

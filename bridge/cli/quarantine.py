@@ -12,7 +12,8 @@ from bridge.cli.options import CliGroup, bundle, configured, example
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations.commands import networks
-from bridge.spool.quarantine import REASONS, QuarantineEntry
+from bridge.spool.quarantine import REASONS
+from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.reprocess import Selection
 from bridge.syslog.timestamps import rfc3339
 from bridge.util.files import read_regular, shown_path

@@ -12,7 +12,7 @@ from bridge.ingest.read import Read
 from bridge.spool import Spool
 from bridge.spool.batch import OpenBatch
 from bridge.spool.budget import Full, Reserved
-from bridge.spool.quarantine import QuarantineEntry
+from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.storage.disk_budget import DiskBudget
 from bridge.util.os_errors import reason_of
 

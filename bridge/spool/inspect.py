@@ -16,7 +16,8 @@ from bridge.spool.batch_names import BatchName
 from bridge.spool.batch_reader import time_of
 from bridge.spool.pack import Pack
 from bridge.spool.pack_blocks import BlockEntry
-from bridge.spool.quarantine import REASONS, QuarantineEntry
+from bridge.spool.quarantine import REASONS
+from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.util.files import is_folder, is_foreign, open_regular, read_regular
 
 PER_REASON = 20

@@ -4,18 +4,16 @@ Each reason (refused, oversize, damaged, unrouted) has one folder. Files are nam
 their number of frames. When a folder exceeds its size limit, its oldest file is deleted and its frames are counted.
 """
 
-import base64
-import json
+import errno
 import os
 import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.spool.batch_names import is_intake, is_valid
+from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.quarantine_file import QuarantineFile
 from bridge.util.files import is_foreign, is_nfs_leftover, read_regular, shown_path
 
@@ -27,50 +25,6 @@ EVIDENCE = 16
 _NAME = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,10})|\.open)\.jsonl")
 _LONGEST_PART = 150
 "Bytes of a damaged file's name that are kept."
-
-
-@dataclass(frozen=True, slots=True)
-class QuarantineEntry:
-    """A frame in quarantine."""
-
-    received_ms: int
-    listener: str
-    peer: str
-    frame: bytes
-    detail: str
-    intake: str | None = None
-    key: tuple[int, int] | None = None
-    "Batch sequence and position in the batch, for an event that was spooled."
-    time_ms: int | None = None
-    "Event time in milliseconds, for an event that was spooled. 0: it is sent without a time."
-
-    def line(self) -> bytes:
-        """Returns the entry as one JSON line."""
-        fields: dict[str, object] = {
-            "received_ms": self.received_ms, "listener": self.listener, "peer": self.peer, "intake": self.intake,
-            "reason": self.detail, "frame": base64.b64encode(self.frame).decode(),
-        }  # fmt: skip
-        if self.key is not None:
-            fields["sequence"], fields["position"] = self.key
-        if self.time_ms is not None:
-            fields["time_ms"] = self.time_ms
-        return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
-
-    @classmethod
-    def read(cls, line: bytes) -> "QuarantineEntry | None":
-        """Parses a line. Returns None if it is not a quarantine entry."""
-        try:
-            fields = json.loads(line)
-            key = (int(fields["sequence"]), int(fields["position"])) if "sequence" in fields else None
-            entry = cls(
-                int(fields["received_ms"]), str(fields["listener"]), str(fields["peer"]),
-                base64.b64decode(fields["frame"], validate=True), str(fields["reason"]), fields["intake"], key,
-                fields.get("time_ms"),
-            )  # fmt: skip
-            possible = is_valid(0, entry.received_ms) and (entry.time_ms is None or is_valid(0, entry.time_ms))
-            return entry if possible and (entry.intake is None or is_intake(entry.intake)) else None
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            return None
 
 
 class Quarantine:
@@ -150,15 +104,15 @@ class Quarantine:
         """
         lines = [entry.line() for entry in entries]
         file = self._open_file(reason)
-        file.append(b"".join(lines), len(lines), awaited=awaited)
-        if sync:
-            file.sync()
+        file.append(b"".join(lines), len(lines), sync=sync, awaited=awaited)
         for entry in entries:
             file.intakes[entry.intake or "-"] += 1
             self.by_intake[entry.intake or "-", reason] += 1
         self.counts[reason] += len(lines)
         if file.size >= min(ROLL_BYTES, self._bounds[reason] // 4):
-            self._close(reason, file)
+            # The frames are quarantined, even if the file cannot be renamed now. The next call tries again.
+            with suppress(OSError):
+                self._close(reason, file)
         return self._bound(reason)
 
     def _close(self, reason: str, file: QuarantineFile) -> None:
@@ -272,10 +226,12 @@ class Quarantine:
         Returns its new path. Raises OSError.
         """
         target = self._new_damaged(path.parent.name, path.name)
-        if is_foreign(path):
-            # Never copy a folder, or read a FIFO.
+        try:
             path.rename(target)
-        else:
+        except OSError as error:
+            # Copy to another filesystem, but never a folder or a FIFO.
+            if error.errno != errno.EXDEV or is_foreign(path):
+                raise
             shutil.move(path, target)
         self._moved[target] = path.parent.name, events
         return target
@@ -286,7 +242,13 @@ class Quarantine:
         Returns the path of the copy. Raises OSError.
         """
         target = self._new_damaged(intake, name)
-        target.write_bytes(data)
+        try:
+            target.write_bytes(data)
+        except OSError:
+            # The caller tries again, with another name.
+            with suppress(OSError):
+                target.unlink(missing_ok=True)
+            raise
         self._moved[target] = intake, events
         return target
 

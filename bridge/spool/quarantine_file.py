@@ -39,16 +39,28 @@ class QuarantineFile:
         except OSError:
             return True
 
-    def append(self, data: bytes, count: int, *, awaited: bool = False) -> None:
-        """Appends the lines of ``count`` frames. Raises OSError; then nothing was appended."""
+    def append(self, data: bytes, count: int, *, sync: bool = False, awaited: bool = False) -> None:
+        """Appends the lines of ``count`` frames, and syncs them. Raises OSError; then nothing was appended."""
         if self._descriptor is None:
-            self._descriptor = os.open(
-                self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o640
-            )
+            self._descriptor = self._open()
         write_whole(self._descriptor, data, self.size)
+        if sync:
+            try:
+                self.sync()
+            except OSError:
+                os.ftruncate(self._descriptor, self.size)
+                raise
         self.size += len(data)
         self.count += count
         self._awaited |= awaited
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, _APPEND, 0o640)
+        except FileNotFoundError:
+            # Another program has removed the folder.
+            self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            return os.open(self.path, _APPEND, 0o640)
 
     def sync(self) -> None:
         """Syncs the file and its folder, so that its frames survive a power cut. Raises OSError."""

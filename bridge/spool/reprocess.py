@@ -21,7 +21,7 @@ from bridge.routing.conditions import Address, Network
 from bridge.spool.batch import Batch, BatchLimits
 from bridge.spool.batch_names import BatchName
 from bridge.spool.batch_reader import timed_lines
-from bridge.spool.quarantine import QuarantineEntry
+from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.quarantine_file import QuarantineFile
 from bridge.spool.store import Spool
 from bridge.spool.transaction import Transaction

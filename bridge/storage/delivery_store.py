@@ -2,20 +2,28 @@
 
 All jobs run in the spool thread, in the order of the calls. So a receipt is on disk before its batch is deleted, and a
 refused event is in quarantine before its batch is deleted. If the process dies in between, the batch remains and is
-sent again. Its refused events are recognised by (sequence, position).
+sent again. Its refused events are recognised by (sequence, position). While the quarantine cannot be written, batches
+remain, and the writing is tried again every ``TRY_AGAIN`` seconds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from bridge.accounting.journal import Receipt
 from bridge.batching.encoding import JSON, from_json_line
 from bridge.spool import Batch, Loss, Pack, Piece, batch_reader, pack_writer
-from bridge.spool.quarantine import QuarantineEntry
+from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.storage.open import Storage
+from bridge.storage.unwritten import Move, Tally, UnwrittenMoves
+from bridge.util.alarms import AlarmSink
 from bridge.util.jobs import Work
+
+TRY_AGAIN = 10.0
+"Seconds between two attempts to write the quarantine."
 
 log = Logger(namespace="spool")
 
@@ -29,12 +37,17 @@ class DeliveryStore:
     """
 
     def __init__(
-        self, storage: Storage, work: Work, *, acknowledge_taken: Callable[[list[Batch]], None] | None = None
-    ) -> None:
+        self, storage: Storage, work: Work, *, clock: IReactorTime, alarms: AlarmSink,
+        acknowledge_taken: Callable[[list[Batch]], None] | None = None,
+    ) -> None:  # fmt: skip
         self._spool, self._ledger, self._journal = storage.spool, storage.ledger, storage.journal
         self._work = work
+        self._clock = clock
+        self._alarms = alarms
         self._taken = acknowledge_taken is not None
-        self._remove = acknowledge_taken or storage.spool.remove
+        self._about = "shared" if self._taken else "spool"
+        self._unwritten = UnwrittenMoves(acknowledge_taken or storage.spool.remove)
+        self._retrying = False
 
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
         """Records an accepted request and removes the batches that it completes."""
@@ -42,7 +55,7 @@ class DeliveryStore:
         def settle() -> None:
             if receipt is not None:
                 self._journal.receipt(replace(receipt, taken=self._taken))
-            self._remove(batches)
+            self._unwritten.remove(batches)
 
         self._work(settle, lambda nothing: None)
 
@@ -53,42 +66,68 @@ class DeliveryStore:
         def settle() -> None:
             for sequence, count, batch_events in handed:
                 self._journal.handed(intake, sequence, count, batch_events)
-            self._remove(settled)
+            self._unwritten.remove(settled)
 
         self._work(settle, lambda nothing: None)
 
     def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:
         """Writes refused events to quarantine, then removes the ``settled`` batches."""
+        self._move([Move(piece.batch, 1, partial(self._refuse, intake, piece, why)) for piece, why in refused], settled)
 
-        def settle() -> tuple[int, int, int]:
-            duplicates = lost = evicted = 0
-            for piece, reason in refused:
-                batch = piece.batch
-                try:
-                    entry = QuarantineEntry(
-                        batch.sequence // 1000, "", "", _event(piece), reason, intake,
-                        key=(batch.identity, piece.start), time_ms=piece.earliest,
-                    )  # fmt: skip
-                    dropped = self._spool.quarantine.add_once("refused", entry)
-                except (OSError, batch_reader.Damaged) as error:
-                    log.error("quarantine: cannot write: {why}; a refused event is lost", why=str(error))
-                    lost += 1
-                    continue
-                duplicates += dropped is None
-                evicted += dropped or 0
-                self._journal.refused(intake, batch.sequence, 1, reason, batch.count, taken=self._taken)
-            self._remove(settled)
-            return duplicates, lost, evicted
+    def _refuse(self, intake: str, piece: Piece, reason: str, tally: Tally) -> None:
+        """Writes one refused event to quarantine. Raises OSError."""
+        batch = piece.batch
+        try:
+            event = _event(piece)
+        except batch_reader.Damaged as error:
+            log.error("quarantine: {why}; a refused event is lost", why=str(error))
+            tally[intake, "lost"] += 1
+            return
+        entry = QuarantineEntry(
+            batch.sequence // 1000, "", "", event, reason, intake, key=(batch.identity, piece.start),
+            time_ms=piece.earliest,
+        )  # fmt: skip
+        dropped = self._spool.quarantine.add_once("refused", entry)
+        tally[intake, "duplicates"] += dropped is None
+        tally[intake, "evicted"] += dropped or 0
+        self._journal.refused(intake, batch.sequence, 1, reason, batch.count, taken=self._taken)
 
-        def counted(result: tuple[int, int, int]) -> None:
-            duplicates, lost, evicted = result
-            self._ledger.remove_recovered_duplicates(intake, duplicates)
-            if lost:
-                self._ledger.drop_quarantined(intake, lost, "quarantine_write_failed")
-            if evicted:
-                self._ledger.drop_quarantined(intake, evicted, "refused_full")
+    def _move(self, moves: Sequence[Move], settled: Sequence[Batch] = ()) -> None:
+        """Writes moves to quarantine, and those that wait, then removes batches."""
 
-        self._work(settle, counted)
+        def write() -> tuple[Tally, OSError | None, int]:
+            tally: Tally = Tally()
+            failed = self._unwritten.write(moves, tally)
+            self._unwritten.remove(settled)
+            return tally, failed, self._unwritten.events
+
+        self._work(write, lambda result: self._written(*result))
+
+    def _written(self, tally: Tally, failed: OSError | None, waiting: int) -> None:
+        for (intake, what), count in tally.items():
+            if what == "duplicates":
+                self._ledger.remove_recovered_duplicates(intake, count)
+            elif count:
+                reason = "quarantine_write_failed" if what == "lost" else "refused_full"
+                self._ledger.drop_quarantined(intake, count, reason)
+        folder = self._spool.quarantine.directory
+        if failed is None:
+            self._alarms.off("quarantine", self._about, f"quarantine {folder} can be written again")
+            return
+        if ("quarantine", self._about) not in self._alarms.active:
+            text = (
+                f"quarantine: cannot write {failed.filename or folder}: {failed.strerror}. Refused and damaged events"
+                f" ({waiting} now) stay in the spool until it can be written. Free disk space, or make {folder}"
+                " writable for the bridge; it tries again by itself."
+            )
+            self._alarms.on("quarantine", self._about, text)
+        if not self._retrying:
+            self._retrying = True
+            self._clock.callLater(TRY_AGAIN, self._retry)
+
+    def _retry(self) -> None:
+        self._retrying = False
+        self._move(())
 
     def keep_evidence(self, intake: str, sequence: int, body: bytes) -> None:
         """Keeps a copy of a request body that the collector accepted only in part."""
@@ -105,23 +144,21 @@ class DeliveryStore:
         self._work(keep, lambda nothing: None)
 
     def quarantine_batch(self, batch: Batch, why: str) -> None:
-        """Moves the file of a batch that cannot be read to quarantine, unchanged."""
+        """Moves the file of a batch that does not match its name to quarantine, unchanged."""
         events = batch.unacknowledged
 
-        def move() -> None:
-            try:
-                if batch.pack is None and batch.held is None:
+        def move(tally: Tally) -> None:
+            if batch.pack is None and batch.held is None:
+                try:
                     self._spool.quarantine.move_aside(batch.path, events)
-                else:
-                    self._spool.quarantine.save_damaged(batch.intake, str(batch.name), batch.held or b"", events)
-                    self._remove([batch])
-            except OSError as error:
-                log.error(
-                    "quarantine: cannot move {path}: {why}. It stays where it is, and the next start reads it again",
-                    path=batch.path, why=error.strerror,
-                )  # fmt: skip
+                except FileNotFoundError:
+                    if batch.path.exists():
+                        raise
+            else:
+                self._spool.quarantine.save_damaged(batch.intake, str(batch.name), batch.held or b"", events)
+                self._unwritten.remove([batch])
 
-        self._work(move, lambda moved: None)
+        self._move([Move(batch, events, move)])
 
     # --- packs: in the spool thread -----------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import maybeDeferred
+from twisted.internet.task import Clock
 
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
@@ -19,6 +20,7 @@ from bridge.deliver.request import RequestTarget
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.pipeline import Pipeline
 from bridge.ingest.spool_writer import SpoolWriter
+from bridge.monitoring.alarms import Alarms
 from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.spool import BatchLimits, Spool, SpoolTerms
 from bridge.spool.budget import RESERVED, BudgetTerms, Full, Reserved
@@ -117,6 +119,8 @@ def build_delivery_store(
     receipt: Any = lambda receipt: None,
     refused: Any = lambda *line: None,
     remove: Any = None,
+    clock: Any = None,
+    alarms: Any = None,
 ) -> DeliveryStore:
     """Builds the store of what couriers have settled; journal lines are dropped unless the test takes them."""
 
@@ -124,7 +128,10 @@ def build_delivery_store(
         refused(*line)
 
     journal: Any = SimpleNamespace(receipt=receipt, refused=note_refused, handed=lambda *line: None)
-    return DeliveryStore(Storage(spool, ledger, journal), work, acknowledge_taken=remove)
+    return DeliveryStore(
+        Storage(spool, ledger, journal), work, clock=clock or Clock(), alarms=alarms or Alarms(),
+        acknowledge_taken=remove,
+    )  # fmt: skip
 
 
 def build_delivery_context(clock: Any, **overrides: Any) -> DeliveryContext:

@@ -17,7 +17,7 @@ from bridge.operations.commands import on_spool
 from bridge.operations.session import offline_session
 from bridge.spool import inspect
 from bridge.spool.archive import Archive
-from bridge.spool.quarantine import QuarantineEntry
+from bridge.spool.quarantine_entry import QuarantineEntry
 from tests.harness.builders import NOON, build_spool, fail
 
 CONFIGURATION = """

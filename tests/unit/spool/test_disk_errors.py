@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from bridge.spool.quarantine import QuarantineEntry
+from bridge.spool.quarantine_entry import QuarantineEntry
 
 
 def raise_os_error(number):

@@ -8,7 +8,8 @@ import pytest
 
 from bridge.batching import Group
 from bridge.spool.group_commit import GroupCommit
-from bridge.spool.quarantine import REASONS, QuarantineEntry
+from bridge.spool.quarantine import REASONS
+from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.synced_folders import SyncedFolders
 from tests.harness.builders import build_spool
 

@@ -1,7 +1,8 @@
 """Tests which quarantine entries are listed as the newest."""
 
 from bridge.spool import inspect
-from bridge.spool.quarantine import Quarantine, QuarantineEntry
+from bridge.spool.quarantine import Quarantine
+from bridge.spool.quarantine_entry import QuarantineEntry
 
 
 def quarantine_with(directory, count, reason="unrouted"):

@@ -15,7 +15,7 @@ from bridge.ingest import from_config as ingest_config
 from bridge.routing import Router
 from bridge.spool import BatchLimits, Pack, Spool, inspect, pack_writer
 from bridge.spool.partition import EventFilter, divide, reassign, sequences_needed
-from bridge.spool.quarantine import QuarantineEntry
+from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.reprocess import Reprocessor, Selection
 from bridge.spool.transaction import Transaction, UnfinishedTransaction
 from tests.harness.builders import build_spool

@@ -3,7 +3,8 @@
 from types import SimpleNamespace
 
 from bridge.accounting import Ledger
-from bridge.spool.quarantine import REASONS, Quarantine, QuarantineEntry
+from bridge.spool.quarantine import REASONS, Quarantine
+from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.storage.retention import Retention
 
 DAY = 86_400.0
