@@ -18,6 +18,7 @@ from bridge.storage import from_config as storage_config
 from bridge.storage.archive_upkeep import ArchiveUpkeep
 from bridge.storage.open import Storage, make_archive, open_storage
 from bridge.storage.retention import Retention
+from bridge.storage.unrecovered import UnrecoveredFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class StorageParts:
     alarms: Alarms
     retention: Retention
     archive_upkeep: ArchiveUpkeep
+    unrecovered: UnrecoveredFiles
     make_archive: Callable[[Config], Archive | None]
 
     def prepare(self, config: Config) -> Callable[[], None]:
@@ -81,5 +83,6 @@ def build_storage(config: Config, process: Process) -> StorageParts:
     return StorageParts(
         opened, fsync_policy, group_commit, sync_monitor, self_events, alarms,
         retention=Retention(config, opened.spool, opened.ledger, work),
-        archive_upkeep=ArchiveUpkeep(opened.spool, alarms, work), make_archive=archive_of,
+        archive_upkeep=ArchiveUpkeep(opened.spool, alarms, work),
+        unrecovered=UnrecoveredFiles(opened.spool, opened.ledger, alarms, work), make_archive=archive_of,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from bridge.storage import from_config as storage_config
 from bridge.storage.archive_upkeep import EVERY as ARCHIVE_EVERY
 from bridge.storage.disk_budget import EVERY as BUDGET_EVERY
 from bridge.storage.retention import EVERY as EXPIRE_EVERY
+from bridge.storage.unrecovered import EVERY as UNRECOVERED_EVERY
 
 MANAGER_INTERVAL = 10.0
 "Seconds between two notifications of the service manager, unless its watchdog needs them more often."
@@ -39,6 +40,7 @@ class Tasks(PeriodicTasks):
             (ingest.quotas.look, EVERY),
             (storage.retention.look, EXPIRE_EVERY),
             (storage.archive_upkeep.look, ARCHIVE_EVERY),
+            (storage.unrecovered.look, UNRECOVERED_EVERY),
             (metrics.tick, metrics.TICK),
             (monitoring.certificate_expiry.look, CERTIFICATES_EVERY),
             (monitoring.record_rates, RATES_EVERY),

@@ -8,6 +8,7 @@ from bridge.config.model import Config
 from bridge.config.route_lints import lint_routes
 from bridge.config.secret import looks_like_a_key
 from bridge.config.yaml_tree import Entries, Items, Scalar
+from bridge.util.filesystems import network_filesystem
 
 SINGLE = ("/plain", "/")
 "Endpoints that accept one event per request."
@@ -25,6 +26,8 @@ def lint(config: Config, root: Entries, *, secrets: bool) -> list[Fault]:
     if secrets:
         found += _keys(config, root)
         found += _key_files(root)
+        # Without secrets, this may be a review on another machine.
+        found += _network_spool(config, root)
     return [Fault(*place, text) for place, text in found]
 
 
@@ -114,6 +117,18 @@ def _keys(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
         if not looks_like_a_key(key):
             text = "does not look like an intake key, which begins with 16 letters and digits."
             yield place, f"the key of intake {name} {text}"
+
+
+def _network_spool(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
+    directory = config.spool.directory
+    if (kind := network_filesystem(directory)) is not None:
+        section = root.get("spool")
+        place = section.place_of("directory") if isinstance(section, Entries) else root.place
+        text = (
+            f"spool.directory {directory} is on a network filesystem ({kind}). A short outage of the network stops the"
+            " gateway, and locks or syncs may not hold. Use a local disk."
+        )
+        yield place, text
 
 
 def _key_files(root: Entries) -> Iterator[tuple[Place, str]]:

@@ -28,6 +28,7 @@ from bridge.spool.quarantine import Quarantine
 from bridge.spool.sealing import Sealing
 from bridge.spool.write_cache import WriteCache
 from bridge.util.files import write_whole
+from bridge.util.filesystems import network_filesystem
 from bridge.util.jobs import Work
 from bridge.util.os_errors import reason_of
 
@@ -105,7 +106,10 @@ class Spool:
         """Recovers the batches of earlier processes. Called once, before the first append. Raises SpoolError."""
         try:
             transactions, ignored = transaction.recover(self.directory)
-            notes = [*self._notes, *places.clear(self.directory), *ignored, *self.quarantine.recover()]
+            notes = [*self._notes, *places.clear(self.directory), *ignored]
+            if (kind := network_filesystem(self.directory)) is not None:
+                notes.append(f"{self.directory} is on a network filesystem ({kind}). Use a local disk")
+            notes += self.quarantine.recover()
             if self.archive is not None:
                 self.archive.recover()
             found = recovery.recover(self.directory, self._recovery_terms)

@@ -6,6 +6,7 @@ sent again. Its refused events are recognised by (sequence, position). While the
 remain, and the writing is tried again every ``TRY_AGAIN`` seconds.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -47,6 +48,8 @@ class DeliveryStore:
         self._taken = acknowledge_taken is not None
         self._about = "shared" if self._taken else "spool"
         self._unwritten = UnwrittenMoves(acknowledge_taken or storage.spool.remove)
+        self._waiting: Counter[str] = Counter()
+        "Events by intake that are counted as spooled until the quarantine can be written."
         self._retrying = False
 
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
@@ -95,7 +98,7 @@ class DeliveryStore:
     def _move(self, moves: Sequence[Move], settled: Sequence[Batch] = ()) -> None:
         """Writes moves to quarantine, and those that wait, then removes batches."""
 
-        def write() -> tuple[Tally, OSError | None, int]:
+        def write() -> tuple[Tally, OSError | None, Counter[str]]:
             tally: Tally = Tally()
             failed = self._unwritten.write(moves, tally)
             self._unwritten.remove(settled)
@@ -103,7 +106,15 @@ class DeliveryStore:
 
         self._work(write, lambda result: self._written(*result))
 
-    def _written(self, tally: Tally, failed: OSError | None, waiting: int) -> None:
+    def _written(self, tally: Tally, failed: OSError | None, waiting: Counter[str]) -> None:
+        if not self._taken:
+            # The couriers counted them as quarantined.
+            for intake in waiting | self._waiting:
+                if (change := waiting[intake] - self._waiting[intake]) > 0:
+                    self._ledger.release(intake, intake, change)
+                else:
+                    self._ledger.quarantine(intake, -change)
+            self._waiting = waiting
         for (intake, what), count in tally.items():
             if what == "duplicates":
                 self._ledger.remove_recovered_duplicates(intake, count)
@@ -117,7 +128,7 @@ class DeliveryStore:
         if ("quarantine", self._about) not in self._alarms.active:
             text = (
                 f"quarantine: cannot write {failed.filename or folder}: {failed.strerror}. Refused and damaged events"
-                f" ({waiting} now) stay in the spool until it can be written. Free disk space, or make {folder}"
+                f" ({waiting.total()} now) stay in the spool until it can be written. Free disk space, or make {folder}"
                 " writable for the bridge; it tries again by itself."
             )
             self._alarms.on("quarantine", self._about, text)

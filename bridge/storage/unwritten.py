@@ -34,9 +34,12 @@ class UnwrittenMoves:
         "Settled batches whose files must stay until the moves of their events are written."
 
     @property
-    def events(self) -> int:
-        """Returns the number of events that wait."""
-        return sum(move.events for move in self._moves)
+    def events(self) -> Counter[str]:
+        """Returns the number of events that wait, by intake."""
+        waiting: Counter[str] = Counter()
+        for move in self._moves:
+            waiting[move.batch.intake] += move.events
+        return waiting
 
     def write(self, moves: Sequence[Move], tally: Tally) -> OSError | None:
         """Writes moves after the waiting ones. Returns the error for which some wait now, if any."""

@@ -18,6 +18,7 @@ from bridge.accounting.journal import Journal, Receipt
 from bridge.accounting.journal_lines import BEGINNING, JournalReader, decode_line, encode_line
 from bridge.spool import Batch
 from bridge.spool.recovery import RecoveredSpool
+from tests.harness.file_errors import FileErrors
 
 DAY = 86_400
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
@@ -319,6 +320,59 @@ def test_interrupted_compression_of_a_day_is_repeated(fixture):
     assert fixture.files() == ["2026-03-01.jsonl.gz", "2026-03-02.jsonl"]
     assert fixture.rows() == rows
     assert not fixture.faults()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "overwritten", "not gzip", "unreadable"])
+@pytest.mark.parametrize("newest", [True, False])
+def test_damaged_day_costs_its_own_lines_only(fixture, monkeypatch, damage, newest):
+    journal_under_test = fixture.start_journal()
+    for _ in range(300):
+        journal_under_test.receipt(RECEIPT)
+    fixture.wall.now += DAY
+    journal_under_test.receipt(RECEIPT)
+    journal_under_test.close()
+    compressed = fixture.directory / "2026-03-01.jsonl.gz"
+    if newest:
+        (fixture.directory / "2026-03-02.jsonl").unlink()
+    data = bytearray(compressed.read_bytes())
+    if damage == "truncated":
+        data = data[: len(data) // 2]
+    elif damage == "empty":
+        data = data[:0]
+    elif damage == "overwritten":
+        data[len(data) // 2 : len(data) // 2 + 20] = bytes(20)
+    elif damage == "not gzip":
+        data = b"something else"
+    compressed.write_bytes(data)
+    if damage == "unreadable":
+        errors = FileErrors(monkeypatch)
+        errors.fail("open", lambda path: path == str(compressed), errno.EIO)
+    next_journal = fixture.start_journal()
+    next_journal.receipt(RECEIPT)
+    next_journal.close()
+    assert not next_journal.lost
+    if newest:
+        assert any("2026-03-01.jsonl.gz: " in note for note in fixture.found.notes) is (damage != "empty")
+    faults = fixture.faults()
+    assert any("2026-03-01.jsonl.gz" in fault for fault in faults) or damage == "empty"
+    reader = JournalReader(fixture.directory)
+    kinds = [fields["kind"] for _, fields in reader]
+    assert kinds[-2:] == ["start", "receipt"]
+    if damage == "truncated":
+        assert kinds.count("receipt") > 100, "the lines before the damage are read"
+        assert "truncated" in faults[0]
+
+
+def test_unreadable_day_does_not_keep_later_days_from_compression(fixture, monkeypatch):
+    journal_under_test = fixture.start_journal()
+    errors = FileErrors(monkeypatch)
+    errors.fail("open", lambda path: path.endswith("2026-03-01.jsonl"), errno.EIO)
+    for _ in range(2):
+        fixture.wall.now += DAY
+        journal_under_test.receipt(RECEIPT)
+    journal_under_test.close()
+    assert fixture.files() == ["2026-03-01.jsonl", "2026-03-02.jsonl.gz", "2026-03-03.jsonl"]
+    assert "2026-03-01.jsonl: Input/output error" in fixture.errors[0]
 
 
 def test_days_beyond_keep_are_deleted_at_start_and_at_a_new_day(tmp_path):

@@ -37,6 +37,12 @@ def test_valid_configuration_has_no_warnings(warn):
     assert warn(BOTH) == []
 
 
+def test_spool_on_a_network_filesystem_is_a_warning(warn, monkeypatch):
+    monkeypatch.setattr("bridge.config.lints.network_filesystem", lambda path: "nfs4")
+    (text,) = warn(BOTH)
+    assert "spool is on a network filesystem (nfs4)" in text
+
+
 @pytest.mark.parametrize(
     ("routes", "text"),
     [

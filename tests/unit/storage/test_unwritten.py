@@ -90,6 +90,8 @@ def test_refused_event_waits_in_its_batch_until_the_quarantine_can_be_written(
     assert len(fixture.files) == 1
     fixture.clock.advance(TRY_AGAIN)
     assert (len(fixture.files), fixture.journal) == (1, [])
+    assert (fixture.ledger.of("fw").spooled, fixture.ledger.of("fw").quarantined) == (1, 0)
+    fixture.check()
     assert len(errors.calls) == 2
     errors.stop()
     fixture.clock.advance(TRY_AGAIN)
