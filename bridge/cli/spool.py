@@ -58,8 +58,17 @@ def list_(config: Config, as_json: bool) -> None:
 @configured
 @_FILTERS
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of events.")
-def show(config: Config, intake: str | None, source: str | None, containing: str | None, limit: int) -> None:
-    """Print the oldest waiting events: intake, event time, text."""
+@click.option("--unreadable", is_flag=True, help="Print the files that cannot be read instead.")
+def show(
+    config: Config, intake: str | None, source: str | None, containing: str | None, limit: int, unreadable: bool
+) -> None:
+    """Print the oldest waiting events: intake, event time, text.
+
+    With --unreadable: the files whose events cannot be read, with intake, number of events (-: unknown) and error.
+    """
+    if unreadable:
+        _show_unreadable(config, intake)
+        return
     for name, ms, event in islice(_events(config, intake, EventFilter(containing, source)), limit):
         text = escaped(event).decode("utf-8", "backslashreplace")
         click.echo(f"{name:<16} {rfc3339(ms) if ms else 'no event time':<24}  {text}")
@@ -118,16 +127,32 @@ def move(config: Config, intake: str | None, source: str | None, containing: str
 @spool.command(epilog=example("syslog-bridge spool purge --intake lab --containing 'debug:'"))
 @configured
 @_FILTERS
+@click.option("--unreadable", is_flag=True, help="Only events in files that cannot be read.")
 @yes_option
-def purge(config: Config, intake: str | None, source: str | None, containing: str | None, yes: bool) -> None:
+def purge(
+    config: Config, intake: str | None, source: str | None, containing: str | None, unreadable: bool, yes: bool
+) -> None:
     """Delete waiting events. They are lost, and are counted as dropped (reason purged)."""
+    if unreadable and (source or containing):
+        raise click.UsageError("--unreadable cannot be combined with --source or --containing")
     owner = "ALL intakes" if intake is None else f"intake {intake}"
-    which = "matching" if source or containing else "waiting"
+    which = "unreadable" if unreadable else "matching" if source or containing else "waiting"
     confirm(f"Delete the {which} events of {owner}? They will never be delivered.", yes=yes)
-    given = {"intake": intake, "source": source, "containing": containing}
+    given = {"intake": intake, "source": source, "containing": containing, "unreadable": unreadable}
     result = run_command(config, "spool-purge", given, description="purging")
     click.echo(f"{result['purged']:,} events deleted")
     fail_if_interrupted(result, "events")
+
+
+def _show_unreadable(config: Config, intake: str | None) -> None:
+    directory = existing_spool(config.spool.directory)
+    for name in [intake] if intake is not None else inspect.intakes(directory):
+
+        def report(path: Path, events: int, error: OSError, name: str = name) -> None:
+            click.echo(f"{name:<16} {events or '-':>12} {shown_path(path)}: {error.strerror}")
+
+        for _ in inspect.queued_batches(directory / name, report):
+            continue
 
 
 def _events(config: Config, intake: str | None, event_filter: EventFilter) -> Iterator[tuple[str, int, bytes]]:

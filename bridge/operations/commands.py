@@ -32,12 +32,17 @@ def on_spool(session: Session) -> Mapping[str, Command]:
         to = _target(given, session)
         return await spool.move(session, _intakes(given, session, but=to), to, _event_filter(given), progress)
 
+    async def purge(given: JSON, progress: Progress) -> JSON:
+        if not given.get("unreadable"):
+            return await spool.purge(session, _intakes(given, session), _event_filter(given), progress)
+        if _event_filter(given):
+            raise WrongRequest("unreadable: the text of these events is not known, so it cannot be combined")
+        return await spool.purge_unreadable(session, _intakes(given, session), progress)
+
     moving: dict[str, Command] = {
         "quarantine-retry": lambda given, progress: quarantine.retry(session, *_frames(given), progress),
         "quarantine-purge": lambda given, progress: quarantine.purge(session, *_frames(given), progress),
-        "spool-purge": lambda given, progress: spool.purge(
-            session, _intakes(given, session), _event_filter(given), progress
-        ),
+        "spool-purge": purge,
         "spool-move": move,
         "replay": lambda given, progress: replay.replay(session, *_period(given), _number(given, "batches"), progress),
     }

@@ -6,7 +6,16 @@ from functools import partial
 from bridge.operations.command import JSON, Progress
 from bridge.operations.session import Session
 from bridge.spool import Batch, Pack, batch_reader
-from bridge.spool.partition import PURGE, Backlog, EventFilter, divide, reassign, remove, sequences_needed
+from bridge.spool.partition import (
+    PURGE,
+    Backlog,
+    EventFilter,
+    divide,
+    drop_unreadable,
+    reassign,
+    remove,
+    sequences_needed,
+)
 from bridge.spool.transaction import Transaction, UnfinishedTransaction
 
 MOVED_AT_ONCE = 100
@@ -31,6 +40,24 @@ async def purge(session: Session, intakes: Sequence[str], event_filter: EventFil
         done += sum(events for _, events in backlog)
         if interrupted := not progress({"done": done}):
             break
+    return {"purged": done, "interrupted": interrupted}
+
+
+async def purge_unreadable(session: Session, intakes: Sequence[str], progress: Progress) -> JSON:
+    """Removes the waiting events that cannot be read; the ledger counts them as dropped. Raises OSError."""
+
+    async def drop(backlog: Backlog) -> int:
+        ((stored, _),) = backlog
+        (number,) = session.spool.sequences(1, exact=False)
+        dropped, rest = await session.run(partial(drop_unreadable, stored))
+        transaction = Transaction(session.spool.directory, number, PURGE)
+        transaction.account("purge", stored.intake, None, dropped)
+        await session.settle(transaction)
+        if rest is not None:
+            session.backlogs.enqueue(rest)
+        return dropped
+
+    done, interrupted = await _for_each(session, intakes, drop, progress)
     return {"purged": done, "interrupted": interrupted}
 
 
@@ -101,9 +128,13 @@ async def _for_each(
                 part = waiting[:at_once]
                 try:
                     done += await step(part)
-                except (FileNotFoundError, batch_reader.Damaged) as error:
-                    # Give it back: the courier handles missing and damaged files when it reads them.
-                    if isinstance(error, batch_reader.Damaged):
+                except (FileNotFoundError, batch_reader.Damaged, batch_reader.Unreadable) as error:
+                    if len(part) > 1:
+                        # One by one, to find the file.
+                        at_once = 1
+                        continue
+                    # Give it back: the courier handles such files when it reads them.
+                    if not isinstance(error, FileNotFoundError):
                         session.spool.on_error(str(error))
                     for stored, _ in part:
                         await _requeue(session, stored)

@@ -34,13 +34,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from bridge.spool import pack_blocks
 from bridge.spool.batch import Batch
 from bridge.spool.pack_name import PackName
-from bridge.spool.pack_read import Fed, Loss
+from bridge.spool.pack_read import BlockCursor, Fed, Loss
 from bridge.util.files import allocated_bytes
 
 PARTIAL = ".packing"
@@ -75,12 +74,7 @@ class Pack:
         "Unsettled events when the pack was found or made. Other threads than the spool thread may read it."
         self.size = name.size - sum(batch.size for batch in self._unwritten)
         self._unread, self._unread_size = self.count, self.size
-        self._offset = 0
-        self._next = name.first
-        self._ended = False
-        "True if the end was reached: only the skipped blocks are left to read."
-        self._skipped: list[int] = []
-        self._skipped_for: OSError | None = None
+        self._cursor = BlockCursor(name.first)
 
     @classmethod
     def of_name(cls, intake: str, directory: Path, text: str, *, prefix: str = "", disk: int = 0) -> "Pack | None":
@@ -125,7 +119,7 @@ class Pack:
     @property
     def untouched(self) -> bool:
         """Returns True if no batch of the pack has been read, begun or settled."""
-        return not (self._offset or self.progress.settled or self.progress.begun)
+        return not (self._cursor.offset or self.progress.settled or self.progress.begun)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -141,19 +135,19 @@ class Pack:
         if self._unread <= 0:
             # All remaining batches have been returned. They may be settled already and the file removed.
             return Fed(next=self.first, exhausted=True)
-        fed, offset = Fed(), self._offset
+        fed, offset = Fed(), self._cursor.offset
         try:
-            self._ended = self._read_blocks(fed, most_batches, most_bytes, sealed, keep) or self._ended
+            self._read_blocks(fed, most_batches, most_bytes, sealed, keep)
         except OSError:
             # The blocks before this one must not be lost. The next read raises the error again.
-            if not fed.batches and not fed.losses and self._offset == offset:
+            if not fed.batches and not fed.losses and self._cursor.offset == offset:
                 raise
         self._unread -= sum(batch.count for batch in fed.batches)
         self._unread_size -= sum(batch.size for batch in fed.batches)
-        fed.next = self._next
-        if self._ended and self._skipped:
-            fed.stuck = self._skipped_for
-        fed.exhausted = self._ended and not self._skipped
+        fed.next = self._cursor.sequence
+        if self._cursor.ended:
+            fed.stuck = self._cursor.error if self._cursor.skipped else None
+            fed.exhausted = not self._cursor.skipped
         if fed.exhausted and self._unread > 0:
             fed.losses.append(Loss("its end or one of its blocks is missing", self._unread, self._unread_size, b""))
             self._unread = self._unread_size = 0
@@ -161,36 +155,21 @@ class Pack:
 
     def _read_blocks(
         self, fed: Fed, most_batches: int, most_bytes: int, sealed: float, keep: Callable[[Loss], None]
-    ) -> bool:
-        """Adds the batches and losses of the next blocks to ``fed``. Returns True at the end. Raises OSError."""
+    ) -> None:
+        """Adds the batches and losses of the next blocks to ``fed``. Raises OSError."""
         size = 0
-        for descriptor, found in self._next_blocks():
-            header = found.header
-            if header is None or not self.progress.settled.covers(*header.positions):
-                try:
-                    new = self._batches_of(descriptor, found, sealed, keep, fed.losses)
-                except OSError as error:
-                    self._skipped.append(found.offset)
-                    self._skipped_for = error
-                else:
-                    size += sum(batch.size for batch in new)
-                    fed.batches.extend(new)
-            self._offset = max(self._offset, found.end)
-            if header is not None:
-                self._next = max(self._next, header.last + 1)
+        for descriptor, found in self._cursor.blocks(self.path):
             if len(fed.batches) >= most_batches or size >= most_bytes:
-                return False
-        return True
-
-    def _next_blocks(self) -> Iterator[tuple[int, pack_blocks.FoundBlock]]:
-        """Yields the blocks that were not read yet, or once the end was reached, those that were skipped."""
-        if not self._ended:
-            yield from pack_blocks.blocks(self.path, self._offset)
-            return
-        for offset in list(self._skipped):
-            for block in islice(pack_blocks.blocks(self.path, offset), 1):
-                self._skipped.remove(offset)
-                yield block
+                return
+            if found.header is not None and self.progress.settled.covers(*found.header.positions):
+                continue
+            try:
+                new = self._batches_of(descriptor, found, sealed, keep, fed.losses)
+            except OSError as error:
+                self._cursor.skip(found, error)
+                continue
+            size += sum(batch.size for batch in new)
+            fed.batches.extend(new)
 
     def _batches_of(
         self, descriptor: int, found: pack_blocks.FoundBlock, sealed: float, keep: Callable[[Loss], None],
@@ -321,6 +300,24 @@ class Pack:
             # The batches that were read must not wait for this rename.
             with suppress(OSError):
                 self._rename(name)
+
+    def give_up_unread(self) -> int:
+        """Records the events that have not been read as lost. Call after ``read`` could read no further.
+
+        Removes the file if it has no other unsettled events. Returns their number. Raises OSError.
+        """
+        events, size = self.unread
+        parts = self._cursor.unread_positions(self.path, self.batches)
+        progress = replace(
+            self.progress, events=self.progress.events - events, size=self.progress.size - size,
+            settled=self.progress.settled.plus(parts),
+        )  # fmt: skip
+        if progress.events <= 0:
+            self.path.unlink(missing_ok=True)
+        else:
+            self._rename(str(progress))
+        self.progress, self.count = progress, self.count - events
+        return events
 
     def _rename(self, name: str) -> None:
         try:

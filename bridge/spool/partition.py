@@ -99,6 +99,34 @@ def remove(backlog: Backlog, spool: Path, number: int) -> Transaction:
     return transaction
 
 
+def drop_unreadable(item: Batch | Pack) -> tuple[int, Batch | Pack | None]:
+    """Deletes the events of a batch or pack that cannot be read: the file, or some blocks of a pack.
+
+    Returns the number of deleted events, and the rest, if any. Raises OSError; then nothing has changed.
+    """
+    if isinstance(item, Pack):
+        copy = item.rewound()
+        try:
+            while not (fed := copy.read(most_batches=1, most_bytes=1, sealed=float("-inf"))).exhausted:
+                if fed.stuck is not None:
+                    break
+        except FileNotFoundError:
+            return 0, item.rewound()
+        except OSError as error:
+            if not batch_reader.concerns_one_file(error):
+                raise
+        dropped = copy.give_up_unread() if copy.unread[0] else 0
+        return dropped, copy.rewound() if copy.count else None
+    try:
+        batch_reader.content(item)
+    except batch_reader.Damaged:
+        return 0, item
+    except batch_reader.Unreadable:
+        item.path.unlink(missing_ok=True)
+        return item.count, None
+    return 0, item
+
+
 def sequences_needed(item: Batch | Pack) -> int:
     """Returns the highest number of sequences that splitting this batch or pack can use."""
     return 1 + (item.batches if isinstance(item, Pack) else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from bridge.operations import spool
 from bridge.operations.command import CommandError, WrongRequest
 from bridge.operations.commands import on_spool
 from bridge.operations.session import offline_session
-from bridge.spool import inspect
+from bridge.spool import inspect, pack_blocks, pack_writer
 from bridge.spool.archive import Archive
 from bridge.spool.quarantine_entry import QuarantineEntry
 from tests.harness.builders import NOON, build_spool, fail
+from tests.harness.file_errors import FileErrors
 
 CONFIGURATION = """
 collector: {{region: FRA1}}
@@ -201,3 +203,53 @@ def test_an_invalid_request_is_rejected(gateway: Gateway, command: str, given: d
         gateway.run(command, given)
     assert len(gateway.events("fw")) == 6
     assert len(gateway.unrouted()) == 3
+
+
+def test_purge_of_unreadable_events_leaves_all_others(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = sorted((gateway.directory / "fw").iterdir())[1]
+    errors = FileErrors(monkeypatch)
+    errors.fail("open", lambda path: path == str(second), errno.EIO)
+    assert gateway.run("spool-purge", {"unreadable": True}) == {"purged": 2, "interrupted": False}
+    assert (gateway.ledger.dropped["purged"], gateway.ledger.spooled) == (2, 4)
+    assert not second.exists()
+    errors.stop()
+    assert gateway.events("fw") == [b"gw 1", b"gw 2", b"host 5", b"host 6"]
+    assert gateway.run("spool-purge", {"unreadable": True}) == {"purged": 0, "interrupted": False}
+
+
+def test_purge_of_unreadable_events_of_a_pack_leaves_its_other_blocks(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_writer, "BLOCK", 10)
+    spool = build_spool(gateway.directory)
+    made, _ = pack_writer.pack(spool.recover().batches, spool.cannot_remove)
+    spool.close()
+    assert made is not None
+    blocks = [found for _, found in pack_blocks.blocks(made.path)]
+    assert len(blocks) == 3
+    errors = FileErrors(monkeypatch)
+    errors.fail("pread", lambda path: f"@{blocks[1].offset}+" in path and "+60" not in path, errno.EIO)
+    assert gateway.run("spool-purge", {"unreadable": True}) == {"purged": 2, "interrupted": False}
+    assert (gateway.ledger.dropped["purged"], gateway.ledger.spooled) == (2, 4)
+    errors.stop()
+    assert gateway.events("fw") == [b"gw 1", b"gw 2", b"host 5", b"host 6"]
+    errors.fail("pread", lambda path: path.endswith(f"@{blocks[2].offset}+{pack_blocks.HEADER}"), errno.EIO)
+    assert gateway.run("spool-purge", {"unreadable": True}) == {"purged": 2, "interrupted": False}
+    errors.fail("pread", lambda path: ".pack@" in path, errno.EIO)
+    assert gateway.run("spool-purge", {"unreadable": True}) == {"purged": 2, "interrupted": False}
+    assert list((gateway.directory / "fw").iterdir()) == []
+
+
+def test_unreadable_cannot_be_combined_with_a_text(gateway: Gateway) -> None:
+    with pytest.raises(WrongRequest):
+        gateway.run("spool-purge", {"unreadable": True, "containing": "gw"})
+
+
+def test_unreadable_batch_does_not_end_a_move(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = sorted((gateway.directory / "fw").iterdir())[1]
+    errors = FileErrors(monkeypatch)
+    errors.fail("open", lambda path: path == str(second), errno.EIO)
+    assert gateway.run("spool-move", {"containing": "gw", "to": "linux"})["moved"] == 2
+    errors.stop()
+    assert gateway.events("linux") == [b"gw 1", b"gw 2"]
+    assert gateway.events("fw") == [b"gw 3", b"host 4", b"host 5", b"host 6"]
