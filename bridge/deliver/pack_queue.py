@@ -195,7 +195,7 @@ class PackQueue:
     def tidy(self, now: float, *, blocked: bool, packed: Callable[[list[Batch]], None]) -> None:
         """Packs waiting batches if that is worthwhile, otherwise merges small packs. ``packed`` receives the batches
         that were packed. ``blocked`` is True if the collector accepts nothing at the moment."""
-        if self.busy or now < self._not_before:
+        if self.busy or self._context.packing.taken or now < self._not_before:
             return
         if batches := self._send_queue.take_packable(now, blocked=blocked):
             self._pack(batches, now, packed)
@@ -221,7 +221,8 @@ class PackQueue:
             self._not_before = now + TRY_AGAIN
             log.error("intake {intake}: cannot pack its backlog: {why}", intake=self._name, why=str(error))
 
-        self._run(lambda: self._context.store.pack(batches), done, failed)
+        self._context.packing.take()
+        self._run(lambda: self._context.store.pack(batches), done, failed, turn=True)
 
     def _merge(self, packs: list[Pack]) -> None:
         def done(merged: Pack) -> None:
@@ -234,10 +235,13 @@ class PackQueue:
             # One of the packs may be damaged. Reading it will show that.
             self._unmergeable.update(packs)
 
-        self._run(lambda: self._context.store.merge(packs), done, failed)
+        self._context.packing.take()
+        self._run(lambda: self._context.store.merge(packs), done, failed, turn=True)
 
-    def _run(self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[OSError], None]) -> None:
-        """Runs a job in the spool thread."""
+    def _run(
+        self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[OSError], None], *, turn: bool = False
+    ) -> None:
+        """Runs a job in the spool thread. ``turn``: gives the turn to pack back afterwards."""
 
         async def run() -> None:
             self.busy = True
@@ -249,6 +253,8 @@ class PackQueue:
                 handle = partial(done, result)
             finally:
                 self.busy = False
+                if turn:
+                    self._context.packing.give_back()
             handle()
 
         def defect(failure: Failure) -> None:

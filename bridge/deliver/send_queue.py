@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from operator import attrgetter
 
 from bridge.spool import Batch, Pack, Piece
-from bridge.spool.pack_writer import LARGEST_BATCH, MAX_BATCHES, MIN_BATCHES
+from bridge.spool.pack_writer import LARGEST_BATCH, MIN_BATCHES
 
 BACKLOG_SHARE = 5
 "Every fifth request is for the backlog."
@@ -29,8 +29,9 @@ FRONT, MANY = 64, 256
 justify a pack."""
 NEWEST = 16
 "Number of live batches that stay unpacked while the collector accepts nothing."
-PACK_BYTES = 16 << 20
-"Bytes of lines that are packed at once."
+PACK_BYTES, PACK_BATCHES = 16 << 20, 512
+"""Bytes of lines, and batches, that are packed at once. Deliveries and sealing wait for the same thread, and a batch
+takes about a millisecond to read and remove."""
 
 
 _order = attrgetter("order")
@@ -127,7 +128,7 @@ class SendQueue:
             if _is_packable(piece):
                 chosen.add(piece)
                 size += piece.size
-            if len(chosen) >= MAX_BATCHES or size >= PACK_BYTES:
+            if len(chosen) >= PACK_BATCHES or size >= PACK_BYTES:
                 break
         if len(chosen) < (MIN_BATCHES if blocked else MANY):
             return []

@@ -18,7 +18,7 @@ from bridge.spool.pack import Pack
 from bridge.spool.pack_blocks import BlockEntry
 from bridge.spool.quarantine import REASONS
 from bridge.spool.quarantine_entry import QuarantineEntry
-from bridge.util.files import is_folder, is_foreign, open_regular, read_regular
+from bridge.util.files import is_folder, open_regular, read_regular
 
 PER_REASON = 20
 "Entries returned for each reason."
@@ -45,7 +45,7 @@ def queued_batches(
     file), and the error.
     """
     seen: set[int] = set()
-    unreadable: set[Path] = set()
+    skipped: set[Path] = set()
     newest: int | None = None
     again = True
     while again:
@@ -55,7 +55,7 @@ def queued_batches(
             # Ignore batches that arrive during this read.
             newest = max((each.sequence for _, each in found), default=0)
         for path, each in found:
-            if each.sequence > newest or path in unreadable:
+            if each.sequence > newest or path in skipped:
                 continue
             if isinstance(each, Pack):
                 batches = _of_pack(each)
@@ -69,10 +69,10 @@ def queued_batches(
                         seen.add(sequence)
                         yield sequence, events
             except FileNotFoundError:
-                # The file was delivered, renamed or packed meanwhile.
-                continue
+                # The file was delivered, renamed or packed meanwhile, or is a link that leads nowhere.
+                skipped.add(path)
             except OSError as error:
-                unreadable.add(path)
+                skipped.add(path)
                 on_unreadable(path, each.count if isinstance(each, Pack) else each.events, error)
 
 
@@ -88,7 +88,7 @@ def _listed(
         return
     for path in paths:
         found = batch_names.read(path.name) or Pack.of_name(folder.name, folder, path.name)
-        if found is not None and not is_foreign(path):
+        if found is not None:
             yield path, found
 
 

@@ -37,6 +37,8 @@ _MAY_BE_GONE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 "Errors of an append after which a second attempt may succeed."
 TRY_AGAIN = 1.0
 "Seconds between attempts to rename or remove a file after a failure."
+MANY_SEALING = 64
+"Files that wait to be sealed, at which no more are sealed because of their age."
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,9 @@ class Spool:
     def seal_due(self) -> None:
         """Seals batches older than ``max_age`` and retries failed operations. Called several times a second."""
         latest = self._clock() - self.limits.max_age
-        if due := list(takewhile(lambda batch: batch.opened <= latest, self._by_age)):
+        # While the spool thread falls behind, open files stay open, so that their number is bounded.
+        behind = len(self._sealing.batches) >= MANY_SEALING
+        if not behind and (due := list(takewhile(lambda batch: batch.opened <= latest, self._by_age))):
             self._seal(due)
         if self._clock() - self._last_retry >= TRY_AGAIN:
             self._last_retry = self._clock()
