@@ -47,6 +47,7 @@ class Tasks(PeriodicTasks):
             (self._end_watches, EVERY),
             (monitoring.descriptor_monitor.look, EVERY),
             (self._expire_sources, PEERS_EVERY),
+            (self._renew_lock, EVERY),
             (monitoring.silent_sources.look, SILENCE_EVERY),
             (self.notify_manager, min(MANAGER_INTERVAL, (manager.watchdog or MANAGER_INTERVAL) / 3)),
         ):
@@ -83,6 +84,9 @@ class Tasks(PeriodicTasks):
 
     def _expire_sources(self) -> None:
         self._parts.ingest.peers.expire(int(self._process.wall() * 1000))
+
+    def _renew_lock(self) -> None:
+        self._process.spool_thread.work(self._parts.storage.opened.spool.renew_lock, lambda nothing: None)
 
     def _end_watches(self) -> None:
         self._parts.ingest.pipeline.message_samples.forget_watches(self._process.reactor.seconds())

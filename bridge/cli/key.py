@@ -10,7 +10,7 @@ from bridge.cli.execute import bridge_runs, run_command
 from bridge.cli.options import WRONG_USAGE, CliGroup, configuration_option, example, fail
 from bridge.config import Fault, key_file, load
 from bridge.config.secret import looks_like_a_key
-from bridge.util.files import write_new
+from bridge.util.files import fsync_path, write_new
 
 
 @click.group(cls=CliGroup, epilog=example("syslog-bridge key set firewalls < new-key"))
@@ -83,5 +83,6 @@ def _write(path: Path, text: str) -> None:
     try:
         write_new(temporary, (f"{text}\n".encode(),), mode=0o600, finish=keep_rights)
         temporary.replace(path)
+        fsync_path(path.parent)
     finally:
         temporary.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from typing import Self
 
 from bridge.config import SharedBacklog
 from bridge.spool import SpoolError
+from bridge.util.files import write_replacing
 
 NAME_FILE = ".node"
 "File in the spool that holds the random part of the name. Batch sequences are unique only within one spool."
@@ -64,9 +65,10 @@ def node_name(spool: Path) -> str:
     Raises SpoolError."""
     file = spool / NAME_FILE
     try:
-        if not file.exists():
-            file.write_text(secrets.token_hex(4) + "\n")
-        mark = file.read_text().strip()
+        mark = file.read_text().strip() if file.exists() else ""
+        if not mark:
+            mark = secrets.token_hex(4)
+            write_replacing(file, f"{mark}\n".encode(), mode=0o644)
     except OSError as error:
         raise SpoolError(f"{file}: {error.strerror}") from None
     return f"{socket.gethostname()}-{mark}"

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from bridge.config import Listener
 from bridge.host.systemd import ServiceManager
 from bridge.listen.sockets import family_of, kernel_drops
+from bridge.util.files import write_replacing
 
 log = Logger(namespace="listen")
 
@@ -74,7 +75,7 @@ class InheritedSockets:
             return
         drops = {_inode(sock): kernel_drops(sock) for sock in sockets}
         try:
-            self._drops_file.write_text(json.dumps(drops))
+            write_replacing(self._drops_file, json.dumps(drops).encode())
         except OSError as error:
             log.warn("cannot write {path}: {why}", path=self._drops_file, why=error.strerror)
 

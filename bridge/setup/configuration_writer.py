@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bridge.config import Config, ConfigurationError, load
 from bridge.util.errors import BridgeError
-from bridge.util.files import write_new
+from bridge.util.files import fsync_path, write_new
 
 
 class DraftError(BridgeError):
@@ -102,9 +102,13 @@ def _move(draft: Draft, work: Path) -> None:
 
 
 def _replace(new: Path, place: Path) -> None:
+    """Replaces a file and keeps the old one as ``.old``. At each moment, ``place`` has one of them."""
     if place.exists():
-        place.replace(place.with_name(f"{place.name}.old"))
+        old = place.with_name(f"{place.name}.old")
+        old.unlink(missing_ok=True)
+        old.hardlink_to(place)
     new.replace(place)
+    fsync_path(place.parent)
 
 
 def _cannot_write(error: OSError, folder: Path) -> DraftError:

@@ -1,10 +1,17 @@
-"""Locks a spool for one process and checks the version of its layout."""
+"""Locks a spool for one process and checks the version of its layout.
+
+Two locks exclude other processes: one on the spool directory itself, which exists as long as the spool, and one on its
+file ``lock``, which names the owner and excludes versions that lock only this file. So the owner keeps the spool if the
+file is removed, and makes it again.
+"""
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from bridge.util.errors import BridgeError
+from bridge.util.files import write_replacing
 from bridge.util.os_errors import reason_of
 
 FORMAT = "1"
@@ -14,59 +21,124 @@ class SpoolError(BridgeError):
     """Raised when the spool cannot be used."""
 
 
-def take(directory: Path) -> int:
-    """Creates the directory if it is missing, locks it, and returns the descriptor that holds the lock.
+class SpoolLock:
+    """The lock of one spool, held by this process until ``release``."""
+
+    def __init__(self, directory: Path) -> None:
+        """Takes the lock. Raises SpoolError if another process has it, or OSError."""
+        self._directory = directory
+        self._file = _open_file(directory)
+        self._folder: int | None = None
+        try:
+            self._lock_file()
+            self._folder = _lock_folder(directory, self._file)
+            _write_owner(self._file)
+        except BaseException:
+            self.release()
+            raise
+
+    def _lock_file(self) -> None:
+        try:
+            _lock(self._file, self._directory, self._file)
+        except OSError as error:
+            raise SpoolError(
+                f"spool {self._directory}: its filesystem cannot lock {self._directory / 'lock'}: {error.strerror}",
+                "Without a lock two bridges could use the spool at once: set spool.directory to a local disk",
+            ) from None
+
+    def renew(self) -> bool:
+        """Makes the lock file again if it was removed or replaced. Returns True if it was.
+
+        Raises SpoolError if another process has locked the file in its place, or OSError. The directory stays locked.
+        """
+        own = os.fstat(self._file)
+        with suppress(FileNotFoundError):
+            found = (self._directory / "lock").stat()
+            if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
+                return False
+        new = _open_file(self._directory)
+        try:
+            _lock(new, self._directory, new)
+            _write_owner(new)
+        except BaseException:
+            os.close(new)
+            raise
+        os.close(self._file)
+        self._file = new
+        return True
+
+    def release(self) -> None:
+        """Releases the lock."""
+        os.close(self._file)
+        if self._folder is not None:
+            os.close(self._folder)
+
+
+def take(directory: Path) -> SpoolLock:
+    """Creates the directory if it is missing, and locks it.
 
     Raises SpoolError if the directory is not writable, another process owns it, or this version does not know its
     layout.
     """
     try:
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
+        lock = SpoolLock(directory)
     except OSError as error:
         raise SpoolError(
             f"spool {error.filename or directory}: {reason_of(error)}",
             "Make the directory writable for this user, or set spool.directory",
         ) from None
     try:
-        _lock(descriptor, directory)
-        _check_format(descriptor, directory)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _lock(descriptor: int, directory: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
-        raise SpoolError(
-            f"spool {directory}: in use by process {owner or 'unknown'}", "Stop it, or set another spool.directory"
-        ) from None
+        found_version = _layout_version(directory / "format")
     except OSError as error:
-        raise SpoolError(
-            f"spool {directory}: its filesystem cannot lock {directory / 'lock'}: {error.strerror}",
-            "Without a lock two bridges could use the spool at once: set spool.directory to a local disk",
-        ) from None
-
-
-def _check_format(descriptor: int, directory: Path) -> None:
-    """Writes the process ID to the lock, and checks the version of the layout."""
-    version = directory / "format"
-    try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        found_version = version.read_text(errors="backslashreplace").strip() if version.exists() else ""
-        if not found_version:
-            # It is missing, or a power cut has left it empty.
-            version.write_text(FORMAT + "\n")
-            found_version = FORMAT
-    except OSError as error:
-        raise SpoolError(f"spool {directory}: {error.filename or directory / 'lock'}: {error.strerror}") from None
+        lock.release()
+        raise SpoolError(f"spool {directory}: {error.filename or ''}: {reason_of(error)}") from None
     if found_version != FORMAT:
+        lock.release()
         raise SpoolError(
             f"spool {directory}: its layout version is {found_version!r}, this bridge supports {FORMAT}",
             "Run the version of syslog-bridge that wrote it",
         )
+    return lock
+
+
+def _layout_version(file: Path) -> str:
+    """Returns the layout version of a spool. Writes it if it is missing, or empty after a kill. Raises OSError."""
+    found = file.read_text(errors="backslashreplace").strip() if file.exists() else ""
+    if not found:
+        write_replacing(file, f"{FORMAT}\n".encode(), mode=0o644)
+    return found or FORMAT
+
+
+def _open_file(directory: Path) -> int:
+    return os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
+
+
+def _write_owner(descriptor: int) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def _lock(descriptor: int, directory: Path, lock_file: int) -> None:
+    """Locks a file or a directory. ``lock_file`` names the owner. Raises SpoolError if another process has the lock."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(lock_file, 32, 0).decode("ascii", "replace").strip()
+        raise SpoolError(
+            f"spool {directory}: in use by process {owner or 'unknown'}", "Stop it, or set another spool.directory"
+        ) from None
+
+
+def _lock_folder(directory: Path, lock_file: int) -> int | None:
+    """Locks the directory and returns its descriptor; None on a filesystem that cannot lock directories (NFS)."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _lock(descriptor, directory, lock_file)
+    except SpoolError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -353,7 +353,17 @@ class Spool:
     def close(self) -> None:
         """Closes the quarantine and releases the lock. All batches must be sealed."""
         self.quarantine.close()
-        os.close(self._lock)
+        self._lock.release()
+
+    def renew_lock(self) -> None:
+        """Makes the lock file again if another program has removed it. On the spool thread. Raises no error."""
+        try:
+            if self._lock.renew():
+                self.on_error(
+                    f"spool {self.directory}: its lock file was removed while the bridge runs; it is made again"
+                )
+        except (SpoolError, OSError) as error:
+            self.on_error(f"spool {self.directory}: its lock file was removed and cannot be made again: {error}")
 
 
 def _unlink(stored: Batch | Pack) -> None:

@@ -112,6 +112,22 @@ def write_new(
         os.close(descriptor)
 
 
+def write_replacing(path: Path, data: bytes, *, mode: int = 0o640) -> None:
+    """Writes a file so that its path always has all of the old or all of the new contents, also after a power cut.
+
+    A killed process may leave ``.NAME.new`` beside it, which the next call replaces. Raises OSError.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    try:
+        write_new(temporary, (data,), mode=mode)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    fsync_path(path.parent)
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Writes all of ``data``, also if the kernel takes it in several parts. Raises OSError."""
     written = os.write(descriptor, data)

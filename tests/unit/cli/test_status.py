@@ -64,7 +64,7 @@ def running_bridge(spool, code=200, body=None):
         def log_message(self, *args):
             pass
 
-    descriptor = lock.take(spool)
+    spool_lock = lock.take(spool)
     server = UnixServer(spool / "control.sock", Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -74,7 +74,7 @@ def running_bridge(spool, code=200, body=None):
         server.shutdown()
         thread.join()
         server.server_close()
-        os.close(descriptor)
+        spool_lock.release()
 
 
 @pytest.fixture
@@ -155,11 +155,11 @@ def test_unexpected_response_is_an_error(spool, run, code, body, message):
 
 
 def test_locked_spool_without_a_control_socket_is_an_error(spool, run):
-    descriptor = lock.take(spool)
+    spool_lock = lock.take(spool)
     try:
         result = run()
     finally:
-        os.close(descriptor)
+        spool_lock.release()
     assert result.exit_code == 1
     assert f"process {os.getpid()} has locked the spool" in result.stderr
     assert "control.sock does not exist" in result.stderr

@@ -55,7 +55,7 @@ class SpoolFixture:
         """Closes all descriptors and the lock, as the end of the process does."""
         for batch in self.spool._by_age:
             os.close(batch.descriptor)
-        os.close(self.spool._lock)
+        self.spool._lock.release()
         self.spool = None
 
     def restart(self):

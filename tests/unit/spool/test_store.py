@@ -1,6 +1,7 @@
 """Tests how the spool names, appends to, seals and cuts batch files."""
 
 import errno
+import fcntl
 import os
 import re
 import subprocess
@@ -509,6 +510,37 @@ def test_lock_of_a_killed_owner_is_free(spool_fixture, tmp_path):
     assert done.returncode == -9
     spool_fixture.open()
     assert (spool_fixture.directory / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_owner_keeps_the_spool_without_its_lock_file_and_makes_it_again(spool_fixture):
+    for replaced in (False, True):
+        file = spool_fixture.directory / "lock"
+        file.unlink()
+        if replaced:
+            file.touch()
+        with pytest.raises(SpoolError, match="in use by process"):
+            type(spool_fixture)(spool_fixture.directory).open()
+        spool_fixture.spool.renew_lock()
+        assert file.read_text() == f"{os.getpid()}\n"
+        with pytest.raises(SpoolError, match=rf"in use by process {os.getpid()}\."):
+            type(spool_fixture)(spool_fixture.directory).open()
+    assert [error for error in spool_fixture.errors if "made again" in error] == spool_fixture.errors
+    assert len(spool_fixture.errors) == 2
+    spool_fixture.spool.renew_lock()
+    assert len(spool_fixture.errors) == 2
+    spool_fixture.restart()
+
+
+def test_owner_continues_if_an_older_version_has_locked_a_new_lock_file(spool_fixture):
+    file = spool_fixture.directory / "lock"
+    file.unlink()
+    with file.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        spool_fixture.spool.renew_lock()
+    assert "cannot be made again" in spool_fixture.errors[0]
+    spool_fixture.append(b"still ours")
+    spool_fixture.spool.renew_lock()
+    assert file.read_text() == f"{os.getpid()}\n"
 
 
 def test_other_layout_version_is_refused(spool_fixture):

@@ -113,7 +113,7 @@ def make_fixture(tmp_path, monkeypatch):
     yield make
     for fixture in made:
         assert fixture.ledger.imbalance == 0
-        os.close(fixture.spool._lock)
+        fixture.spool._lock.release()
 
 
 def test_oldest_batches_of_a_full_intake_are_dropped_and_counted(make_fixture):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from bridge.accounting.journal_lines import JournalReader
 from bridge.batching import Group
+from bridge.cluster.terms import node_name
 from bridge.config import parse_text
 from bridge.storage.open import Storage, make_archive, open_storage
 from tests.harness.builders import NOON, at_once, fail
+from tests.harness.killed_calls import killed_after
 
 CONFIGURATION = """
 collector: {{region: FRA1}}
@@ -51,3 +54,23 @@ def test_archive_of_an_earlier_configuration_is_opened_only_on_request(tmp_path:
     config = parse_text(CONFIGURATION.format(directory=tmp_path), "bridge.yaml")
     assert make_archive(config, wall=lambda: 0.0, on_error=fail) is None
     assert make_archive(config, wall=lambda: 0.0, on_error=fail, earlier=True) is not None
+
+
+def test_start_succeeds_after_a_kill_at_each_filesystem_call_of_the_first_start(tmp_path: Path) -> None:
+    def start(spool: Path) -> None:
+        storage = open_in(spool)
+        storage.recover("sha", lambda note: None)
+        node_name(spool)
+        storage.spool.close()
+
+    calls = 1
+    while killed_after(calls, partial(start, tmp_path / str(calls))):
+        start(tmp_path / str(calls))
+        calls += 1
+    assert calls > 10, "few filesystem calls were counted"
+
+
+def test_empty_format_of_a_killed_first_start_is_written_again(tmp_path: Path) -> None:
+    (tmp_path / "format").touch()
+    open_in(tmp_path).spool.close()
+    assert (tmp_path / "format").read_text() == "1\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.util.files import fsync_path, write_all, write_new, write_whole
+from bridge.util.files import fsync_path, write_all, write_new, write_replacing, write_whole
 
 
 @pytest.fixture
@@ -66,3 +66,13 @@ def test_append_that_fails_leaves_nothing(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space"):
             write_whole(file.fileno(), b"0123456789", 6)
     assert (tmp_path / "file").read_bytes() == b"before"
+
+
+def test_replaced_file_is_synced_and_its_directory_too(tmp_path, synced):
+    path = tmp_path / "name"
+    path.write_text("old")
+    (tmp_path / ".name.new").write_text("left by a killed process")
+    write_replacing(path, b"0123456789", mode=0o600)
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("0123456789", 0o600)
+    assert synced == [str(tmp_path / ".name.new"), str(tmp_path)]
+    assert list(tmp_path.iterdir()) == [path]
