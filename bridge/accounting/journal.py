@@ -17,8 +17,8 @@ Faults
 fsync: the file each minute, after each command, at ``start`` and at ``stop``; the directory for each new file. A power
 cut may lose one minute of lines.
 
-``open`` and each new day delete files whose day is more than ``keep`` before the newest file that already existed. So a
-clock that jumps years ahead does not delete the journal.
+``open`` and each new day delete the oldest files. ``keep`` counts the days that have a file, not the time since then.
+So a clock that jumps years ahead does not delete the journal.
 """
 
 import os
@@ -32,6 +32,7 @@ from bridge.accounting.ledger import COLUMNS
 from bridge.spool.recovery import RecoveredSpool
 from bridge.spool.transaction import Change
 from bridge.syslog.timestamps import rfc3339
+from bridge.util.clock import MOST_AHEAD
 from bridge.util.files import fsync_path, write_whole
 
 MOST_SENDING = 20_000
@@ -87,8 +88,8 @@ class Journal:
         self._on_error = on_error
         self._opened = Opened()
         self._chain = journal_lines.BEGINNING
-        self._day = date.min
-        "Day of the newest file."
+        self._day, self._part = date.min, 1
+        "The newest file."
         self._descriptor: int | None = None
         self._size: int | None = None
         "Bytes of the complete lines in the newest file. None: not determined yet."
@@ -106,13 +107,13 @@ class Journal:
         unclean, torn, notes = False, 0, list[str]()
         try:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-            days = journal_lines.day_files(self._directory)
-            self._day = days[-1][1] if days else date.min
-            for path, _ in reversed(days):
+            files = journal_lines.day_files(self._directory)
+            self._day, self._part = files[-1][:2] if files else (date.min, 1)
+            for _, _, path in reversed(files):
                 try:
                     end = journal_lines.read_end(path)
                 except OSError as error:
-                    # The chain continues after the newest day that can be read.
+                    # The chain continues after the newest file that can be read.
                     notes.append(f"{path}: {error.strerror}; its lines are missing from reports until it can be read")
                     continue
                 if end.damage is not None:
@@ -126,6 +127,7 @@ class Journal:
                 if end.chain is not None:
                     self._chain, unclean = end.chain, end.kind != "stop"
                     break
+            self._close_ahead()
             self._expire_and_compress()
         except OSError as error:
             notes.append(f"{error.filename or self._directory}: {error.strerror}; the journal may not be written")
@@ -248,13 +250,16 @@ class Journal:
         """Returns the descriptor of the current day's file, and opens it if necessary. Raises OSError."""
         day = self._today()
         if day != self._day:
-            self._day, self._size = day, None
+            self._size = None
             if self._descriptor is not None:
                 self._sync()
                 self.close()
+            self._close_ahead()
+            if day > self._day:
+                self._day, self._part = day, 1
             self._expire_and_compress()
         if self._descriptor is None:
-            path = self._directory / f"{day}.jsonl"
+            path = self._directory / journal_lines.file_name(self._day, self._part)
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             if (note := journal_lines.clear_day(path)) is not None:
                 self._on_error(f"journal: {note}")
@@ -273,7 +278,29 @@ class Journal:
         return self._descriptor
 
     def _today(self) -> date:
-        return max(self._day, datetime.fromtimestamp(self._wall(), UTC).date())
+        """Returns the day whose file the next line belongs to."""
+        today = datetime.fromtimestamp(self._wall(), UTC).date()
+        return today if today > self._day or self._day - today > timedelta(seconds=MOST_AHEAD) else self._day
+
+    def _close_ahead(self) -> None:
+        """Turns files dated ahead of the clock into parts of the current day, followed by a new part. Raises OSError.
+
+        If the process dies in between, the files that are left are still the last ones, and the next start continues.
+        """
+        today = self._today()
+        files = journal_lines.day_files(self._directory) if today < self._day else []
+        ahead = [file for file in files if file.day - today > timedelta(seconds=MOST_AHEAD)]
+        if not ahead:
+            return
+        others = files[: -len(ahead)]
+        day, part = max((today, 0), others[-1][:2] if others else (today, 0))
+        for number, (_, _, path) in enumerate(ahead, part + 1):
+            suffix = journal_lines.PLAIN if path.suffix == journal_lines.PLAIN else journal_lines.PACKED
+            path.rename(self._directory / journal_lines.file_name(day, number, suffix))
+            if suffix == journal_lines.PLAIN:
+                journal_lines.delete_compressed(path)
+        fsync_path(self._directory)
+        self._day, self._part = day, part + len(ahead) + 1
 
     def _sync(self) -> None:
         if self._descriptor is None:
@@ -284,17 +311,19 @@ class Journal:
             self._on_error(f"journal {self._directory}: {error.strerror}; the last minute may not be on disk")
 
     def _expire_and_compress(self) -> None:
-        """Deletes days more than ``keep`` before the newest existing day, and compresses other finished days."""
+        """Deletes files with more than ``keep`` newer days, and compresses the others except the current one."""
         try:
-            days = journal_lines.day_files(self._directory)
+            files = journal_lines.day_files(self._directory)
         except OSError:
             # A write fails in the same way and reports the error.
             return
-        for path, day in days:
+        newer = len({file.day for file in files})
+        for position, (day, part, path) in enumerate(files):
+            newer -= position == 0 or day != files[position - 1].day
             try:
-                if self._keep is not None and days[-1][1] - day > self._keep:
+                if self._keep is not None and timedelta(days=newer) > self._keep:
                     path.unlink(missing_ok=True)
-                elif path.suffix == journal_lines.PLAIN and day < self._day:
+                elif path.suffix == journal_lines.PLAIN and (day, part) < (self._day, self._part):
                     journal_lines.compress(path)
             except OSError as error:
                 self._on_error(f"journal {path}: {error.strerror}; cannot compress or delete this day")

@@ -5,10 +5,14 @@ Format
     receipt takes about 400 bytes, and a third of that compressed. Each line is one JSON object, ASCII, ended by an LF.
     Each object begins with ``t`` (wall time, RFC 3339, UTC, milliseconds) and ``kind``, and ends with ``chain``: the
     SHA-256, in hex, of the chain of the previous line (as 64 hex digits) and of the line's own bytes without
-    ``,"chain":"..."`` and without its LF. The chain continues across the files in the order of their names; the very
-    first line follows 64 zeros. After the clock is set back, lines still go to the newest file, so that the order of
-    names is the order of writing. ``lost``, if present, is the number of lines before this one that could not be
-    written.
+    ``,"chain":"..."`` and without its LF. The chain continues across the files in the order of their names, by day and
+    part; the very first line follows 64 zeros. ``lost``, if present, is the number of lines before this one that could
+    not be written.
+
+Clock set back
+    By up to two days: lines still go to the newest file, so that the order of names is the order of writing.
+    By more: the files dated ahead of the clock become parts of the current day, ``YYYY-MM-DD.2.jsonl``, in their old
+    order, and further lines go to its next part. The lines keep the times at which they were written.
 
 =========  ===============================================================================================
 start      a process started. ``recovered`` {intake: events found in the spool}; ``damaged`` {intake:
@@ -53,7 +57,7 @@ from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from isal import igzip, isal_zlib
 
@@ -76,6 +80,8 @@ _DAMAGED: tuple[type[Exception], ...] = (OSError, EOFError, isal_zlib.error)  # 
 
 _LINK = re.compile(rb',"chain":"([0-9a-f]{64})"}')
 _LINK_SIZE = 76
+
+_NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.([2-9]|[1-9][0-9]{1,8}))?\.jsonl(?:\.gz)?")
 
 # Created once: json.dumps would create an encoder for each line.
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -110,26 +116,34 @@ def decode_line(line: bytes) -> tuple[dict[str, Any], bytes, str] | None:
     return (fields, body, match[1].decode("ascii")) if whole else None
 
 
-def day_files(directory: Path) -> list[tuple[Path, date]]:
-    """Returns the day files with their days, in order. A missing directory has none. Raises OSError.
+class DayFile(NamedTuple):
+    """A file of the journal. A day has several parts if the clock was set back to it."""
 
-    Leaves out folders, FIFOs and other files that are not regular. If compression was interrupted, a day has both a
-    plain and a compressed file; the plain file is returned.
+    day: date
+    part: int
+    path: Path
+
+
+def day_files(directory: Path) -> list[DayFile]:
+    """Returns the day files in order. A missing directory has none. Raises OSError.
+
+    Leaves out folders, FIFOs and other files that are not regular. If compression was interrupted, a file exists both
+    plain and compressed; the plain one is returned.
     """
     try:
         paths = sorted(directory.iterdir())
     except FileNotFoundError:
         return []
-    days: dict[date, Path] = {}
+    found: dict[tuple[date, int], Path] = {}
     for path in paths:
-        if (day := _day_of(path.name)) is not None and not is_foreign(path):
-            days.setdefault(day, path)
-    return [(path, day) for day, path in sorted(days.items())]
+        if (name := _read_name(path.name)) is not None and not is_foreign(path):
+            found.setdefault(name, path)
+    return [DayFile(day, part, path) for (day, part), path in sorted(found.items())]
 
 
 def foreign_days(directory: Path) -> list[Path]:
     """Returns what has the name of a day file and is not a regular file. Raises OSError."""
-    return [path for path in sorted(directory.glob("*")) if _day_of(path.name) is not None and is_foreign(path)]
+    return [path for path in sorted(directory.glob("*")) if _read_name(path.name) is not None and is_foreign(path)]
 
 
 def clear_day(path: Path) -> str | None:
@@ -138,12 +152,19 @@ def clear_day(path: Path) -> str | None:
     return None if renamed is None else f"{path}: not a regular file, renamed to {renamed.name}"
 
 
-def _day_of(name: str) -> date | None:
+def file_name(day: date, part: int, suffix: str = PLAIN) -> str:
+    """Returns the name of a part of a day; the first part has no number."""
+    return f"{day}{suffix}" if part == 1 else f"{day}.{part}{suffix}"
+
+
+def _read_name(name: str) -> tuple[date, int] | None:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
     try:
-        day = date.fromisoformat(name[:10])
+        return date.fromisoformat(match[1]), int(match[2] or 1)
     except ValueError:
         return None
-    return day if name in (f"{day}{PLAIN}", f"{day}{PACKED}") else None
 
 
 def compress(path: Path) -> None:
@@ -156,6 +177,12 @@ def compress(path: Path) -> None:
     temporary.rename(target)
     fsync_path(path.parent)
     path.unlink()
+
+
+def delete_compressed(path: Path) -> None:
+    """Deletes what an interrupted compression of a plain file left. Raises OSError."""
+    for suffix in (PACKED, PACKED + ".part"):
+        path.with_suffix(suffix).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +272,7 @@ class JournalReader:
 
     def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
-            paths = [path for path, _ in day_files(self._directory)]
+            paths = [file.path for file in day_files(self._directory)]
         except OSError as error:
             self.fault(f"{self._directory}: {error.strerror}")
             return

@@ -415,6 +415,75 @@ def test_journal_survives_keep_never_and_a_clock_years_ahead(tmp_path):
     assert len(fixture.files()) == 2
 
 
+def test_moment_ten_years_ahead_deletes_nothing_and_the_chain_continues_in_the_current_day(tmp_path):
+    fixture = JournalFixture(tmp_path, keep=timedelta(days=400))
+    journal_under_test = fixture.start_journal()
+    for seconds in (1, 3650 * DAY, 3650 * DAY + 6, 8, 9):
+        fixture.wall.now = MARCH + seconds
+        journal_under_test.receipt(RECEIPT)
+    journal_under_test.close()
+    assert fixture.files() == ["2026-03-01.2.jsonl.gz", "2026-03-01.3.jsonl", "2026-03-01.jsonl.gz"]
+    assert [row["t"][:4] for row in fixture.rows()[1:]] == ["2026", "2036", "2036", "2026", "2026"]
+    for _ in range(2):
+        fixture.wall.now += DAY
+        fixture.start_journal().close()
+        assert not fixture.faults()
+    assert fixture.files()[3:] == ["2026-03-02.jsonl.gz", "2026-03-03.jsonl"]
+    assert len(fixture.rows()) == 8
+
+
+@pytest.mark.parametrize("starts_ahead", [1, 3])
+def test_journal_of_a_process_that_died_with_its_clock_ahead_continues_in_the_current_day(tmp_path, starts_ahead):
+    fixture = JournalFixture(tmp_path, keep=timedelta(days=30))
+    for day in (0, 1, *(3650 + n for n in range(starts_ahead)), 1):
+        fixture.wall.now = MARCH + day * DAY
+        fixture.start_journal().close()
+    closed = [f"2026-03-02.{2 + n}.jsonl.gz" for n in range(starts_ahead)]
+    current = f"2026-03-02.{2 + starts_ahead}.jsonl"
+    assert fixture.files() == ["2026-03-01.jsonl.gz", *closed, current, "2026-03-02.jsonl.gz"]
+    assert len(fixture.rows()) == 3 + starts_ahead
+    fixture.wall.now = MARCH + 2 * DAY
+    fixture.start_journal().close()
+    assert fixture.files()[-1] == "2026-03-03.jsonl"
+    assert not fixture.faults()
+
+
+def test_file_ahead_of_the_clock_becomes_the_current_day_if_that_has_no_file(fixture):
+    fixture.wall.now = MARCH + 3650 * DAY
+    fixture.start_journal().close()
+    fixture.wall.now = MARCH
+    fixture.start_journal().close()
+    assert fixture.files() == ["2026-03-01.2.jsonl", "2026-03-01.jsonl.gz"]
+    assert len(fixture.rows()) == 2
+
+
+def test_kill_while_files_ahead_of_the_clock_are_closed_keeps_the_order(fixture, monkeypatch):
+    for day in (0, 3650, 3651, 3652):
+        fixture.wall.now = MARCH + day * DAY
+        fixture.start_journal().close()
+    # As a kill during its compression leaves a day.
+    plain = gzip.decompress((fixture.directory / "2036-02-27.jsonl.gz").read_bytes())
+    (fixture.directory / "2036-02-27.jsonl").write_bytes(plain)
+    rows = fixture.rows()
+    fixture.wall.now = MARCH
+    rename, renamed = Path.rename, []
+
+    def rename_two(path, target):
+        if len(renamed) == 2:
+            raise OSError(errno.EIO, "I/O error", str(path))
+        renamed.append(target)
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename_two)
+        fixture.open_journal()
+    assert "I/O error" in fixture.found.notes[0]
+    assert fixture.rows() == rows
+    fixture.start_journal().close()
+    assert fixture.rows()[:-1] == rows
+    assert not [name for name in fixture.files() if name.startswith("2036")]
+
+
 # --- errors ---------------------------------------------------------------------------------------------------------
 
 
