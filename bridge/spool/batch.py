@@ -165,6 +165,11 @@ class Batch:
         """Returns the current path of the batch file, or of the pack that contains the batch."""
         return self.directory / str(self.name) if self.pack is None else self.pack.path
 
+    @property
+    def last(self) -> int:
+        """Returns the highest sequence, as a pack does."""
+        return self.sequence
+
     def measure(self) -> None:
         """Reads the allocated bytes of the file; keeps the estimate if they cannot be read."""
         self.disk = allocated_bytes(self.path) or self.disk

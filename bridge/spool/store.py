@@ -8,7 +8,6 @@ import errno
 import os
 import resource
 import threading
-from bisect import bisect_right
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from bridge.spool.lock import SpoolError
 from bridge.spool.pack import Pack
 from bridge.spool.quarantine import Quarantine
 from bridge.spool.sealing import Sealing
+from bridge.spool.sequences import LOOK_EVERY, Sequences, settled_intakes
 from bridge.spool.write_cache import WriteCache
 from bridge.util.files import write_whole
 from bridge.util.filesystems import network_filesystem
@@ -67,12 +67,10 @@ class Spool:
         self.archive = archive
         self.probe_lock = threading.Lock()
         "Held while a probe takes up space: a write that fails meanwhile is tried again after it."
-        self._wall = wall
         self._clock = clock
         self._work = work
-        self._sequence = 0
-        self._exact: list[range] = []
-        "Sequences reserved with ``exact``, in order."
+        self._sequences = Sequences(wall)
+        self._last_look = float("-inf")
         self._slots: dict[str, dict[tuple[str, int], OpenBatch]] = {}
         # In order of opening, so due batches come first.
         self._by_age: OrderedDict[OpenBatch, None] = OrderedDict()
@@ -119,7 +117,9 @@ class Spool:
             raise SpoolError(f"spool {self.directory}: {error.filename or ''}: {error.strerror}") from None
         found.transactions.extend(transactions)
         found.notes[:0] = notes
-        self._sequence = max(self._sequence, found.sequence)
+        self._sequences.recovered((each.intake, each.last) for each in found.stored)
+        unreadable = [(path.parent.name, batch_names.read(path.name)) for path in found.unreadable]
+        self._sequences.recovered((intake, name.sequence) for intake, name in unreadable if name is not None)
         return found
 
     @property
@@ -186,7 +186,7 @@ class Spool:
         timed = group.timed or (crowded and bool(group.earliest))
         if timed and (batch := slots.get((f"timed {group.encoding}", 0))) is not None:
             return batch
-        sequence = self._next_sequence()
+        sequence = self._sequences.next(group.intake)
         folder = self.directory / group.intake
         path = folder / str(batch_names.BatchName(sequence, group.earliest, 0, 0, "open", timed, group.encoding))
         try:
@@ -211,27 +211,17 @@ class Spool:
     def _lines(group: Group, batch: OpenBatch) -> bytes:
         return batch_reader.timed_lines(group.data, group.earliest) if batch.timed and not group.timed else group.data
 
-    def _next_sequence(self) -> int:
-        self._sequence = max(int(self._wall() * 1_000_000), self._sequence + 1)
-        return self._sequence
-
     def sequences(self, count: int, *, exact: bool = True) -> range:
         """Reserves ``count`` unique sequences.
 
         ``exact``: batches with these sequences keep exact event times when they are sent. Used for events that an
         operator's command brings back.
         """
-        first = self._next_sequence()
-        self._sequence += count - 1
-        reserved = range(first, first + count)
-        if exact:
-            self._exact.append(reserved)
-        return reserved
+        return self._sequences.reserve(count, exact=exact)
 
     def is_exact(self, sequence: int) -> bool:
         """Returns True if this process reserved the sequence with ``exact``."""
-        place = bisect_right(self._exact, sequence, key=lambda reserved: reserved.start) - 1
-        return place >= 0 and sequence in self._exact[place]
+        return self._sequences.is_exact(sequence)
 
     # --- sealing -----------------------------------------------------------------------------------------------------
 
@@ -247,6 +237,11 @@ class Spool:
             self._sealing.retry()
             if self._removals_to_retry:
                 self._work(self._retry_removals, lambda nothing: None)
+        if self._sequences.any_ahead and self._clock() - self._last_look >= LOOK_EVERY:
+            self._last_look = self._clock()
+            self._work(
+                partial(settled_intakes, self.directory, self._sequences.look()), self._sequences.return_to_present
+            )
 
     def seal_of(self, intake: str) -> None:
         """Seals the open batches of one intake."""
