@@ -19,6 +19,7 @@ from bridge.storage.archive_upkeep import ArchiveUpkeep
 from bridge.storage.open import Storage, make_archive, open_storage
 from bridge.storage.retention import Retention
 from bridge.storage.unrecovered import UnrecoveredFiles
+from bridge.util.clock import SteadyClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ def build_storage(config: Config, process: Process) -> StorageParts:
     """Locks the spool and builds what looks after it. Raises SpoolError."""
     clock, wall, work = process.reactor.seconds, process.wall, process.spool_thread.work
     on_error = process.log_throttle.log_error_from_thread
-    archive_of = partial(make_archive, wall=wall, on_error=on_error)
+    settled = SteadyClock(wall, clock).settled
+    archive_of = partial(make_archive, wall=wall, on_error=on_error, settled=settled)
     opened = open_storage(
         config, clock=clock, wall=wall, work=work, on_error=on_error, archive=archive_of(config),
         cache=write_cache.MAX_BYTES,
@@ -82,7 +84,7 @@ def build_storage(config: Config, process: Process) -> StorageParts:
     group_commit = GroupCommit(opened.spool.quarantine, folders, sync_work=sync_work, observer=sync_monitor)
     return StorageParts(
         opened, fsync_policy, group_commit, sync_monitor, self_events, alarms,
-        retention=Retention(config, opened.spool, opened.ledger, work),
+        retention=Retention(config, opened.spool, opened.ledger, work, settled=settled),
         archive_upkeep=ArchiveUpkeep(opened.spool, alarms, work),
         unrecovered=UnrecoveredFiles(opened.spool, opened.ledger, alarms, work), make_archive=archive_of,
     )  # fmt: skip

@@ -8,9 +8,10 @@
 
 A settled batch is renamed into the archive, so delivery does not wait for compression. A batch from a pack is written
 to a new file. ``tidy`` packs an hour once it has ``MANY`` batches, and merges its packs into one when the hour is over.
-The archive is limited by allocated bytes and by age. Whole hours are deleted, the oldest of all intakes first. Archived
-events were delivered, so no ledger account counts them. If a batch cannot be archived, for example because the disk is
-full, it is deleted and an error is reported.
+The archive is limited by allocated bytes and by age. Whole hours are deleted, the oldest of all intakes first. Ages
+count only while the clock is settled. An hour that is then ahead of the clock, because the clock was wrong at
+reception, becomes the current hour. Archived events were delivered, so no ledger account counts them. If a batch cannot
+be archived, for example because the disk is full, it is deleted and an error is reported.
 
 Blocking calls; runs on the spool thread.
 """
@@ -29,10 +30,12 @@ from bridge.spool import batch_names, batch_reader, pack_writer
 from bridge.spool.batch import Batch
 from bridge.spool.budget import on_disk
 from bridge.spool.pack import PARTIAL, Pack
+from bridge.util.clock import MOST_AHEAD
 from bridge.util.files import is_folder, is_foreign, is_nfs_leftover, shown_path
 
 MANY = 256
 _HOUR_US = 3_600_000_000
+_MOST_AHEAD = int(MOST_AHEAD) // 3600
 _REPLAYED = re.compile("replayed-([0-9]{1,19})-([0-9]{1,19})")
 
 
@@ -40,12 +43,12 @@ class Archive:
     """The archive of one spool.
 
     ``wall`` is in seconds since the epoch, ``max_size`` in bytes, ``max_age`` in seconds (None: no age limit).
-    ``on_error`` receives a text for each failure.
+    ``on_error`` receives a text for each failure. ``settled`` returns False while ``wall`` may be wrong.
     """
 
     def __init__(
         self, directory: Path, *, max_size: int, max_age: float | None, wall: Callable[[], float],
-        on_error: Callable[[str], object],
+        on_error: Callable[[str], object], settled: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
         self.directory = directory
         self._max_size = max_size
@@ -56,6 +59,7 @@ class Archive:
         "True while the archive is read: nothing is packed, and hours are deleted only if the disk is full."
         self._replayed: list[range] = []
         self._wall = wall
+        self._settled = settled
         self._on_error = on_error
         self._loose: dict[tuple[int, str], list[Batch]] = {}
         self._packs: dict[tuple[int, str], list[Pack]] = {}
@@ -161,7 +165,9 @@ class Archive:
         """Packs batches, merges the packs of finished hours, and enforces the limits. Called periodically."""
         if self.busy:
             return
-        now = int(self._wall() * 1_000_000) // _HOUR_US
+        now = self._hour()
+        if self._settled():
+            self._correct_hours(now)
         for (hour, intake), batches in list(self._loose.items()):
             if len(batches) >= MANY or hour < now:
                 self._pack(hour, intake, batches)
@@ -169,6 +175,26 @@ class Archive:
             if hour < now and len(packs) > 1 and (hour, intake) not in self._unmergeable:
                 self._merge(hour, intake, packs)
         self.enforce_limits()
+
+    def _hour(self) -> int:
+        return int(self._wall() * 1_000_000) // _HOUR_US
+
+    def _correct_hours(self, now: int) -> None:
+        """Moves batches and packs of hours ahead of the clock to the current hour."""
+        for key in [key for key in self._loose if key[0] > now + _MOST_AHEAD]:
+            self._loose.setdefault((now, key[1]), []).extend(self._loose.pop(key))
+        for hour, intake in [key for key in self._packs if key[0] > now + _MOST_AHEAD]:
+            for pack in self._packs.pop((hour, intake)):
+                self._packs.setdefault((now, intake), []).append(self._renamed(pack, now) or pack)
+
+    def _renamed(self, pack: Pack, hour: int) -> Pack | None:
+        name = _prefix(hour) + pack.name.partition(".")[2]
+        try:
+            pack.path.rename(pack.directory / name)
+        except OSError as error:
+            self._on_error(f"archive: cannot rename {pack.path}: {error.strerror}")
+            return None
+        return Pack.of_name(pack.intake, pack.directory, name, prefix=_prefix(hour), disk=pack.disk)
 
     def _pack(self, hour: int, intake: str, batches: list[Batch]) -> None:
         try:
@@ -214,7 +240,7 @@ class Archive:
 
     def enforce_limits(self) -> None:
         """Deletes hours that exceed the age or size limit."""
-        if self._max_age is not None:
+        if self._max_age is not None and self._settled():
             oldest = int((self._wall() - self._max_age) * 1_000_000) // _HOUR_US
             while (hour := self._oldest()) is not None and hour < oldest:
                 self._drop(hour)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.quarantine_file import QuarantineFile
+from bridge.util.clock import MOST_AHEAD
 from bridge.util.files import is_foreign, is_nfs_leftover, read_regular, shown_path
 
 REASONS = ("refused", "oversize", "damaged", "unrouted")
@@ -186,10 +187,10 @@ class Quarantine:
             return 0
         now = self._wall()
         file = self._open.get(reason)
-        if file is not None and now - file.sequence / 1_000_000 > max_age / 10:
+        if file is not None and abs(now - file.sequence / 1_000_000) > max_age / 10:
             self._close(reason, file)
         return sum(
-            old.count for old in list(self._full[reason]) if old.is_older(now - max_age) and self._delete(reason, old)
+            old.count for old in list(self._full[reason]) if old.is_older(max_age, now) and self._delete(reason, old)
         )
 
     def trim_damaged(self, max_age: float | None) -> Iterator[tuple[Path, str, int]]:
@@ -199,6 +200,8 @@ class Quarantine:
         """
         if not self._damaged.is_dir():
             return
+        if max_age is not None:
+            self._correct_numbers()
         # Sort by the time of quarantine in the name; the modification time of the file is older.
         found = sorted((path for path in self._damaged.iterdir() if not is_foreign(path)), key=_number_of)
         size = sum(path.lstat().st_size for path in found)
@@ -209,6 +212,15 @@ class Quarantine:
             size -= path.lstat().st_size
             path.unlink()
             yield (path, *self._moved.pop(path, ("", 0)))
+
+    def _correct_numbers(self) -> None:
+        """Gives damaged files that are dated ahead of the clock the current time. Raises OSError."""
+        limit = (self._wall() + MOST_AHEAD) * 1_000_000
+        for path in [path for path in self._damaged.iterdir() if _number_of(path) > limit]:
+            target = path.with_name(f"{self._number()}-{path.name.partition('-')[2]}")
+            path.rename(target)
+            if path in self._moved:
+                self._moved[target] = self._moved.pop(path)
 
     def keep_evidence(self, intake: str, sequence: int, body: bytes) -> Path:
         """Keeps a copy of a request body, and deletes the oldest copies beyond ``EVIDENCE``. Raises OSError."""
@@ -267,7 +279,9 @@ class Quarantine:
         self._open.clear()
 
     def _number(self) -> int:
-        self._last = max(int(self._wall() * 1_000_000), self._last + 1)
+        now = int(self._wall() * 1_000_000)
+        ahead = self._last > now + MOST_AHEAD * 1_000_000
+        self._last = now if ahead else max(now, self._last + 1)
         return self._last
 
     def _open_file(self, reason: str) -> QuarantineFile:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from bridge.util.clock import EARLIEST, MOST_AHEAD
 from bridge.util.files import fsync_path, write_whole
 
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
@@ -32,12 +33,19 @@ class QuarantineFile:
         self._awaited = False
         return os.dup(self._descriptor)
 
-    def is_older(self, time: float) -> bool:
-        """Returns True if the newest frame was written before a time, or the file cannot be read."""
+    def is_older(self, age: float, now: float) -> bool:
+        """Returns True if the newest frame is older than ``age`` seconds, or the file cannot be read.
+
+        A modification time that no right clock could have set is replaced with ``now``, so the age counts from then.
+        """
         try:
-            return self.path.stat().st_mtime < time
+            written = self.path.stat().st_mtime
+            if not EARLIEST <= written <= now + MOST_AHEAD:
+                os.utime(self.path, (now, now))
+                return False
         except OSError:
             return True
+        return now - written > age
 
     def append(self, data: bytes, count: int, *, sync: bool = False, awaited: bool = False) -> None:
         """Appends the lines of ``count`` frames, and syncs them. Raises OSError; then nothing was appended."""

@@ -65,11 +65,13 @@ def open_storage(
 
 
 def make_archive(
-    config: Config, *, wall: Callable[[], float], on_error: Callable[[str], object], earlier: bool = False
-) -> Archive | None:
+    config: Config, *, wall: Callable[[], float], on_error: Callable[[str], object], earlier: bool = False,
+    settled: Callable[[], bool] = lambda: False,
+) -> Archive | None:  # fmt: skip
     """Returns the archive of a configuration, not yet recovered, or None if it has none.
 
-    ``earlier``: returns also the archive of an earlier configuration, which can still be replayed.
+    ``earlier``: returns also the archive of an earlier configuration, which can still be replayed. ``settled`` returns
+    True once files may be deleted by their age.
     """
     terms = config.spool.archive
     if terms is None and not earlier:
@@ -77,5 +79,5 @@ def make_archive(
     return Archive(
         config.spool.directory / ARCHIVE, max_size=1 << 62 if terms is None else terms.max_size,
         max_age=None if terms is None or terms.max_age is None else terms.max_age.total_seconds(),
-        wall=wall, on_error=on_error,
+        wall=wall, on_error=on_error, settled=settled,
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """Deletes quarantined frames that are older than the configured age, and counts them as dropped."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,13 +20,17 @@ log = Logger(namespace="app")
 
 
 class Retention:
-    """Deletes expired quarantine files. ``work`` runs a job in the spool thread, then its callback on the reactor."""
+    """Deletes expired quarantine files. ``work`` runs a job in the spool thread, then its callback on the reactor.
+    ``settled`` returns False while the clock may be wrong; then nothing expires."""
 
-    def __init__(self, config: Config, spool: Spool, ledger: Ledger, work: Work) -> None:
+    def __init__(
+        self, config: Config, spool: Spool, ledger: Ledger, work: Work, *, settled: Callable[[], bool] = lambda: True
+    ) -> None:
         self._config = config
         self._spool = spool
         self._ledger = ledger
         self._work = work
+        self._settled = settled
 
     def change(self, config: Config) -> None:
         """Applies another configuration at the next run."""
@@ -34,14 +39,14 @@ class Retention:
     def look(self) -> None:
         """Deletes expired files. Each reason is deleted where it is written: *refused* in the spool thread, the others
         on the reactor."""
-        quarantine = self._spool.quarantine
+        quarantine, settled = self._spool.quarantine, self._settled()
         for reason in REASONS:
-            age = storage_config.quarantine_age(self._config, reason)
+            age = storage_config.quarantine_age(self._config, reason) if settled else None
             if reason == "refused":
                 self._work(partial(quarantine.expire, reason, age), partial(self._count_expired, reason))
             else:
                 self._count_expired(reason, quarantine.expire(reason, age))
-        age = storage_config.quarantine_age(self._config, "damaged")
+        age = storage_config.quarantine_age(self._config, "damaged") if settled else None
         self._work(partial(self._trim_damaged, age), self._count_trimmed)
 
     def _count_expired(self, reason: str, expired: int) -> None:

@@ -205,3 +205,54 @@ def test_packs_of_an_hour_with_a_damaged_one_stay_and_are_reported_once(spool_fi
 
 def raise_full(*args):
     raise OSError(28, "No space left on device")
+
+
+# --- a clock that was wrong -----------------------------------------------------------------------------------------
+
+YEARS = 3650 * 24 * HOUR
+
+
+def attach_unsettled(spool_fixture, settled, **limits):
+    archive = Archive(
+        spool_fixture.directory / ".archive", max_size=10**9, max_age=2 * HOUR, settled=lambda: settled[0],
+        wall=lambda: spool_fixture.clocks.wall, on_error=spool_fixture.errors.append,
+    )  # fmt: skip
+    archive.recover()
+    spool_fixture.spool.use_archive(archive)
+    return archive
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_clock_ten_years_ahead_deletes_nothing_until_it_is_settled(spool_fixture, packed):
+    settled = [False]
+    archive = attach_unsettled(spool_fixture, settled)
+    events, _ = deliver(spool_fixture, 300 if packed else 3)
+    spool_fixture.clocks.wall += YEARS
+    archive.tidy()
+    more, _ = deliver(spool_fixture, 3, first=300)
+    archive.tidy()
+    spool_fixture.clocks.wall -= YEARS
+    archive = attach_unsettled(spool_fixture, settled)
+    archive.tidy()
+    assert archived_events(archive) == events + more
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_hours_ahead_of_a_settled_clock_expire_like_the_current_hour(spool_fixture, packed):
+    settled = [False]
+    archive = attach_unsettled(spool_fixture, settled)
+    spool_fixture.clocks.wall += YEARS
+    events, _ = deliver(spool_fixture, 300 if packed else 3)
+    archive.tidy()
+    spool_fixture.clocks.wall -= YEARS
+    settled[0] = True
+    archive = attach_unsettled(spool_fixture, settled)
+    archive.tidy()
+    spool_fixture.clocks.wall += HOUR
+    archive.tidy()
+    assert archived_events(archive) == events
+    assert [name.partition(".")[0] for name in files(archive)] == ["20261123T12"]
+    assert archived_events(attach_unsettled(spool_fixture, settled)) == events
+    spool_fixture.clocks.wall += 3 * HOUR
+    archive.tidy()
+    assert (files(archive), archive.size) == ([], 0)

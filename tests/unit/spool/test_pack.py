@@ -213,7 +213,7 @@ def test_restart_reads_only_file_names(spool_fixture, monkeypatch):
     monkeypatch.setattr(Pack, "entries", None)
     found = spool_fixture.restart()
     assert (len(found.packs), len(found.batches)) == (1, 3)
-    assert opened == [str(spool_fixture.directory / "lock")]
+    assert opened == [str(spool_fixture.directory / "lock"), str(spool_fixture.directory)]
 
 
 def test_sequence_continues_after_a_pack(spool_fixture):
