@@ -18,8 +18,9 @@ Clock set back
 start      a process started. ``recovered`` {intake: events found in the spool}; ``damaged`` {intake:
            events lost in files that are shorter than their name says}; ``quarantined``: frames found in
            quarantine; ``unclean``: the previous process did not write ``stop``; ``possible_duplicates``
-           {intake: events}; ``sending`` {intake: [[sequence, events], ...]}: the batches of these events,
-           the newest 20,000 (the earliest versions did not list batches in packs); ``sending_more``:
+           {intake: events} that no earlier start counted; ``sending`` {intake: [[sequence, events], ...]}:
+           all batches that a request of an earlier process carried, the newest 20,000 (the earliest
+           versions did not list batches in packs); ``sending_more``:
            number of further batches that may be among them; ``torn``: incomplete lines that were cut off
            (below); ``version``, ``config_sha256``
 minute     ``intake`` and the columns of ``bridge.accounting.Account`` (*transferred*, *taken_over*,

@@ -42,7 +42,8 @@ class Account:
     """Events that an operator's command (reroute, retry, move) brought from other accounts, less the events that left
     for other accounts. The sum over all accounts is 0, so it is not a column of the identity."""
     possible_duplicates: int = 0
-    "Events of requests that the collector may have accepted although the bridge received no confirmation."
+    """Copies of events that the collector may have accepted in excess of one: the events of each request that it may
+    have accepted although no response confirms it. An event counts once for each such request."""
 
     @property
     def imbalance(self) -> int:
@@ -197,7 +198,7 @@ class Ledger:
         account.quarantined -= count
 
     def add_possible_duplicates(self, intake: str, count: int) -> None:
-        """Counts events that may reach the collector twice."""
+        """Counts the events of a request that may have been accepted and that are sent again."""
         self.of(intake).possible_duplicates += count
 
     def apply(self, changes: Sequence[Change]) -> None:

@@ -58,6 +58,9 @@ class TakenBatch(Batch):
         # The batch has no file on this disk, so there is nothing to rename to ``.sending``.
         self.sending, self.disk = True, 0
 
+    def end_sending(self) -> None:
+        """Does nothing, as there is no file to rename."""
+
     @property
     def path(self) -> Path:
         """Queue and identity of the batch, in the form of a path, for the operator."""

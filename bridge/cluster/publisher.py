@@ -284,8 +284,8 @@ class Publisher:
             if self._channel is not None:
                 self._channel.close()
             self._channel = None
-        elif events := piece.mark_doubtful():
-            self._context.ledger.add_possible_duplicates(self._courier.name, events)
+        else:
+            self._context.ledger.add_possible_duplicates(self._courier.name, piece.count)
         self._take_back([piece])
         self._fail(str(error))
 

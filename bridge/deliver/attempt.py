@@ -26,6 +26,20 @@ class Attempt:
 
     async def run(self) -> tuple[Request, Outcome]:
         """Makes the attempt. Raises Damaged or OSError if the spool cannot be read; then nothing was sent."""
+        batches = list(dict.fromkeys(piece.batch for piece in self.pieces))
+        for batch in batches:
+            batch.request_started()
+        try:
+            request, result = await self._send()
+        finally:
+            for batch in batches:
+                batch.request_ended()
+        if result.verdict is not Verdict.ACCEPTED and (waiting := [batch for batch in batches if batch.all_waits]):
+            # Possible duplicates are counted by now. A restart must not count them again.
+            self.context.run(lambda: batch_reader.end_all(waiting))
+        return request, result
+
+    async def _send(self) -> tuple[Request, Outcome]:
         context, target, breaker = self.context, self.delivery_path.target, self.breaker
         breaker.started()
         try:
@@ -40,20 +54,21 @@ class Attempt:
             url = target.urls[self.delivery_path.base_urls.index(breaker)]
             answer = await self.delivery_path.post(url, request.data, request.headers | target.headers())
         except Exception:
-            result = outcome.of_failure(Failure())
-            doubtful = result.uncertain
+            failure = Failure()
+            result = outcome.of_failure(failure)
+            copies = result.uncertain + outcome.was_repeated(failure)
         else:
             count = sum(piece.count for piece in self.pieces)
             result = outcome.read(answer, count, now=context.wall(), size=request.plain_size)
-            doubtful = result.uncertain or answer.repeated
+            copies = result.uncertain + answer.repeated
             if result.verdict is Verdict.ACCEPTED:
                 context.date_seen(answer.headers.get("date"), context.clock.seconds() - began)
         if key := target.key():
             # A response may repeat what was sent, including the key.
             rejected = {i: text.replace(key, "****") for i, text in result.rejected.items()}
             result = replace(result, reason=result.reason.replace(key, "****"), rejected=rejected)
-        if doubtful:
-            self._mark_possible_duplicates()
+        if copies:
+            context.ledger.add_possible_duplicates(self.name, copies * sum(piece.count for piece in self.pieces))
         if result.network:
             breaker.fault()
         else:
@@ -86,12 +101,6 @@ class Attempt:
             f"spool: cannot mark or sync files of intake {self.name} before they are sent: {error.strerror}."
             f" They are sent nevertheless; after a crash they may be sent again"
         )
-
-    def _mark_possible_duplicates(self) -> None:
-        """Marks pieces that the collector may have accepted and that will be sent again. Each is counted once."""
-        for piece in self.pieces:
-            if events := piece.mark_doubtful():
-                self.context.ledger.add_possible_duplicates(self.name, events)
 
     def report_failover(self) -> None:
         """Raises or clears the failover alarm after a response, if the intake has several base URLs."""

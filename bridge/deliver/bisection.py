@@ -93,16 +93,13 @@ class Bisection:
         ranges = [*chain.from_iterable(split_queue.clear()), *self.refused_pieces()]
         self._refused_events.clear()
         held: Counter[Batch] = Counter()
-        certain: set[Batch] = set()
         for piece in ranges:
             held[piece.batch] += piece.count
-            if not piece.doubtful:
-                certain.add(piece.batch)
         whole: dict[Batch, Piece] = {}
         for piece in ranges:
             batch = piece.batch
             if held[batch] == batch.count and not batch.timed:
-                whole.setdefault(batch, Piece.whole(batch)).doubtful = batch not in certain
+                whole.setdefault(batch, Piece.whole(batch))
             else:
                 piece.suspected = None
                 split_queue.add([piece])

@@ -172,29 +172,36 @@ class Client:
                 return result
             if (early := progress.early_response) is not None:
                 return early
-            if progress.expired:
-                return Failure(NoProgress(f"no progress for {self._timeout:g} s", begun=progress.begun))
-            return self._with_explanation(url, result)
+            error: BaseException | None = (
+                NoProgress(f"no progress for {self._timeout:g} s", begun=progress.begun)
+                if progress.expired
+                else self._explanation(url, result)
+            )
+            if error is None:
+                return result
+            # The cause tells that the request was sent twice.
+            error.__cause__ = result.value and result.value.__cause__
+            return Failure(error)
 
         return request.addBoth(ended)
 
-    def _with_explanation(self, url: str, failure: Failure) -> Failure:
-        """Returns a failure that also names the certificate's issuer, or the proxy that cannot be reached, if either
-        is the cause."""
+    def _explanation(self, url: str, failure: Failure) -> BaseException | None:
+        """Returns an error that also names the certificate's issuer, or the proxy that cannot be reached, if either
+        is the reason of a failure."""
         reasons = getattr(failure.value, "reasons", None) or [failure]
         if any(reason.check(SSL.Error) for reason in reasons):
             if (why := self._policy.refused(urlsplit(url).hostname or "")) is not None:
-                return Failure(CertificateError(why))
+                return CertificateError(why)
             if self._proxy is None:
-                return failure
+                return None
             text = f"TLS failed through the tunnel of the proxy {self._proxy}: {describe_failure(failure)}"
-            return Failure(ProxyError(f"{text}; allow the gateway to reach the collector"))
+            return ProxyError(f"{text}; allow the gateway to reach the collector")
         if isinstance(failure.value, ConnectError) and failure.value.osError in FORBIDDEN:
             place = str(self._proxy) if self._proxy is not None else urlsplit(url).netloc
-            return Failure(ConnectForbiddenError(failure.value.osError, place))
+            return ConnectForbiddenError(failure.value.osError, place)
         if self._proxy is not None and failure.check(ConnectError, DNSLookupError):
-            return Failure(ProxyError(f"the proxy {self._proxy} cannot be reached: {describe_failure(failure)}"))
-        return failure
+            return ProxyError(f"the proxy {self._proxy} cannot be reached: {describe_failure(failure)}")
+        return None
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> Response:
         try:
@@ -209,9 +216,15 @@ class Client:
                 progress.repeat()
             try:
                 response = await self._request(url, body, headers, progress)
+                return await self._read(response, progress)
             except (ConnectError, DNSLookupError, RequestTransmissionFailed):
                 # The second attempt sent nothing or only a part, but the first one may have sent all.
                 raise first_failure from None
+            except Exception as second_failure:
+                raise second_failure from first_failure
+        return await self._read(response, progress)
+
+    async def _read(self, response: IResponse, progress: Progress) -> Response:
         progress.resetTimeout()
         reader = _Reader(progress)
         response.deliverBody(reader)

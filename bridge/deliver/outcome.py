@@ -127,6 +127,11 @@ def of_failure(failure: Failure) -> Outcome:
     return Outcome(Verdict.RETRY, describe_failure(failure), network=True, cut_off=cut_off, uncertain=uncertain)
 
 
+def was_repeated(failure: Failure) -> bool:
+    """Returns True if the client sent the request a second time after a connection that ended without a response."""
+    return failure.value is not None and isinstance(failure.value.__cause__, ResponseNeverReceived)
+
+
 def _unsent(error: BaseException | None) -> bool:
     """Returns True if the collector cannot have received the body: no connection was made, or TLS ended it."""
     reasons = getattr(error, "reasons", None)

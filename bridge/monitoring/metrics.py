@@ -59,7 +59,10 @@ class MetricsCollector:
         )  # fmt: skip
         held = status.spool.quarantine.by_intake
         yield _gauge("events_quarantined", "Frames held in quarantine.", ("intake", "reason"), held)
-        duplicates_help = "Events that the collector may have received twice."
+        duplicates_help = (
+            "Copies of events that the collector may have accepted in excess of one: events of each request whose"
+            " response is unknown."
+        )
         yield self._account("possible_duplicates", duplicates_help, "possible_duplicates")
 
     def _account(self, name: str, help_text: str, figure: str) -> Metric:

@@ -125,7 +125,7 @@ class Batch:
     unacknowledged: int = 0
     "Events that no response has settled yet."
     doubtful: bool = False
-    "Marked as being sent when it was found: its events are counted as possible duplicates."
+    "A request of an earlier process, or of another node, carried it: its events are counted as possible duplicates."
     disk: int = 0
     "Bytes in allocated blocks, or an estimate from the size. 0 in a pack, which has its own count."
     synced: bool = False
@@ -138,6 +138,10 @@ class Batch:
     "The lines, read from the pack."
     fresh: list[bytes] | None = field(default=None, repr=False)
     "The lines as appended, cached for the first reader. None: read them from the file."
+    sent: bool = False
+    "A request of an earlier process carried it, which is counted. Its file name says so while it is not *sending*."
+    requests: int = 0
+    "Requests in flight with events of this batch. Used on the reactor only."
 
     def __post_init__(self) -> None:
         self.unacknowledged = self.count
@@ -146,7 +150,7 @@ class Batch:
         else:
             # A pack is synced before any batch is read from it.
             self.disk, self.synced = 0, True
-        self.doubtful = self.doubtful or self.sending
+        self.doubtful = self.doubtful or self.sending or self.sent
 
     @classmethod
     def of_name(
@@ -157,7 +161,7 @@ class Batch:
         return cls(
             intake=intake, sequence=name.sequence, encoding=name.encoding, timed=name.timed, earliest=name.earliest,
             latest=latest, count=name.events, size=name.size, directory=directory, sealed=sealed,
-            sending=name.state == "sending", disk=disk, synced=synced,
+            sending=name.state == "sending", sent=name.state == "sent", disk=disk, synced=synced,
         )  # fmt: skip
 
     @property
@@ -194,6 +198,39 @@ class Batch:
                 self.sending = False
                 raise
 
+    def end_sending(self) -> None:
+        """Removes the mark of ``begin_sending``. Raises OSError; then it stays marked."""
+        if self.sending:
+            source = self.path
+            self.sending = False
+            try:
+                source.rename(self.path)
+            except OSError:
+                self.sending = True
+                raise
+
+    def end_sending_in_pack(self) -> None:
+        """Removes the mark of a packed batch. The pack still lists it as carried by a request."""
+        self.sending, self.sent = False, True
+
+    def sent_before(self) -> None:
+        """Replaces the mark of an earlier process with that of a counted request. Raises OSError; then it stays."""
+        self.sent = True
+        self.end_sending()
+
+    def request_started(self) -> None:
+        """Counts a request with events of this batch."""
+        self.requests += 1
+
+    def request_ended(self) -> None:
+        """Counts the end of a request with events of this batch."""
+        self.requests -= 1
+
+    @property
+    def all_waits(self) -> bool:
+        """Returns True if no request is in flight with this batch, and none has settled a part of it."""
+        return not self.requests and self.unacknowledged == self.count
+
     @property
     def identity(self) -> int:
         """Returns the number by which quarantine recognises the batch's events."""
@@ -203,8 +240,8 @@ class Batch:
     def name(self) -> BatchName:
         """Returns the current file name."""
         return BatchName(
-            self.sequence, self.earliest, self.count, self.size, "sending" if self.sending else "sealed", self.timed,
-            self.encoding,
+            self.sequence, self.earliest, self.count, self.size,
+            "sending" if self.sending else "sent" if self.sent else "sealed", self.timed, self.encoding,
         )  # fmt: skip
 
 
@@ -221,17 +258,12 @@ class Piece:
     "One event per line in the batch's encoding, without times. None: the whole file."
     start: int = 0
     "Position of the first event in the batch; a timed batch is ordered by time first."
-    doubtful: bool = False
-    "The events may have been accepted already, and are counted as possible duplicates."
     times: Sequence[int] | None = None
     "Time of each event, for a range of a timed batch. None: in the file, or all within the resolution."
     suspected: int | None = None
     "Number of accepted requests of the intake when a request with these events was first refused."
     place: tuple[int, ...] | None = None
     "Sort key of a range that was cut together with ranges of other batches. None: the order of the batch applies."
-
-    def __post_init__(self) -> None:
-        self.doubtful = self.doubtful or self.batch.doubtful
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -242,8 +274,3 @@ class Piece:
     def whole(cls, batch: Batch) -> "Piece":
         """Returns a piece with all events of a batch that is not timed."""
         return cls(batch, batch.earliest, batch.latest, batch.count, batch.size)
-
-    def mark_doubtful(self) -> int:
-        """Marks the events as possibly accepted already. Returns their number, 0 if they were marked before."""
-        events, self.doubtful = 0 if self.doubtful else self.count, True
-        return events

@@ -7,7 +7,7 @@ ENCODINGS = ("lines", "json")
 
 _NAME = re.compile(
     r"(?P<sequence>[0-9]{1,19})-(?P<ms>-?[0-9]{1,16})(?:-(?P<events>[0-9]{1,10})-(?P<bytes>[0-9]{1,12}))?"
-    r"(?:\.(?P<state>open|sending))?(?P<timed>\.timed)?\.(?P<encoding>lines|json)"
+    r"(?:\.(?P<state>open|sending|sent))?(?P<timed>\.timed)?\.(?P<encoding>lines|json)"
 )
 LAST_SEQUENCE = 253_402_300_799_999_999
 "Largest sequence: the end of the year 9999 in microseconds."
@@ -31,7 +31,7 @@ class BatchName(NamedTuple):
     size: int
     "Bytes."
     state: str
-    "open, sealed or sending"
+    "open, sealed, sending (a request may carry it), or sent (a request carried it, and an earlier start counted that)"
     timed: bool
     encoding: str
 
@@ -39,7 +39,7 @@ class BatchName(NamedTuple):
         timed = ".timed" if self.timed else ""
         if self.state == "open":
             return f"{self.sequence}-{self.earliest}.open{timed}.{self.encoding}"
-        state = ".sending" if self.state == "sending" else ""
+        state = "" if self.state == "sealed" else f".{self.state}"
         return f"{self.sequence}-{self.earliest}-{self.events}-{self.size}{state}{timed}.{self.encoding}"
 
 

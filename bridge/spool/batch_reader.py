@@ -7,6 +7,7 @@ import errno
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from operator import itemgetter
@@ -78,6 +79,20 @@ def begin_all(batches: Iterable[Batch]) -> None:
             failed = error
     if failed is not None:
         raise failed
+
+
+def end_all(batches: Iterable[Batch]) -> None:
+    """Removes the marks of ``begin_all`` from batches whose requests have ended without any settled event.
+
+    A mark that cannot be removed stays: then a restart counts possible duplicates that there are not.
+    """
+    loose, packed = by_pack(batches)
+    for batch in loose:
+        with suppress(OSError):
+            batch.end_sending()
+    for pack, members in packed.items():
+        with suppress(OSError):
+            pack.end(members)
 
 
 def by_pack(batches: Iterable[Batch]) -> tuple[list[Batch], dict[Pack, list[Batch]]]:
@@ -277,7 +292,7 @@ def part_of(piece: Piece, lines: Sequence[bytes], times: Sequence[int] | None, p
     return Piece(
         piece.batch, times_of_part[0] if times_of_part else piece.earliest,
         times_of_part[-1] if times_of_part else piece.latest, len(lines_of_part), len(data), data,
-        start=piece.start + (part.start or 0), doubtful=piece.doubtful, suspected=piece.suspected, times=times_of_part,
+        start=piece.start + (part.start or 0), suspected=piece.suspected, times=times_of_part,
     )  # fmt: skip
 
 

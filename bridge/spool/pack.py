@@ -10,17 +10,18 @@ On restart only the name of a pack is read::
 ``first`` and ``last`` bound the sequences, ``earliest`` and ``latest`` the event times. ``batches`` is the number of
 batches that were packed; the *position* of a batch is its index among them. ``events`` and ``bytes`` (of lines, without
 compression) count what is not settled yet. ``doubtful`` is the number of these events that may have been accepted
-already. ``settled`` lists the positions that are settled, ``begun`` the positions that a request has carried. Both are
-ranges such as ``0-41_57``. A position in both is settled. ``doubtful`` also counts batches that were ``.sending`` when
-they were packed; their entries in the pack record this.
+already and that no start has counted yet. ``settled`` lists the positions that are settled, ``begun`` the positions
+that a request has carried. Both are ranges such as ``0-41_57``. A position in both is settled. ``doubtful`` also counts
+batches that were ``.sending`` when they were packed; their entries in the pack record this.
 
 The contents are independent gzip members (``bridge.spool.pack_blocks``).
 
-One atomic rename records progress. Before a request starts, its batches are added to *begun*. When they are settled,
-they are added to *settled*. With the last batch the file is removed. So after a crash only the batches that were in
-flight may be sent twice. A file name holds at most 255 bytes. If *begun* does not fit, it is widened to one range. If
-*settled* does not fit, batches stay *begun* until it does; batches that are then sent twice are still counted as
-possible duplicates. Renames that record progress are not synced, so a power cut may undo the last of them.
+One atomic rename records progress. Before a request starts, its batches are added to *begun* and *doubtful*. When they
+are settled, they are added to *settled*. When the request fails, *doubtful* no longer counts them. With the last batch
+the file is removed. So after a crash only the batches that were in flight may be sent twice. A file name holds at most
+255 bytes. If *begun* does not fit, it is widened to one range. If *settled* does not fit, batches stay *begun* until it
+does; batches that are then sent twice are still counted as possible duplicates. Renames that record progress are not
+synced, so a power cut may undo the last of them.
 
 A pack is complete and synced before any of its loose files is removed (``bridge.spool.pack_writer``): it is named
 ``.packing`` while it is written, then it is synced and renamed, and its directory is synced. So at start ``.packing``
@@ -208,10 +209,11 @@ class Pack:
         for place, entry in enumerate(entries, position):
             if place in self.progress.settled:
                 continue
+            carried = entry.sending or place in self.progress.begun
             yield Batch(
                 intake=self.intake, sequence=entry.sequence, encoding=entry.encoding, timed=entry.timed,
                 earliest=entry.earliest, latest=entry.latest, count=entry.events, size=entry.size,
-                directory=self.directory, sealed=sealed, sending=entry.sending or place in self.progress.begun,
+                directory=self.directory, sealed=sealed, sending=carried and self.progress.doubtful > 0, sent=carried,
                 pack=self, position=place, held=entry.lines,
             )  # fmt: skip
 
@@ -255,6 +257,24 @@ class Pack:
         self.progress = progress
         for batch in new:
             batch.sending = True
+
+    def end(self, batches: Iterable[Batch]) -> None:
+        """Counts batches no longer as possibly accepted, after a request that settled none of them. Raises OSError."""
+        ended = [batch for batch in batches if batch.sending]
+        if ended:
+            progress = replace(
+                self.progress, doubtful=max(0, self.progress.doubtful - sum(batch.count for batch in ended))
+            )
+            self._rename(str(progress))
+            self.progress = progress
+            for batch in ended:
+                batch.end_sending_in_pack()
+
+    def counted(self) -> None:
+        """Records that a start has counted the possible duplicates. Raises OSError."""
+        progress = replace(self.progress, doubtful=0)
+        self._rename(str(progress))
+        self.progress = progress
 
     def settle(self, batches: Iterable[Batch]) -> None:
         """Records settled batches in the file name, and removes the file with the last of them. Raises OSError."""

@@ -9,11 +9,12 @@ import errno
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from bridge.spool import batch_reader, pack_blocks
 from bridge.spool.batch import Batch
-from bridge.spool.pack import PARTIAL, Pack
-from bridge.spool.pack_name import PackName
+from bridge.spool.pack import LONGEST_NAME, PARTIAL, Pack
+from bridge.spool.pack_name import PackName, Ranges
 from bridge.util.files import fsync_path, write_new
 
 BLOCK = 64 * 1024
@@ -94,7 +95,10 @@ def build(batches: list[Batch], *, prefix: str = "") -> tuple[Pack | None, list[
             continue
     if not packed:
         return None, [], damaged
-    name = PackName.of(entries)
+    sent = Ranges((place, place) for place, batch in enumerate(packed) if batch.sent and not batch.sending)
+    name = replace(PackName.of(entries), begun=sent)
+    if len(str(name)) > LONGEST_NAME:
+        name = replace(name, begun=sent.hull())
     made = Pack(packed[0].intake, packed[0].directory, name, file=f"{prefix}{name}")
     write(made, list(encode_blocks(entries)))
     return made, packed, damaged

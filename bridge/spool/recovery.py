@@ -8,16 +8,18 @@ name says keeps its whole lines. Damaged and foreign files move to quarantine an
 A file that must be read and cannot be stays where it is; ``recover_file`` tries it again.
 
 A batch that a request already carried before the restart, without a settled outcome, is *unconfirmed*: it may have been
-accepted, and the journal may have receipts for it. A loose one is named ``.sending``. The name of a pack lists the
-positions that a request carried, and the pack marks batches that were ``.sending`` when they were packed. So a pack
-whose name shows possible duplicates is read, except for blocks that are settled as a whole. Reading a pack of 4,096
-batches takes some hundredths of a second.
+accepted, and the journal may have receipts for it. A loose one is named ``.sending``, or ``.sent`` once a start has
+counted its events as possible duplicates. So a further start counts them only if a request has carried them again. The
+name of a pack lists the positions that a request carried, and the pack marks batches that were ``.sending`` when they
+were packed. So a pack whose name shows possible duplicates is read, except for blocks that are settled as a whole.
+Reading a pack of 4,096 batches takes some hundredths of a second.
 """
 
 import os
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -74,9 +76,21 @@ class RecoveredSpool:
         if pack.progress.doubtful:
             self.sending[pack.intake] += pack.progress.doubtful
 
+    def possible_duplicates_counted(self) -> None:
+        """Records in the file names that the possible duplicates are counted, so that the next start does not count
+        them again."""
+        for batch in self.batches:
+            if batch.sending:
+                with suppress(OSError):
+                    batch.sent_before()
+        for pack in self.packs:
+            if pack.progress.doubtful:
+                with suppress(OSError):
+                    pack.counted()
+
     def unconfirmed(self) -> tuple[list[tuple[int, int, str]], int]:
         """Returns the unconfirmed batches as (sequence, events, intake), and the number of unreadable batches."""
-        found = [(batch.sequence, batch.count, batch.intake) for batch in self.batches if batch.sending]
+        found = [(batch.sequence, batch.count, batch.intake) for batch in self.batches if batch.doubtful]
         unreadable = 0
         for pack in self.packs:
             try:

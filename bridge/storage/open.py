@@ -45,6 +45,7 @@ class Storage:
         for transaction in found.transactions:
             self.record(transaction)
         journal.start(found, quarantined=quarantined, version=__version__, config_sha256=config_sha256)
+        found.possible_duplicates_counted()
         return found
 
     def record(self, transaction: Transaction) -> None:

@@ -95,3 +95,52 @@ def test_unreadable_batches_are_counted(spool_fixture):
     assert found.unconfirmed() == (unconfirmed(batches[3]), 2)
     found.packs[0].path.unlink()
     assert found.unconfirmed() == ([], 4)
+
+
+# --- counted once ---------------------------------------------------------------------------------------------------
+
+
+def counted(found):
+    """Returns the possible duplicates that a start counts, and records them as a start does."""
+    events = dict(found.sending)
+    found.possible_duplicates_counted()
+    return events
+
+
+def test_restarts_alone_count_no_further_possible_duplicates(spool_fixture):
+    loose, packed = fill(spool_fixture, 2), fill(spool_fixture, 6)
+    batches = read(pack(spool_fixture, packed))
+    batch_reader.begin_all([loose[0], *batches[:2]])
+    expected = unconfirmed(loose[0], *packed[:2])
+    for events in ({"a": 6}, {}, {}):
+        found = spool_fixture.restart()
+        assert counted(found) == events
+        assert found.unconfirmed() == (expected, 0), "the journal still lists them"
+    batch_reader.begin_all([found.batches[0], read(found.packs[0])[1]])
+    assert counted(spool_fixture.restart()) == {"a": 4}
+    found = spool_fixture.restart()
+    assert counted(found) == {}
+    spool_fixture.spool.remove([*found.batches, *read(found.packs[0])])
+    assert spool_fixture.names() == []
+
+
+def test_failed_request_leaves_nothing_for_a_restart_to_count(spool_fixture):
+    loose, packed = fill(spool_fixture, 2), fill(spool_fixture, 6)
+    batches = read(pack(spool_fixture, packed))
+    names = spool_fixture.names()
+    for _ in range(2):
+        batch_reader.begin_all([loose[0], *batches[:2]])
+        assert spool_fixture.names() != names
+        batch_reader.end_all([loose[0], *batches[:2]])
+        assert loose[0].path.name in names
+    assert counted(spool_fixture.restart()) == {}
+
+
+def test_counted_batch_is_not_counted_again_after_it_was_packed(spool_fixture):
+    batch_reader.begin_all(fill(spool_fixture, 3)[:2])
+    found = spool_fixture.restart()
+    assert counted(found) == {"a": 4}
+    pack(spool_fixture, found.batches)
+    found = spool_fixture.restart()
+    assert counted(found) == {}
+    assert len(found.unconfirmed()[0]) == 2

@@ -48,6 +48,10 @@ def test_recovery_counts_events_and_possible_duplicates_and_reports_damage(tmp_p
     assert any(note.startswith("journal: ") and "incomplete" in note for note in notes)
     assert [fields["kind"] for _, fields in JournalReader(tmp_path / ".ledger")] == ["start", "start"]
     storage.spool.close()
+    storage = open_in(tmp_path)
+    storage.recover("sha", notes.append)
+    assert storage.ledger.of("fw").possible_duplicates == 0, "counted again without another request"
+    storage.spool.close()
 
 
 def test_archive_of_an_earlier_configuration_is_opened_only_on_request(tmp_path: Path) -> None:
