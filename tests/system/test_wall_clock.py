@@ -1,17 +1,26 @@
-"""Tests a wall clock that is set back by an hour under load: sealing, back-off and timeouts continue."""
+"""Tests a wall clock that is set back by an hour under load, one that is years ahead for a moment, and one that was
+never set when the bridge starts."""
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
-from tests.harness import clock_set_back, spool
+from bridge.accounting.journal_lines import JournalReader
+from bridge.spool.batch_names import read as read_name
+from tests.harness import clock_set_back, shifted_clock, spool
 from tests.harness.asserting import assert_same
 from tests.harness.gate import Gate
 from tests.harness.polling import until
 from tests.harness.process import Process
 from tests.harness.running import bridging, collecting
+from tests.harness.send import send_lines
+from tests.harness.shifted_clock import shift
 from tests.harness.traffic import traffic
+
+DAY = 86_400
+TEN_YEARS = 3650 * DAY
 
 
 def test_clock_set_back_by_an_hour_does_not_stop_delivery(tmp_path: Path) -> None:
@@ -44,3 +53,43 @@ def test_clock_set_back_by_an_hour_does_not_stop_delivery(tmp_path: Path) -> Non
 
 def batch_sequences(folder: Path) -> list[int]:
     return [int(path.name.split("-")[0]) for path in folder.glob("*/*.lines")]
+
+
+def test_clock_ten_years_ahead_for_a_moment_deletes_nothing_and_leaves_no_trace(tmp_path: Path) -> None:
+    offset, texts = tmp_path / "offset", list[str]()
+    archive = {"archive": {"max_size": "1GB", "max_age": "1d"}, "directory": str(tmp_path / "bridge" / "spool")}
+    shift(offset, 0)
+    with collecting(tmp_path) as collector, bridging(tmp_path, collector.url, spool=archive) as bridge:
+
+        def deliver() -> None:
+            texts.append(f"number {len(texts)}")
+            send_lines(bridge.tcp, [f"<13>{texts[-1]}".encode()])
+            collector.wait_for(len(texts))
+
+        shifted_clock.start(bridge, offset)
+        for seconds in (0, TEN_YEARS, 0, TEN_YEARS):
+            shift(offset, seconds)
+            deliver()
+        # The next process starts while the clock is ahead, and the last one finds what it left.
+        for seconds in (TEN_YEARS, 0):
+            bridge.stop()
+            shift(offset, seconds)
+            shifted_clock.start(bridge, offset)
+            deliver()
+        collector.kill()
+        sent = f"number {len(texts)}"
+        send_lines(bridge.tcp, [f"<13>{sent}".encode()])
+        until(lambda: spool.batches(bridge.spool), "a batch waits")
+        limit = (time.time() + DAY) * 1_000_000
+        assert max(batch_sequences(bridge.spool)) < limit
+        collector.start()
+        collector.wait_for(1)
+        bridge.wait_drained()
+        bridge.stop()
+        reader = JournalReader(bridge.spool / ".ledger")
+        kinds = [fields["kind"] for _, fields in reader]
+        assert (kinds.count("start"), reader.faults, reader.from_beginning) == (3, [], True)
+        assert not list((bridge.spool / ".ledger").glob("2[0-9][3-9]*")), "a file is dated ahead of the clock"
+        archived = [name for path in (bridge.spool / ".archive" / "all").iterdir() if (name := read_name(path.name))]
+        assert sum(name.events for name in archived) == len(texts) + 1
+        shifted_clock.start(bridge, offset)
