@@ -43,8 +43,9 @@ class Bridge:
         self._cluster = build_cluster(config, process, storage, delivery, lambda: self.reload.config)
         ingest = build_ingest(config, process, storage, self._cluster)
         monitoring = build_monitoring(
-            config, process, storage, delivery, self._cluster, ingest, self._admin_certificates
-        )
+            config, process, storage, delivery, self._cluster, ingest, self._admin_certificates,
+            lambda: self.reload.config,
+        )  # fmt: skip
         self._config = config
         self._process = process
         self.parts = Subsystems(storage, delivery, ingest, monitoring)

@@ -19,6 +19,7 @@ from bridge.spool.batch import OpenBatch
 from bridge.storage import from_config as storage_config
 from bridge.storage.disk_budget import DiskBudget
 from bridge.storage.quota import Quotas
+from bridge.util.clock import WallClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,12 @@ class IngestParts:
     keys: IntakeKeys
     "Keys that HTTPS listeners accept."
     listener_set: ListenerSet
+    wall: WallClock
+
+    def follow_clock(self, config: Config) -> None:
+        """Applies the limits of timestamps again, because the clock was set for the first time."""
+        limits = ingest_config.group_limits(config, clock_is_set=self.wall.is_set())
+        self.pipeline.change(limits=limits, truncate=config.oversize == "truncate")
 
     def prepare(self, config: Config) -> Callable[[], None]:
         """Compiles the routes. Returns a function that applies the configuration, except the listeners. Blocking."""
@@ -40,7 +47,7 @@ class IngestParts:
 
         def apply() -> None:
             self.peers.change(router)
-            self.pipeline.change(limits=ingest_config.group_limits(config), truncate=config.oversize == "truncate")
+            self.follow_clock(config)
             self.pipeline.message_samples.allow(config.admin.show_messages)
             self.mirror.change(ingest_config.mirror_targets(config))
             self.keys.change(config)
@@ -81,7 +88,8 @@ def build_ingest(config: Config, process: Process, storage: StorageParts, cluste
     peers, mirror, keys = Peers(ingest_config.router(config)), Mirror(reactor), IntakeKeys(config)
     pipeline = Pipeline(
         spool_writer=SpoolWriter(spool=spool, ledger=ledger, room=disk_budget, on_error=log_write_error),
-        ledger=ledger, wall=wall, limits=ingest_config.group_limits(config), truncate=config.oversize == "truncate",
+        ledger=ledger, wall=wall, limits=ingest_config.group_limits(config, clock_is_set=wall.is_set()),
+        truncate=config.oversize == "truncate",
         message_samples=MessageSamples(on=config.admin.show_messages), mirror=mirror,
     )  # fmt: skip
     listener_set = ListenerSet(
@@ -89,7 +97,7 @@ def build_ingest(config: Config, process: Process, storage: StorageParts, cluste
         store=process.manager,
         kinds={"https": lambda listener, bound, context: https_listener(listener, bound, context, keys, wall)},
     )  # fmt: skip
-    return IngestParts(peers, disk_budget, quotas, mirror, pipeline, keys, listener_set)
+    return IngestParts(peers, disk_budget, quotas, mirror, pipeline, keys, listener_set, wall)
 
 
 def _quotas(config: Config) -> dict[str, int | None]:

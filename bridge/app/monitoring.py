@@ -10,6 +10,7 @@ from bridge.app.storage import StorageParts
 from bridge.config import Config
 from bridge.monitoring.certificate_expiry import CertificateExpiry
 from bridge.monitoring.descriptors import DescriptorMonitor
+from bridge.monitoring.gateway_clock import ClockWatch
 from bridge.monitoring.loss_monitor import LossMonitor
 from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.silent_sources import SilentSources
@@ -27,6 +28,7 @@ class MonitoringParts:
     silent_sources: SilentSources
     certificate_expiry: CertificateExpiry
     descriptor_monitor: DescriptorMonitor
+    clock_watch: ClockWatch
     rate_history: RateHistory
     status: Status
 
@@ -41,9 +43,10 @@ class MonitoringParts:
 
 def build_monitoring(
     config: Config, process: Process, storage: StorageParts, delivery: DeliveryParts, cluster: ClusterParts,
-    ingest: IngestParts, admin_certificates: Callable[[], dict[str, float]],
+    ingest: IngestParts, admin_certificates: Callable[[], dict[str, float]], current_config: Callable[[], Config],
 ) -> MonitoringParts:  # fmt: skip
-    """Builds the observers. ``admin_certificates`` returns when the certificate of the admin server expires."""
+    """Builds the observers. ``admin_certificates`` returns when the certificate of the admin server expires,
+    ``current_config`` the configuration of the last reload."""
     clock, wall, alarms, ledger = process.reactor.seconds, process.wall, storage.alarms, storage.opened.ledger
     peers, listener_set = ingest.peers, ingest.listener_set
     certificate_expiry = CertificateExpiry(alarms, lambda: listener_set.certificates() | admin_certificates(), wall)
@@ -63,6 +66,9 @@ def build_monitoring(
             storage.opened.journal, ledger, process.spool_thread.run, process.reactor, listener_set.kernel_drops, wall
         ),
         LossMonitor(alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops, clock=clock),
-        silent_sources, certificate_expiry, DescriptorMonitor(alarms, listener_set.descriptors_exhausted), rate_history,
-        status,
+        silent_sources, certificate_expiry, DescriptorMonitor(alarms, listener_set.descriptors_exhausted),
+        ClockWatch(
+            alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config())
+        ),
+        rate_history, status,
     )  # fmt: skip

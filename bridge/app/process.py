@@ -1,7 +1,5 @@
 """Holds what the subsystems of one process share: reactor, clock, threads and logging."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.host.interfaces import Reactor
@@ -9,6 +7,7 @@ from bridge.host.log_throttle import LogThrottle
 from bridge.host.logs import Recent
 from bridge.host.systemd import ServiceManager
 from bridge.storage.job_thread import JobThread
+from bridge.util.clock import WallClock
 
 
 @dataclass
@@ -16,7 +15,7 @@ class Process:
     """The process of one bridge; without a service manager unless one is given."""
 
     reactor: Reactor
-    wall: Callable[[], float] = time.time
+    wall: WallClock = field(default_factory=WallClock)
     "The only source of wall time, in seconds since the epoch."
     recent: Recent = field(default_factory=Recent)
     "The last lines of the log."

@@ -18,6 +18,7 @@ from bridge.host.systemd import ServiceManager, first_environment
 from bridge.listen.sockets import ListenError
 from bridge.spool import SpoolError
 from bridge.syslog.reader import uses_pcre2
+from bridge.util.clock import WallClock, last_modified
 
 log = Logger(namespace="app")
 
@@ -74,7 +75,8 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         # SIGHUP is ignored until the bridge runs; its default action would end the process.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
-            process = Process(reactor, recent=recent, manager=ServiceManager(first_environment()))
+            wall = WallClock(last_modified(config.spool.directory / ".ledger"))
+            process = Process(reactor, wall, recent=recent, manager=ServiceManager(first_environment()))
             bridge = Bridge(config, process)
             await bridge.start()
         except (SpoolError, ListenError) as error:

@@ -8,6 +8,7 @@ from bridge.config import Config
 from bridge.host.periodic import PeriodicTasks
 from bridge.ingest.peers import EXPIRE_EVERY as PEERS_EVERY
 from bridge.monitoring.certificate_expiry import EVERY as CERTIFICATES_EVERY
+from bridge.monitoring.gateway_clock import EVERY as CLOCK_EVERY
 from bridge.monitoring.loss_monitor import EVERY
 from bridge.monitoring.rate_history import EVERY as RATES_EVERY
 from bridge.monitoring.silent_sources import EVERY as SILENCE_EVERY
@@ -48,6 +49,7 @@ class Tasks(PeriodicTasks):
             (monitoring.descriptor_monitor.look, EVERY),
             (self._expire_sources, PEERS_EVERY),
             (self._renew_lock, EVERY),
+            (monitoring.clock_watch.look, CLOCK_EVERY),
             (monitoring.silent_sources.look, SILENCE_EVERY),
             (self.notify_manager, min(MANAGER_INTERVAL, (manager.watchdog or MANAGER_INTERVAL) / 3)),
         ):

@@ -23,9 +23,10 @@ def mirror_targets(config: Config) -> set[CopyTarget]:
     return {target for route in config.routes for target in route.copy_to}
 
 
-def group_limits(config: Config) -> GroupLimits:
-    """Returns how events are grouped by time, and which timestamps are in range."""
-    past, future = config.timestamps.max_past, config.timestamps.max_future
+def group_limits(config: Config, *, clock_is_set: bool = True) -> GroupLimits:
+    """Returns how events are grouped by time, and which timestamps are in range. A gateway whose clock was never set
+    cannot tell, so all are."""
+    past, future = (config.timestamps.max_past, config.timestamps.max_future) if clock_is_set else (None, None)
     return GroupLimits(
         resolution_ms=milliseconds(config.batch.timestamp_resolution),
         window=Window(None if past is None else milliseconds(past), None if future is None else milliseconds(future)),

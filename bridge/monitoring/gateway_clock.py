@@ -1,4 +1,4 @@
-"""Compares the gateway's clock with the ``Date`` header of the collector's responses.
+"""Compares the gateway's clock with the ``Date`` header of the collector's responses, and notices when it is set.
 
 ``Date`` has a resolution of one second, and the collector sets it at some moment between request and response. So one
 response gives only an interval for the offset of the two clocks. Further responses narrow the interval. The alarm
@@ -10,9 +10,12 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
 from bridge.monitoring.alarms import Alarms
+from bridge.util.clock import MAX_STEP, SETTLED_AFTER
 
 MAX_OFFSET = 5.0
 "Seconds that the two clocks may differ."
+EVERY = 5.0
+"Seconds between two looks at the clock."
 MAX_RESPONSES = 20
 "Number of consecutive responses that are evaluated."
 
@@ -66,3 +69,63 @@ class GatewayClock:
                 )  # fmt: skip
         elif abs(offset) < MAX_OFFSET - 1:
             self._alarms.off("clock", "gateway", "this gateway's clock agrees with the collector's again")
+
+
+class ClockWatch:
+    """Raises alarms for a clock that was never set, and for one that was set while the bridge runs.
+
+    ``wall`` is in seconds since the epoch, ``clock`` is monotonic. ``is_set`` returns False while the machine's clock
+    was never set. ``changed`` is called when its result has changed.
+    """
+
+    def __init__(
+        self, alarms: Alarms, *, wall: Callable[[], float], is_set: Callable[[], bool], clock: Callable[[], float],
+        changed: Callable[[], object],
+    ) -> None:  # fmt: skip
+        self._alarms = alarms
+        self._wall = wall
+        self._is_set = is_set
+        self._clock = clock
+        self._changed = changed
+        self._was_set = is_set()
+        self._offset = wall() - clock()
+        self._stepped = float("-inf")
+
+    def look(self) -> None:
+        """Compares the clock with the monotonic clock. Called every few seconds."""
+        now = self._clock()
+        offset = self._wall() - now
+        step, self._offset = offset - self._offset, offset
+        is_set = self._is_set()
+        if not is_set:
+            self._alarms.on(
+                "clock", "unset",
+                "this gateway's clock was never set since it booted. Reception times are estimates, TLS connections may"
+                " fail, and event times without year may be wrong. Set the clock (timedatectl, NTP)",
+            )  # fmt: skip
+        elif not self._was_set:
+            self._alarms.off("clock", "unset", "this gateway's clock is set")
+            self._report_step("for the first time since it booted. Reception times before are estimates", now)
+        elif abs(step) > MAX_STEP:
+            direction = "ahead" if step > 0 else "back"
+            self._report_step(f"{direction} by {_span(abs(step))}. Reception times before or after are wrong", now)
+        elif now - self._stepped >= SETTLED_AFTER:
+            self._alarms.off("clock", "step", "this gateway's clock has run evenly for an hour")
+        if is_set is not self._was_set:
+            self._was_set = is_set
+            self._changed()
+
+    def _report_step(self, how: str, now: float) -> None:
+        self._stepped = now
+        self._alarms.off("clock", "step", "this gateway's clock was set again")
+        self._alarms.on(
+            "clock", "step",
+            f"this gateway's clock was set {how}. Nothing is deleted by its age for an hour. Check that the clock is"
+            " right (timedatectl, NTP)",
+        )  # fmt: skip
+
+
+def _span(seconds: float) -> str:
+    if seconds < 7200:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 3600:.0f} hours" if seconds < 172_800 else f"{seconds / 86_400:,.0f} days"

@@ -5,7 +5,10 @@ the clock was wrong is recognised by its distance from the present. And nothing 
 run evenly for ``SETTLED_AFTER``. Limits by size always apply.
 """
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 EARLIEST = 1_704_067_200.0
 "A clock before this time (2024-01-01 UTC) was never set. In seconds since the epoch."
@@ -16,6 +19,40 @@ SETTLED_AFTER = 3600.0
 "Seconds that the clock must run evenly."
 MAX_STEP = 60.0
 "Seconds by which the clock may be corrected between two calls."
+
+
+class WallClock:
+    """Returns the time of the machine's clock in seconds since the epoch.
+
+    While that clock was never set, returns an estimate instead: the time since ``known``, the last time that is known.
+    """
+
+    def __init__(
+        self, known: float = 0.0, *, read: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._known = max(EARLIEST, known)
+        self._read = read
+        self._monotonic = monotonic
+        self._began = monotonic()
+
+    def __call__(self) -> float:
+        """Returns the time."""
+        now = self._read()
+        return now if now >= EARLIEST else self._known + self._monotonic() - self._began
+
+    def is_set(self) -> bool:
+        """Returns True if the machine's clock was set."""
+        return self._read() >= EARLIEST
+
+
+def last_modified(folder: Path) -> float:
+    """Returns the latest modification time of the files in a folder; 0 if there are none."""
+    latest = 0.0
+    with suppress(OSError):
+        for path in folder.iterdir():
+            latest = max(latest, path.stat().st_mtime)
+    return latest
 
 
 class SteadyClock:

@@ -2,8 +2,8 @@
 
 Usage: python -P shifted_clock.py FILE OFFSET-FILE
 
-`time.time` is replaced before anything imports it, so Twisted uses the changed clock too. The kernel's clock, and so the
-modification times of files, stay right.
+`time.time` is replaced before anything imports it, so Twisted uses the changed clock too. The kernel's clock, and with
+it the modification times of files, stay right.
 """
 
 from __future__ import annotations

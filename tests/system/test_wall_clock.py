@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bridge.accounting.journal_lines import JournalReader
@@ -12,6 +13,7 @@ from bridge.spool.batch_names import read as read_name
 from tests.harness import clock_set_back, shifted_clock, spool
 from tests.harness.asserting import assert_same
 from tests.harness.gate import Gate
+from tests.harness.messages import SentMessage, rfc3164, rfc5424, time_of
 from tests.harness.polling import until
 from tests.harness.process import Process
 from tests.harness.running import bridging, collecting
@@ -90,6 +92,68 @@ def test_clock_ten_years_ahead_for_a_moment_deletes_nothing_and_leaves_no_trace(
         kinds = [fields["kind"] for _, fields in reader]
         assert (kinds.count("start"), reader.faults, reader.from_beginning) == (3, [], True)
         assert not list((bridge.spool / ".ledger").glob("2[0-9][3-9]*")), "a file is dated ahead of the clock"
-        archived = [name for path in (bridge.spool / ".archive" / "all").iterdir() if (name := read_name(path.name))]
-        assert sum(name.events for name in archived) == len(texts) + 1
+        names = [name for path in archived(bridge.spool) if (name := read_name(path.name))]
+        assert sum(name.events for name in names) == len(texts) + 1
         shifted_clock.start(bridge, offset)
+
+
+def test_clock_that_was_never_set_until_ntp_sets_it_loses_nothing(tmp_path: Path) -> None:
+    """The gateway boots in 2000, receives events while TLS cannot work, and NTP sets the clock 26 years ahead."""
+    offset, started = tmp_path / "offset", datetime.now(UTC).replace(microsecond=0)
+    archive = {"archive": {"max_size": "1GB", "max_age": "1d"}, "directory": str(tmp_path / "bridge" / "spool")}
+    number = iter(range(1000))
+    sent: list[SentMessage] = []
+    shift(offset, 0)
+    with collecting(tmp_path) as collector, bridging(tmp_path, collector.url, spool=archive) as bridge:
+
+        def send(*messages: SentMessage | bytes) -> None:
+            frames = [message if isinstance(message, bytes) else message.frame for message in messages]
+            sent.extend(message for message in messages if isinstance(message, SentMessage))
+            send_lines(bridge.tcp, frames)
+
+        shifted_clock.start(bridge, offset)
+        send(rfc5424(next(number), started))
+        collector.wait_for(1)
+        bridge.wait_drained()
+        collector.kill()
+        send(rfc5424(next(number), started))
+        until(lambda: spool.batches(bridge.spool), "a batch waits")
+        before = max(batch_sequences(bridge.spool))
+        bridge.stop()
+
+        shift(offset, datetime(2000, 1, 1, tzinfo=UTC).timestamp() - time.time())
+        shifted_clock.start(bridge, offset)
+        until(lambda: "never set" in str(bridge.status()["alarms"]), "the status tells of the clock")
+        send(rfc5424(next(number), started), rfc3164(next(number), started), b"<13>no time at all")
+        bridge.wait_received(3)
+        until(lambda: bridge.status()["intakes"][0]["state"] == "backing-off", "it backs off")
+        shift(offset, 0)
+        collector.start()
+        collector.wait_for(3)
+        send(rfc5424(next(number), started), rfc3164(next(number), started))
+        bridge.wait_drained()
+        status = bridge.status()
+        assert (status["ledger"]["dropped"], status["ledger"]["quarantined"]) == ({}, 0)
+        until(lambda: "set for the first time" in str(bridge.status()["alarms"]), "the status tells of the clock")
+        bridge.stop()
+
+        arrived = {event.text: event.time for event in collector.refresh()}
+        assert arrived.keys() == {message.text for message in sent} | {"no time at all"}
+        for message in sent:
+            assert arrived[message.text] == time_of(message.text), message
+        unknown = arrived["no time at all"]
+        assert unknown is not None
+        assert abs(unknown - started) < timedelta(days=1), "not estimated from the last time that was known"
+        sequences = [name.sequence for path in archived(bridge.spool) if (name := read_name(path.name))]
+        assert len(sequences) == len(set(sequences))
+        assert sequences.count(before) == 1
+        assert max(sequences) < (time.time() + DAY) * 1_000_000
+        assert min(sequences) > (started.timestamp() - DAY) * 1_000_000
+        reader = JournalReader(bridge.spool / ".ledger")
+        assert [fields["kind"] for _, fields in reader].count("start") == 2
+        assert not reader.faults
+        shifted_clock.start(bridge, offset)
+
+
+def archived(folder: Path) -> list[Path]:
+    return list((folder / ".archive" / "all").iterdir())

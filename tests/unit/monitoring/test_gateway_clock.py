@@ -1,11 +1,12 @@
 """Tests how the gateway's clock is compared with the ``Date`` header of the collector."""
 
 from email.utils import formatdate
+from types import SimpleNamespace
 
 import pytest
 
 from bridge.monitoring.alarms import Alarms
-from bridge.monitoring.gateway_clock import GatewayClock
+from bridge.monitoring.gateway_clock import ClockWatch, GatewayClock
 
 NOW = 1_795_418_640.4
 
@@ -59,3 +60,47 @@ def test_missing_or_invalid_date_gives_no_offset(date):
     gateway_clock, _ = build_gateway_clock()
     gateway_clock.answered(date, 0.1)
     assert gateway_clock.offset is None
+
+
+# --- a clock that is set ----------------------------------------------------------------------------------------------
+
+
+def build_watch():
+    now = SimpleNamespace(wall=NOW, monotonic=5.0, is_set=True, changes=[])
+    alarms = Alarms()
+    watch = ClockWatch(
+        alarms, wall=lambda: now.wall, is_set=lambda: now.is_set, clock=lambda: now.monotonic,
+        changed=lambda: now.changes.append(now.is_set),
+    )  # fmt: skip
+
+    def look(seconds=5.0, step=0.0):
+        now.monotonic += seconds
+        now.wall += seconds + step
+        watch.look()
+        return alarms.active
+
+    return now, look
+
+
+@pytest.mark.parametrize(
+    ("step", "text"), [(3650 * 86_400, "ahead by 3,650 days"), (-3600, "back by 3600 s"), (-86_400, "back by 24 hours")]
+)
+def test_clock_that_is_set_raises_an_alarm_for_an_hour(step, text):
+    now, look = build_watch()
+    assert not look(step=1.0)
+    assert f"clock was set {text}. " in look(step=step)["clock", "step"]
+    assert look(seconds=3500)
+    assert not look(seconds=100)
+    assert not now.changes
+
+
+def test_clock_that_was_never_set_raises_an_alarm_until_it_is_set():
+    now, look = build_watch()
+    now.is_set = False
+    assert "never set" in look()["clock", "unset"]
+    now.is_set = True
+    (text,) = look(step=1e8).values()
+    assert "set for the first time since it booted" in text
+    look()
+    assert now.changes == [False, True]
+    assert not look(seconds=3600)
