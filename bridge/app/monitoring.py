@@ -48,7 +48,7 @@ def build_monitoring(
     """Builds the observers. ``admin_certificates`` returns when the certificate of the admin server expires,
     ``current_config`` the configuration of the last reload."""
     clock, wall, alarms, ledger = process.reactor.seconds, process.wall, storage.alarms, storage.opened.ledger
-    peers, listener_set = ingest.peers, ingest.listener_set
+    peers, listener_set, started = ingest.peers, ingest.listener_set, clock()
     certificate_expiry = CertificateExpiry(alarms, lambda: listener_set.certificates() | admin_certificates(), wall)
     silent_sources = SilentSources(alarms, peers, wall)
     rate_history = RateHistory(ledger, delivery.runtime_metrics.delivery, clock=clock, wall=wall)
@@ -60,6 +60,7 @@ def build_monitoring(
         senders=SourceList(peers, wall), silent=silent_sources.silent_now, mirror=ingest.mirror,
         rate_history=rate_history, gateway_clock=delivery.gateway_clock, started=wall(),
         cluster_node=None if cluster.node is None else cluster.node.report,
+        monotonic_uptime=lambda: clock() - started,
     )  # fmt: skip
     return MonitoringParts(
         JournalWriter(

@@ -207,19 +207,27 @@ def _id(raw: bytes) -> str:
 
 
 def _retry_after(answer: Response, now: float) -> float | None:
-    """Returns ``Retry-After`` in seconds from now, from a number or an HTTP date (RFC 9110 section 10.2.3)."""
+    """Returns ``Retry-After`` in seconds from now, from a number or an HTTP date (RFC 9110 section 10.2.3).
+
+    A date counts from the response's own ``Date``, if it has one, because the gateway's clock may be wrong.
+    """
     text = answer.headers.get("retry-after", "").strip()
     if not text:
         return None
     if text.isascii() and text.isdigit() and len(text) < 12:
         return min(float(text), LONGEST_RETRY_AFTER)
+    if (at := _date(text)) is None:
+        return None
+    sent = _date(answer.headers.get("date", "")) or datetime.fromtimestamp(now, UTC)
+    return min(max(0.0, (at - sent).total_seconds()), LONGEST_RETRY_AFTER)
+
+
+def _date(text: str) -> datetime | None:
     try:
-        at = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except ValueError:
         return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return min(max(0.0, (at - datetime.fromtimestamp(now, UTC)).total_seconds()), LONGEST_RETRY_AFTER)
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date
 
 
 def _body_text(answer: Response) -> str:

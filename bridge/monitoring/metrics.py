@@ -150,7 +150,7 @@ class MetricsCollector:
         budget = status.disk_budget.report()
         yield _one("spool_used_bytes", "Allocated bytes of the spool.", _number(budget.get("bytes")))
         yield _one("spool_limit_bytes", "Limit of the spool's allocated bytes.", _number(budget.get("limit_bytes")))
-        yield _one("uptime_seconds", "Seconds since the start.", status.wall() - status.started)
+        yield _one("uptime_seconds", "Seconds since the start.", status.uptime())
         if (offset := status.gateway_clock.offset) is not None:
             yield _one("gateway_clock_offset_seconds", "Gateway clock minus collector clock, in seconds.", offset)
 

@@ -59,10 +59,13 @@ class Status:
     rate_history: RateHistory
     gateway_clock: GatewayClock
     started: float
+    "Start of the process in seconds since the epoch, by the clock at that time."
     cluster_node: Callable[[], JSON] | None = None
     "Returns the state of the shared backlog; None if the backlog is not shared."
     reloaded: bool = True
     "True if the last reload was applied, or if there was none."
+    monotonic_uptime: Callable[[], float] | None = None
+    "Returns the seconds since the start, whatever the wall clock did. None: computed from ``started``."
 
     def change(self, config_sha256: str) -> None:
         """Shows another configuration, which was applied."""
@@ -72,6 +75,10 @@ class Status:
         """Shows that the configuration on disk is not in use."""
         self.reloaded = False
 
+    def uptime(self) -> float:
+        """Returns the seconds since the start."""
+        return self.wall() - self.started if self.monotonic_uptime is None else self.monotonic_uptime()
+
     def report(self, *, sources: int = MAX_ROWS) -> JSON:
         """Returns the content of ``/api/status``, with at most ``sources`` source rows."""
         now, rates = self.wall(), self.rate_history
@@ -79,8 +86,8 @@ class Status:
             "taken": rfc3339(int(now * 1000)),
             "version": __version__,
             "gateway": socket.gethostname(),
-            "started": rfc3339(int(self.started * 1000)),
-            "uptime_seconds": round(now - self.started),
+            "started": rfc3339(int((now - self.uptime()) * 1000)),
+            "uptime_seconds": round(self.uptime()),
             "rates": {"received": round(rates.received, 1), "delivered": round(rates.delivered, 1)},
             "ledger": self.ledger.columns(),
             "intakes": self.intakes(),

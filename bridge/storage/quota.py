@@ -16,6 +16,9 @@ from twisted.logger import Logger
 from bridge.util.alarms import AlarmSink
 from bridge.util.jobs import Work
 
+_MOST_DAYS = 3
+"Other days whose counts are remembered."
+
 log = Logger(namespace="app")
 
 
@@ -44,6 +47,8 @@ class Quotas:
         self._wall = wall
         self._work = work
         self._day = self._date()
+        self._earlier: dict[str, dict[str, int]] = {}
+        "Bytes delivered on other days, in the order in which the clock left them."
         self._counted: dict[str, int] = {}
         self._saved: dict[str, int] = {}
         self._failed = False
@@ -66,11 +71,15 @@ class Quotas:
 
     def look(self) -> None:
         """Adds the bytes delivered since the last call, and updates the alarms. Called every few seconds."""
-        if self._date() != self._day:
-            self._day = self._date()
+        if (day := self._date()) != self._day:
             for name in self.today:
                 self._alarms.off("quota", name, f"intake {name}: the quota starts again with the new day (UTC)")
-            self.today = {}
+            # The clock may be set to another day for a moment, and back.
+            self._earlier[self._day] = self.today
+            self.today = self._earlier.pop(day, {})
+            while len(self._earlier) > _MOST_DAYS:
+                del self._earlier[next(iter(self._earlier))]
+            self._day = day
         for name, deliverer in self._deliverers.items():
             size = deliverer.delivered_bytes - self._counted.get(name, 0)
             if size < 0:

@@ -6,6 +6,7 @@ The bridge counts these appends in a mapped file that outlives it (`altered_brid
 from __future__ import annotations
 
 import random
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -13,10 +14,13 @@ import pytest
 
 from tests.harness import altered, spool
 from tests.harness.altered import AppendCounter
+from tests.harness.black_holes import BlackHole
 from tests.harness.bridge import Bridge
 from tests.harness.messages import number_of
 from tests.harness.polling import until
+from tests.harness.ports import free_port
 from tests.harness.running import bridging, collecting
+from tests.harness.send import send_lines
 from tests.harness.traffic import Traffic
 
 MAX_EVENTS_PER_RUN = 20_000
@@ -71,3 +75,42 @@ def test_appended_events_are_delivered_after_kills(tmp_path: Path, kills: int) -
     assert not missing, f"{len(missing)} appended events are lost: {missing[:5]} ..."
     again = {number for number, times in arrived.items() if times > 1}
     assert again <= twice, f"delivered twice, though not in flight at a kill: {sorted(again - twice)[:5]} ..."
+
+
+def test_restarts_alone_count_no_possible_duplicates(tmp_path: Path) -> None:
+    """Only the first start after a request without an answer counts its events; refused connections carry nothing."""
+    hole = BlackHole()
+    try:
+        with bridging(tmp_path, hole.url) as bridge:
+            bridge.start()
+            send_lines(bridge.tcp, [b"<13>one", b"<13>two", b"<13>three"])
+            until(lambda: hole.bytes > 0, "a request is sent")
+            bridge.kill()
+            bridge.configuration["collector"]["url"] = f"http://127.0.0.1:{free_port()}"
+            for killed, counted in ((False, {"all": 3}), (True, {}), (False, {}), (True, {})):
+                bridge.start()
+                until(lambda: bridge.status()["intakes"][0]["state"] == "backing-off", "a connection was refused")
+                status = bridge.status()
+                assert (status["possible_duplicates"], status["ledger"]["spooled"]) == (counted, 3)
+                if killed:
+                    kill_between_requests(bridge)
+                else:
+                    bridge.stop()
+            bridge.start()
+    finally:
+        hole.close()
+
+
+def kill_between_requests(bridge: Bridge) -> None:
+    process = bridge.process
+    assert process is not None
+
+    def stopped() -> bool:
+        process.signal(signal.SIGSTOP)
+        if not list(bridge.spool.glob("all/*.sending.*")):
+            return True
+        process.signal(signal.SIGCONT)
+        return False
+
+    until(stopped, "no request is in flight")
+    bridge.kill()

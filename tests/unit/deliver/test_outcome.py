@@ -103,3 +103,10 @@ def test_any_response_has_a_consistent_outcome(body, status, count, retry_after)
         assert "event_ids" in decoded or "event_id" in decoded or decoded["received"] is True
     else:
         assert result.reason
+
+
+@pytest.mark.parametrize("date", ["Mon, 23 Nov 2026 12:00:00 GMT", "", "no date"])
+def test_date_to_retry_after_counts_from_the_clock_of_the_response(date):
+    now = 1_795_435_200.0 + (3600 if date.startswith("Mon") else 0)
+    headers = {"retry-after": "Mon, 23 Nov 2026 12:00:30 GMT", "date": date}
+    assert read(Response(503, b"", headers), 1, now=now).retry_after == 30

@@ -77,3 +77,14 @@ def test_damaged_quota_file_is_ignored(fixture, text):
     quotas = fixture.make()
     assert quotas.today == {}
     quotas.look()
+
+
+def test_clock_on_another_day_for_a_moment_keeps_the_counts(fixture):
+    quotas = fixture.make()
+    fixture.a.delivered_bytes = 1001
+    quotas.look()
+    for step in (3650 * DAY, -3650 * DAY):
+        fixture.now += step
+        quotas.look()
+        assert quotas.report("a")["delivered_bytes_today"] == (0 if step > 0 else 1001)
+    assert list(fixture.alarms.active) == [("quota", "a")]
