@@ -11,6 +11,7 @@ from bridge.host.reactor import install_reactor
 from bridge.operations.command import JSON, CommandError
 from bridge.operations.drain import deliver_all, events_left
 from bridge.spool import SpoolError
+from bridge.storage.open import wall_clock
 
 
 def drain_spool(config: Config, timeout: float) -> JSON:
@@ -31,7 +32,7 @@ def drain_spool(config: Config, timeout: float) -> JSON:
         defer.ensureDeferred(deliver(bridge)).addErrback(failures.append).addBoth(lambda nothing: reactor.stop())
 
     try:
-        bridge = Bridge(config, Process(reactor), listening=False)
+        bridge = Bridge(config, Process(reactor, wall_clock(config)), listening=False)
         reactor.callWhenRunning(begin, bridge)
         reactor.run()
         for failure in failures:

@@ -17,8 +17,8 @@ from bridge.host.reactor import install_reactor
 from bridge.host.systemd import ServiceManager, first_environment
 from bridge.listen.sockets import ListenError
 from bridge.spool import SpoolError
+from bridge.storage.open import wall_clock
 from bridge.syslog.reader import uses_pcre2
-from bridge.util.clock import WallClock, last_modified
 
 log = Logger(namespace="app")
 
@@ -75,9 +75,8 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         # SIGHUP is ignored until the bridge runs; its default action would end the process.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
-            wall = WallClock(last_modified(config.spool.directory / ".ledger"))
-            process = Process(reactor, wall, recent=recent, manager=ServiceManager(first_environment()))
-            bridge = Bridge(config, process)
+            manager = ServiceManager(first_environment())
+            bridge = Bridge(config, Process(reactor, wall_clock(config), recent=recent, manager=manager))
             await bridge.start()
         except (SpoolError, ListenError) as error:
             print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201

@@ -12,7 +12,8 @@ rejection.
 
 A batch leaves the spool's ledger in the reactor turn in which its confirm is read. Its file is deleted later, in the
 spool thread. A batch whose channel is lost before the confirm waits again at its old place, and its events count as
-possible duplicates. Its file is renamed to ``.sending`` before it is published, so that a restart counts them too.
+possible duplicates. Its file is named ``.sending`` from before it is published until then, so that a restart counts
+them if no confirm or loss was seen.
 """
 
 from collections.abc import Callable
@@ -171,6 +172,7 @@ class Publisher:
             if not self._outbox.has_room(self) or (piece := self._courier.take_for_handover()) is None:
                 break
             self._lent[piece] = float("inf")
+            piece.batch.request_started()
             self._lent_bytes += piece.size
             self._outbox.add(piece.size)
             pieces.append(piece)
@@ -292,10 +294,14 @@ class Publisher:
     def _take_back(self, pieces: list[Piece]) -> None:
         for piece in pieces:
             self._forget(piece)
+        # Possible duplicates are counted by now. A restart must not count them again.
+        waiting = [batch for batch in dict.fromkeys(piece.batch for piece in pieces) if batch.all_waits]
+        self._context.run(lambda: batch_reader.end_all(waiting))
         self._courier.put_back_handover(pieces)
 
     def _forget(self, piece: Piece) -> None:
         if self._lent.pop(piece, None) is not None:
+            piece.batch.request_ended()
             self._lent_bytes -= piece.size
             self._outbox.release(piece.size)
 

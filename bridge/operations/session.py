@@ -21,7 +21,7 @@ from bridge.host.interfaces import Reactor, Run
 from bridge.host.waiting import called_back, with_timeout
 from bridge.spool import Batch, Pack, Spool
 from bridge.spool.transaction import Transaction
-from bridge.storage.open import make_archive, open_storage
+from bridge.storage.open import make_archive, open_storage, wall_clock
 
 Backlog = list[tuple[Batch | Pack, int]]
 "Waiting batches and packs, each with the number of its events that are not settled."
@@ -147,13 +147,14 @@ class FileBacklogs:
 
 @contextmanager
 def offline_session(
-    config: Config, on_note: Callable[[str], object], wall: Callable[[], float] = time.time
+    config: Config, on_note: Callable[[str], object], wall: Callable[[], float] | None = None
 ) -> Iterator[Session]:
     """Locks the spool of a configuration for commands; no bridge may run. Raises SpoolError.
 
     The journal records the session as a process run that ends cleanly. ``on_note`` receives messages for the operator
     about the state of the spool.
     """
+    wall = wall or wall_clock(config)
     archive = make_archive(config, wall=wall, on_error=on_note, earlier=True)
     storage = open_storage(
         config, clock=time.monotonic, wall=wall, work=lambda job, done: done(job()), on_error=on_note, archive=archive

@@ -12,10 +12,11 @@ from bridge.spool.archive import Archive
 from bridge.spool.recovery import RecoveredSpool
 from bridge.spool.transaction import Transaction
 from bridge.storage import from_config as storage_config
+from bridge.util.clock import WallClock, last_modified
 from bridge.util.jobs import Work
 
-ARCHIVE = ".archive"
-"Folder of the archive in the spool."
+ARCHIVE, JOURNAL = ".archive", ".ledger"
+"Folders of the archive and the journal in the spool."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,11 @@ class Storage:
         transaction.close()
 
 
+def wall_clock(config: Config) -> WallClock:
+    """Returns the wall clock of a process. If the machine's clock was never set, it continues from the journal."""
+    return WallClock(last_modified(config.spool.directory / JOURNAL))
+
+
 def open_storage(
     config: Config, *, clock: Callable[[], float], wall: Callable[[], float], work: Work,
     on_error: Callable[[str], object], archive: Archive | None, cache: int = 0,
@@ -61,7 +67,7 @@ def open_storage(
     """Locks the spool of a configuration. ``cache``: bytes of appended lines to cache. Raises SpoolError."""
     terms = SpoolTerms(storage_config.batch_limits(config), storage_config.quarantine_bounds(config), cache)
     spool = Spool(config.spool.directory, terms, wall=wall, clock=clock, work=work, on_error=on_error, archive=archive)
-    journal = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall, on_error=on_error)
+    journal = Journal(config.spool.directory / JOURNAL, keep=config.ledger.keep, wall=wall, on_error=on_error)
     return Storage(spool, Ledger(), journal)
 
 

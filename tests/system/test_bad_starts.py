@@ -13,7 +13,7 @@ import pytest
 
 from tests.harness.bridge import Bridge
 from tests.harness.manager import ServiceManager
-from tests.harness.polling import DEADLINE_SECONDS
+from tests.harness.polling import DEADLINE_SECONDS, until
 from tests.harness.ports import free_port
 from tests.harness.process import SYSLOG_BRIDGE, Process
 
@@ -88,6 +88,20 @@ def test_spool_of_a_running_bridge_is_not_opened_twice(bridge: Bridge) -> None:
     second = Bridge(bridge.directory / "second", collector_url="http://127.0.0.1:9", intakes={"all": {}})
     second.configuration["spool"] = bridge.configuration["spool"]
     assert str(bridge.spool) in error_line(second.launch())
+    assert bridge.get("/readyz")[0] == 200
+
+
+def test_spool_without_its_lock_file_is_not_opened_twice(bridge: Bridge) -> None:
+    bridge.start()
+    second = Bridge(bridge.directory / "second", collector_url="http://127.0.0.1:9", intakes={"all": {}})
+    second.configuration["spool"] = bridge.configuration["spool"]
+    (bridge.spool / "lock").unlink()
+    assert str(bridge.spool) in error_line(second.launch())
+    (bridge.spool / "lock").unlink(missing_ok=True)
+    assert bridge.process is not None
+    owner = f"{bridge.process.pid}\n"
+    until(lambda: (bridge.spool / "lock").exists() and (bridge.spool / "lock").read_text() == owner, "it is made again")
+    assert f"in use by process {owner.strip()}" in error_line(second.launch())
     assert bridge.get("/readyz")[0] == 200
 
 

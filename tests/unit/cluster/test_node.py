@@ -62,7 +62,9 @@ def test_each_connection_lost_before_confirm_counts_possible_duplicates(tmp_path
     broker.hold_confirms = True
     gateway.receive(b"one", b"two")
     for _ in range(3):
+        assert list(tmp_path.rglob("*.sending.*"))
         broker.lose()
+        assert not list(tmp_path.rglob("*.sending.*")), "a restart would count the events again"
         pass_time(clock, gateway, seconds=8)
     assert gateway.account.possible_duplicates == 2 * 3
     assert gateway.account.spooled == 2
