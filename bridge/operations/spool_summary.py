@@ -120,7 +120,7 @@ def _read_backlog(folder: Path) -> _Backlog:
                     backlog.unreadable += 1
                     continue
                 events, size = data.count(b"\n"), len(data)
-            backlog.add(events, size, name.sequence, sending=events if name.state == "sending" else 0)
+            backlog.add(events, size, name.sequence, sending=events if name.state in ("sending", "sent") else 0)
         elif (pack := Pack.of_name(folder.name, folder, path.name)) is not None:
             backlog.add(pack.count, pack.size, pack.sequence, sending=pack.progress.doubtful)
         else:
