@@ -47,6 +47,12 @@ def file_of(bridge: Bridge, event: str) -> Path:
     return next(path for path in batches(bridge.spool) if event.encode() in path.read_bytes())
 
 
+def break_file(path: Path, outside: Path) -> None:
+    """Puts a link to a FIFO in the place of a file: the bridge can rename it, but not read it, also as root."""
+    os.mkfifo(outside / "fifo")
+    path.symlink_to(outside / "fifo")
+
+
 def test_file_that_cannot_be_read_is_held_while_the_others_are_delivered(tmp_path: Path) -> None:
     collector = Collector(tmp_path / "collector", keys=(key_of("all"),))
     with bridging(tmp_path, collector.url) as bridge:
@@ -54,21 +60,20 @@ def test_file_that_cannot_be_read_is_held_while_the_others_are_delivered(tmp_pat
         spool_events(bridge, "first", "second", "third", "fourth")
         path = file_of(bridge, "second")
         kept = path.rename(tmp_path / "kept")
-        # A loop of links: opening it fails with ELOOP, also for root.
-        path.symlink_to(path.name)
+        break_file(path, tmp_path)
         collector.start()
         collector.wait_for(3)
         until(lambda: "unreadable" in alarms(bridge), lambda: f"an alarm: {bridge.status()}")
         text = alarms(bridge)["unreadable"]
-        assert path.name in text
-        assert "Too many levels of symbolic links" in text
+        sequence = path.name.partition("-")[0]
+        assert f"/{sequence}-" in text
+        assert "not a regular file" in text
         assert bridge.ledger()["spooled"] == 1
-        assert path.name in command(bridge, "spool", "show", "--unreadable").stdout
+        assert f"/{sequence}-" in command(bridge, "spool", "show", "--unreadable").stdout
         send_lines(bridge.tcp, [b"<30>1 - - - - - - fifth"])
         collector.wait_for(4)
         # The storage is back.
-        path.unlink()
-        kept.rename(path)
+        kept.replace(next(path.parent.glob(f"{sequence}-*")))
         collector.wait_for(5)
         bridge.wait_drained()
         until(lambda: "unreadable" not in alarms(bridge), lambda: f"no alarm: {bridge.status()}")
@@ -83,14 +88,14 @@ def test_unreadable_events_can_be_purged(tmp_path: Path) -> None:
         spool_events(bridge, "first", "second", "third")
         path = file_of(bridge, "second")
         path.unlink()
-        path.symlink_to(path.name)
+        break_file(path, tmp_path)
         collector.start()
         collector.wait_for(2)
         until(lambda: "unreadable" in alarms(bridge), lambda: f"an alarm: {bridge.status()}")
         assert "1 events deleted" in command(bridge, "spool", "purge", "--unreadable", "--yes").stdout
         bridge.wait_drained()
         assert bridge.ledger()["dropped"] == {"purged": 1}
-        assert not os.path.lexists(path)
+        assert list(path.parent.iterdir()) == []
         until(lambda: "unreadable" not in alarms(bridge), lambda: f"no alarm: {bridge.status()}")
     collector.stop()
 
