@@ -14,7 +14,7 @@ an hour that is repeated when daylight saving time ends, and an unknown order of
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -30,6 +30,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LEAP_YEAR = datetime(2024, 7, 1, tzinfo=UTC)
 
+# The end of a second's text -> milliseconds.
+_HOURS = {b"%02d" % hour: 3_600_000 * hour for hour in range(24)}
+_WITHIN_HOUR = {b":%02d:%02d" % divmod(second, 60): 1000 * second for second in range(3600)}
+_ENDS_OF_DAY = (b"00:00:00", b"23:59:59")
+_ENDS_APART_MS = 86_399_000
+
 
 def moment(
     second: bytes, fraction: bytes = b"", offset: bytes = b"", *, zone: tzinfo, received: datetime
@@ -39,22 +45,33 @@ def moment(
     ``received`` is aware and resolves ambiguity. Fractions are kept to the microsecond. A leap second (``:60``) becomes
     the second before it, because POSIX time has no leap seconds.
     """
-    if offset:
-        given = zone_of(offset)
-        if given is None and not offset.isalpha():
-            return None
-        zone = given or zone
-    microsecond = int(fraction[1:7].ljust(6, b"0")) if fraction else 0
+    zone_or_none = _zone(offset, zone)
+    if zone_or_none is None:
+        return None
+    found = _nearest(_candidates(second, zone_or_none, received.year), received)
+    return found.replace(microsecond=int(fraction[1:7].ljust(6, b"0"))) if found and fraction else found
+
+
+def _zone(offset: bytes, zone: tzinfo) -> tzinfo | None:
+    """Returns the zone of a time with this offset. ``zone`` applies if there is none, or a name that is unknown."""
+    if not offset:
+        return zone
+    return zone_of(offset) or (zone if offset.isalpha() else None)
+
+
+def _nearest(candidates: Iterable[datetime], received: datetime) -> datetime | None:
+    """Returns the candidate nearest to reception, the first of two at the same distance."""
+    # Both must be in UTC: the difference of two times in one zone ignores its clock changes.
+    received = received.astimezone(UTC)
     best: datetime | None = None
     nearest = timedelta.max
-    for candidate in _candidates(second, zone, received.year):
+    for candidate in candidates:
         try:
-            # Both must be in UTC: the difference of two times in one zone ignores its clock changes.
-            distance = abs(candidate.astimezone(UTC) - received.astimezone(UTC))
+            distance = abs(candidate.astimezone(UTC) - received)
         except (ValueError, OverflowError):
             continue
         if best is None or distance < nearest:
-            best, nearest = candidate.replace(microsecond=microsecond), distance
+            best, nearest = candidate, distance
     return best
 
 
@@ -77,7 +94,45 @@ def _candidates(second: bytes, zone: tzinfo, year: int) -> Iterator[datetime]:
 @lru_cache(maxsize=20_000)
 def is_time(second: bytes, offset: bytes = b"") -> bool:
     """Returns True if the text is a valid time in some year (``Feb 29`` is, ``Feb 30`` is not)."""
+    day, clock_ms = _split_clock(second)
+    valid = None if clock_ms is None else _is_day(day, offset)
+    return _is_moment(second, offset) if valid is None else valid
+
+
+@lru_cache(maxsize=20_000)
+def _is_day(day: bytes, offset: bytes) -> bool | None:
+    """Returns True if all times of a day are valid, False if none is, and None at the ends of the calendar."""
+    first, last = (_is_moment(day + clock, offset) for clock in _ENDS_OF_DAY)
+    return first if first is last else None
+
+
+def _is_moment(second: bytes, offset: bytes) -> bool:
     return moment(second, offset=offset, zone=UTC, received=_LEAP_YEAR) is not None
+
+
+def _split_clock(second: bytes) -> tuple[bytes, int | None]:
+    """Splits a second's text into its date and its time of day, in milliseconds. Most formats end with the latter;
+    None if it does not, or if it may be invalid."""
+    hour, within_hour = _HOURS.get(second[-8:-6]), _WITHIN_HOUR.get(second[-6:])
+    return second[:-8], None if hour is None or within_hour is None else hour + within_hour
+
+
+def midnight_ms(day: bytes, offset: bytes = b"", *, zone: tzinfo, received: datetime) -> int | None:
+    """Converts the begin of a day (``Nov 23 ``, up to the time of day) to milliseconds since the epoch.
+
+    Returns None if the times of the day are not simply as far from it as their clock says: there is no such day, the
+    zone changes its clocks, or another year becomes the nearest to reception. Its times are then converted one by one.
+    """
+    zone_or_none = _zone(offset, zone)
+    if zone_or_none is None:
+        return None
+    first, last = ([*_candidates(day + clock, zone_or_none, received.year)] for clock in _ENDS_OF_DAY)
+    # With the same candidates at both ends, and the same of them nearest, this holds at each second between them.
+    for begin, end in ((_nearest(first, received), _nearest(last, received)), *zip(first, last, strict=True)):
+        if begin is None or end is None or milliseconds(end) - milliseconds(begin) != _ENDS_APART_MS:
+            return None
+    found = _nearest(first, received)
+    return None if found is None else milliseconds(found)
 
 
 def milliseconds(when: datetime) -> int:
@@ -103,18 +158,21 @@ def is_scattered(slots: int, events: int) -> bool:
 class TimeReader:
     """Converts each distinct (second, offset, zone) once. A read of 300 messages has one or two of them.
 
-    The results for texts without a year depend on the reception time, so the cache is cleared once per hour of
-    reception time.
+    Senders with random clocks hardly repeat a second, so days are cached as well: a time of a known day is a sum. The
+    results for texts without a year depend on the reception time, so the caches are cleared once per hour of reception
+    time.
     """
 
     MAX_TEXTS = 20_000
-    "Limit of cached texts. It bounds the memory when a thousand devices have random clocks."
+    "Limit of cached texts, and of cached days. It bounds the memory when a thousand devices have random clocks."
 
     def __init__(self) -> None:
         self._known: dict[tuple[tzinfo, bytes], dict[bytes, int]] = {}
         self._invalid: set[tuple[tzinfo, bytes, bytes]] = set()
         "(zone, offset, second) that are not a valid time."
         self._count = 0
+        self._midnights: dict[tuple[tzinfo, bytes, bytes], int | None] = {}
+        "(zone, offset, day) -> ``midnight_ms``."
         self._hour = -1
 
     def second_ms(self, second: bytes, offset: bytes, zone: tzinfo, received_ms: int) -> int | None:
@@ -128,30 +186,50 @@ class TimeReader:
         A PRI may precede a second. Returns None if any text is not a valid time.
         """
         hour = received_ms // 3_600_000
-        if hour != self._hour or self._count >= self.MAX_TEXTS:
-            self._hour, self._count = hour, 0
-            self._known.clear()
-            self._invalid.clear()
+        if hour != self._hour:
+            self._hour = hour
+            self._midnights.clear()
+            self._forget_seconds()
+        elif self._count >= self.MAX_TEXTS:
+            self._forget_seconds()
         known = self._known.setdefault((zone, offset), {})
         try:
             return list(map(known.__getitem__, seconds))
         except KeyError:
-            unknown = set(seconds) - known.keys()
+            # The difference of two sets would walk through all known seconds, for each read.
+            unknown = {second for second in seconds if second not in known}
         received = _EPOCH + timedelta(milliseconds=received_ms)
         for second in unknown:
-            if (zone, offset, second) in self._invalid:
-                return None
             self._count += 1
-            _, pri, bare = second.rpartition(b">")
-            if pri and bare in known:
-                known[second] = known[bare]
-                continue
-            when = moment(bare, offset=offset, zone=zone, received=received)
-            if when is None:
-                self._invalid.add((zone, offset, second))
+            ms = self._convert(second.rpartition(b">")[2], offset, zone, received)
+            if ms is None:
                 return None
-            known[second] = known[bare] = milliseconds(when)
+            known[second] = ms
         return list(map(known.__getitem__, seconds))
+
+    def _forget_seconds(self) -> None:
+        self._count = 0
+        self._known.clear()
+        self._invalid.clear()
+
+    def _convert(self, second: bytes, offset: bytes, zone: tzinfo, received: datetime) -> int | None:
+        day, clock_ms = _split_clock(second)
+        if clock_ms is not None:
+            key = zone, offset, day
+            try:
+                midnight = self._midnights[key]
+            except KeyError:
+                if len(self._midnights) >= self.MAX_TEXTS:
+                    self._midnights.clear()
+                midnight = self._midnights[key] = midnight_ms(day, offset, zone=zone, received=received)
+            if midnight is not None:
+                return midnight + clock_ms
+        invalid = zone, offset, second
+        when = None if invalid in self._invalid else moment(second, offset=offset, zone=zone, received=received)
+        if when is None:
+            self._invalid.add(invalid)
+            return None
+        return milliseconds(when)
 
 
 @dataclass(frozen=True, slots=True)

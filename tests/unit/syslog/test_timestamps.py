@@ -1,5 +1,7 @@
 """Tests the conversion of timestamps: missing years, zones, daylight saving time, invalid texts."""
 
+import contextlib
+import random
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.syslog import timestamps
+from bridge.syslog.time_formats import civil
 from bridge.syslog.time_zones import zone_of
 from bridge.syslog.timestamps import TimeReader, fraction_ms, milliseconds, moment, rfc3339
 
@@ -169,14 +172,15 @@ def test_any_rfc3339_time_is_read_back(when):
 
 @pytest.fixture
 def conversions(monkeypatch):
-    calls = []
+    """Returns the texts that were read with the table of formats, which costs some microseconds each."""
+    texts = []
 
-    def counting(*args, **options):
-        calls.append(args)
-        return moment(*args, **options)
+    def counting(second):
+        texts.append(second)
+        return civil(second)
 
-    monkeypatch.setattr(timestamps, "moment", counting)
-    return calls
+    monkeypatch.setattr(timestamps, "civil", counting)
+    return texts
 
 
 def test_each_text_is_converted_once_an_hour(conversions):
@@ -184,10 +188,90 @@ def test_each_text_is_converted_once_an_hour(conversions):
     start = milliseconds(datetime(2026, 11, 23, 7, 0, tzinfo=UTC))
     for received in (start, start + 1, start + 3_599_999):
         assert rfc3339(reader.second_ms(b"Nov 23 07:24:00", b"", UTC, received)) == "2026-11-23T07:24:00.000Z"
-    assert len(conversions) == 1
+    # The begin and the end of the day.
+    assert len(conversions) == 2
     reader.second_ms(b"Nov 23 07:24:00", b"", UTC, start + 3_600_000)
     reader.second_ms(b"Nov 23 07:24:00", b"", UTC, start)
-    assert len(conversions) == 3
+    assert len(conversions) == 6
+
+
+@pytest.mark.parametrize(
+    ("form", "offset"),
+    [("%b %d %H:%M:%S", b""), ("%Y-%m-%dT%H:%M:%S", b"Z"), ("%Y/%m/%d:%H:%M:%S", b"GMT"), ("%d %b %Y %H:%M:%S", b"")],
+)
+@pytest.mark.parametrize("days", [1, 30, 365])
+def test_random_clocks_cost_a_conversion_per_day(conversions, form, offset, days):
+    """Tests clocks that never repeat a second: only the first time of a day is read with the table of formats."""
+    timestamps.is_time.cache_clear()
+    timestamps._is_day.cache_clear()
+    reader, chance, received = TimeReader(), random.Random(days), milliseconds(NOW)
+    for _ in range(4000):
+        when = NOW - timedelta(seconds=chance.randrange(days * 86_400))
+        text = when.strftime(form).encode()
+        assert timestamps.is_time(text, offset)
+        if days < 180:
+            assert reader.second_ms(text, offset, UTC, received) == milliseconds(when)
+        else:
+            reader.second_ms(text, offset, UTC, received)
+    # Two for each day, by each of the two functions; more on the day on which another year becomes the nearest.
+    assert len(conversions) <= 4 * (days + 1) + 40
+
+
+class Unwalkable(dict):
+    """Allows to look up single keys only."""
+
+    def __iter__(self):
+        raise AssertionError("this walks through all known seconds")
+
+    keys = values = items = __iter__
+
+
+def test_unknown_seconds_cost_no_walk_through_the_known_ones():
+    """Tests a stream that brings one message with a new second per read, with 20,000 seconds known."""
+    reader, received = TimeReader(), milliseconds(NOW)
+    reader.second_ms(b"Nov 23 07:24:00", b"", UTC, received)
+    reader._known[UTC, b""] = Unwalkable(reader._known[UTC, b""])
+    for second in range(1, 60):
+        assert reader.second_ms(b"Nov 23 07:24:%02d" % second, b"", UTC, received) == received + 1000 * second
+    assert len(reader._known[UTC, b""]) == 60
+
+
+ZONES = [
+    UTC, PARIS, NEW_YORK, timezone(timedelta(hours=5, minutes=45)), ZoneInfo("Australia/Lord_Howe"),
+    ZoneInfo("America/Havana"), ZoneInfo("Pacific/Apia"), ZoneInfo("Africa/Casablanca"),
+]  # fmt: skip
+DATES = st.sampled_from(
+    [
+        b"Nov 23 ", b"Mar 29 ", b"Oct 25 ", b"Apr  5 ", b"Oct  4 ", b"Nov 01 ", b"Mar  8 ", b"Feb 29 ", b"Feb 30 ",
+        b"Dec 31 ", b"Jan  1 ", b"May 23 ", b"2026-03-29T", b"2026-10-25T", b"2011-12-30T", b"0001-01-01T",
+        b"9999-12-31T", b"04/10/2026:", b"10/04/2026:", b"2026:10:25-", b"", b"x",
+    ]
+)  # fmt: skip
+CLOCKS = st.builds(
+    lambda hour, minute, second: b"%02d:%02d:%02d" % (hour, minute, second),
+    st.integers(0, 24), st.sampled_from([0, 29, 30, 59, 60]), st.sampled_from([0, 1, 59, 60, 61]),
+)  # fmt: skip
+OFFSETS = st.sampled_from([b"", b"Z", b"+01:00", b"-00:30", b"+00:30", b"CEST", b"XYZ", b"+25:00"])
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    DATES, st.lists(CLOCKS, min_size=1, max_size=5), OFFSETS, st.sampled_from(ZONES),
+    st.datetimes(at("2025-12-01"), at("2027-02-01")), st.booleans(),
+)  # fmt: skip
+def test_any_time_of_a_known_day_is_that_of_moment(date, clocks, offset, zone, received, near_half_a_year):
+    received = received.replace(tzinfo=UTC)
+    if near_half_a_year and (first := moment(date + clocks[0], offset=offset, zone=zone, received=received)):
+        with contextlib.suppress(OverflowError):
+            received = first.astimezone(UTC) + timedelta(days=182, hours=12)
+    # The cache is valid within one hour of reception.
+    received = received.replace(minute=0, second=0, microsecond=0)
+    reader = TimeReader()
+    for clock in clocks:
+        expected = moment(date + clock, offset=offset, zone=zone, received=received)
+        found = reader.second_ms(date + clock, offset, zone, milliseconds(received))
+        assert found == (None if expected is None else milliseconds(expected))
+        assert timestamps.is_time(date + clock, offset) is timestamps._is_moment(date + clock, offset)
 
 
 def test_text_is_cached_by_offset_and_zone():
@@ -211,7 +295,8 @@ def test_invalid_text_is_cached_as_well(conversions):
     reader = TimeReader()
     for _ in range(3):
         assert reader.second_ms(b"Feb 30 00:00:00", b"", UTC, milliseconds(NOW)) is None
-    assert len(conversions) == 1
+    # The begin and the end of the day, and the second.
+    assert len(conversions) == 3
 
 
 def test_cache_of_the_reader_is_bounded():
@@ -219,4 +304,12 @@ def test_cache_of_the_reader_is_bounded():
     reader.MAX_TEXTS = 50
     for i in range(500):
         reader.second_ms(b"2026-11-23T07:%02d:%02d" % divmod(i, 60), b"Z", UTC, milliseconds(NOW))
-        assert len(reader._known) <= 50
+        assert sum(map(len, reader._known.values())) <= 50
+
+
+def test_cache_of_days_is_bounded():
+    reader = TimeReader()
+    reader.MAX_TEXTS = 50
+    for i in range(500):
+        reader.second_ms(b"%04d-11-23T07:24:00" % (2000 + i), b"Z", UTC, milliseconds(NOW))
+        assert len(reader._midnights) <= 50
