@@ -25,10 +25,14 @@ class ManySeconds:
 
     LONGEST_PAUSE = 64
     "Maximum number of reads skipped after failures."
+    LEARN_EVENTS = 2000
+    """Events of a connection for each attempt to precompile its times. Compiling takes as long as reading thousands of
+    them, so connections that bring fewer, or always other times, must not cause it."""
 
     def __init__(self) -> None:
         self._retry_pause = RetryPause(self.LONGEST_PAUSE)
         self._precompiled = PrecompiledTimes()
+        self._events_to_learn = self.LEARN_EVENTS
 
     def read(self, block: bytes, received: int, conversion: TimeConversion | None) -> TextBlock | None:
         """Returns times and texts of a block's frames, or None if another strategy must read the block.
@@ -50,5 +54,8 @@ class ManySeconds:
             return None
         self._retry_pause.reset()
         if conversion is not None:
-            self._precompiled.learn(interleaved[1::2], received, conversion)
+            self._events_to_learn -= count
+            if self._events_to_learn <= 0:
+                self._events_to_learn = self.LEARN_EVENTS
+                self._precompiled.learn(interleaved[1::2], received, conversion)
         return Stamped(interleaved)

@@ -22,8 +22,9 @@ _FIRST_5424 = re.compile(rb"\n" + PRI + b"1 (" + ISO + b")" + FRACTION + b"(" + 
 class _Moment:
     """The compiled expression for one second. All readers share it."""
 
-    MIN_READS = 2
-    "Number of reads that must begin with the second before its expression is compiled. Compiling costs a small read."
+    MIN_READS = 4
+    """Number of reads that must begin with the second before its expression is compiled. Compiling costs four small
+    reads, and senders with random clocks repeat a second only by chance."""
 
     def __init__(self, second: bytes, offset: bytes = b"") -> None:
         self.second = second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from bridge.syslog import parser
 from bridge.syslog.columns import TEXT, Columns, SameSecond, Stamped, TextBlock, Timed
 from bridge.syslog.fast import pcre2
+from bridge.syslog.fast.many_seconds import ManySeconds
 from bridge.syslog.frames import block_of
 from bridge.syslog.reader import ReadContext, Reader, read_columns
 from bridge.syslog.shapes import SHAPES
@@ -32,6 +34,14 @@ DEVICES = [shape.example for shape in SHAPES.values()]
 needs_pcre2 = pytest.mark.skipif(
     pcre2.load() is None, reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): times are not precompiled"
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _learn_at_once() -> Iterator[None]:
+    """Precompiles times after one read of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ManySeconds, "LEARN_EVENTS", len(SCATTERED))
+        yield
 
 
 def converting() -> ReadContext:

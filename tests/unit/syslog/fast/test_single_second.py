@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.syslog.columns import TEXT
 from bridge.syslog.fast.fields import parse_all
-from bridge.syslog.fast.single_second import SingleSecond
+from bridge.syslog.fast.single_second import SingleSecond, _Moment
 from tests.unit.syslog.fast.generated import (
     NEARLY,
     ONE_SECOND,
@@ -20,7 +20,7 @@ from tests.unit.syslog.fast.generated import (
 )
 
 
-def strip(read: bytes, times: int = 3) -> list[tuple[bytes, ...]] | None:
+def strip(read: bytes, times: int = _Moment.MIN_READS) -> list[tuple[bytes, ...]] | None:
     """Returns the rows of a reader that has seen the second often enough, or None."""
     single_second = SingleSecond()
     found = None
@@ -137,8 +137,8 @@ def test_result_equals_fields(frames: list[bytes], same: bool) -> None:
 
 def test_connections_share_the_expression_of_a_second() -> None:
     read = block(b"<30>Oct 11 05:33:07 gw app: text")
-    first, second, third = SingleSecond(), SingleSecond(), SingleSecond()
-    assert first.read(read) is None
+    *early, second, third = (SingleSecond() for _ in range(_Moment.MIN_READS + 1))
+    assert [reader.read(read) for reader in early] == [None] * (_Moment.MIN_READS - 1)
     assert second.read(read) is not None
     assert third.read(read) is not None
     assert not third.has_failed
