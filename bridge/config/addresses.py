@@ -22,6 +22,8 @@ REGIONS = {"FRA1": "https://intake.sekoia.io"} | {
     for region in ("FRA2", "MCO1", "UAE1", "USA1", "SGP1")
 }
 ENDPOINTS = ("/plain/batch", "/plain", "/jsons", "/batch", "/", "/array")
+TIME_PER_EVENT = ("/array",)
+"Endpoints that carry many events with a time each."
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from bridge.config.collector_section import DeliverySettings
+from bridge.config import addresses
+from bridge.config.collector_section import DeliverySettings, IntakeSection
 from bridge.config.document import Document
 from bridge.config.faults import FaultReport, Place, shown_word, suggestion
 from bridge.config.fields import Section
@@ -124,9 +125,24 @@ def _intakes(checked: Checked, *, files: bool) -> None:
             place = node.key_places.get("intake_key", intakes.key_places[name])
             checked.report.at(place, "the intake has no intake_key. Write intake_key: {file: PATH}.")
         _delivery_settings(written, node, checked.report, files=files)
+        _scattered_endpoint(written, checked.document.collector.endpoint, node, checked.report)
         if own_urls and not common_url and not _has_url(node):
             text = "the intake has neither region nor url. Add one of them, or write collector: {region: FRA1}."
             checked.report.at(intakes.key_places[name], text)
+
+
+def _scattered_endpoint(intake: IntakeSection, common: str, node: Entries, report: FaultReport) -> None:
+    """Checks that the scattered endpoint carries many events with a time each, and that the endpoint does not."""
+    path, endpoint = intake.scattered_endpoint, intake.endpoint or common
+    if path is None:
+        return
+    if path not in addresses.TIME_PER_EVENT:
+        known = " or ".join(addresses.TIME_PER_EVENT)
+        text = f"{path} does not carry many events with a time each. Write {known}, or remove the key."
+        node.fault(report, "scattered_endpoint", text)
+    elif endpoint in addresses.TIME_PER_EVENT:
+        text = f"has no effect, because the endpoint {endpoint} carries a time for each event already. Remove it."
+        node.fault(report, "scattered_endpoint", text)
 
 
 def _has_url(node: Entries) -> bool:

@@ -50,10 +50,15 @@ class CollectorSection(DeliverySettings):
 
 
 class IntakeSection(DeliverySettings):
-    """An entry of `intakes`, as written. `intake_key` is required; `quota` is in bytes per day."""
+    """An entry of `intakes`, as written. `intake_key` is required; `quota` is in bytes per day.
+
+    `scattered_endpoint` receives, in one request with the time of each event, events whose times are too far apart for
+    the one timestamp of a request to `endpoint`.
+    """
 
     intake_key: fields.HeaderSecret | None = None
     endpoint: Endpoint | None = None
+    scattered_endpoint: Endpoint | None = None
     authentication: Authentication | None = None
     compression: Compression | None = None
     format: fields.Format | None = None

@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Iterator
 
+from bridge.config.addresses import TIME_PER_EVENT
 from bridge.config.faults import Fault, Place
 from bridge.config.model import Config
 from bridge.config.route_lints import lint_routes
@@ -70,7 +71,7 @@ def _request_rate(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
     """
     resolution = config.batch.timestamp_resolution.total_seconds()
     # Endpoints that carry a time per event, or one event per request, do not group events by time.
-    ungrouped = (*SINGLE, "/array")
+    ungrouped = (*SINGLE, *TIME_PER_EVENT)
     grouped = [one for one in config.intakes.values() if one.timestamp != "none" and one.endpoint not in ungrouped]
     needed = len(grouped) * CLOCKS / resolution
     rate = config.collector.max_request_rate

@@ -30,6 +30,8 @@ class Destination:
 
     urls: tuple[str, ...]
     endpoint: str
+    scattered_endpoint: str | None
+    "Endpoint that takes a time with each event, for events whose times are far apart. None: they take many requests."
     authentication: Literal["header", "basic"]
     compression: Literal["gzip", "none"]
     proxy: ProxySection | None
@@ -159,6 +161,7 @@ def _destination(own: IntakeSection, collector: CollectorSection) -> Destination
     return Destination(
         urls=address.url or (REGIONS[address.region or ""],),
         endpoint=own.endpoint or collector.endpoint,
+        scattered_endpoint=own.scattered_endpoint,
         authentication=own.authentication or collector.authentication,
         compression=own.compression or collector.compression,
         proxy=own.proxy or collector.proxy,

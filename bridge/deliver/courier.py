@@ -62,7 +62,7 @@ class Courier(CourierStatus):
         self._limits = limits
         self._bisection = self._response_handler.bisection
         self._selector = RequestSelector(
-            name, delivery_path.target.endpoint, limits, context=context, pending=pending, retry_state=retry_state,
+            name, delivery_path.target, limits, context=context, pending=pending, retry_state=retry_state,
             response_handler=self._response_handler,
         )  # fmt: skip
         self._send_queue, self._split_queue = pending.send_queue, pending.split_queue
@@ -127,7 +127,7 @@ class Courier(CourierStatus):
         if delivery_path.target.url != old.target.url:
             self._response_handler.body_limit.forget()
         self._limits = limits
-        self._selector.change(delivery_path.target.endpoint, limits)
+        self._selector.change(delivery_path.target, limits)
         now = self._context.clock.seconds()
         self._send_queue.change(live_for=limits.live_for, live_first=limits.live_first, now=now)
         self.retired = False
@@ -305,7 +305,7 @@ class Courier(CourierStatus):
             await selection.prepare()
             return
         pieces, split, delivery_path = selection.pieces, selection.split, self._delivery_path
-        attempt = Attempt(self.name, pieces, delivery_path, breaker, slot, self._context)
+        attempt = Attempt(self.name, pieces, selection.path(delivery_path), breaker, slot, self._context)
         try:
             request, result = await attempt.run()
         except (batch_reader.Damaged, OSError) as error:

@@ -1,5 +1,6 @@
 """Computes targets, trust and limits of delivery from a configuration."""
 
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from bridge.batching.endpoints import ENDPOINTS
@@ -32,14 +33,19 @@ def request_limits(config: Config) -> RequestLimits:
 
 def target(intake: Intake) -> RequestTarget:
     """Returns the URL, headers and encoding of an intake's requests."""
-    destination = intake.destination
-    endpoint = ENDPOINTS[destination.endpoint]
-    key = intake.intake_key.reveal
+    scattered = intake.destination.scattered_endpoint
+    return replace(
+        _target(intake, intake.endpoint), scattered=None if scattered is None else _target(intake, scattered)
+    )
+
+
+def _target(intake: Intake, path: str) -> RequestTarget:
+    destination, endpoint, key = intake.destination, ENDPOINTS[path], intake.intake_key.reveal
     return RequestTarget(
-        url=destination.url + destination.endpoint,
+        url=destination.url + path,
         headers=dict if endpoint.key_in_body else lambda: authentication(destination.authentication, key()),
         gzip=destination.compression == "gzip", endpoint=endpoint, key=key,
-        fallback_urls=tuple(url + destination.endpoint for url in destination.urls[1:]),
+        fallback_urls=tuple(url + path for url in destination.urls[1:]),
     )  # fmt: skip
 
 

@@ -5,16 +5,21 @@ doubles, up to ten minutes, if the intake cannot keep up for a minute: the reque
 small because their times are far apart, and the backlog grows. It halves again after each minute in which the request
 rate is not the limit, and returns to the configured value when there is no backlog. The timestamp error is bounded by
 the width and reported.
+
+If the intake has a *scattered endpoint*, which takes a time with each event, timed batches are not cut but sent there
+whole, and so are the batches of small requests while the request rate is the limit.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.batching.endpoints import Endpoint
-from bridge.deliver.context import DeliveryContext, RequestLimits
+from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
 from bridge.deliver.pending import PendingBatches
+from bridge.deliver.request import RequestTarget
 from bridge.deliver.response_handler import ResponseHandler
 from bridge.deliver.retry_state import RetryState
+from bridge.deliver.send_queue import is_small, is_uncut
 from bridge.spool import Piece
 
 UNLIMITED_WIDTH_MS = 1 << 62
@@ -82,17 +87,34 @@ class NextRequest:
     split: bool
     prepare: Callable[[], Awaitable[None]] | None
     "Makes several requests of the pieces, which are too many or too far apart for one. None: they are one request."
+    scattered: bool = False
+    "True if the times are too far apart for one timestamp: the request goes to the scattered endpoint."
+
+    def path(self, path: DeliveryPath) -> DeliveryPath:
+        """Returns the path of this request, from the intake's."""
+        target = path.target.scattered if self.scattered else None
+        return path if target is None else replace(path, target=target)
+
+
+def _has_times(piece: Piece) -> bool:
+    """Returns True for a timed batch or a range of one."""
+    return is_uncut(piece) or piece.times is not None
+
+
+def _spread(pieces: list[Piece]) -> int:
+    """Returns the distance of the latest time from the earliest, in milliseconds."""
+    return max(piece.latest for piece in pieces) - min(piece.earliest for piece in pieces)
 
 
 class RequestSelector:
     """Selects the requests of one intake."""
 
     def __init__(
-        self, name: str, endpoint: Endpoint, limits: RequestLimits, *, context: DeliveryContext,
+        self, name: str, target: RequestTarget, limits: RequestLimits, *, context: DeliveryContext,
         pending: PendingBatches, retry_state: RetryState, response_handler: ResponseHandler,
     ) -> None:  # fmt: skip
         self._name = name
-        self._endpoint = endpoint
+        self._target = target
         self._limits = limits
         self._context = context
         self._pending = pending
@@ -102,11 +124,20 @@ class RequestSelector:
         self._width = JoinWidth(limits.catch_up_ms)
         self._fresh_turn = False
 
-    def change(self, endpoint: Endpoint, limits: RequestLimits) -> None:
+    def change(self, target: RequestTarget, limits: RequestLimits) -> None:
         """Applies another configuration."""
         if limits.catch_up_ms != self._limits.catch_up_ms:
             self._width = JoinWidth(limits.catch_up_ms)
-        self._endpoint, self._limits = endpoint, limits
+        self._target, self._limits = target, limits
+
+    @property
+    def _endpoint(self) -> Endpoint:
+        return self._target.endpoint
+
+    @property
+    def _takes_scattered(self) -> bool:
+        """Returns True if the intake has a scattered endpoint."""
+        return self._target.scattered is not None
 
     def take(self, *, fresh: bool) -> NextRequest | None:
         """Takes the pieces of the next request; None if there are none. ``fresh`` is False if only requests that were
@@ -135,7 +166,8 @@ class RequestSelector:
         prepare = self._preparation(pieces, width_ms)
         if prepare is None:
             self._body_limit.sending(sum(piece.size for piece in pieces))
-        return NextRequest(pieces, split, prepare)
+        scattered = self._takes_scattered and (any(map(_has_times, pieces)) or _spread(pieces) >= width_ms)
+        return NextRequest(pieces, split, prepare, scattered)
 
     def _preparation(self, pieces: list[Piece], width_ms: int) -> Callable[[], Awaitable[None]] | None:
         if any(self._needs_cut(piece, width_ms) for piece in pieces):
@@ -160,9 +192,11 @@ class RequestSelector:
     def _from_lanes(self, now: float, width_ms: int) -> list[Piece]:
         endpoint = self._endpoint
         max_bytes = min(self._limits.max_bytes, self._body_limit.limit)
+        limited = self._context.dispatcher.limited
         pieces = self._pending.send_queue.take(
             now, width_ms=width_ms, narrow_ms=UNLIMITED_WIDTH_MS if endpoint.exact else self._limits.resolution_ms,
-            max_events=self._max_events, max_bytes=max_bytes, timed=endpoint.exact,
+            max_events=self._max_events, max_bytes=max_bytes, timed=endpoint.exact or self._takes_scattered,
+            fill=limited and self._takes_scattered and not endpoint.single,
             max_uncut_bytes=0 if endpoint.single else self._context.share_of(CUT_BYTES),
         )  # fmt: skip
         if endpoint.exact or endpoint.single or any(self._needs_cut(piece, width_ms) for piece in pieces):
@@ -170,7 +204,8 @@ class RequestSelector:
             # request yet.
             return pieces
         size, count = sum(p.size for p in pieces), sum(p.count for p in pieces)
-        small = size * 2 < max_bytes and count * 2 < self._limits.max_events
+        # With a scattered endpoint, requests are not small because of the width.
+        small = is_small(count, size, self._limits.max_events, max_bytes) and not self._takes_scattered
         self._widen(now, small=small)
         return pieces
 
@@ -194,11 +229,11 @@ class RequestSelector:
             self._context.alarms.off("width", self._name, text)
 
     def _needs_cut(self, piece: Piece, width_ms: int) -> bool:
+        if self._takes_scattered and (_has_times(piece) or piece.latest - piece.earliest >= width_ms):
+            return False
         if self._endpoint.single and piece.count > 1:
             return True
         if self._endpoint.exact:
             return False
         # This is a timed batch, or a range that was cut when the width was larger than it is now.
-        return (piece.batch.timed and piece.lines is None) or (
-            piece.times is not None and piece.latest - piece.earliest >= width_ms
-        )
+        return is_uncut(piece) or (piece.times is not None and piece.latest - piece.earliest >= width_ms)

@@ -34,6 +34,8 @@ class RequestTarget:
     key: Callable[[], str] = str
     fallback_urls: tuple[str, ...] = ()
     "URLs of the same endpoint at other base URLs, used while the first is unavailable."
+    scattered: "RequestTarget | None" = None
+    "Target of requests whose times are too far apart for one timestamp: its endpoint takes a time with each event."
 
     @property
     def urls(self) -> tuple[str, ...]:

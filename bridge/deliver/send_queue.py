@@ -160,12 +160,13 @@ class SendQueue:
 
     def take(
         self, now: float, *, width_ms: int, narrow_ms: int | None = None, max_events: int, max_bytes: int,
-        timed: bool = False, max_uncut_bytes: int = 0,
+        timed: bool = False, fill: bool = False, max_uncut_bytes: int = 0,
     ) -> list[Piece]:  # fmt: skip
         """Returns the pieces of the next request; empty if nothing may be sent. Timed batches that are not cut yet
         come only with others of their kind, to be cut together: several while their bytes and those cut before are
         within ``max_uncut_bytes``. For an endpoint that takes a time with each event (``timed``), they are treated
-        like others. ``narrow_ms`` is the width for ``exact`` batches."""
+        like others. ``narrow_ms`` is the width for ``exact`` batches. With ``fill``, pieces of any time follow if the
+        request would otherwise be small, because ``width_ms`` has ended it."""
         self._age(now)
         lane = self._next_lane()
         if lane is None:
@@ -174,23 +175,28 @@ class SendQueue:
         taken = [first]
         end = self._boundary if lane is self._pack_lane else None
         narrow = width_ms if narrow_ms is None else narrow_ms
-        if _is_uncut(first) and not timed:
+        if is_uncut(first) and not timed:
             size, exact = self._cut_bytes + first.size, self._exact(first.order[0])
-            while lane and _is_uncut(lane[0]) and (end is None or lane[0].order[0] < end):
+            while lane and is_uncut(lane[0]) and (end is None or lane[0].order[0] < end):
                 size += lane[0].size
                 if size > max_uncut_bytes or self._exact(lane[0].order[0]) is not exact:
                     break
                 taken.append(self._pop(lane))
             return taken
         earliest, latest, count, size = first.earliest, first.latest, first.count, first.size
+        filled = False
         while lane:
             piece = lane[0]
-            if (_is_uncut(piece) and not timed) or (end is not None and piece.order[0] >= end):
+            if (is_uncut(piece) and not timed) or (end is not None and piece.order[0] >= end):
                 break
             low, high = min(earliest, piece.earliest), max(latest, piece.latest)
             exact = high - low >= narrow and (self._exact(first.order[0]) or self._exact(piece.order[0]))
-            if exact or high - low >= width_ms or count + piece.count > max_events or size + piece.size > max_bytes:
+            if exact or count + piece.count > max_events or size + piece.size > max_bytes:
                 break
+            if high - low >= width_ms and not filled:
+                if not fill or not is_small(count, size, max_events, max_bytes):
+                    break
+                filled = True
             earliest, latest, count, size = low, high, count + piece.count, size + piece.size
             taken.append(self._pop(lane))
         return taken
@@ -253,7 +259,13 @@ class SendQueue:
         return self._backlog if aged else self._live
 
 
-def _is_uncut(piece: Piece) -> bool:
+def is_small(count: int, size: int, max_events: int, max_bytes: int) -> bool:
+    """Returns True if a request of this many events and bytes is less than half full."""
+    return count * 2 < max_events and size * 2 < max_bytes
+
+
+def is_uncut(piece: Piece) -> bool:
+    """Returns True for a whole timed batch: its file has a time in each line."""
     return piece.batch.timed and piece.lines is None
 
 

@@ -97,7 +97,7 @@ sources:
 intakes:
   firewalls: {intake_key: key, format: fortigate}
   linux: {intake_key: key, payload: line, encoding: auto}
-  veeam: {intake_key: key, timestamp: received, quota: 20GB/day}
+  veeam: {intake_key: key, timestamp: received, quota: 20GB/day, scattered_endpoint: /array}
 routes:
   - {name: noise, drop: true, source: 10.1.0.1, message: {contains: ['subtype="local"']}}
   - {name: fw, intake: firewalls, source: [10.1.0.0/16, 192.0.2.7, "2001:db8::/64"]}
@@ -134,6 +134,8 @@ def test_reference_configuration_is_parsed_to_its_values(full_text: str) -> None
     assert config.intakes["linux"].payload == "line"
     assert config.intakes["firewalls"].format == "fortinet-fortigate"
     assert (config.intakes["veeam"].timestamp, config.intakes["veeam"].quota) == ("received", 20 * 10**9)
+    assert config.intakes["veeam"].destination.scattered_endpoint == "/array"
+    assert config.intakes["linux"].destination.scattered_endpoint is None
     noise, firewalls, logins = config.routes
     assert (noise.drop, noise.message and noise.message.contains) == (True, ('subtype="local"',))
     assert [str(network) for network in firewalls.source] == ["10.1.0.0/16", "192.0.2.7/32", "2001:db8::/64"]

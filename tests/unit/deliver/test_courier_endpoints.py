@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 from twisted.python.failure import Failure
@@ -171,6 +172,116 @@ def test_endpoint_change_delivers_waiting_files_once(tmp_path, old, new):
     assert abs(int(times[b"five"][17:19]) - 9) < 1
     assert fixture.files == []
     assert fixture.ledger.of("a").delivered == 6
+
+
+# --- the scattered endpoint -------------------------------------------------------------------------------------------
+
+
+class ScatteredFixture(EndpointFixture):
+    """Provides a courier that sends scattered times to ``/array``."""
+
+    def __init__(self, directory, path="/plain/batch", **options):
+        super().__init__(directory, path, **options)
+        self.change(replace(target(path), scattered=target("/array")))
+
+    @property
+    def paths(self):
+        return [url.removeprefix("http://collector.test") for url in self.urls]
+
+    def seal_scattered(self, *rows):
+        """Seals one timed batch file of the encoding ``lines``."""
+        data = b"".join(b"%d\t%b\n" % (NOON * 1000 + ms, event) for ms, event in rows)
+        moments = [NOON * 1000 + ms for ms, _ in rows]
+        self.spool.append(Group("a", "lines", NOON, min(moments), max(moments), len(rows), data, timed=True))
+        self.ledger.receive_spooled("a", len(rows))
+        self.spool.seal_all()
+        self.check()
+
+
+@pytest.mark.parametrize("path", ["/plain/batch", "/plain", "/jsons", "/batch"])
+def test_timed_batch_is_one_request_to_the_scattered_endpoint(tmp_path, path):
+    fixture = ScatteredFixture(tmp_path / "spool", path)
+    rows = [(ms, b"event %d\xe9" % ms) for ms in range(0, 59_000, 1000)]
+    fixture.seal_scattered(*rows)
+    assert fixture.paths == ["/array"]
+    fixture.accept_first()
+    assert fixture.received == [(f"event {ms}é".encode(), at(ms)) for ms, _ in rows]
+    fixture.seal(b"of one second", ms=2000)
+    assert fixture.paths == [path]
+    fixture.accept_first()
+    assert fixture.received[-1] == (b"of one second", at(2000))
+    assert (fixture.files, fixture.ledger.of("a").delivered) == ([], len(rows) + 1)
+
+
+def test_timed_batch_takes_many_requests_without_a_scattered_endpoint(tmp_path):
+    fixture = ScatteredFixture(tmp_path / "spool")
+    fixture.change(target("/plain/batch"))
+    fixture.seal_scattered(*((ms, b"event") for ms in range(0, 59_000, 1000)))
+    assert set(fixture.paths) == {"/plain/batch"}
+    requests = 0
+    while fixture.courier.waiting_events:
+        fixture.accept_first() if fixture.posted else fixture.clock.advance(1)
+        requests += 1
+    assert requests > 50
+
+
+def test_small_requests_are_filled_while_the_request_rate_is_the_limit(tmp_path):
+    """Random clocks also fill the open slots: 64 files of an event or two, besides the timed file."""
+    fixture = ScatteredFixture(tmp_path / "spool", rate=1, in_flight=1)
+    for second in range(40):
+        fixture.seal(b"event %d" % second, ms=1000 * second + 7)
+    fixture.seal_scattered((50_000, b"first"), (49_000, b"second"))
+    requests = 0
+    while fixture.courier.waiting_events:
+        if fixture.posted:
+            requests += 1
+            fixture.accept_first()
+        else:
+            fixture.clock.advance(1)
+    assert requests < 6
+    expected = [(b"event %d" % second, at(1000 * second + 7)) for second in range(40)]
+    assert sorted(fixture.received) == sorted([*expected, (b"first", at(50_000)), (b"second", at(49_000))])
+    assert fixture.alarms["width"] == 0
+
+
+def test_batches_of_one_time_keep_the_endpoint_while_the_request_rate_is_the_limit(tmp_path):
+    fixture = ScatteredFixture(tmp_path / "spool", rate=1, in_flight=1)
+    for number in range(20):
+        fixture.seal(b"event %d" % number, ms=number)
+    paths = []
+    while fixture.courier.waiting_events:
+        if fixture.posted:
+            paths += fixture.paths
+            fixture.accept_first()
+        else:
+            fixture.clock.advance(1)
+    assert set(paths) == {"/plain/batch"}
+
+
+@pytest.mark.parametrize("status", [413, 400])
+def test_parts_of_a_scattered_request_keep_the_endpoint_and_their_times(tmp_path, status):
+    fixture = ScatteredFixture(tmp_path / "spool", in_flight=1)
+    rows = [(1000 * second, b"event %d" % second) for second in range(40)]
+    fixture.seal_scattered(*rows)
+    fixture.urls.pop(0)
+    fixture.fail(status=status)
+    while fixture.courier.waiting_events:
+        assert set(fixture.paths) <= {"/array"}
+        fixture.accept_first() if fixture.posted else fixture.clock.advance(1)
+    assert sorted(fixture.received) == sorted((event, at(ms)) for ms, event in rows)
+
+
+def test_scattered_batches_wait_after_a_failure_and_survive_a_reload(tmp_path):
+    fixture = ScatteredFixture(tmp_path / "spool", in_flight=1)
+    rows = [(1000 * second, b"event %d" % second) for second in range(40)]
+    fixture.seal_scattered(*rows)
+    fixture.urls.pop(0)
+    fixture.fail(status=500)
+    fixture.change(target("/plain/batch"))
+    assert fixture.paths != ["/array"]
+    fixture.drain()
+    assert sorted(event for event, _ in fixture.received) == sorted(event for _, event in rows)
+    assert fixture.ledger.of("a").delivered == 40
 
 
 @pytest.mark.parametrize("path", ["/batch", "/array"])
