@@ -6,12 +6,17 @@ thread.
 
 from collections.abc import Callable, Collection, Iterator
 
+from twisted.internet import task
+
 from bridge.deliver.context import DeliveryContext, RequestLimits
 from bridge.deliver.pack_queue import PackQueue, packed_limit
 from bridge.deliver.send_queue import SendQueue
 from bridge.deliver.split_queue import SplitQueue, halves
 from bridge.deliver.unreadable import UnreadableFiles
 from bridge.spool import Batch, Loss, Pack, Piece, batch_reader
+
+PUT_BACK_AT_ONCE = 5000
+"Pieces of cut batches that enter the lanes in one turn of the reactor."
 
 
 class PendingBatches:
@@ -188,7 +193,12 @@ class PendingBatches:
             self.cannot_read(pieces, error, split=False)
         else:
             self.was_read(pieces)
-            self.put_back(cut, split=False)
+            # Random clocks make a piece of nearly every event, so other work goes on between parts of them. The last
+            # part comes first: each part then belongs at the front of the lane.
+            for end in range(len(cut), 0, -PUT_BACK_AT_ONCE):
+                self.put_back(cut[max(0, end - PUT_BACK_AT_ONCE) : end], split=False)
+                if end > PUT_BACK_AT_ONCE:
+                    await task.deferLater(self._context.clock, 0)
 
     async def halve(self, pieces: list[Piece]) -> None:
         """Splits the pieces of one request into two requests."""

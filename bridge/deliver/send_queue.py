@@ -15,6 +15,7 @@ for full requests have been read. A batch is never sent before an older batch th
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 from operator import attrgetter
 
 from bridge.spool import Batch, Pack, Piece
@@ -37,6 +38,31 @@ takes about a millisecond to read and remove."""
 _order = attrgetter("order")
 
 
+class _Lane(deque[Piece]):
+    """The waiting pieces of one lane, in order."""
+
+    def __init__(self, pieces: Iterable[Piece] = ()) -> None:
+        super().__init__(pieces)
+        self.packable = sum(map(_is_packable, self))
+        "Number of pieces that may be packed."
+
+    def note(self, pieces: Iterable[Piece], sign: int) -> None:
+        """Counts pieces that are added to the lane (1) or taken out of it (-1)."""
+        self.packable += sign * sum(map(_is_packable, pieces))
+
+    def candidates(self, first: int) -> list[Piece]:
+        """Returns the pieces that may be packed, in order, except the first pieces of the lane."""
+        # Most pieces at the front may be ranges of cut batches, tens of thousands of them, so the search begins at the
+        # other end.
+        found: list[Piece] = []
+        for piece in islice(reversed(self), max(0, len(self) - first)):
+            if len(found) == self.packable:
+                break
+            if _is_packable(piece):
+                found.append(piece)
+        return found[::-1]
+
+
 class SendQueue:
     """Waiting pieces of one intake. Times are monotonic seconds. ``packed_limit`` returns the bytes from packs that
     may be in memory."""
@@ -49,14 +75,13 @@ class SendQueue:
         self._packed_limit = packed_limit
         self._live_for = live_for
         self._live_first = live_first
-        self._live: deque[Piece] = deque()
-        self._backlog: deque[Piece] = deque()
+        self._live = _Lane()
+        self._backlog = _Lane()
         self._turn = 0
         self._boundary: int | None = None
         "Lowest sequence that is not yet read from a pack; None if all packs are read."
         self._packed = self._packed_bytes = 0
         "Number and bytes of the pieces in the lanes that come from packs."
-        self._packable = 0
         self._cut_bytes = 0
         "Bytes of the pieces in the lanes that come from cut batches."
 
@@ -71,9 +96,8 @@ class SendQueue:
         if (live_for, live_first) == (self._live_for, self._live_first):
             return
         pieces = [*self._live, *self._backlog]
-        self._live.clear()
-        self._backlog.clear()
-        self._packed = self._packed_bytes = self._packable = self._cut_bytes = 0
+        self._live, self._backlog = _Lane(), _Lane()
+        self._packed = self._packed_bytes = self._cut_bytes = 0
         self._live_for, self._live_first = live_for, live_first
         self.put_back(pieces, now)
 
@@ -94,8 +118,8 @@ class SendQueue:
     def _remove(self, pieces: Collection[Piece]) -> None:
         for piece in pieces:
             self._count(piece, -1)
-        self._live = deque(piece for piece in self._live if piece not in pieces)
-        self._backlog = deque(piece for piece in self._backlog if piece not in pieces)
+        self._live = _Lane(piece for piece in self._live if piece not in pieces)
+        self._backlog = _Lane(piece for piece in self._backlog if piece not in pieces)
 
     @property
     def has_backlog(self) -> bool:
@@ -114,32 +138,33 @@ class SendQueue:
     def take_packable(self, now: float, *, blocked: bool) -> list[Batch]:
         """Takes out batches that are worth packing; empty if there are too few. ``blocked`` is True if the collector
         accepts nothing at the moment."""
-        if self._packable < MIN_BATCHES:
+        least = MIN_BATCHES if blocked else MANY
+        if self._live.packable + self._backlog.packable < least:
             return []
         self._age(now)
         lane = self._pack_lane
         # Each lane is sorted. If live batches are added, they follow the older ones of the backlog.
-        candidates = list(lane) if blocked else list(lane)[FRONT:]
+        candidates = lane.candidates(0 if blocked else FRONT)
         if blocked and lane is not self._live and len(self._live) + len(lane) >= MANY:
-            candidates += list(self._live)[:-NEWEST]
+            newest = set(islice(reversed(self._live), NEWEST))
+            candidates += [piece for piece in self._live.candidates(0) if piece not in newest]
         chosen: set[Piece] = set()
         size = 0
         for piece in candidates:
-            if _is_packable(piece):
-                chosen.add(piece)
-                size += piece.size
+            chosen.add(piece)
+            size += piece.size
             if len(chosen) >= PACK_BATCHES or size >= PACK_BYTES:
                 break
-        if len(chosen) < (MIN_BATCHES if blocked else MANY):
+        if len(chosen) < least:
             return []
         self._remove(chosen)
         return [piece.batch for piece in chosen]
 
     @property
-    def _pack_lane(self) -> "deque[Piece]":
+    def _pack_lane(self) -> _Lane:
         return self._backlog if self._live_first else self._live
 
-    def _held_back(self, lane: "deque[Piece]") -> bool:
+    def _held_back(self, lane: _Lane) -> bool:
         if self._boundary is None or lane is not self._pack_lane:
             return False
         return self.needs_packs or not lane or lane[0].order[0] >= self._boundary
@@ -154,9 +179,10 @@ class SendQueue:
         backlog: list[Piece] = []
         for piece in sorted(pieces, key=_order):
             self._count(piece, 1)
-            (live if self._lane_of(piece, now) is self._live else backlog).append(piece)
-        _insert_run(self._live, live)
-        _insert_run(self._backlog, backlog)
+            (live if self._is_live(piece.batch, now) else backlog).append(piece)
+        for lane, run in ((self._live, live), (self._backlog, backlog)):
+            lane.note(run, 1)
+            _insert_run(lane, run)
 
     def take(
         self, now: float, *, width_ms: int, narrow_ms: int | None = None, max_events: int, max_bytes: int,
@@ -205,7 +231,7 @@ class SendQueue:
         """Forgets and returns the oldest batch that waits whole in its own file and has no settled events; None if
         none qualifies. ``before`` limits the search to lower sequences. With ``parts``, a batch that was cut also
         qualifies if all its unsettled events wait here."""
-        found: list[tuple[Piece, deque[Piece]]] = []
+        found: list[tuple[Piece, _Lane]] = []
         waiting: Counter[Batch] = Counter()
         for lane in (self._backlog, self._live):
             for piece in lane:
@@ -222,24 +248,27 @@ class SendQueue:
             return None
         if piece.lines is None:
             lane.remove(piece)
+            lane.note((piece,), -1)
             self._count(piece, -1)
         else:
             self.forget((piece.batch,))
         return piece.batch
 
-    def _pop(self, lane: "deque[Piece]") -> Piece:
+    def _pop(self, lane: _Lane) -> Piece:
         piece = lane.popleft()
         self._count(piece, -1)
+        if piece.lines is None:
+            lane.note((piece,), -1)
         return piece
 
     def _count(self, piece: Piece, sign: int) -> None:
+        if piece.lines is not None:
+            self._cut_bytes += sign * piece.size
         if piece.batch.pack is not None:
             self._packed += sign
             self._packed_bytes += sign * piece.size
-        self._packable += sign * _is_packable(piece)
-        self._cut_bytes += sign * (0 if piece.lines is None else piece.size)
 
-    def _next_lane(self) -> "deque[Piece] | None":
+    def _next_lane(self) -> _Lane | None:
         live = self._live if self._live and not self._held_back(self._live) else None
         backlog = self._backlog if self._backlog and not self._held_back(self._backlog) else None
         if live is not None and backlog is not None:
@@ -248,15 +277,20 @@ class SendQueue:
         return live if live is not None else backlog
 
     def _age(self, now: float) -> None:
-        if self._live_first:
-            while self._live and now - self._live[0].batch.sealed > self._live_for:
-                _insert_run(self._backlog, [self._live.popleft()])
+        if not self._live_first:
+            return
+        # All at once: thousands of ranges of one batch have the same age, and each may belong among others.
+        aged: list[Piece] = []
+        while self._live and now - self._live[0].batch.sealed > self._live_for:
+            aged.append(self._live.popleft())
+        self._live.note(aged, -1)
+        self._backlog.note(aged, 1)
+        _insert_run(self._backlog, aged)
 
-    def _lane_of(self, piece: Piece, now: float) -> "deque[Piece]":
-        if piece.batch.pack is not None:
-            return self._pack_lane
-        aged = self._live_first and now - piece.batch.sealed > self._live_for
-        return self._backlog if aged else self._live
+    def _is_live(self, batch: Batch, now: float) -> bool:
+        if batch.pack is not None:
+            return not self._live_first
+        return not self._live_first or now - batch.sealed <= self._live_for
 
 
 def is_small(count: int, size: int, max_events: int, max_bytes: int) -> bool:
@@ -284,7 +318,7 @@ def _is_packable(piece: Piece) -> bool:
     return _is_droppable(piece) and piece.batch.size <= LARGEST_BATCH
 
 
-def _insert_run(lane: "deque[Piece]", run: list[Piece]) -> None:
+def _insert_run(lane: _Lane, run: list[Piece]) -> None:
     """Inserts sorted pieces into a sorted lane. They nearly always belong at one end, or behind a few pieces at the
     front. A batch with random times has a thousand pieces, so the lane is searched once for all of them."""
     if not run:

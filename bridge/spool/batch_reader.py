@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from bridge.batching.encoding import JSON, escaped, from_json_line
 from bridge.spool.batch import Batch, Piece
@@ -272,7 +272,7 @@ def cut_together(pieces: Sequence[Piece], width_ms: int, max_events: int, max_by
     """Splits several pieces as ``cut`` does, and orders ranges of timed batches by their time window.
 
     So one request can carry the events of one window from several batches. With random clocks, each batch has a few
-    events of every window. Raises Damaged, OSError.
+    events of every window. The pieces are in the order of sending. Raises Damaged, OSError.
     """
     first = min(piece.order[0] for piece in pieces)
     parts: list[Piece] = []
@@ -281,6 +281,7 @@ def cut_together(pieces: Sequence[Piece], width_ms: int, max_events: int, max_by
             if part.times is not None:
                 part.place = (first, part.earliest // width_ms * width_ms, piece.batch.sequence, part.start)
             parts.append(part)
+    parts.sort(key=attrgetter("order"))
     return parts
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from twisted.internet import defer
 
+from bridge.batching import Group
+from bridge.deliver import pending
 from bridge.spool import Pack, Piece, batch_reader
+from tests.harness.builders import NOON
 from tests.unit.deliver.intake import IntakeFixture
 
 
@@ -107,3 +111,23 @@ def test_forgotten_batches_leave_no_amount(intake: IntakeFixture) -> None:
     second = intake.add(b"three", second=1)
     intake.pending.forget([first])
     assert (intake.pending.events, list(intake.pending.batches)) == (1, [second])
+
+
+def test_ranges_of_a_cut_batch_enter_the_lanes_in_several_turns(
+    intake: IntakeFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending, "PUT_BACK_AT_ONCE", 10)
+    seconds = [chance * 7 % 101 for chance in range(101)]
+    data = b"".join(b"%d\tevent %d\n" % ((NOON + second) * 1000, second) for second in seconds)
+    intake.spool.append(Group("fw", "lines", NOON, NOON * 1000, (NOON + 100) * 1000, 101, data, timed=True))
+    intake.ledger.receive_spooled("fw", 101)
+    intake.spool.seal_all()
+    queue = intake.pending.send_queue
+    whole = queue.take(0, width_ms=1000, max_events=100, max_bytes=10_000, max_uncut_bytes=1 << 20)
+    defer.ensureDeferred(intake.pending.cut(whole, 1000, 100, 10_000))
+    assert len(queue) == 10
+    intake.check()
+    intake.clock.advance(0)
+    assert len(queue) == 101
+    found = [queue.take(0, width_ms=1000, max_events=100, max_bytes=10_000) for _ in range(101)]
+    assert [piece.lines for (piece,) in found] == [b"event %d\n" % second for second in range(101)]

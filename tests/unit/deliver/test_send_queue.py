@@ -6,6 +6,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.deliver import send_queue as queue_module
 from bridge.deliver.send_queue import SendQueue
 from bridge.spool import Batch, Piece
 from tests.harness.examples import examples
@@ -177,3 +178,74 @@ def test_drop_oldest_returns_the_oldest_untouched_batch():
     assert send_queue.drop_oldest() is batches[3]
     assert send_queue.drop_oldest() is None
     assert len(send_queue) == 1
+
+
+# --- random clocks: a range for nearly every event --------------------------------------------------------------------
+
+
+class CountedPiece(Piece):
+    """Counts how often its place in the order is read."""
+
+    __slots__ = ()
+    reads = 0
+
+    @property
+    def order(self):
+        CountedPiece.reads += 1
+        return self.place
+
+
+def ranges(batches, per_batch):
+    """Returns ranges of one event of batches that were cut together: each window has one of every batch."""
+    return [
+        CountedPiece(each, window, window, 1, 2, b"x\n", times=[window], place=(0, window, each.sequence, window))
+        for window in range(per_batch)
+        for each in batches
+    ]
+
+
+def test_ranges_of_cut_batches_age_in_linear_time():
+    """When the newer half of the batches that were cut together becomes old, its ranges belong among the others."""
+    send_queue = SendQueue(live_for=10, live_first=True)
+    pieces = ranges([batch(i, sealed=i, count=400, timed=True) for i in range(10)], 400)
+    send_queue.put_back(pieces, 14.5)
+    CountedPiece.reads = 0
+    taken = send_queue.take(30, **ALONE)
+    assert CountedPiece.reads < 10 * len(pieces)
+    assert taken + [send_queue.take(30, **ALONE)[0] for _ in pieces[1:]] == pieces
+
+
+def test_ranges_of_cut_batches_are_not_searched_for_batches_to_pack(monkeypatch):
+    examined = []
+    is_packable = queue_module._is_packable
+    monkeypatch.setattr(queue_module, "_is_packable", lambda piece: examined.append(piece) or is_packable(piece))
+    send_queue = SendQueue(live_for=10, live_first=True)
+    send_queue.put_back(ranges([batch(i, sealed=0, count=400, timed=True) for i in range(10)], 400), 100)
+    for i in range(10, 10 + queue_module.MANY - 1):
+        send_queue.add(batch(i, sealed=0), now=100)
+    for i in range(5000, 5000 + queue_module.MANY):
+        send_queue.add(batch(i, sealed=100), now=100)
+    examined.clear()
+    # There are enough, but most are live.
+    assert send_queue.take_packable(100, blocked=False) == []
+    assert len(examined) < 2 * queue_module.MANY
+    send_queue.add(batch(4000, sealed=0), now=100)
+    packed = send_queue.take_packable(100, blocked=False)
+    assert sorted(each.sequence for each in packed) == [*range(10, 10 + queue_module.MANY - 1), 4000]
+
+
+def test_small_requests_are_filled_with_batches_of_any_time():
+    send_queue = SendQueue(live_for=10, live_first=True)
+    for i in range(6):
+        send_queue.add(batch(i, earliest=5000 * i, count=20), now=0)
+    fill = {"width_ms": 1000, "max_events": 100, "max_bytes": 10_000, "fill": True}
+    assert take_sequences(send_queue, 0, **fill) == [0, 1, 2, 3, 4]
+    assert take_sequences(send_queue, 0, **fill) == [5]
+
+
+def test_large_requests_are_not_filled():
+    send_queue = SendQueue(live_for=10, live_first=True)
+    for i, count in enumerate((30, 30, 10, 10)):
+        send_queue.add(batch(i, earliest=0 if i < 2 else 5000, count=count), now=0)
+    fill = {"width_ms": 1000, "max_events": 100, "max_bytes": 10_000, "fill": True}
+    assert [take_sequences(send_queue, 0, **fill) for _ in range(2)] == [[0, 1], [2, 3]]
