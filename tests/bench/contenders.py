@@ -55,7 +55,8 @@ def start_bridge(
     load: Load, sink: Sink, directory: Path, *, watched: bool = False, brokers: list[str] | None = None
 ) -> Running:
     names = [f"intake-{number}" for number in range(load.intakes)]
-    bridge = Bridge(directory, collector_url=sink.url, intakes={name: {} for name in names})
+    options = {"scattered_endpoint": "/array"} if load.scattered else {}
+    bridge = Bridge(directory, collector_url=sink.url, intakes={name: options for name in names})
     configuration = bridge.configuration
     configuration["collector"] |= {
         "compression": "gzip" if load.gzip else "none",

@@ -46,11 +46,26 @@ class Load:
     connections: int = 4
     request_rate: int | None = None
     "Request rate of the bridge per second; None: more than it needs."
+    scattered: bool = False
+    "True if the intakes have a `scattered_endpoint`."
 
 
 def _full_speed(lines: messages.Lines) -> Callable[[Target], None]:
     return lambda to: streams.full_speed(to.port, to.events, lines, rate=to.rate)
 
+
+def _spread(name: str, seconds: int) -> Load:
+    return Load(
+        f"4 TCP connections, 5,000 messages per second, one per write, times spread over {name};"
+        " 20 requests per second, scattered_endpoint: /array",
+        lambda to: streams.one_each(to.port, messages.spread(to.events, seconds), rate=to.rate),
+        rate=5000,
+        request_rate=20,
+        scattered=True,
+    )
+
+
+SPREADS = {"1 s": 1, "1 min": 60, "1 h": 3600, "1 day": 86_400, "30 days": 30 * 86_400, "1 year": 365 * 86_400}
 
 LOADS = {
     "W1": Load("4 TCP connections at full speed, RFC 3164 of 215 bytes, LF framing", _full_speed(messages.unbound)),
@@ -100,6 +115,7 @@ LOADS = {
         _full_speed(messages.scattered),
         request_rate=20,
     ),
+    **{f"scatter {name}": _spread(name, seconds) for name, seconds in SPREADS.items()},
     "delay": Load(
         "as W1 at 50,000 events per second, with the delay of each event",
         lambda to: streams.timed(to.port, to.events, messages.timed, rate=to.rate),

@@ -79,6 +79,16 @@ def scattered(count: int) -> list[bytes]:
     ]
 
 
+def spread(count: int, seconds: int) -> list[bytes]:
+    """As `unbound`, but each message has a random second of the last `seconds`."""
+    chance, now = random.Random(seconds), datetime.now(UTC)
+    bodies = [line.split(b"Nov 23 07:24:00") for line in unbound(min(count, 5000))]
+    return [
+        f"{now - timedelta(seconds=chance.randrange(seconds)):%b %d %H:%M:%S}".encode().join(bodies[i % len(bodies)])
+        for i in range(count)
+    ]
+
+
 def timed(count: int) -> list[bytes]:
     """As `unbound`, with ` at=SECONDS`: the monotonic time at which each was sent."""
     return [line + AT % 0.0 for line in unbound(count)]

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.bench.load import SPREADS
 from tests.bench.rounds import Result
 
 Run = tuple[str, str]
@@ -26,6 +27,7 @@ EVENTS: dict[Run, int] = {
     ("bridge", "W1 small"): 300_000,
     ("bridge", "W6 small"): 300_000,
 }
+EVENTS |= {("bridge", f"scatter {name}"): 50_000 for name in SPREADS}
 DEFAULT_EVENTS = 1_000_000
 EVENT_FACTORS = {"watched": 4}
 """Factor for the events of a series. The page polls every few seconds, and requests everything when it opens."""
@@ -37,6 +39,7 @@ SERIES: dict[str, Sequence[Run]] = {
     "W4": [("bridge", "W4"), ("syslog-ng", "W4")],
     "W4 apart": [("bridge", "W4 apart"), ("syslog-ng", "W4 apart")],
     "W5 W8 W10": [("bridge", "W5"), ("bridge", "W1"), ("bridge", "W8"), ("bridge", "W10")],
+    "scatter": [("bridge", f"scatter {name}") for name in SPREADS],
     "W6": [("bridge", "W6"), ("syslog-ng", "W6")],
     "TLS": [("bridge", "W1"), ("bridge", "W6"), ("bridge", "W1 small"), ("bridge", "W6 small")],
     "W7": [("bridge", "W7"), ("syslog-ng", "W7")],
@@ -87,6 +90,7 @@ BARS = (
     Bar("W5 W8 W10", ("bridge", "W5"), ("bridge", "W1"), 0.70, 0.85, "W5 over the bridge's own W1"),
     Bar("W5 W8 W10", ("bridge", "W8"), ("bridge", "W1"), 0.70, 0.85, "W8 over the bridge's own W1"),
     Bar("W5 W8 W10", ("bridge", "W10"), ("bridge", "W1"), 0.50, 0.70, "W10 over the bridge's own W1"),
+    Bar("scatter", ("bridge", "scatter 1 year"), ("bridge", "scatter 1 s"), 0.33, 0.5, "random clocks over right ones"),
     Bar("W6", ("bridge", "W6"), ("syslog-ng", "W6"), 1.0, 1.0, "W6 over syslog-ng in memory (no bar)"),
     Bar("TLS", ("bridge", "W6"), ("bridge", "W1"), 1 / 1.6, 1 / 1.25, "W6 over W1: TLS in costs 1.6 times at most"),
     Bar("TLS", ("bridge", "W6 small"), ("bridge", "W1 small"), 1 / 1.6, 1 / 1.5, "the same, a record for each message"),

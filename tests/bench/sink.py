@@ -26,6 +26,8 @@ from typing import NamedTuple, TextIO
 
 _LAYOUT = "<QQQ"
 _BUFFER = 256 * 1024
+_ROW = b',"json":"'
+"In each row of a body of `/array`. Quotes within an event are escaped."
 _AT = re.compile(rb" at=([0-9.]+)")
 
 # Ids as JSON, all of the same width, so that the answer for n events is one slice.
@@ -78,7 +80,8 @@ class Sink:
                 length = int(_header(head, b"content-length") or 0)
                 if _header(head, b"expect"):
                     connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-                body = _Body(gzip=_header(head, b"content-encoding") == b"gzip", kept=self._delays is not None)
+                array = head.split(b" ", 2)[1].endswith(b"/array")
+                body = _Body(gzip=_header(head, b"content-encoding") == b"gzip", kept=array or self._delays is not None)
                 body.feed(pending[:length])
                 left, pending = length - len(pending[:length]), pending[length:]
                 view = memoryview(buffer)
@@ -88,7 +91,7 @@ class Sink:
                         return
                     body.feed(view[:count])
                     left -= count
-                events = body.events
+                events = body.text.count(_ROW) if array else body.events
                 self._count(events, length)
                 content = answer(events)
                 connection.sendall(

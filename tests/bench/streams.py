@@ -126,6 +126,23 @@ def one_by_one(
             time.sleep(0.001)
 
 
+def one_each(port: int, lines: list[bytes], *, rate: int, connections: int = 4) -> None:
+    """Sends messages at a steady rate over a few connections in turn, with one write per message."""
+    opened = [_connected(port) for _ in range(connections)]
+    for connection in opened:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    print_start()
+    start, sent = time.monotonic(), 0
+    while sent < len(lines):
+        due = min(len(lines), int((time.monotonic() - start) * rate))
+        for number in range(sent, due):
+            opened[number % connections].sendall(lines[number] + b"\n")
+        sent = max(sent, due)
+        time.sleep(0.0002)
+    for connection in opened:
+        connection.close()
+
+
 def timed(port: int, events: int, lines: Lines, *, rate: int) -> None:
     """Sends at a steady rate over four connections, in blocks of 10 ms; each message contains its send time (`AT`)."""
     size = max(1, rate // 100)

@@ -70,3 +70,9 @@ def test_devices_cover_the_vendor_mix_except_one_line() -> None:
     device_lines = {device(1)[0][:-8] for device in messages.devices()}
     assert len(mix - device_lines) == 1
     assert device_lines < mix
+
+
+def test_spread_messages_have_times_of_their_own() -> None:
+    lines = messages.spread(6000, 86_400)
+    assert len({line[4:19] for line in lines}) > 5500
+    assert all(b" unbound[" in line for line in lines)
