@@ -9,6 +9,9 @@ from collections.abc import Sequence
 
 LINES, JSON = "lines", "json"
 
+# ``json.dumps`` makes an encoder for each call.
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
+
 # Windows-1252 where it differs from Latin-1. The five bytes that Windows-1252 leaves undefined stay control
 # characters, as in Latin-1.
 _WINDOWS_1252 = {
@@ -67,7 +70,7 @@ def escaped(event: bytes) -> bytes:
 
 def json_line(event: bytes) -> bytes:
     """Returns an event as one JSON string in UTF-8, without LF. Bytes that are not UTF-8 become lone surrogates."""
-    text = json.dumps(event.decode("utf-8", "surrogateescape"), ensure_ascii=False)
+    text = _as_json(event.decode("utf-8", "surrogateescape"))
     # UTF-8 cannot encode lone surrogates. Python's backslash form of a surrogate is also the JSON escape.
     return text.encode("utf-8", "backslashreplace")
 

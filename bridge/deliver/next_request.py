@@ -196,7 +196,7 @@ class RequestSelector:
         pieces = self._pending.send_queue.take(
             now, width_ms=width_ms, narrow_ms=UNLIMITED_WIDTH_MS if endpoint.exact else self._limits.resolution_ms,
             max_events=self._max_events, max_bytes=max_bytes, timed=endpoint.exact or self._takes_scattered,
-            fill=limited and self._takes_scattered and not endpoint.single,
+            fill=limited and self._takes_scattered and not endpoint.single, collect=limited,
             max_uncut_bytes=0 if endpoint.single else self._context.share_of(CUT_BYTES),
         )  # fmt: skip
         if endpoint.exact or endpoint.single or any(self._needs_cut(piece, width_ms) for piece in pieces):

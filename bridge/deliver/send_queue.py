@@ -7,7 +7,8 @@ an operator has replayed (``exact``, by sequence) are joined only within the wid
 urgent, and the operator searches for them by time.
 
 Consecutive timed batches are cut together, and their parts are sent by time window. A request thus contains the events
-of all these batches in one window.
+of all these batches in one window. While the request rate is the limit, timed batches gather in the backlog for that:
+each cut makes about as many requests as there are windows, whatever its size.
 
 Packed batches belong to the backlog. They arrive as the pack queue reads them. The backlog waits until enough batches
 for full requests have been read. A batch is never sent before an older batch that is still unread.
@@ -186,14 +187,17 @@ class SendQueue:
 
     def take(
         self, now: float, *, width_ms: int, narrow_ms: int | None = None, max_events: int, max_bytes: int,
-        timed: bool = False, fill: bool = False, max_uncut_bytes: int = 0,
+        timed: bool = False, fill: bool = False, collect: bool = False, max_uncut_bytes: int = 0,
     ) -> list[Piece]:  # fmt: skip
         """Returns the pieces of the next request; empty if nothing may be sent. Timed batches that are not cut yet
         come only with others of their kind, to be cut together: several while their bytes and those cut before are
         within ``max_uncut_bytes``. For an endpoint that takes a time with each event (``timed``), they are treated
         like others. ``narrow_ms`` is the width for ``exact`` batches. With ``fill``, pieces of any time follow if the
-        request would otherwise be small, because ``width_ms`` has ended it."""
+        request would otherwise be small, because ``width_ms`` has ended it. With ``collect``, timed batches wait in the
+        backlog until the ranges before them are sent, so that as many as possible are cut together."""
         self._age(now)
+        if collect and self._live_first and not timed:
+            self._to_backlog(is_uncut)
         lane = self._next_lane()
         if lane is None:
             return []
@@ -279,13 +283,17 @@ class SendQueue:
     def _age(self, now: float) -> None:
         if not self._live_first:
             return
+        self._to_backlog(lambda piece: now - piece.batch.sealed > self._live_for)
+
+    def _to_backlog(self, moves: Callable[[Piece], bool]) -> None:
+        """Moves the first live pieces to the backlog, up to the first one that does not move."""
         # All at once: thousands of ranges of one batch have the same age, and each may belong among others.
-        aged: list[Piece] = []
-        while self._live and now - self._live[0].batch.sealed > self._live_for:
-            aged.append(self._live.popleft())
-        self._live.note(aged, -1)
-        self._backlog.note(aged, 1)
-        _insert_run(self._backlog, aged)
+        run: list[Piece] = []
+        while self._live and moves(self._live[0]):
+            run.append(self._live.popleft())
+        self._live.note(run, -1)
+        self._backlog.note(run, 1)
+        _insert_run(self._backlog, run)
 
     def _is_live(self, batch: Batch, now: float) -> bool:
         if batch.pack is not None:

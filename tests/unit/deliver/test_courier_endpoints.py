@@ -225,6 +225,24 @@ def test_timed_batch_takes_many_requests_without_a_scattered_endpoint(tmp_path):
     assert requests > 50
 
 
+def test_timed_batches_are_cut_together_while_the_request_rate_is_the_limit(tmp_path):
+    """Each batch has an event of every minute, so each batch that is cut alone needs a request for every event."""
+    fixture = ScatteredFixture(tmp_path / "spool", rate=4, in_flight=1, request_limits={"catch_up_ms": 60_000})
+    fixture.change(target("/plain/batch"))
+    windows, batches, requests, steps = 120, 30, 0, 0
+    while steps < 8 * batches or fixture.courier.waiting_events:
+        if steps % 8 == 0 and steps < 8 * batches:
+            fixture.seal_scattered(*((60_000 * window, b"%d of %d" % (window, steps)) for window in range(windows)))
+        fixture.clock.advance(0.25)
+        steps += 1
+        while fixture.posted:
+            fixture.accept_first()
+            requests += 1
+    assert len(set(fixture.received)) == len(fixture.received) == windows * batches
+    # Those of the first batch, and those of the groups that gather meanwhile.
+    assert requests < 4 * windows
+
+
 def test_small_requests_are_filled_while_the_request_rate_is_the_limit(tmp_path):
     """Random clocks also fill the open slots: 64 files of an event or two, besides the timed file."""
     fixture = ScatteredFixture(tmp_path / "spool", rate=1, in_flight=1)
