@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 
 from bridge.batching.endpoints import Endpoint
 from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
+from bridge.deliver.lane import is_uncut
 from bridge.deliver.pending import PendingBatches
 from bridge.deliver.request import RequestTarget
 from bridge.deliver.response_handler import ResponseHandler
 from bridge.deliver.retry_state import RetryState
-from bridge.deliver.send_queue import is_small, is_uncut
+from bridge.deliver.send_queue import is_small
 from bridge.spool import Piece
 
 UNLIMITED_WIDTH_MS = 1 << 62
@@ -27,8 +28,8 @@ UNLIMITED_WIDTH_MS = 1 << 62
 MOST_MS = 600_000
 WIDEN_AFTER = 60.0
 "Seconds without progress before the width doubles, and seconds below the rate limit before it halves."
-CUT_BYTES = 32 << 20
-"""Approximate limit in bytes of timed batches that all intakes together hold in memory to cut several at once. A
+CUT_BYTES = 96 << 20
+"""Approximate limit in bytes of memory in which all intakes together hold timed batches to cut several at once. A
 higher limit means fewer requests: if clocks are spread over S seconds, each cut makes S / width requests, whatever
 its size. After a kill, all events of these batches are possible duplicates, because each batch has been started."""
 

@@ -14,13 +14,13 @@ Packed batches belong to the backlog. They arrive as the pack queue reads them. 
 for full requests have been read. A batch is never sent before an older batch that is still unread.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
-from operator import attrgetter
 
+from bridge.deliver.lane import Lane, is_droppable, is_uncut, is_whole, order_of
 from bridge.spool import Batch, Pack, Piece
-from bridge.spool.pack_writer import LARGEST_BATCH, MIN_BATCHES
+from bridge.spool.pack_writer import MIN_BATCHES
 
 BACKLOG_SHARE = 5
 "Every fifth request is for the backlog."
@@ -34,34 +34,8 @@ NEWEST = 16
 PACK_BYTES, PACK_BATCHES = 16 << 20, 512
 """Bytes of lines, and batches, that are packed at once. Deliveries and sealing wait for the same thread, and a batch
 takes about a millisecond to read and remove."""
-
-
-_order = attrgetter("order")
-
-
-class _Lane(deque[Piece]):
-    """The waiting pieces of one lane, in order."""
-
-    def __init__(self, pieces: Iterable[Piece] = ()) -> None:
-        super().__init__(pieces)
-        self.packable = sum(map(_is_packable, self))
-        "Number of pieces that may be packed."
-
-    def note(self, pieces: Iterable[Piece], sign: int) -> None:
-        """Counts pieces that are added to the lane (1) or taken out of it (-1)."""
-        self.packable += sign * sum(map(_is_packable, pieces))
-
-    def candidates(self, first: int) -> list[Piece]:
-        """Returns the pieces that may be packed, in order, except the first pieces of the lane."""
-        # Most pieces at the front may be ranges of cut batches, tens of thousands of them, so the search begins at the
-        # other end.
-        found: list[Piece] = []
-        for piece in islice(reversed(self), max(0, len(self) - first)):
-            if len(found) == self.packable:
-                break
-            if _is_packable(piece):
-                found.append(piece)
-        return found[::-1]
+RANGE_BYTES = 500
+"Approximate memory of a range of a cut batch besides its lines. With random clocks, each event becomes a range."
 
 
 class SendQueue:
@@ -76,15 +50,15 @@ class SendQueue:
         self._packed_limit = packed_limit
         self._live_for = live_for
         self._live_first = live_first
-        self._live = _Lane()
-        self._backlog = _Lane()
+        self._live = Lane()
+        self._backlog = Lane()
         self._turn = 0
         self._boundary: int | None = None
         "Lowest sequence that is not yet read from a pack; None if all packs are read."
         self._packed = self._packed_bytes = 0
         "Number and bytes of the pieces in the lanes that come from packs."
         self._cut_bytes = 0
-        "Bytes of the pieces in the lanes that come from cut batches."
+        "Approximate memory of the pieces in the lanes that come from cut batches."
 
     def __len__(self) -> int:
         """Returns the number of pieces in the lanes that may be sent now."""
@@ -97,14 +71,14 @@ class SendQueue:
         if (live_for, live_first) == (self._live_for, self._live_first):
             return
         pieces = [*self._live, *self._backlog]
-        self._live, self._backlog = _Lane(), _Lane()
+        self._live, self._backlog = Lane(), Lane()
         self._packed = self._packed_bytes = self._cut_bytes = 0
         self._live_for, self._live_first = live_for, live_first
         self.put_back(pieces, now)
 
     def batches_of_pack(self, pack: Pack) -> list[Batch]:
         """Returns the batches of a pack that are in the lanes and whole."""
-        return [piece.batch for piece in self._pack_lane if piece.batch.pack is pack and _is_whole(piece)]
+        return [piece.batch for piece in self._pack_lane if piece.batch.pack is pack and is_whole(piece)]
 
     def pieces(self) -> Iterator[Piece]:
         """Returns all pieces in the lanes."""
@@ -119,8 +93,8 @@ class SendQueue:
     def _remove(self, pieces: Collection[Piece]) -> None:
         for piece in pieces:
             self._count(piece, -1)
-        self._live = _Lane(piece for piece in self._live if piece not in pieces)
-        self._backlog = _Lane(piece for piece in self._backlog if piece not in pieces)
+        self._live = Lane(piece for piece in self._live if piece not in pieces)
+        self._backlog = Lane(piece for piece in self._backlog if piece not in pieces)
 
     @property
     def has_backlog(self) -> bool:
@@ -162,10 +136,10 @@ class SendQueue:
         return [piece.batch for piece in chosen]
 
     @property
-    def _pack_lane(self) -> _Lane:
+    def _pack_lane(self) -> Lane:
         return self._backlog if self._live_first else self._live
 
-    def _held_back(self, lane: _Lane) -> bool:
+    def _held_back(self, lane: Lane) -> bool:
         if self._boundary is None or lane is not self._pack_lane:
             return False
         return self.needs_packs or not lane or lane[0].order[0] >= self._boundary
@@ -178,20 +152,19 @@ class SendQueue:
         """Puts pieces of a failed request, or of cut batches, back in their old order."""
         live: list[Piece] = []
         backlog: list[Piece] = []
-        for piece in sorted(pieces, key=_order):
+        for piece in sorted(pieces, key=order_of):
             self._count(piece, 1)
             (live if self._is_live(piece.batch, now) else backlog).append(piece)
         for lane, run in ((self._live, live), (self._backlog, backlog)):
-            lane.note(run, 1)
-            _insert_run(lane, run)
+            lane.insert_run(run)
 
     def take(
         self, now: float, *, width_ms: int, narrow_ms: int | None = None, max_events: int, max_bytes: int,
         timed: bool = False, fill: bool = False, collect: bool = False, max_uncut_bytes: int = 0,
     ) -> list[Piece]:  # fmt: skip
         """Returns the pieces of the next request; empty if nothing may be sent. Timed batches that are not cut yet
-        come only with others of their kind, to be cut together: several while their bytes and those cut before are
-        within ``max_uncut_bytes``. For an endpoint that takes a time with each event (``timed``), they are treated
+        come only with others of their kind, to be cut together: several while their memory and that of those cut before
+        are within ``max_uncut_bytes``. For an endpoint that takes a time with each event (``timed``), they are treated
         like others. ``narrow_ms`` is the width for ``exact`` batches. With ``fill``, pieces of any time follow if the
         request would otherwise be small, because ``width_ms`` has ended it. With ``collect``, timed batches wait in the
         backlog until the ranges before them are sent, so that as many as possible are cut together."""
@@ -206,9 +179,9 @@ class SendQueue:
         end = self._boundary if lane is self._pack_lane else None
         narrow = width_ms if narrow_ms is None else narrow_ms
         if is_uncut(first) and not timed:
-            size, exact = self._cut_bytes + first.size, self._exact(first.order[0])
+            size, exact = self._cut_bytes + _memory_when_cut(first), self._exact(first.order[0])
             while lane and is_uncut(lane[0]) and (end is None or lane[0].order[0] < end):
-                size += lane[0].size
+                size += _memory_when_cut(lane[0])
                 if size > max_uncut_bytes or self._exact(lane[0].order[0]) is not exact:
                     break
                 taken.append(self._pop(lane))
@@ -235,14 +208,14 @@ class SendQueue:
         """Forgets and returns the oldest batch that waits whole in its own file and has no settled events; None if
         none qualifies. ``before`` limits the search to lower sequences. With ``parts``, a batch that was cut also
         qualifies if all its unsettled events wait here."""
-        found: list[tuple[Piece, _Lane]] = []
+        found: list[tuple[Piece, Lane]] = []
         waiting: Counter[Batch] = Counter()
         for lane in (self._backlog, self._live):
             for piece in lane:
                 batch = piece.batch
                 if parts and batch.pack is None and piece.lines is not None:
                     waiting[batch] += piece.count
-                if _is_droppable(piece) or waiting.get(batch) == batch.unacknowledged:
+                if is_droppable(piece) or waiting.get(batch) == batch.unacknowledged:
                     found.append((piece, lane))
                     break
         if not found:
@@ -258,7 +231,7 @@ class SendQueue:
             self.forget((piece.batch,))
         return piece.batch
 
-    def _pop(self, lane: _Lane) -> Piece:
+    def _pop(self, lane: Lane) -> Piece:
         piece = lane.popleft()
         self._count(piece, -1)
         if piece.lines is None:
@@ -267,12 +240,12 @@ class SendQueue:
 
     def _count(self, piece: Piece, sign: int) -> None:
         if piece.lines is not None:
-            self._cut_bytes += sign * piece.size
+            self._cut_bytes += sign * (piece.size + RANGE_BYTES)
         if piece.batch.pack is not None:
             self._packed += sign
             self._packed_bytes += sign * piece.size
 
-    def _next_lane(self) -> _Lane | None:
+    def _next_lane(self) -> Lane | None:
         live = self._live if self._live and not self._held_back(self._live) else None
         backlog = self._backlog if self._backlog and not self._held_back(self._backlog) else None
         if live is not None and backlog is not None:
@@ -292,8 +265,7 @@ class SendQueue:
         while self._live and moves(self._live[0]):
             run.append(self._live.popleft())
         self._live.note(run, -1)
-        self._backlog.note(run, 1)
-        _insert_run(self._backlog, run)
+        self._backlog.insert_run(run)
 
     def _is_live(self, batch: Batch, now: float) -> bool:
         if batch.pack is not None:
@@ -306,39 +278,6 @@ def is_small(count: int, size: int, max_events: int, max_bytes: int) -> bool:
     return count * 2 < max_events and size * 2 < max_bytes
 
 
-def is_uncut(piece: Piece) -> bool:
-    """Returns True for a whole timed batch: its file has a time in each line."""
-    return piece.batch.timed and piece.lines is None
-
-
-def _is_droppable(piece: Piece) -> bool:
-    """Returns True for a batch in its own file of which nothing is settled."""
-    return piece.batch.pack is None and _is_whole(piece)
-
-
-def _is_whole(piece: Piece) -> bool:
-    """Returns True for a whole batch of which nothing is settled."""
-    return piece.lines is None and piece.batch.unacknowledged == piece.batch.count
-
-
-def _is_packable(piece: Piece) -> bool:
-    """Returns True for a small batch in its own file of which nothing is settled."""
-    return _is_droppable(piece) and piece.batch.size <= LARGEST_BATCH
-
-
-def _insert_run(lane: _Lane, run: list[Piece]) -> None:
-    """Inserts sorted pieces into a sorted lane. They nearly always belong at one end, or behind a few pieces at the
-    front. A batch with random times has a thousand pieces, so the lane is searched once for all of them."""
-    if not run:
-        return
-    if not lane or lane[-1].order < run[0].order:
-        lane.extend(run)
-        return
-    moved = []
-    while lane[0].order < run[0].order:
-        moved.append(lane.popleft())
-    if lane[0].order < run[-1].order:
-        run = sorted([*run, *lane], key=_order)
-        lane.clear()
-    lane.extendleft(reversed(run))
-    lane.extendleft(reversed(moved))
+def _memory_when_cut(piece: Piece) -> int:
+    """Returns the memory that a timed batch takes if each of its events becomes a range."""
+    return piece.size + RANGE_BYTES * piece.count

@@ -6,6 +6,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.deliver import lane
 from bridge.deliver import send_queue as queue_module
 from bridge.deliver.send_queue import SendQueue
 from bridge.spool import Batch, Piece
@@ -87,7 +88,7 @@ def test_adjacent_timed_batches_are_taken_together():
     send_queue = SendQueue(live_for=10, live_first=True, exact=lambda sequence: sequence >= 6)
     for i in range(9):
         send_queue.add(batch(i, timed=i != 3, size=10), now=0)
-    most = WIDE | {"max_uncut_bytes": 25}
+    most = WIDE | {"max_uncut_bytes": 25 + 2 * queue_module.RANGE_BYTES}
     assert [take_sequences(send_queue, 0, **most) for _ in range(7)] == [[0, 1], [2], [3], [4, 5], [6, 7], [8], []]
 
 
@@ -97,10 +98,18 @@ def test_cut_pieces_count_towards_the_limit_of_uncut_bytes():
         send_queue.add(batch(i, timed=True, size=10), now=0)
     cut = Piece(batch(9, timed=True), 0, 0, 1, 15, b"x" * 15)
     send_queue.put_back([cut], 0)
-    most = WIDE | {"max_uncut_bytes": 30}
+    most = WIDE | {"max_uncut_bytes": 30 + 3 * queue_module.RANGE_BYTES}
     assert take_sequences(send_queue, 0, **most) == [0]
     send_queue.forget([cut.batch])
     assert take_sequences(send_queue, 0, **most) == [1, 2, 3]
+
+
+def test_small_events_count_with_the_memory_of_their_ranges():
+    send_queue = SendQueue(live_for=10, live_first=True)
+    for i in range(4):
+        send_queue.add(batch(i, timed=True, count=20_000, size=40_000), now=0)
+    most = WIDE | {"max_uncut_bytes": 3 * 20_000 * queue_module.RANGE_BYTES}
+    assert take_sequences(send_queue, 0, **most) == [0, 1]
 
 
 def test_pieces_cut_together_are_taken_by_time_window():
@@ -217,8 +226,8 @@ def test_ranges_of_cut_batches_age_in_linear_time():
 
 def test_ranges_of_cut_batches_are_not_searched_for_batches_to_pack(monkeypatch):
     examined = []
-    is_packable = queue_module._is_packable
-    monkeypatch.setattr(queue_module, "_is_packable", lambda piece: examined.append(piece) or is_packable(piece))
+    is_packable = lane.is_packable
+    monkeypatch.setattr(lane, "is_packable", lambda piece: examined.append(piece) or is_packable(piece))
     send_queue = SendQueue(live_for=10, live_first=True)
     send_queue.put_back(ranges([batch(i, sealed=0, count=400, timed=True) for i in range(10)], 400), 100)
     for i in range(10, 10 + queue_module.MANY - 1):
