@@ -167,9 +167,10 @@ class SendQueue:
         are within ``max_uncut_bytes``. For an endpoint that takes a time with each event (``timed``), they are treated
         like others. ``narrow_ms`` is the width for ``exact`` batches. With ``fill``, pieces of any time follow if the
         request would otherwise be small, because ``width_ms`` has ended it. With ``collect``, timed batches wait in the
-        backlog until the ranges before them are sent, so that as many as possible are cut together."""
+        backlog until the ranges before them are sent, so that as many as possible are cut together. They do not wait
+        for an ordinary backlog: they may hold current events."""
         self._age(now)
-        if collect and self._live_first and not timed:
+        if collect and self._live_first and not timed and (not self._backlog or self._backlog[0].batch.timed):
             self._to_backlog(is_uncut)
         lane = self._next_lane()
         if lane is None:

@@ -258,3 +258,21 @@ def test_large_requests_are_not_filled():
         send_queue.add(batch(i, earliest=0 if i < 2 else 5000, count=count), now=0)
     fill = {"width_ms": 1000, "max_events": 100, "max_bytes": 10_000, "fill": True}
     assert [take_sequences(send_queue, 0, **fill) for _ in range(2)] == [[0, 1], [2, 3]]
+
+
+def test_timed_batches_gather_in_the_backlog_behind_ranges():
+    send_queue = SendQueue(live_for=10, live_first=True)
+    send_queue.put_back(ranges([batch(0, sealed=0, count=3, timed=True)], 3), 100)
+    for i in (1, 2):
+        send_queue.add(batch(i, sealed=100, timed=True), now=100)
+    gather = {"width_ms": 1, "max_events": 1, "max_bytes": 1, "collect": True, "max_uncut_bytes": 1 << 20}
+    assert [take_sequences(send_queue, 100, **gather) for _ in range(4)] == [[0], [0], [0], [1, 2]]
+
+
+def test_timed_batches_do_not_wait_for_an_ordinary_backlog():
+    send_queue = SendQueue(live_for=10, live_first=True)
+    for i in range(3):
+        send_queue.add(batch(i, sealed=0), now=100)
+    send_queue.add(batch(9, sealed=100, timed=True), now=100)
+    gather = {"width_ms": 1, "max_events": 1, "max_bytes": 1, "collect": True}
+    assert take_sequences(send_queue, 100, **gather) == [9]
