@@ -1,6 +1,6 @@
 """Checks counters every few seconds and raises alarms for event loss, wrong clocks and a ledger imbalance.
 
-An alarm ends one minute after its cause was last seen.
+An alarm ends within one minute after the last loss.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,8 +12,8 @@ from bridge.monitoring.sources import diagnosis
 
 EVERY = 5.0
 "Seconds between two checks."
-ENDS_AFTER = 60.0
-"Seconds without further loss after which an alarm ends."
+ENDS_AFTER = 50.0
+"Seconds without further loss after which an alarm ends. With the time between two checks, less than a minute."
 MAX_FIGURES = 100_000
 "Number of remembered counter values above which the values of forgotten sources are removed."
 
@@ -62,7 +62,7 @@ class LossMonitor:
             if self._clock() - seen >= ENDS_AFTER:
                 del self._seen[kind, about]
                 what = "loss" if kind == "loss" else "timestamps out of range"
-                self._alarms.off(kind, about, f"{about}: no {what} for a minute")
+                self._alarms.off(kind, about, f"{about}: no {what} for {ENDS_AFTER:.0f} seconds")
 
     def _watch(self, kind: str, about: str, figure: int, text: str) -> None:
         key = (kind, about)
