@@ -26,3 +26,7 @@ class Agent:
         answer = self._connection.getresponse()
         text = answer.read()
         return answer.status, {k.lower(): v for k, v in answer.getheaders()}, json.loads(text)
+
+    def close(self) -> None:
+        """Closes the connection; the next `post` opens it again."""
+        self._connection.close()

@@ -1,4 +1,6 @@
-"""Starts a bridge through `altered_bridge.py`: with short waits, an append counter, or a kill at a named point."""
+"""Starts a bridge through `altered_bridge.py`: with short waits, an append counter, faults of the
+disk, or a kill at a named point.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from tests.harness import altered_bridge
 from tests.harness.bridge import Bridge
+from tests.harness.disk_faults import DiskFaults
 from tests.harness.polling import until
 from tests.harness.process import Process
 
@@ -51,11 +54,16 @@ def launch(
     constants: dict[str, object] | None = None,
     counter: AppendCounter | None = None,
     kill: tuple[str, int] | None = None,
+    faults: DiskFaults | None = None,
 ) -> Process:
     """Starts the bridge and returns at once."""
-    changes = {"set": constants or {}, "counter": str(counter.file) if counter else None, "kill": kill}
+    changes = {
+        "set": constants or {}, "counter": str(counter.file) if counter else None, "kill": kill,
+        "faults": str(faults.file) if faults else None,
+    }  # fmt: skip
     argv = [sys.executable, "-P", altered_bridge.__file__, str(bridge.write_configuration()), json.dumps(changes)]
-    bridge.process = Process(argv, directory=bridge.directory, name="bridge")
+    env = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    bridge.process = Process(argv, directory=bridge.directory, name="bridge", env=env)
     return bridge.process
 
 
@@ -65,9 +73,10 @@ def start(
     constants: dict[str, object] | None = None,
     counter: AppendCounter | None = None,
     kill: tuple[str, int] | None = None,
+    faults: DiskFaults | None = None,
 ) -> bool:
     """Starts the bridge and waits until it is ready; returns False if it was killed before that."""
-    process = launch(bridge, constants=constants, counter=counter, kill=kill)
+    process = launch(bridge, constants=constants, counter=counter, kill=kill, faults=faults)
     process_ended = False
 
     def ready() -> bool:

@@ -1,10 +1,12 @@
-"""Runs `syslog-bridge run` with changed constants, with a counter of its appends, or with a kill at a named point.
+"""Runs `syslog-bridge run` with changed constants, a counter of its appends, faults of the disk, or a kill at a named
+point.
 
 Usage: python -P altered_bridge.py FILE JSON, where JSON has, each optional:
   `set`      {"bridge.deliver.retry_state.PARKED_WAIT": 0.3, ...}: constants of modules;
   `counter`  a file of 8 bytes that is mapped: after each append to the spool it holds the number of events whose append
              has returned (little-endian uint64); it outlives the process;
-  `kill`     ["after-seal", 3]: the process kills itself (SIGKILL) the third time it reaches a point of `POINTS`.
+  `kill`     ["after-seal", 3]: the process kills itself (SIGKILL) the third time it reaches a point of `POINTS`;
+  `faults`   the control file of `disk_faults.py`: filesystem calls fail, and the wall clock moves.
 
 The product has no hooks for this: this script replaces its functions before it runs.
 """
@@ -109,6 +111,10 @@ def _kill_at(name: str, count: int) -> None:
 
 if __name__ == "__main__":
     changes = json.loads(sys.argv[2])
+    if changes.get("faults"):
+        from tests.harness import disk_faults
+
+        disk_faults.install(Path(changes["faults"]))
     set_constants(changes.get("set", {}))
     if changes.get("counter"):
         _count_appends(changes["counter"])

@@ -60,6 +60,13 @@ class FaultyCollector:
         first = self.plan.get("hosts", ["127.0.0.1"])[0]
         self._process.wait_until(lambda: accepts(self.port, first), "listening")
 
+    def change(self, **changed: Any) -> None:
+        """Changes `faults`, `largest` and `listening` of a collector whose plan names a `control` file."""
+        file = Path(self.plan["control"])
+        partial = file.with_suffix(".new")
+        partial.write_text(json.dumps(changed))
+        partial.rename(file)
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

@@ -8,7 +8,9 @@ Usage: python -P faulty_collector.py PORT OUTPUT JSON, where JSON has, each opti
   `poison`       words that make an event refused in the same way;
   `largest`      bytes of a body, unpacked, above which the answer is 413;
   `refuse_all`   a file: while it exists, every answer is 400;
-  `status`       a file: while it exists, every answer is the status that it contains.
+  `status`       a file: while it exists, every answer is the status that it contains;
+  `control`      a file with the keys of this list that may change while the collector runs: `faults`, `largest` and
+                 `listening` (false: new connections are refused).
 
 Each request becomes a line of OUTPUT before it is answered: `at` (wall time), `key`, `id` (X-Request-ID), `time` (its
 event time), `fault`, `count`, `size`, `host`, `taken` (texts of accepted events), `clean` (the sender can know
@@ -186,6 +188,13 @@ class FaultPlan:
         self._taken: set[str] = set()
         self._output = output.open("a")
 
+    def change(self, plan: dict[str, Any]) -> None:
+        """Applies other faults from now on."""
+        self._faults = plan.get("faults", {})
+        assert self._faults.keys() <= FAULTS.keys(), self._faults.keys() - FAULTS.keys()
+        self._each_once.clear()
+        self._plan = {**self._plan, "largest": plan.get("largest", 1 << 60)}
+
     def answer(self, request: Any) -> Answer:
         body = read_body(request)
         texts = body.decode().split("\n")
@@ -263,11 +272,41 @@ class Collector(FaultyResource):
         return NOT_DONE_YET
 
 
+class PlanFile:
+    """Reads the control file of a running collector, and applies it."""
+
+    def __init__(self, file: Path, plan: FaultPlan, ports: list[Any]) -> None:
+        self._file, self._plan, self._ports = file, plan, ports
+        self._read = (0, 0)
+        self._listening = True
+
+    def look(self) -> None:
+        """Applies the file if it has changed. Called many times a second."""
+        if not self._file.exists():
+            return
+        found = self._file.stat()
+        version = (found.st_ino, found.st_mtime_ns)
+        if version == self._read:
+            return
+        self._read, changed = version, json.loads(self._file.read_text())
+        self._plan.change(changed)
+        if changed.get("listening", True) == self._listening:
+            return
+        self._listening = not self._listening
+        for port in self._ports:
+            if self._listening:
+                port.startListening()
+            else:
+                port.stopListening()
+
+
 def main(port: int, output: Path, plan: dict[str, Any]) -> None:
     from twisted.internet import reactor
     from twisted.internet.defer import ensureDeferred, gatherResults
+    from twisted.internet.task import LoopingCall
 
-    resource = Collector(FaultPlan(plan, output), reactor)
+    faults = FaultPlan(plan, output)
+    resource = Collector(faults, reactor)
     listening = gatherResults(
         [
             ensureDeferred(listen(reactor, ListenAddress(host, port), IntakeSite(resource, reactor)))
@@ -279,6 +318,10 @@ def main(port: int, output: Path, plan: dict[str, Any]) -> None:
         print(failure.getErrorMessage(), file=sys.stderr)
         reactor.callWhenRunning(reactor.stop)
 
+    if "control" in plan:
+        listening.addCallback(
+            lambda ports: LoopingCall(PlanFile(Path(plan["control"]), faults, ports).look).start(0.05) and None
+        )
     listening.addErrback(failed)
     reactor.run()
 

@@ -1,0 +1,87 @@
+"""Tests a bridge while its disk, its collector and its clock fail at random, and after the faults are gone.
+
+Each event has a number of its own and is sent once, so that lost, doubled and changed events are told apart.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.harness import altered
+from tests.harness.chaos import COLLECTOR_FAULTS, Chaos, chaos
+from tests.harness.disk_faults import KINDS
+
+SHORT_WAITS = altered.SHORT_WAITS | {"bridge.monitoring.loss_monitor.ENDS_AFTER": 2.0}
+
+CLOCK_JUMPS = (0, 0, 3600, -3600, 90, -90, 86_400)
+"""Seconds by which the wall clock is wrong."""
+HEALED_WITHIN = 60
+"""Seconds after the faults within which everything is delivered and the headline is healthy."""
+
+
+def assert_healed_and_exact(scenario: Chaos, *, deadline_seconds: float) -> None:
+    """Asserts, after the faults, that the bridge heals while its senders go on, and that it has counted everything."""
+    took = scenario.wait_healthy(deadline_seconds=deadline_seconds)
+    dropped = scenario.bridge.ledger()["dropped"]
+    status = scenario.settle()
+    print(f"healthy {took:.1f} s after the faults; {status['ledger']}")
+    assert status["ledger"]["dropped"] == dropped, "events are dropped though nothing fails"
+    arrived = scenario.assert_delivered()
+    scenario.assert_exact(status, arrived)
+    scenario.assert_report(received=status["ledger"]["received"], delivered=len(arrived), dropped=sum(dropped.values()))
+
+
+@pytest.mark.weight(60)
+def test_each_fault_of_the_disk_heals(tmp_path: Path) -> None:
+    """One kind of fault after the other, each with another fault of the collector or a jump of the clock."""
+    collector_faults = list(COLLECTOR_FAULTS.values())
+    with chaos(tmp_path, seed=random.randrange(10**6)) as scenario:
+        scenario.start(constants=SHORT_WAITS)
+        scenario.start_senders()
+        for turn, kind in enumerate(KINDS):
+            scenario.faults.move_clock(CLOCK_JUMPS[turn % len(CLOCK_JUMPS)])
+            scenario.faults.fail(kind, rate=0.3)
+            scenario.collector.change(**collector_faults[turn % len(collector_faults)])
+            if turn % 3 == 1:
+                scenario.reload()
+            scenario.watch(1.5)
+        scenario.calm()
+        scenario.reload()
+        assert {kind for _, kind in scenario.faults.counts()} == set(KINDS), scenario.faults.counts()
+        assert_healed_and_exact(scenario, deadline_seconds=240)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("minutes", [20])
+def test_chaos_loses_no_acknowledged_event(tmp_path: Path, minutes: float) -> None:
+    """The real waits of the bridge, and random faults at random times."""
+    seed = random.randrange(10**6)
+    chance = random.Random(seed)
+    with chaos(tmp_path, seed=seed) as scenario:
+        scenario.start()
+        scenario.start_senders()
+        end = time.monotonic() + minutes * 60
+        while time.monotonic() < end:
+            step(scenario, chance)
+        scenario.calm()
+        scenario.reload()
+        assert_healed_and_exact(scenario, deadline_seconds=HEALED_WITHIN)
+
+
+def step(scenario: Chaos, chance: random.Random) -> None:
+    """Causes faults for some seconds."""
+    if chance.random() < 0.2:
+        scenario.faults.move_clock(chance.choice(CLOCK_JUMPS))
+    if chance.random() < 0.6:
+        kinds = chance.sample(KINDS, chance.randint(1, len(KINDS)))
+        scenario.faults.fail(*kinds, rate=chance.choice((0.02, 0.2, 0.6, 1.0)), delay=chance.choice((0.02, 0.3, 1.0)))
+    else:
+        scenario.faults.heal()
+    scenario.collector.change(**COLLECTOR_FAULTS[chance.choice(list(COLLECTOR_FAULTS))])
+    if chance.random() < 0.15:
+        scenario.reload()
+    scenario.watch(chance.uniform(1, 8))
