@@ -17,6 +17,7 @@ from tests.harness.gate import Gate
 from tests.harness.messages import time_of
 from tests.harness.outage import BATCH_INTERVAL, EVENTS_PER_BATCH, Outage, disk_usage
 from tests.harness.polling import until
+from tests.harness.resources import memory_kib
 from tests.harness.running import bridging, collecting
 
 INTAKES = [f"quiet-{number:03}" for number in range(200)]
@@ -74,7 +75,7 @@ def test_long_outage_of_quiet_intakes_stays_small_and_drains(
             b.start()
             events = rounds * len(INTAKES) * EVENTS_PER_BATCH
             assert b.ledger()["recovered"] == b.ledger()["spooled"] == events
-            resident = _resident_kib(b.process.pid if b.process else 0)
+            resident = memory_kib(b.process.pid if b.process else 0, "VmRSS")
             print(f"{resident} KiB resident after the start")
             assert resident < MAX_RESIDENT_KIB
             gate.open()
@@ -83,7 +84,7 @@ def test_long_outage_of_quiet_intakes_stays_small_and_drains(
                 lambda: f"drained: {b.ledger()}",
                 deadline_seconds=180 + batches / 500,
             )
-            resident = _resident_kib(b.process.pid if b.process else 0, "VmHWM")
+            resident = memory_kib(b.process.pid if b.process else 0)
             print(f"{resident} KiB resident at most, {len(gate.requests)} requests")
             assert resident < MAX_RESIDENT_KIB
             assert b.ledger()["delivered"] == events
@@ -98,10 +99,3 @@ def test_long_outage_of_quiet_intakes_stays_small_and_drains(
             arrived[event.key].append(event.text)
         for intake in INTAKES:
             assert_same(arrived[key_of(intake)], (text(intake, n) for n in range(rounds * EVENTS_PER_BATCH)), intake)
-
-
-def _resident_kib(pid: int, what: str = "VmRSS") -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(what):
-            return int(line.split()[1])
-    raise AssertionError(f"no {what}")
