@@ -42,6 +42,15 @@ COLLECTOR_FAULTS: dict[str, dict[str, Any]] = {
 TRUE_LOSSES = {"spool_write_failed", "disk_full"}
 """Reasons for which events without acknowledgement may be dropped while the disk fails."""
 
+CONSTANTS = altered.SHORT_WAITS | {
+    "bridge.monitoring.loss_monitor.ENDS_AFTER": 2.0,
+    "bridge.deliver.send_queue.MANY": 24,
+    "bridge.deliver.send_queue.FRONT": 4,
+    "bridge.deliver.send_queue.NEWEST": 4,
+    "bridge.deliver.pack_queue.TRY_AGAIN": 0.5,
+}
+"""Short waits, and packs of few batches, so that packs are written, read and settled under faults too."""
+
 NUMBERS = 10_000_000
 """Numbers that each sender has to itself in each process run."""
 
@@ -203,13 +212,15 @@ class Chaos:
 
 
 @contextmanager
-def chaos(directory: Path, *, seed: int, spare: tuple[str, ...] = (), **configuration: Any) -> Iterator[Chaos]:
+def chaos(directory: Path, *, seed: int, spare: tuple[str, ...] = (), archive: bool = False) -> Iterator[Chaos]:
     """Runs collector and faults for the length of the `with` block, and prints the seed."""
     print(f"seed {seed}")
     with (
         faulty(directory, seed=seed, control=str(directory / "collector.json")) as collector,
-        bridging(directory, collector.url, **configuration) as bridge,
+        bridging(directory, collector.url) as bridge,
     ):
+        if archive:
+            bridge.configuration["spool"]["archive"] = {"max_size": "1GB", "max_age": "7d"}
         bridge.configuration["collector"] |= {"timeout": "2s"}
         faults = DiskFaults(directory / "faults", bridge.spool, seed=seed, spare=spare)
         scenario = Chaos(bridge, collector, faults, Authority(directory / "pki"))

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import altered
-from tests.harness.chaos import COLLECTOR_FAULTS, Chaos, chaos
+from tests.harness import spool
+from tests.harness.chaos import COLLECTOR_FAULTS, CONSTANTS, Chaos, chaos
 from tests.harness.disk_faults import KINDS
-
-SHORT_WAITS = altered.SHORT_WAITS | {"bridge.monitoring.loss_monitor.ENDS_AFTER": 2.0}
+from tests.harness.polling import until
 
 CLOCK_JUMPS = (0, 0, 3600, -3600, 90, -90, 86_400)
 """Seconds by which the wall clock is wrong."""
@@ -35,12 +34,14 @@ def assert_healed_and_exact(scenario: Chaos, *, deadline_seconds: float) -> None
     scenario.assert_report(received=status["ledger"]["received"], delivered=len(arrived), dropped=sum(dropped.values()))
 
 
-@pytest.mark.weight(60)
-def test_each_fault_of_the_disk_heals(tmp_path: Path) -> None:
+@pytest.mark.weight(30)
+@pytest.mark.parametrize("archive", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_each_fault_of_the_disk_heals(tmp_path: Path, archive: bool) -> None:
     """One kind of fault after the other, each with another fault of the collector or a jump of the clock."""
     collector_faults = list(COLLECTOR_FAULTS.values())
-    with chaos(tmp_path, seed=random.randrange(10**6)) as scenario:
-        scenario.start(constants=SHORT_WAITS)
+    with chaos(tmp_path, seed=random.randrange(10**6), archive=archive) as scenario:
+        scenario.bridge.configuration["batch"] |= {"max_events": 20}
+        scenario.start(constants=CONSTANTS)
         scenario.start_senders()
         for turn, kind in enumerate(KINDS):
             scenario.faults.move_clock(CLOCK_JUMPS[turn % len(CLOCK_JUMPS)])
@@ -52,6 +53,23 @@ def test_each_fault_of_the_disk_heals(tmp_path: Path) -> None:
         scenario.calm()
         scenario.reload()
         assert {kind for _, kind in scenario.faults.counts()} == set(KINDS), scenario.faults.counts()
+        assert_healed_and_exact(scenario, deadline_seconds=240)
+
+
+def test_packs_written_and_read_under_faults_are_delivered(tmp_path: Path) -> None:
+    """A backlog is packed while nothing is accepted, and delivered while the disk still fails."""
+    with chaos(tmp_path, seed=random.randrange(10**6)) as scenario:
+        scenario.bridge.configuration["batch"] |= {"max_events": 20}
+        scenario.start(constants=CONSTANTS)
+        scenario.start_senders()
+        scenario.collector.change(**COLLECTOR_FAULTS["refused"])
+        scenario.faults.fail(*KINDS, rate=0.05, delay=0.05)
+        until(lambda: len(spool.packs(scenario.bridge.spool)) >= 2, lambda: f"two packs: {scenario.bridge.status()}")
+        scenario.watch(1)
+        for name in ("reset", "500", "slow", "none"):
+            scenario.collector.change(**COLLECTOR_FAULTS[name])
+            scenario.watch(1.5)
+        scenario.calm()
         assert_healed_and_exact(scenario, deadline_seconds=240)
 
 

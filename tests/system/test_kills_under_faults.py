@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import altered, spool
-from tests.harness.chaos import COLLECTOR_FAULTS, Chaos, chaos
+from tests.harness import spool
+from tests.harness.chaos import COLLECTOR_FAULTS, CONSTANTS, Chaos, chaos
 from tests.harness.disk_faults import KINDS
 from tests.harness.polling import until
 
@@ -24,15 +24,17 @@ def run_until_killed(scenario: Chaos, chance: random.Random) -> set[int]:
         scenario.faults.fail(*KINDS, rate=0.01, delay=0.02)
     else:
         scenario.faults.heal()
-    scenario.start(constants=altered.SHORT_WAITS)
+    scenario.start(constants=CONSTANTS)
     scenario.start_senders()
     # A run without an acknowledgement would show nothing.
     acknowledging = [sender for sender in scenario.senders if sender.acknowledges]
     until(lambda: all(sender.acknowledged for sender in acknowledging), "the first acknowledgements")
+    accepts_nothing = chance.random() < 0.4  # then the next run finds a backlog, in packs
     end = time.monotonic() + chance.uniform(0, 3)
     while time.monotonic() < end:
         scenario.faults.fail(*chance.sample(KINDS, 4), rate=chance.choice((0.05, 0.3)), delay=0.1)
-        scenario.collector.change(**COLLECTOR_FAULTS[chance.choice(list(COLLECTOR_FAULTS))])
+        name = "refused" if accepts_nothing else chance.choice(list(COLLECTOR_FAULTS))
+        scenario.collector.change(**COLLECTOR_FAULTS[name])
         scenario.watch(min(end - time.monotonic(), 0.5))
     scenario.bridge.kill()
     scenario.stop_senders()
@@ -47,10 +49,11 @@ def test_kills_under_faults_lose_no_acknowledged_event(tmp_path: Path, kills: in
     in_flight: set[int] = set()
     # The journal is spared: a receipt that cannot be written before a kill is lost, as the report then says.
     with chaos(tmp_path, seed=seed, spare=(".ledger",)) as scenario:
+        scenario.bridge.configuration["batch"] |= {"max_events": 20}
         for _ in range(kills):
             in_flight |= run_until_killed(scenario, chance)
         scenario.calm()
-        scenario.start(constants=altered.SHORT_WAITS)
+        scenario.start(constants=CONSTANTS)
         scenario.bridge.wait_drained()
         ledger = scenario.bridge.ledger()
         arrived = scenario.assert_delivered()
