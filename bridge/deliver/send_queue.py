@@ -103,8 +103,16 @@ class SendQueue:
 
     @property
     def needs_packs(self) -> bool:
-        """Returns True if packs should be read."""
-        return self._boundary is not None and self._packed < ENOUGH and self._packed_bytes < self._packed_limit()
+        """Returns True if packs should be read.
+
+        A pack that is older than all batches in memory must be read, even if enough are there: none of them may be sent
+        before it. Such a pack is written when its batches come back from a failed request or a failed attempt to pack.
+        """
+        if self._boundary is None:
+            return False
+        lane = self._pack_lane
+        is_behind = bool(lane) and lane[0].order[0] >= self._boundary
+        return is_behind or (self._packed < ENOUGH and self._packed_bytes < self._packed_limit())
 
     def unread_begin_at(self, sequence: int | None) -> None:
         """Records the lowest sequence that is not yet read from a pack; None if all packs are read."""
@@ -142,7 +150,7 @@ class SendQueue:
     def _held_back(self, lane: Lane) -> bool:
         if self._boundary is None or lane is not self._pack_lane:
             return False
-        return self.needs_packs or not lane or lane[0].order[0] >= self._boundary
+        return self.needs_packs or not lane
 
     def add(self, *batches: Batch, now: float) -> None:
         """Adds whole batches: sealed, found at start or read from packs."""

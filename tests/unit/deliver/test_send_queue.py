@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from bridge.deliver import lane
 from bridge.deliver import send_queue as queue_module
-from bridge.deliver.send_queue import SendQueue
-from bridge.spool import Batch, Piece
+from bridge.deliver.send_queue import ENOUGH, SendQueue
+from bridge.spool import Batch, Pack, Piece
+from bridge.spool.pack_name import PackName
 from tests.harness.examples import examples
 
 WIDE = {"width_ms": 1000, "max_events": 100, "max_bytes": 10_000}
@@ -61,6 +62,31 @@ def test_oldest_first_uses_one_lane():
     for i in range(5):
         send_queue.add(batch(i, sealed=0 if i < 3 else 100), now=100)
     assert [take_sequences(send_queue, 100)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
+
+
+def test_pack_that_is_older_than_all_batches_in_memory_is_read():
+    """It is written while enough batches of a newer pack are in memory, which must wait for it."""
+    newer, older = (Pack("a", Path("/x"), PackName(first, first + 99, 0, 0, 100, 100, 1000, 0)) for first in (200, 100))
+
+    def packed(pack, sequences):
+        return [
+            Batch("a", sequence, "lines", False, 0, 0, 1, 10, Path("/x"), 0.0, pack=pack, held=b"x\n")
+            for sequence in sequences
+        ]
+
+    send_queue = SendQueue(live_for=10, live_first=True)
+    send_queue.unread_begin_at(200)
+    send_queue.add(*packed(newer, range(200, 200 + ENOUGH)), now=100)
+    send_queue.unread_begin_at(200 + ENOUGH)
+    assert not send_queue.needs_packs
+    send_queue.unread_begin_at(100)
+    assert send_queue.needs_packs
+    assert take_sequences(send_queue, 100) == []
+    send_queue.add(*packed(older, range(100, 102)), now=100)
+    send_queue.unread_begin_at(102)
+    assert not send_queue.needs_packs
+    assert [take_sequences(send_queue, 100) for _ in range(3)] == [[100], [101], []]
+    assert send_queue.needs_packs
 
 
 def test_neighbouring_batches_within_the_width_are_joined():
