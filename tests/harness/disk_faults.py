@@ -17,7 +17,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ FAULTS: dict[str, tuple[str, ...]] = {
 """The faults of each call. `create` opens a file for writing, `open` for reading."""
 KINDS = tuple(sorted({kind for kinds in FAULTS.values() for kind in kinds}))
 
+FULL = frozenset({"ENOSPC", "EDQUOT"})
+"""The errors of a full disk."""
+
 _UNTOUCHED = ("lock", "control.sock")
 """File names whose calls never fail: they belong to the start of the process."""
 
@@ -52,6 +55,8 @@ class DiskFaults:
         self._fixed = {"spool": str(spool), "seed": seed, "spare": list(spare), "log": str(self._log)}
         self.clock = 0.0
         "Seconds by which the bridge's wall clock is wrong."
+        self._kinds: Set[str] = frozenset()
+        self._last: dict[str, float] = {}
         self.heal()
 
     def fail(self, *kinds: str, rate: float = 0.2, delay: float = 0.3) -> None:
@@ -68,6 +73,12 @@ class DiskFaults:
         self.clock = seconds
         self.heal()
 
+    def since(self, kinds: Set[str]) -> float:
+        """Returns the seconds since one of these kinds was last possible; 0 if one is possible now."""
+        if self._kinds & kinds:
+            return 0.0
+        return time.monotonic() - max((self._last.get(kind, 0.0) for kind in kinds), default=0.0)
+
     def counts(self) -> Counter[tuple[str, str]]:
         """Counts the faults so far by call and kind."""
         if not self._log.exists():
@@ -80,6 +91,8 @@ class DiskFaults:
         partial = self.file.with_suffix(".new")
         partial.write_text(json.dumps(plan))
         partial.rename(self.file)
+        self._last |= dict.fromkeys(self._kinds, time.monotonic())
+        self._kinds = frozenset(kinds)
 
 
 def install(control: Path) -> None:

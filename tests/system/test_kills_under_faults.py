@@ -48,7 +48,7 @@ def test_kills_under_faults_lose_no_acknowledged_event(tmp_path: Path, kills: in
     chance = random.Random(seed)
     in_flight: set[int] = set()
     # The journal is spared: a receipt that cannot be written before a kill is lost, as the report then says.
-    with chaos(tmp_path, seed=seed, spare=(".ledger",)) as scenario:
+    with chaos(tmp_path, seed=seed, spare=(".ledger",), when_full="pause") as scenario:
         scenario.bridge.configuration["batch"] |= {"max_events": 20}
         for _ in range(kills):
             in_flight |= run_until_killed(scenario, chance)
