@@ -4,13 +4,13 @@ Usage: python -P faulty_collector.py PORT OUTPUT JSON, where JSON has, each opti
   `hosts`        loopback addresses to listen on (default 127.0.0.1);
   `seed`         of the random choices below;
   `faults`       {name of `FAULTS`: weight}; the rest up to 1 is a correct answer. Each fault first comes once;
+  `control`      a file with the keys of this list that may change while the collector runs: `faults`, `largest` and
+                 `listening` (false: new connections are refused);
   `poison_every` an event with the words `number N` is refused (400, and its whole request with it) where N % this == 7;
   `poison`       words that make an event refused in the same way;
   `largest`      bytes of a body, unpacked, above which the answer is 413;
   `refuse_all`   a file: while it exists, every answer is 400;
-  `status`       a file: while it exists, every answer is the status that it contains;
-  `control`      a file with the keys of this list that may change while the collector runs: `faults`, `largest` and
-                 `listening` (false: new connections are refused).
+  `status`       a file: while it exists, every answer is the status that it contains.
 
 Each request becomes a line of OUTPUT before it is answered: `at` (wall time), `key`, `id` (X-Request-ID), `time` (its
 event time), `fault`, `count`, `size`, `host`, `taken` (texts of accepted events), `clean` (the sender can know
