@@ -149,7 +149,9 @@ class SourceList:
 
     def wrong_clocks(self) -> list[tuple[Peer, Diagnosis]]:
         """Returns up to ``MAX_WRONG_CLOCKS`` sources whose clock must be corrected, with the diagnosis."""
-        return [(peer, peer.clock.diagnosis()) for peer in self._survey().wrong_clocks if peer.clock is not None]
+        # A clock may have become right since the survey.
+        found = [(peer, peer.clock.diagnosis()) for peer in self._survey().wrong_clocks if peer.clock is not None]
+        return [(peer, diagnosis) for peer, diagnosis in found if diagnosis.needs_action]
 
     def counts(self) -> JSON:
         """Returns the number of sources in total and of each kind; counted again after ``SURVEY_MS``."""

@@ -108,3 +108,10 @@ def test_a_zone_is_not_part_of_the_address(source_list):
     peers.get("udp", "fe80::1%eth0").note_read(1, NOW)
     for address in ("fe80::1", "fe80::1%eth0", "FE80::1%2"):
         assert [peer.address for peer in sources.find(address)] == ["fe80::1"]
+
+
+def test_clock_that_became_right_after_the_survey_is_not_listed(source_list):
+    sources, peers, _ = source_list
+    assert [peer.address for peer, _ in sources.wrong_clocks()] == ["192.0.2.7"]
+    peers.get("udp", "192.0.2.7").clock.note(0.5, now_ms=NOW, has_zone=False, has_year=False, zone=UTC)
+    assert sources.wrong_clocks() == []
