@@ -131,8 +131,8 @@ class _Shim:
         self._refresh()
         self._spool = self._plan["spool"] + "/"
         self._spared = tuple(self._spool + folder for folder in self._plan["spare"])
-        # Another process run gets other faults, and the same for the same seed only if its calls are the same.
-        self._chance = random.Random(f"{self._plan['seed']} {self._stat(self._control).st_mtime_ns}")
+        # A start that fails must not meet the same fault each time it is repeated.
+        self._chance = random.Random(f"{self._plan['seed']} {os.getpid()}")
         self._log = os.open(self._plan["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._write_log = os.write
 
