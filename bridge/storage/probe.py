@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bridge.spool.pack import PARTIAL
 
-NAME = f".probe{PARTIAL}"
+NAME = f"0{PARTIAL}"
 "Name of a probe file. Recovery removes such files, which a killed process may leave."
 SMALL = 4096
 "Bytes of a probe that only shows whether a folder can be written."

@@ -63,11 +63,10 @@ def has_one(path: str) -> bool:
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ESTALE, errno.ELOOP])
-@pytest.mark.parametrize("call", ["open", "rename"])
 def test_file_that_fails_for_ever_is_held_and_named_and_the_others_are_sent(
-    fixture: Fixture, errors: FileErrors, call: str, number: int
+    fixture: Fixture, errors: FileErrors, number: int
 ) -> None:
-    errors.fail(call, has_one, number)
+    errors.fail("open", has_one, number)
     add_waiting(fixture, b"zero", b"one", b"two", b"three")
     assert fixture.run_for(2) == [b"zero", b"two", b"three"]
     assert ("unreadable", "a") not in fixture.active, "an alarm after one failure"
@@ -86,14 +85,18 @@ def test_file_that_fails_for_ever_is_held_and_named_and_the_others_are_sent(
     assert (fixture.courier.state, fixture.courier.last_error, fixture.files) == ("idle", None, [])
 
 
-@pytest.mark.parametrize("call", ["open", "rename"])
-def test_file_that_fails_once_is_sent_a_second_later_without_an_alarm(
-    fixture: Fixture, errors: FileErrors, call: str
-) -> None:
-    errors.fail(call, has_one, errno.ESTALE, times=1)
+def test_file_that_fails_once_is_sent_a_second_later_without_an_alarm(fixture: Fixture, errors: FileErrors) -> None:
+    errors.fail("open", has_one, errno.ESTALE, times=1)
     add_waiting(fixture, b"zero", b"one", b"two")
     assert fixture.run_for(3) == [b"zero", b"two", b"one"]
     assert not fixture.alarms
+
+
+def test_file_that_cannot_be_renamed_is_sent(fixture: Fixture, errors: FileErrors) -> None:
+    errors.fail("rename", has_one, errno.ESTALE)
+    add_waiting(fixture, b"zero", b"one", b"two")
+    assert fixture.run_for(3) == [b"zero", b"one", b"two"]
+    assert ("unreadable", "a") not in fixture.active
 
 
 def test_held_file_is_tried_every_minute_and_later_every_ten(fixture: Fixture, errors: FileErrors) -> None:

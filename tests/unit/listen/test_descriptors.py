@@ -11,12 +11,17 @@ from twisted.internet.task import Clock
 
 from bridge.listen.descriptors import CHECK_EVERY, ENDS_AFTER, DescriptorReserve
 
+LIMIT = 2000
+"More than the descriptors of other tests in this process."
+RESERVED = LIMIT * 3 // 4
+"The lowest number that is reserved."
+
 
 @pytest.fixture
 def opened() -> Iterator[list[int]]:
-    """Limits the process to a few hundred descriptors. Yields a list of descriptors that are closed at the end."""
+    """Limits the descriptors of the process. Yields a list of descriptors that are closed at the end."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (400, limits[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, limits[1]))
     held: list[int] = []
     yield held
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
@@ -33,12 +38,12 @@ def take(opened: list[int], *, below: int) -> None:
 
 def test_a_quarter_of_the_descriptors_is_reserved(opened: list[int]) -> None:
     reserve = DescriptorReserve()
-    take(opened, below=299)
+    take(opened, below=RESERVED - 1)
     assert reserve.has_room()
-    take(opened, below=300)
+    take(opened, below=RESERVED)
     assert not reserve.has_room()
     # Even without any descriptor, it only says so.
-    take(opened, below=400)
+    take(opened, below=LIMIT)
     assert not reserve.has_room()
     os.close(opened.pop())
     assert not reserve.has_room()
@@ -53,7 +58,7 @@ def test_a_quarter_of_the_descriptors_is_reserved(opened: list[int]) -> None:
 
 def test_listeners_accept_again_once_descriptors_are_free(opened: list[int]) -> None:
     reserve, clock, resumed = DescriptorReserve(), Clock(), list[str]()
-    take(opened, below=300)
+    take(opened, below=RESERVED)
 
     def resume_closed() -> None:
         resumed.append("closed")

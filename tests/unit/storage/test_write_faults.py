@@ -58,7 +58,7 @@ def fixture(tmp_path, monkeypatch):
     made = BudgetFixture(tmp_path / "spool", monkeypatch, names="a", max_size=100 * MB)
     yield made
     assert made.ledger.imbalance == 0
-    os.close(made.spool._lock)
+    made.spool._lock.release()
 
 
 def fill(fixture):
