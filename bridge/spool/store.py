@@ -24,13 +24,13 @@ from bridge.spool.budget import on_disk
 from bridge.spool.lock import SpoolError
 from bridge.spool.pack import Pack
 from bridge.spool.quarantine import Quarantine
+from bridge.spool.removals import Removals
 from bridge.spool.sealing import Sealing
 from bridge.spool.sequences import LOOK_EVERY, Sequences, settled_intakes
 from bridge.spool.write_cache import WriteCache
 from bridge.util.files import write_whole
 from bridge.util.filesystems import network_filesystem
 from bridge.util.jobs import Work
-from bridge.util.os_errors import reason_of
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 _MAY_BE_GONE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
@@ -65,6 +65,7 @@ class Spool:
         self.on_error = on_error
         self.quarantine = Quarantine(directory / ".quarantine", wall=wall, bounds=terms.quarantine)
         self.archive = archive
+        self.removals = Removals(on_error)
         self.probe_lock = threading.Lock()
         "Held while a probe takes up space: a write that fails meanwhile is tried again after it."
         self._clock = clock
@@ -77,8 +78,6 @@ class Spool:
         self._most_open = max(64, min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
         self._write_cache = WriteCache(terms.cache)
         self._sealing = Sealing(work, clock=clock, write_cache=self._write_cache, on_error=on_error)
-        self._removals_to_retry: list[Callable[[], None]] = []
-        "Functions that retry the removal of files. Used on the spool thread only."
         self._last_retry = float("-inf")
         try:
             renamed = places.clear_for_lock(directory)
@@ -235,8 +234,8 @@ class Spool:
         if self._clock() - self._last_retry >= TRY_AGAIN:
             self._last_retry = self._clock()
             self._sealing.retry()
-            if self._removals_to_retry:
-                self._work(self._retry_removals, lambda nothing: None)
+            if self.removals.waiting:
+                self._work(self.removals.retry, lambda nothing: None)
         if self._sequences.any_ahead and self._clock() - self._last_look >= LOOK_EVERY:
             self._last_look = self._clock()
             self._work(
@@ -308,42 +307,13 @@ class Spool:
     def remove(self, batches: Iterable[Batch]) -> None:
         """Removes settled batches from the spool, or moves them to the archive if there is one. On the spool thread."""
         if self.archive is None:
-            batch_reader.remove(batches, self.cannot_remove)
+            batch_reader.remove(batches, self.removals.failed)
         else:
-            self.archive.keep(batches, self.cannot_remove)
+            self.archive.keep(batches, self.removals.failed)
 
     def discard(self, dropped: Iterable[Batch | Pack]) -> None:
         """Removes undelivered batches and packs from the spool. They are not archived. On the spool thread."""
-        for each in dropped:
-            if isinstance(each, Batch):
-                batch_reader.remove([each], self.cannot_remove)
-                continue
-            try:
-                _unlink(each)
-            except OSError as error:
-                self._retry_removal(partial(_unlink, each), each.path, error)
-
-    def _retry_removals(self) -> None:
-        to_retry, self._removals_to_retry = self._removals_to_retry, []
-        for remove in to_retry:
-            try:
-                remove()
-            except OSError:
-                self._removals_to_retry.append(remove)
-
-    def cannot_remove(self, batch: Batch, error: OSError) -> None:
-        """Reports that a batch could not be removed, and schedules another attempt. On the spool thread."""
-        # A pack knows its settled batches and only has to record them in its name.
-        remove = partial(_unlink, batch) if batch.pack is None else partial(batch.pack.settle, ())
-        self._retry_removal(remove, batch.path, error)
-
-    def _retry_removal(self, remove: Callable[[], None], path: Path, error: OSError) -> None:
-        self._removals_to_retry.append(remove)
-        # The text names no single file, so that many files give one log line.
-        self.on_error(
-            f"spool: cannot remove delivered or dropped files from {path.parent}: {reason_of(error)}; the bridge"
-            " tries again. If it restarts before that, their events are sent again"
-        )
+        self.removals.discard(dropped)
 
     def close(self) -> None:
         """Closes the quarantine and releases the lock. All batches must be sealed."""
@@ -359,7 +329,3 @@ class Spool:
                 )
         except (SpoolError, OSError) as error:
             self.on_error(f"spool {self.directory}: its lock file was removed and cannot be made again: {error}")
-
-
-def _unlink(stored: Batch | Pack) -> None:
-    stored.path.unlink(missing_ok=True)

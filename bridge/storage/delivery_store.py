@@ -176,7 +176,7 @@ class DeliveryStore:
     def pack(self, batches: list[Batch]) -> tuple[Pack | None, list[Batch]]:
         """Writes batches to one pack. Returns the pack, and the batches that could not be read. Raises OSError; all
         files are then unchanged."""
-        return pack_writer.pack(batches, self._spool.cannot_remove)
+        return pack_writer.pack(batches, self._spool.removals.failed)
 
     def merge(self, packs: list[Pack]) -> Pack:
         """Merges several packs into one. Raises OSError; all files are then unchanged."""

@@ -42,7 +42,7 @@ def fill(directory: Path, numbers: range, *, packs: int) -> list[str]:
         waiting.append(Group("all", "lines", ms // 1000, ms, ms, EVENTS, lines))
         waiting.seal_all()
     for at in range(packs):
-        pack_writer.pack(sealed[60 * at : 60 * (at + 1)], waiting.cannot_remove)
+        pack_writer.pack(sealed[60 * at : 60 * (at + 1)], waiting.removals.failed)
     waiting.close()
     return sent
 

@@ -70,7 +70,7 @@ class IntakeFixture:
         self.quarantined.append(batch)
 
     def pack(self, batches: list[Batch]) -> Any:
-        return pack_writer.pack(batches, self.spool.cannot_remove)
+        return pack_writer.pack(batches, self.spool.removals.failed)
 
     def merge(self, packs: list[Pack]) -> Any:
         return pack_writer.merge(packs, self.spool.on_error)

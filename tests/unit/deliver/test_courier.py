@@ -80,7 +80,7 @@ class CourierFixture:
         self.quarantined.append(self.spool.quarantine.move_aside(batch.path))
 
     def pack(self, batches):
-        return pack_writer.pack(batches, self.spool.cannot_remove)
+        return pack_writer.pack(batches, self.spool.removals.failed)
 
     def merge(self, packs):
         return pack_writer.merge(packs, self.spool.on_error)
@@ -392,7 +392,7 @@ def test_file_that_cannot_be_renamed_is_sent_and_removed_later(fixture, monkeypa
     path_type = type(fixture.spool.directory)
     if packed:
         batches = list(fixture.courier.release())
-        fixture.courier.add_pack(pack_writer.pack([batch for batch, _ in batches], fixture.spool.cannot_remove)[0])
+        fixture.courier.add_pack(pack_writer.pack([batch for batch, _ in batches], fixture.spool.removals.failed)[0])
 
     def refuse(self, *args, **named):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))

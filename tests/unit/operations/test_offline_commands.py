@@ -222,7 +222,7 @@ def test_purge_of_unreadable_events_of_a_pack_leaves_its_other_blocks(
 ) -> None:
     monkeypatch.setattr(pack_writer, "BLOCK", 10)
     spool = build_spool(gateway.directory)
-    made, _ = pack_writer.pack(spool.recover().batches, spool.cannot_remove)
+    made, _ = pack_writer.pack(spool.recover().batches, spool.removals.failed)
     spool.close()
     assert made is not None
     blocks = [found for _, found in pack_blocks.blocks(made.path)]

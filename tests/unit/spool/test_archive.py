@@ -63,7 +63,7 @@ def test_delivered_batches_are_archived_in_one_pack_per_hour(spool_fixture, arch
 
 def test_batches_delivered_from_a_pack_are_archived(spool_fixture, archive):
     events, batches = deliver(spool_fixture, 20, settle=False)
-    new_pack, _ = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
+    new_pack, _ = pack_writer.pack(batches, spool_fixture.spool.removals.failed)
     read_batches = new_pack.read(most_batches=1000, most_bytes=10**9, sealed=0.0).batches
     spool_fixture.spool.remove(read_batches)
     assert (spool_fixture.names(), archived_events(archive)) == ([], events)
@@ -136,7 +136,7 @@ def test_batch_that_cannot_be_archived_is_deleted(spool_fixture, archive, monkey
 def test_partly_written_copy_is_removed(spool_fixture, archive, monkeypatch):
     """The disk may fill up while a batch of a pack is copied."""
     _, sealed = deliver(spool_fixture, 10, settle=False)
-    new_pack, _ = pack_writer.pack(sealed, spool_fixture.spool.cannot_remove)
+    new_pack, _ = pack_writer.pack(sealed, spool_fixture.spool.removals.failed)
     batches = new_pack.read(most_batches=1000, most_bytes=10**9, sealed=0.0).batches
     path_type, write_bytes = type(spool_fixture.directory), type(spool_fixture.directory).write_bytes
 

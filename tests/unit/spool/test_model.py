@@ -148,7 +148,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def pack(self, chosen):
         numbers = [n for batch in chosen for n in numbers_of(batch)]
         try:
-            new_pack, damaged = pack_writer.pack(chosen, self.fixture.spool.cannot_remove)
+            new_pack, damaged = pack_writer.pack(chosen, self.fixture.spool.removals.failed)
         except OSError:
             return
         assert not damaged

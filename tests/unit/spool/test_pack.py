@@ -22,7 +22,7 @@ def fill(spool_fixture, count, *, events=3, first=0, size=20):
 
 
 def pack(spool_fixture, batches):
-    new_pack, damaged = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
+    new_pack, damaged = pack_writer.pack(batches, spool_fixture.spool.removals.failed)
     assert damaged == []
     return new_pack
 
@@ -98,7 +98,7 @@ def test_timed_and_json_batches_are_unchanged_in_a_pack(make_spool_fixture):
 def test_damaged_file_is_not_packed(spool_fixture):
     batches = fill(spool_fixture, 3)
     batches[1].path.write_bytes(b"short\n")
-    new_pack, damaged = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
+    new_pack, damaged = pack_writer.pack(batches, spool_fixture.spool.removals.failed)
     assert (new_pack.batches, damaged) == (2, [batches[1]])
     assert spool_fixture.names() == sorted([new_pack.name, batches[1].path.name])
 
@@ -268,7 +268,7 @@ def test_failed_pack_write_changes_no_file(spool_fixture, monkeypatch, failing_c
     else:
         monkeypatch.setattr(os, failing_call, full)
     with pytest.raises(OSError, match="No space"):
-        pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
+        pack_writer.pack(batches, spool_fixture.spool.removals.failed)
     monkeypatch.undo()
     assert spool_fixture.names() == before
 

@@ -86,7 +86,7 @@ def spool_with_batches(directory: Path, *, packed: bool, count: int = 3) -> Spoo
         spool.append(Group("a", "lines", NOON + n, at, at, 2, b"from one %d\nfrom two %d\n" % (n, n)))
     spool.seal_all()
     if packed:
-        pack_writer.pack(sealed, spool.cannot_remove)
+        pack_writer.pack(sealed, spool.removals.failed)
     return spool
 
 

@@ -22,7 +22,7 @@ def fill(spool_fixture, count, intake="a"):
 
 
 def pack(spool_fixture, batches):
-    new_pack, damaged_batches = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
+    new_pack, damaged_batches = pack_writer.pack(batches, spool_fixture.spool.removals.failed)
     assert new_pack is not None
     assert not damaged_batches
     return new_pack

@@ -188,7 +188,7 @@ def test_pack_of_a_removed_intake_is_dropped_whole(make_fixture):
     for _ in range(40):
         fixture.write("gone")
     fixture.look()
-    pack, damaged = pack_writer.pack(fixture.members["gone"].batches, fixture.spool.cannot_remove)
+    pack, damaged = pack_writer.pack(fixture.members["gone"].batches, fixture.spool.removals.failed)
     assert (pack.count, damaged) == (40, [])
     assert pack.disk == fixture.on_disk("gone")
     fixture.members["gone"].batches[:] = [pack]
