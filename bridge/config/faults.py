@@ -80,7 +80,7 @@ class Reported(ValueError):
 
 @dataclass(frozen=True)
 class ValidationContext:
-    """What all validators of one loading share; with `secrets` False, no secret or certificate file is read."""
+    """Holds what all validators of one load share; with `secrets` False, no secret or certificate file is read."""
 
     report: FaultReport
     secrets: bool

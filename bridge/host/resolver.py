@@ -29,7 +29,7 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 FAMILY_DELAY = 0.5
-"Seconds without an answer after which each address family is asked for separately."
+"Seconds without an answer after which the name is resolved for each address family separately."
 RESOLUTION_DELAY = 0.05
 "Seconds to wait for the addresses of the second family after those of the first."
 
@@ -77,13 +77,13 @@ class _Receiver:
 
 @implementer(IHostnameResolver)
 class DualStackResolver:
-    """Asks ``resolver``, and asks it for each address family alone if the answer does not come soon."""
+    """Resolves names with ``resolver``, and for each address family separately if that takes too long."""
 
     def __init__(self, clock: IReactorTime, resolver: IHostnameResolver) -> None:
         self._clock = clock
         self._resolver = resolver
         self._unanswered: dict[Question, _Receiver] = {}
-        "Equal questions at the same time are asked once, so that they do not use up the threads."
+        "Queries in progress. An equal query waits for them, so that a slow DNS server does not use up the threads."
 
     def resolveHostName(
         self, resolutionReceiver: IResolutionReceiver, hostName: str, portNumber: int = 0,

@@ -64,7 +64,7 @@ def needs_of(disposition: Disposition) -> frozenset[str]:
 
 
 class Rule(NamedTuple):
-    """One residual rule of a profile."""
+    """Holds a residual rule of a profile."""
 
     disposition: Disposition
     conditions: Conditions | None = None

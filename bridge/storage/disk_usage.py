@@ -20,7 +20,7 @@ FEW_INODES = 16
 
 @dataclass(frozen=True, slots=True)
 class ProbePlan:
-    """What to probe after failed writes."""
+    """States what to probe after failed writes."""
 
     intakes: tuple[str, ...] = ()
     "Intakes whose last write failed."
