@@ -65,21 +65,6 @@ async def nothing_to_sync(batches: list[Batch]) -> None:
     """Does nothing: no file must be synced before a request is sent."""
 
 
-class Turn:
-    """Lets one intake at a time do work that would keep the spool thread from delivering."""
-
-    def __init__(self) -> None:
-        self.taken = False
-
-    def take(self) -> None:
-        """Takes the turn."""
-        self.taken = True
-
-    def give_back(self) -> None:
-        """Gives the turn back."""
-        self.taken = False
-
-
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
     """Objects and callbacks that all couriers share. ``run`` runs a job in the spool thread. ``wall`` returns
@@ -102,7 +87,7 @@ class DeliveryContext:
     "Called with the ``Date`` header of an accepted response, and the seconds that the request took."
     exact: Callable[[int], bool] = lambda sequence: False
     "Returns True if the batch with this sequence may be joined only with batches within the timestamp resolution."
-    packing: Turn = field(default_factory=Turn)
+    packing: defer.DeferredLock = field(default_factory=defer.DeferredLock)
     "Only one intake at a time packs its backlog."
 
     def share_of(self, total: int) -> int:

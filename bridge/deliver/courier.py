@@ -98,10 +98,14 @@ class Courier(CourierStatus):
 
     def tidy(self) -> None:
         """Packs the backlog if it consists of many files. Called several times a second."""
+        if not self._paused:
+            self._pending.tidy(self._is_blocked)
+
+    def _is_blocked(self) -> bool | None:
+        """Returns True if nothing can be sent at the moment, and None if the courier is paused."""
         if self._paused:
-            return
-        stuck = self.state in ("parked", "backing-off") if self._delegate is None else self._delegate.stuck
-        self._pending.tidy(blocked=stuck)
+            return None
+        return self.state in ("parked", "backing-off") if self._delegate is None else self._delegate.stuck
 
     def stop(self) -> None:
         """Stops further attempts."""

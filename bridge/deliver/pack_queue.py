@@ -65,6 +65,8 @@ class PackQueue:
         self._not_before = float("-inf")
         self.busy = False
         "True if a job on packs is running."
+        self._queued = False
+        "True while this intake waits for its turn to pack."
         self.disk = 0
         "Allocated bytes of the packs whose files exist."
 
@@ -192,19 +194,39 @@ class PackQueue:
 
     # --- packing -----------------------------------------------------------------------------------------------------
 
-    def tidy(self, now: float, *, blocked: bool, packed: Callable[[list[Batch]], None]) -> None:
-        """Packs waiting batches if that is worthwhile, otherwise merges small packs. ``packed`` receives the batches
-        that were packed. ``blocked`` is True if the collector accepts nothing at the moment."""
-        if self.busy or self._context.packing.taken or now < self._not_before:
-            return
-        if batches := self._send_queue.take_packable(now, blocked=blocked):
-            self._pack(batches, now, packed)
-            return
-        packs = sorted((pack for pack in self._next if pack not in self._unmergeable), key=_sequence)
-        if mergeable_range := mergeable(packs):
-            self._merge(packs[slice(*mergeable_range)])
+    def tidy(self, blocked: Callable[[], bool | None], packed: Callable[[list[Batch]], None]) -> None:
+        """Packs waiting batches if that is worthwhile, otherwise merges small packs, when it is this intake's turn.
 
-    def _pack(self, batches: list[Batch], now: float, packed: Callable[[list[Batch]], None]) -> None:
+        ``blocked`` returns True if the collector accepts nothing at the moment, and None if the intake is paused.
+        ``packed`` receives the batches that were packed.
+        """
+        stuck = blocked()
+        if self._queued or self.busy or stuck is None or self._context.clock.seconds() < self._not_before:
+            return
+        if self._send_queue.has_packable(blocked=stuck) or self._mergeable():
+            self._queued = True
+            self._context.packing.run(self._tidy_now, blocked, packed).addErrback(self._defect)
+
+    def _tidy_now(
+        self, blocked: Callable[[], bool | None], packed: Callable[[list[Batch]], None]
+    ) -> "defer.Deferred[None] | None":
+        self._queued = False
+        now, stuck = self._context.clock.seconds(), blocked()
+        if self.busy or stuck is None:
+            return None
+        if batches := self._send_queue.take_packable(now, blocked=stuck):
+            return self._pack(batches, now, packed)
+        if packs := self._mergeable():
+            return self._merge(packs)
+        return None
+
+    def _mergeable(self) -> list[Pack]:
+        """Returns neighbouring packs that are worth merging; empty if there are none."""
+        packs = sorted((pack for pack in self._next if pack not in self._unmergeable), key=_sequence)
+        found = mergeable(packs)
+        return packs[slice(*found)] if found else []
+
+    def _pack(self, batches: list[Batch], now: float, packed: Callable[[list[Batch]], None]) -> "defer.Deferred[None]":
         def done(result: tuple[Pack | None, list[Batch]]) -> None:
             pack, unreadable = result
             if pack is not None:
@@ -221,10 +243,9 @@ class PackQueue:
             self._not_before = now + TRY_AGAIN
             log.error("intake {intake}: cannot pack its backlog: {why}", intake=self._name, why=str(error))
 
-        self._context.packing.take()
-        self._run(lambda: self._context.store.pack(batches), done, failed, turn=True)
+        return self._run(lambda: self._context.store.pack(batches), done, failed)
 
-    def _merge(self, packs: list[Pack]) -> None:
+    def _merge(self, packs: list[Pack]) -> "defer.Deferred[None]":
         def done(merged: Pack) -> None:
             for pack in packs:
                 self._drop(pack)
@@ -235,13 +256,12 @@ class PackQueue:
             # One of the packs may be damaged. Reading it will show that.
             self._unmergeable.update(packs)
 
-        self._context.packing.take()
-        self._run(lambda: self._context.store.merge(packs), done, failed, turn=True)
+        return self._run(lambda: self._context.store.merge(packs), done, failed)
 
     def _run(
-        self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[OSError], None], *, turn: bool = False
-    ) -> None:
-        """Runs a job in the spool thread. ``turn``: gives the turn to pack back afterwards."""
+        self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[OSError], None]
+    ) -> "defer.Deferred[None]":
+        """Runs a job in the spool thread. The result fires when its outcome is applied."""
 
         async def run() -> None:
             self.busy = True
@@ -253,12 +273,10 @@ class PackQueue:
                 handle = partial(done, result)
             finally:
                 self.busy = False
-                if turn:
-                    self._context.packing.give_back()
             handle()
 
-        def defect(failure: Failure) -> None:
-            log.failure("intake {intake}: defect while packing", failure, intake=self._name)
-            self._unreadable.back_off(f"defect: {failure.value!r}")
+        return defer.ensureDeferred(run()).addErrback(self._defect).addCallback(lambda nothing: self._changed())
 
-        defer.ensureDeferred(run()).addErrback(defect).addCallback(lambda nothing: self._changed())
+    def _defect(self, failure: Failure) -> None:
+        log.failure("intake {intake}: defect while packing", failure, intake=self._name)
+        self._unreadable.back_off(f"defect: {failure.value!r}")

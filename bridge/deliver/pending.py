@@ -92,11 +92,11 @@ class PendingBatches:
         else:
             self.send_queue.put_back(pieces, self._context.clock.seconds())
 
-    def tidy(self, *, blocked: bool) -> None:
-        """Packs the backlog if it consists of many files, and tries unreadable files again. ``blocked`` is True if the
-        collector accepts nothing at the moment."""
+    def tidy(self, blocked: Callable[[], bool | None]) -> None:
+        """Packs the backlog if it consists of many files, and tries unreadable files again. ``blocked`` returns True if
+        the collector accepts nothing at the moment, and None if the intake is paused."""
         self._try_unreadable()
-        self.pack_queue.tidy(self._context.clock.seconds(), blocked=blocked, packed=self._remove)
+        self.pack_queue.tidy(blocked, packed=self._remove)
 
     def _try_unreadable(self) -> None:
         if not self.unreadable and self.unreadable.text is None:

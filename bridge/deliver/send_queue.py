@@ -118,11 +118,14 @@ class SendQueue:
         """Records the lowest sequence that is not yet read from a pack; None if all packs are read."""
         self._boundary = sequence
 
+    def has_packable(self, *, blocked: bool) -> bool:
+        """Returns True if there may be enough batches to pack."""
+        return self._live.packable + self._backlog.packable >= (MIN_BATCHES if blocked else MANY)
+
     def take_packable(self, now: float, *, blocked: bool) -> list[Batch]:
         """Takes out batches that are worth packing; empty if there are too few. ``blocked`` is True if the collector
         accepts nothing at the moment."""
-        least = MIN_BATCHES if blocked else MANY
-        if self._live.packable + self._backlog.packable < least:
+        if not self.has_packable(blocked=blocked):
             return []
         self._age(now)
         lane = self._pack_lane
@@ -138,7 +141,7 @@ class SendQueue:
             size += piece.size
             if len(chosen) >= PACK_BATCHES or size >= PACK_BYTES:
                 break
-        if len(chosen) < least:
+        if len(chosen) < (MIN_BATCHES if blocked else MANY):
             return []
         self._remove(chosen)
         return [piece.batch for piece in chosen]

@@ -160,6 +160,8 @@ def test_many_files_are_delivered_with_few_descriptors_and_live_events_first(tmp
         collecting(tmp_path, keys=tuple(map(key_of, intakes))) as collector,
         bridging(tmp_path, collector.url, intakes={name: {} for name in intakes}) as bridge,
     ):
+        # So that the backlog is not delivered before the live event is there.
+        bridge.configuration["collector"]["max_request_rate"] = max(300, count // 20)
         # One event every 20 ms since yesterday, each in its own file.
         begin = int(time.time()) - 86_400
         for n in range(count):
