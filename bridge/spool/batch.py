@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.batching import Group
 from bridge.spool.batch_names import BatchName
 from bridge.spool.budget import on_disk
-from bridge.util.files import allocated_bytes
+from bridge.util.files import allocated_bytes, close_quietly
 
 if TYPE_CHECKING:
     from bridge.spool.pack import Pack
@@ -77,8 +77,8 @@ class OpenBatch:
 
     def close(self) -> None:
         """Closes the file. Only the reactor opens, duplicates and closes the descriptor."""
-        os.close(self.descriptor)
-        self.descriptor = -1
+        descriptor, self.descriptor = self.descriptor, -1
+        close_quietly(descriptor)
 
     def seal(self, now: float) -> "Batch | None":
         """Renames the file. Returns the sealed batch, or None if it was empty.

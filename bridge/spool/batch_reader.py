@@ -298,7 +298,7 @@ def part_of(piece: Piece, lines: Sequence[bytes], times: Sequence[int] | None, p
 
 
 def time_of(line: bytes, default: int = 0) -> int:
-    """Returns the time at the begin of a line of a timed batch, in milliseconds."""
+    """Returns the time at the beginning of a line of a timed batch, in milliseconds."""
     text = line.partition(b"\t")[0]
     try:
         ms = int(text)

@@ -12,14 +12,16 @@ slow disk does not delay the deliveries of other batches.
 """
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal
 
 from bridge.spool.batch import Batch
 from bridge.spool.synced_folders import SyncedFolders
+from bridge.util.files import close_quietly
 from bridge.util.jobs import Work
+from bridge.util.os_errors import reason_of
 
 Policy = Literal["never", "backlog", "always"]
 Done = Callable[[OSError | None], None]
@@ -51,15 +53,15 @@ class FsyncPolicy:
         self._clock = clock
         self._wall = wall
         self._on_error = on_error
-        self._queue: deque[Batch] = deque()
-        "Batches that are synced when they are due, in the order of sealing."
+        self._queue: dict[Batch, None] = {}
+        "Batches that are synced when they are due, in the order of sealing; those whose sync failed are last."
         self._requests: list[tuple[Sequence[Batch], Done]] = []
         "Batches whose first POST waits for the sync."
         self._running = False
         self._on_failed: list[Callable[[OSError], None]] = []
 
     def subscribe(self, on_failed: Callable[[OSError], None]) -> None:
-        """Calls ``on_failed`` with the error of each sync that failed."""
+        """Calls ``on_failed`` with the error of a sync that failed, not with those of opening files."""
         self._on_failed.append(on_failed)
 
     def change(self, policy: Policy) -> None:
@@ -69,7 +71,7 @@ class FsyncPolicy:
     def add(self, batch: Batch) -> None:
         """Queues a batch that was sealed, or found at start."""
         if self._policy != "never" and self._wall() - batch.sequence / 1_000_000 < WRITTEN_BACK:
-            self._queue.append(batch)
+            self._queue[batch] = None
 
     def look(self) -> None:
         """Syncs the batches that are due, in groups. Called about once a second."""
@@ -90,22 +92,24 @@ class FsyncPolicy:
         if requests:
             batches = {batch: None for needed, _ in requests for batch in needed if not batch.synced}
             # Batches that were sealed meanwhile share the commit.
-            batches.update(dict.fromkeys([each for each in self._queue if _needs_sync(each)][:MOST_SHARED]))
+            batches.update(dict.fromkeys(islice(filter(_needs_sync, self._queue), MOST_SHARED)))
         else:
             batches = dict.fromkeys(self._due())
         if not batches and not requests:
             return
         self._running = True
 
-        def synced(failed: dict[Batch, OSError]) -> None:
+        def synced(result: tuple[dict[Batch, OSError], OSError | None]) -> None:
+            failed, disk_error = result
             self._running = False
             for needed, done in requests:
                 done(next((failed[batch] for batch in needed if batch in failed), None))
             for batch, error in failed.items():
-                self._on_error(f"spool: cannot sync {batch.path}: {error.strerror}")
+                self._on_error(f"spool: cannot sync {batch.path}: {reason_of(error)}")
+                self._queue[batch] = None
+            if disk_error is not None:
                 for on_failed in self._on_failed:
-                    on_failed(error)
-            self._queue.extend(failed)
+                    on_failed(disk_error)
             # After an error, batches that no request waits for are tried again at the next call of `look`.
             if not self._running and (not failed or self._requests):
                 self._sync_next()
@@ -115,16 +119,23 @@ class FsyncPolicy:
     def _due(self) -> list[Batch]:
         """Removes the next group of due batches from the queue and returns it."""
         sealed_before = self._clock() - AFTER
+        due = list(islice(takewhile(lambda batch: batch.sealed <= sealed_before, self._queue), MOST_SHARED))
         group: list[Batch] = []
-        while self._queue and self._queue[0].sealed <= sealed_before and len(group) < GROUP:
-            batch = self._queue.popleft()
+        for batch in due:
+            if len(group) == GROUP:
+                break
+            del self._queue[batch]
             if _needs_sync(batch):
                 group.append(batch)
         return group
 
-    def _sync(self, opened: dict[Batch, int | OSError]) -> dict[Batch, OSError]:
-        """Syncs open files and their folders. Returns the errors. Runs on the sync thread."""
+    def _sync(self, opened: dict[Batch, int | OSError]) -> tuple[dict[Batch, OSError], OSError | None]:
+        """Syncs open files and their folders. Returns the errors by batch, and the last one of an fsync.
+
+        Runs on the sync thread.
+        """
         failed: dict[Batch, OSError] = {}
+        disk_error: OSError | None = None
         folders: dict[Path, list[Batch]] = {}
         for batch, descriptor in opened.items():
             if isinstance(descriptor, OSError):
@@ -134,19 +145,20 @@ class FsyncPolicy:
                 os.fsync(descriptor)
                 folders.setdefault(batch.directory, []).append(batch)
             except OSError as error:
-                failed[batch] = error
+                failed[batch] = disk_error = error
             finally:
-                os.close(descriptor)
+                close_quietly(descriptor)
         for folder, batches in folders.items():
             try:
                 self._folders.sync(folder)
             except OSError as error:
+                disk_error = error
                 failed |= dict.fromkeys(batches, error)
                 continue
             for batch in batches:
                 batch.synced = True
             self.synced += len(batches)
-        return failed
+        return failed, disk_error
 
 
 def _needs_sync(batch: Batch) -> bool:

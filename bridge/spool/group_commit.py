@@ -18,6 +18,7 @@ from typing import Protocol
 from bridge.spool.batch import OpenBatch
 from bridge.spool.quarantine import Quarantine
 from bridge.spool.synced_folders import SyncedFolders
+from bridge.util.files import close_quietly
 from bridge.util.jobs import Work
 
 Done = Callable[[OSError | None], None]
@@ -78,15 +79,22 @@ class GroupCommit:
         waiting, self._waiting = self._waiting, []
         files, self._next = self._next, {}
         for batch in [batch for batch in files if batch.synced >= batch.size]:
-            os.close(files.pop(batch))
+            close_quietly(files.pop(batch))
         sizes = {batch: batch.size for batch in files}
-        quarantined = self._quarantine.take_awaited()
+        try:
+            quarantined = self._quarantine.take_awaited()
+        except OSError as error:
+            for descriptor in files.values():
+                close_quietly(descriptor)
+            for _, done in waiting:
+                done(error)
+            return
         self._current = files
         self.count += 1
 
         def committed(failed: Failed) -> None:
             for descriptor in (*files.values(), *(descriptor for descriptor, _ in quarantined)):
-                os.close(descriptor)
+                close_quietly(descriptor)
             for batch, size in sizes.items():
                 if batch not in failed:
                     batch.note_synced(size)

@@ -111,16 +111,14 @@ class Quarantine:
             self.by_intake[entry.intake or "-", reason] += 1
         self.counts[reason] += len(lines)
         if file.size >= min(ROLL_BYTES, self._bounds[reason] // 4):
-            # The frames are quarantined, even if the file cannot be renamed now. The next call tries again.
-            with suppress(OSError):
-                self._close(reason, file)
+            self._close(reason, file)
         return self._bound(reason)
 
     def _close(self, reason: str, file: QuarantineFile) -> None:
         """Closes an open file and renames it to include its number of frames. If that fails, it is tried again after
-        the next frame."""
-        self._take_awaited(file)
+        the next frame: the frames are quarantined already."""
         try:
+            self._take_awaited(file)
             file.close()
         except OSError:
             return
@@ -129,7 +127,7 @@ class Quarantine:
     def take_awaited(self) -> list[tuple[int, Path]]:
         """Returns descriptors of files with frames that were added with ``awaited``, and their folders.
 
-        The caller syncs and closes them.
+        The caller syncs and closes them. Raises OSError if descriptors are used up; then a later call returns the rest.
         """
         for file in list(self._open.values()):
             self._take_awaited(file)

@@ -27,11 +27,13 @@ class QuarantineFile:
         self._awaited = False
 
     def take_awaited(self) -> int | None:
-        """Returns a duplicated descriptor if a sender awaits the sync of frames since the last call, else None."""
+        """Returns a duplicated descriptor if a sender awaits the sync of frames since the last call, else None. Raises
+        OSError."""
         if self._descriptor is None or not self._awaited:
             return None
+        duplicate = os.dup(self._descriptor)
         self._awaited = False
-        return os.dup(self._descriptor)
+        return duplicate
 
     def is_older(self, age: float, now: float) -> bool:
         """Returns True if the newest frame is older than ``age`` seconds, or the file cannot be read.

@@ -20,7 +20,7 @@ class Sealing:
         self._clock = clock
         self._write_cache = write_cache
         self._on_error = on_error
-        self._running = 0
+        self.running = 0
         "Number of batches that the spool thread is sealing."
         self._to_retry: list[OpenBatch] = []
         "Batches whose files could not be renamed."
@@ -30,7 +30,7 @@ class Sealing:
     @property
     def idle(self) -> bool:
         """Returns True if the spool thread is sealing nothing."""
-        return not self._running
+        return not self.running
 
     def of(self, intake: str) -> list[OpenBatch]:
         """Returns the batches of an intake whose sealing is not complete."""
@@ -65,7 +65,7 @@ class Sealing:
             self._begin(to_retry)
 
     def _begin(self, batches: list[OpenBatch]) -> None:
-        self._running += len(batches)
+        self.running += len(batches)
         self._work(lambda: [self._sealed(batch) for batch in batches], lambda sealed: self._end(batches, sealed))
 
     def _sealed(self, batch: OpenBatch) -> Batch | OSError | None:
@@ -78,7 +78,7 @@ class Sealing:
             return error
 
     def _end(self, batches: list[OpenBatch], results: list[Batch | OSError | None]) -> None:
-        self._running -= len(batches)
+        self.running -= len(batches)
         for batch, sealed in zip(batches, results, strict=True):
             if isinstance(sealed, OSError):
                 self._to_retry.append(batch)

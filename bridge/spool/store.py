@@ -38,7 +38,10 @@ _MAY_BE_GONE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 TRY_AGAIN = 1.0
 "Seconds between attempts to rename or remove a file after a failure."
 MANY_SEALING = 64
-"Files that wait to be sealed, at which no more are sealed because of their age."
+"""Files that are being sealed, or files of one intake whose sealing is not complete. At this number, no more are sealed
+because of their age."""
+LONGEST_PROBE_WAIT = 0.1
+"Seconds."
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +153,13 @@ class Spool:
             if error.errno == errno.EFBIG:
                 # This file must not grow further. A new one can still be written.
                 self._seal([batch for batch in self._slots.get(group.intake, {}).values() if batch.count])
-            with self.probe_lock:
+            # The reactor must not wait long for the disk, although a probe may then be why the second attempt fails.
+            locked = self.probe_lock.acquire(timeout=LONGEST_PROBE_WAIT)
+            try:
                 return self._append(group)
+            finally:
+                if locked:
+                    self.probe_lock.release()
 
     def _append(self, group: Group) -> OpenBatch:
         batch = self._batch_for(group)
@@ -227,10 +235,13 @@ class Spool:
     def seal_due(self) -> None:
         """Seals batches older than ``max_age`` and retries failed operations. Called several times a second."""
         latest = self._clock() - self.limits.max_age
-        # While the spool thread falls behind, open files stay open, so that their number is bounded.
-        behind = len(self._sealing.batches) >= MANY_SEALING
-        if not behind and (due := list(takewhile(lambda batch: batch.opened <= latest, self._by_age))):
-            self._seal(due)
+        # While the spool thread falls behind, or files of an intake cannot be renamed, open files stay open. So their
+        # number is bounded.
+        if self._sealing.running < MANY_SEALING:
+            unsealed = Counter(batch.intake for batch in self._sealing.batches)
+            due = takewhile(lambda batch: batch.opened <= latest, self._by_age)
+            if sealable := [batch for batch in due if unsealed[batch.intake] < MANY_SEALING]:
+                self._seal(sealable)
         if self._clock() - self._last_retry >= TRY_AGAIN:
             self._last_retry = self._clock()
             self._sealing.retry()

@@ -10,13 +10,14 @@ class SyncedFolders:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._known: set[Path] = set()
-        "Folders whose own names are on disk."
+        self._known: set[tuple[int, int]] = set()
+        "Folders whose own names are on disk, by device and inode: another program may replace a folder."
 
     def sync(self, folder: Path) -> None:
         """Syncs a folder, and the folders above it if it is new. Raises OSError."""
+        found = folder.stat()
         fsync_path(folder)
-        if folder not in self._known:
+        if (found.st_dev, found.st_ino) not in self._known:
             for parent in {folder.parent, self._root}:
                 fsync_path(parent)
-            self._known.add(folder)
+            self._known.add((found.st_dev, found.st_ino))

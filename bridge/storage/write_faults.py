@@ -30,6 +30,8 @@ from bridge.util.jobs import Work
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 "Errors of a write to a full disk."
+_DISK_ERRORS = (*FULL, errno.EIO, errno.EROFS, errno.ESTALE)
+"Errors of an fsync that the disk causes."
 PROBE_EVERY = 5.0
 "Seconds between two probes of a provisional limit while the spool is written."
 
@@ -164,6 +166,9 @@ class WriteFaults:
 
     def sync_failed(self, error: OSError) -> None:
         """Handles a failed fsync."""
+        if error.errno not in _DISK_ERRORS:
+            # Descriptors are used up, or a folder may not be opened: that concerns the waiting sender only.
+            return
         self._recent.add("sync")
         if self.unsynced is None:
             self.unsynced = error.strerror or str(error)

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
@@ -84,6 +85,12 @@ def fsync_path(path: Path) -> None:
     try:
         os.fsync(descriptor)
     finally:
+        os.close(descriptor)
+
+
+def close_quietly(descriptor: int) -> None:
+    """Closes a descriptor. Ignores an error that the filesystem reports only now (NFS, FUSE): it is closed anyway."""
+    with suppress(OSError):
         os.close(descriptor)
 
 

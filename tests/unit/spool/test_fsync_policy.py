@@ -170,6 +170,45 @@ def test_sync_error_fails_the_requests_that_wait_for_the_file_and_is_tried_again
     assert bad.synced
 
 
+def test_queue_holds_each_batch_once_while_syncs_fail(spool_fixture, monkeypatch):
+    fsync_policy = build_policy(spool_fixture, "always", [])
+    disk_errors = []
+    fsync_policy.subscribe(disk_errors.append)
+    for slot in range(5):
+        spool_fixture.append(b"x", slot=slot)
+    batches = spool_fixture.seal()
+
+    def fail(descriptor):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        for _ in range(20):
+            fsync_policy.before_sending(batches[:1], lambda error: None)
+    assert len(fsync_policy._queue) == 5
+    assert disk_errors
+    before_sending(fsync_policy, batches[:1])
+    assert all(batch.synced for batch in batches)
+
+
+def test_file_that_cannot_be_opened_is_no_fault_of_the_disk(spool_fixture, monkeypatch):
+    errors, disk_errors = [], []
+    fsync_policy = build_policy(spool_fixture, "backlog", errors)
+    fsync_policy.subscribe(disk_errors.append)
+    spool_fixture.append(b"x")
+    spool_fixture.seal()
+    spool_fixture.clocks.advance(6)
+
+    def refuse(path, *rest):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        fsync_policy.look()
+    assert "Permission denied" in errors[0]
+    assert disk_errors == []
+
+
 def test_old_batches_of_an_earlier_process_are_not_synced(spool_fixture):
     fsync_policy = build_policy(spool_fixture, "backlog")
     spool_fixture.append(b"x")

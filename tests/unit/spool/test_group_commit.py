@@ -235,3 +235,26 @@ def test_file_that_was_closed_unsynced_is_an_error(commits):
     commits.request_commit("me", batch)
     ((_, error),) = commits.answers
     assert "closed before it was synced" in str(error)
+
+
+def test_used_up_descriptors_fail_the_commit_and_lose_no_mark(commits, monkeypatch):
+    batch = commits.append()
+    commits.spool.quarantine.add("unrouted", [QuarantineEntry(0, "l", "p", b"frame", "why")], awaited=True)
+    before = commits.descriptors()
+    calls = []
+
+    def duplicate(descriptor, original=os.dup):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return original(descriptor)
+
+    monkeypatch.setattr(os, "dup", duplicate)
+    commits.request_commit("me", batch)
+    ((_, error),) = commits.answers
+    assert error.errno == errno.EMFILE
+    assert commits.descriptors() == before
+    commits.request_commit("again", batch)
+    commits.run(commits.sync_jobs)
+    assert commits.answers[-1] == ("again", None)
+    assert any(name.endswith("jsonl") for name in commits.synced)

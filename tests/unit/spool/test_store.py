@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from bridge.batching import Group
 from bridge.spool import Batch, BatchLimits, Piece, Spool, SpoolError, SpoolTerms, batch_names, batch_reader
+from bridge.spool.store import MANY_SEALING
 from bridge.util.files import write_whole
 from tests.harness.builders import build_spool
 
@@ -558,3 +559,28 @@ def test_directory_that_cannot_be_created_is_named_in_the_error(tmp_path):
         Spool(
             tmp_path / "file" / "spool", SpoolTerms(BatchLimits(), {}), wall=None, clock=None, work=None, on_error=None
         )
+
+
+def test_files_of_one_intake_that_cannot_be_sealed_do_not_stop_the_others(spool_fixture, monkeypatch):
+    rename = Path.rename
+
+    def refuse_bad(self, to):
+        if self.parent.name == "bad":
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", refuse_bad)
+    for slot in range(MANY_SEALING):
+        spool_fixture.append(b"x", intake="bad", slot=slot)
+    spool_fixture.seal()
+    spool_fixture.append(b"y", intake="good")
+    assert [batch.intake for batch in spool_fixture.seal()] == ["good"]
+    # No further file of the intake waits to be renamed.
+    spool_fixture.append(b"z", intake="bad")
+    spool_fixture.seal()
+    assert len(spool_fixture.spool._by_age) == 1
+    monkeypatch.undo()
+    for _ in range(2):
+        spool_fixture.clocks.advance(2)
+        spool_fixture.seal()
+    assert spool_fixture.spool.idle
