@@ -55,7 +55,7 @@ class BacklogView:
         taken = self._taken.last_error if self._taken is not None else None
         publisher = self._publisher if self._own.waiting_events else None
         published = publisher.unavailable_reason if publisher is not None else None
-        own = self._own.last_error if self._own_posts else None
+        own = self._own.last_error if self._own_posts else self._own.unreadable_text
         return taken or own or published
 
     @property

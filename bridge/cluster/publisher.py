@@ -225,9 +225,11 @@ class Publisher:
         try:
             await context.before_sending([piece.batch for piece in pieces])
         except OSError as unsynced:
-            self._take_back(pieces)
-            self._fail(f"cannot sync the spool: {unsynced}")
-            return
+            # The broker stores the batches, too.
+            context.on_error(
+                f"spool: cannot sync files of intake {self._courier.name} before they are published:"
+                f" {unsynced.strerror}. They are published nevertheless"
+            )
         messages, failed = await context.run(lambda: read_messages(pieces, node=self._node, exact=context.exact))
         for piece, error in failed:
             self._forget(piece)

@@ -1,5 +1,6 @@
 """Defines the settings and the name of a node that shares its backlog."""
 
+import re
 import secrets
 import socket
 from dataclasses import dataclass
@@ -65,8 +66,9 @@ def node_name(spool: Path) -> str:
     Raises SpoolError."""
     file = spool / NAME_FILE
     try:
-        mark = file.read_text().strip() if file.exists() else ""
-        if not mark:
+        mark = file.read_bytes().decode("ascii", "replace").strip() if file.exists() else ""
+        if not re.fullmatch("[0-9a-f]{8}", mark):
+            # It is missing, or a power cut has damaged it.
             mark = secrets.token_hex(4)
             write_replacing(file, f"{mark}\n".encode(), mode=0o644)
     except OSError as error:

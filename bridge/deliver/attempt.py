@@ -40,14 +40,26 @@ class Attempt:
         return request, result
 
     async def _send(self) -> tuple[Request, Outcome]:
-        context, target, breaker = self.context, self.delivery_path.target, self.breaker
+        breaker = self.breaker
         breaker.started()
         try:
-            await self._sync()
-            request = await context.run(self._compose)
-        except (batch_reader.Damaged, OSError):
+            request, result, seconds = await self._exchange()
+        except BaseException:
+            # Nothing was sent, or there is a defect: the outcome says nothing about the base URL.
             breaker.withdrawn()
             raise
+        if result.network:
+            breaker.fault()
+        else:
+            breaker.answered(self.name, seconds)
+        breaker.ended(self.name, result.verdict)
+        return request, result
+
+    async def _exchange(self) -> tuple[Request, Outcome, float]:
+        """Sends the request and reads its outcome. Returns also the seconds from the start of sending."""
+        context, target, breaker = self.context, self.delivery_path.target, self.breaker
+        await self._sync()
+        request = await context.run(self._compose)
         await context.dispatcher.send(self.slot, len(request.data), breaker.stall_timeout)
         began = context.clock.seconds()
         try:
@@ -69,12 +81,7 @@ class Attempt:
             result = replace(result, reason=result.reason.replace(key, "****"), rejected=rejected)
         if copies:
             context.ledger.add_possible_duplicates(self.name, copies * sum(piece.count for piece in self.pieces))
-        if result.network:
-            breaker.fault()
-        else:
-            breaker.answered(self.name, context.clock.seconds() - began)
-        breaker.ended(self.name, result.verdict)
-        return request, result
+        return request, result, context.clock.seconds() - began
 
     async def _sync(self) -> None:
         try:
@@ -99,14 +106,12 @@ class Attempt:
         """
         self.context.on_error(
             f"spool: cannot mark or sync files of intake {self.name} before they are sent: {error.strerror}."
-            f" They are sent nevertheless; after a crash they may be sent again"
+            f" They are sent nevertheless; after a crash they may be sent again. Check that the filesystem is writable"
         )
 
     def report_failover(self) -> None:
-        """Raises or clears the failover alarm after a response, if the intake has several base URLs."""
+        """Raises or clears the failover alarm after a response."""
         urls = self.delivery_path.target.urls
-        if len(self.delivery_path.base_urls) < 2:
-            return
         if position := self.delivery_path.base_urls.index(self.breaker):
             text = f"intake {self.name}: {urls[0]} does not answer; its events go to {urls[position]}"
             self.context.alarms.on("failover", self.name, text)

@@ -207,6 +207,7 @@ class Courier(CourierStatus):
 
     def settle_handover(self, piece: Piece) -> list[Batch]:
         """Settles a piece that was handed over. Returns the batches that are completely settled by it."""
+        self._pending.was_read([piece])
         settled = self._pending.settle([piece])
         self._taken_back(1)
         return settled
@@ -256,7 +257,8 @@ class Courier(CourierStatus):
             return True
         wait = self._split_queue.ready_in(self._context.clock.seconds())
         if wait:
-            self._retry_state.wait(wait)
+            # Live events may come meanwhile.
+            self._retry_state.wait(min(wait, 1.0))
         return wait == 0
 
     def _may_start(self) -> bool:

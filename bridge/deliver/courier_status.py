@@ -37,7 +37,12 @@ class CourierStatus(DeliveryCounters):
     @property
     def last_error(self) -> str | None:
         """Returns the latest error; None since a request was accepted, unless files cannot be read."""
-        return self._retry_state.last_error or self._pending.unreadable.text
+        return self._retry_state.last_error or self.unreadable_text
+
+    @property
+    def unreadable_text(self) -> str | None:
+        """Returns which files cannot be read; None if all can be."""
+        return self._pending.unreadable.text
 
     @property
     def next_attempt_in(self) -> float | None:

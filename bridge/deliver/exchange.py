@@ -25,6 +25,7 @@ from zope.interface import implementer
 _CHUNK = 256 * 1024
 _MAX_EARLY = 64 * 1024
 "Limit in bytes of what is kept of an early answer."
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9]{2}\b")
 _ERROR = re.compile(rb"HTTP/1\.[01] ([45][0-9]{2})\b")
 
 
@@ -62,6 +63,7 @@ class Progress(TimeoutMixin):
     def begin(self, connection: "WatchedConnection") -> None:
         """Records that sending the body over a connection begins."""
         self.begun = True
+        self._early = b""
         self._connection = connection
 
     def repeat(self) -> None:
@@ -78,9 +80,11 @@ class Progress(TimeoutMixin):
 
     @property
     def early_response(self) -> Response | None:
-        """Returns the error that the server answered before the body had ended; None if there is none. A success is
-        not believed, because the server has not read the body."""
+        """Returns the error that the server answered before the body had ended, or None. An early success is ignored,
+        because the server has not read the body."""
         head, end, body = self._early.partition(b"\r\n\r\n")
+        while _INTERIM.match(head):
+            head, end, body = body.partition(b"\r\n\r\n")
         status = _ERROR.match(head)
         if status is None or not end:
             return None

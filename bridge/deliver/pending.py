@@ -193,8 +193,8 @@ class PendingBatches:
             self.cannot_read(pieces, error, split=False)
         else:
             self.was_read(pieces)
-            # Random clocks make a piece of nearly every event, so other work goes on between parts of them. The last
-            # part comes first: each part then belongs at the front of the lane.
+            # Random clocks make a piece of nearly every event, so the reactor handles other events between parts. The
+            # last part comes first: each part then belongs at the front of the lane.
             for end in range(len(cut), 0, -PUT_BACK_AT_ONCE):
                 self.put_back(cut[max(0, end - PUT_BACK_AT_ONCE) : end], split=False)
                 if end > PUT_BACK_AT_ONCE:

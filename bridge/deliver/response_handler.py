@@ -16,8 +16,10 @@ from bridge.deliver.pending import PendingBatches
 from bridge.deliver.request import Request
 from bridge.deliver.retry_state import RetryState
 from bridge.deliver.split_queue import single_out
-from bridge.spool import Piece
+from bridge.spool import Piece, batch_reader
 
+POSTPONED = 15.0
+"Seconds after which a single event is sent again that was called too large."
 MAX_FOREIGN_RESPONSES = 3
 "Consecutive 2xx responses that are not from the collector, after which the intake is parked."
 
@@ -87,9 +89,13 @@ class ResponseHandler:
         self._foreign_responses = self._foreign_responses + 1 if result.foreign else 0
         single_event = sum(piece.count for piece in pieces) == 1
         if result.verdict is Verdict.ACCEPTED:
-            await self._accepted(pieces, result, request)
+            await self._accepted(pieces, split, result, request)
         elif result.verdict is Verdict.RETRY:
-            self._pending.put_back(pieces, split=split)
+            if result.status == 413 and single_event:
+                # A proxy may take less than the collector. Other events must not wait for this one.
+                self._pending.split_queue.postpone(pieces, self._context.clock.seconds() + POSTPONED)
+            else:
+                self._pending.put_back(pieces, split=split)
             if result.status == 413:
                 self.body_limit.too_large(request.size)
             if self._foreign_responses >= MAX_FOREIGN_RESPONSES:
@@ -111,12 +117,21 @@ class ResponseHandler:
         else:
             await self._refused(pieces, split, single_event, result)
 
-    async def _accepted(self, pieces: list[Piece], result: Outcome, request: Request) -> None:
+    async def _accepted(self, pieces: list[Piece], split: bool, result: Outcome, request: Request) -> None:
         count = sum(piece.count for piece in pieces)
         self._recovered(request.size)
+        chosen: list[tuple[int, Piece]] = []
+        others: list[Piece] = pieces
+        if result.rejected:
+            try:
+                chosen, others = await self._context.run(lambda: single_out(pieces, set(result.rejected)))
+            except (batch_reader.Damaged, OSError) as error:
+                # The file cannot be read any more, so all events are sent again.
+                self._context.ledger.add_possible_duplicates(self._name, result.accepted)
+                self._pending.cannot_read(pieces, error, split=split)
+                return
         self._context.ledger.deliver(self._name, result.accepted)
         if result.rejected:
-            chosen, others = await self._context.run(lambda: single_out(pieces, set(result.rejected)))
             self.bisection.add_refused(*((piece, result.rejected[position]) for position, piece in chosen))
             pieces = others
         elif missing := count - result.accepted:

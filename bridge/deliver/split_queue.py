@@ -23,6 +23,8 @@ class SplitQueue:
     def __init__(self) -> None:
         self._units: deque[list[Piece]] = deque()
         self._sent_at: dict[Batch, deque[float]] = {}
+        self._not_before: dict[Batch, float] = {}
+        "When a request of a batch may be sent again that was postponed."
 
     def __len__(self) -> int:
         return len(self._units)
@@ -35,6 +37,11 @@ class SplitQueue:
     def add(self, *units: list[Piece]) -> None:
         """Adds requests at the front, in this order."""
         self._units.extendleft(reversed([unit for unit in units if unit]))
+
+    def postpone(self, unit: list[Piece], until: float) -> None:
+        """Adds a request at the end, and sends requests of its batch no earlier than ``until``."""
+        self._units.append(unit)
+        self._not_before[unit[0].batch] = until
 
     def ready_in(self, now: float) -> float | None:
         """Returns the seconds until a request may be sent; None if the queue is empty."""
@@ -69,14 +76,17 @@ class SplitQueue:
     def forget(self, batch: Batch) -> None:
         """Forgets the request times of a settled batch."""
         self._sent_at.pop(batch, None)
+        self._not_before.pop(batch, None)
 
     def _wait(self, unit: list[Piece], now: float) -> float:
-        sent_at = self._sent_at.get(unit[0].batch)
+        batch = unit[0].batch
+        postponed = max(0.0, self._not_before.get(batch, 0.0) - now)
+        sent_at = self._sent_at.get(batch)
         if not sent_at:
-            return 0.0
+            return postponed
         while sent_at and now - sent_at[0] >= 60:
             sent_at.popleft()
-        return 60 - (now - sent_at[0]) if len(sent_at) >= PER_MINUTE else 0.0
+        return max(postponed, 60 - (now - sent_at[0]) if len(sent_at) >= PER_MINUTE else 0.0)
 
 
 def halves(pieces: list[Piece]) -> tuple[list[Piece], list[Piece]]:

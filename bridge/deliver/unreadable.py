@@ -1,11 +1,11 @@
-"""Keeps the files of one intake that cannot be read out of the queues, so that all others are delivered.
+"""Sets aside the files of one intake that cannot be read, so that all others are delivered.
 
 A file is tried again after 1 s and after 5 s more. After ``TRIES`` failures it is *held*: an alarm names it, and it is
 tried every minute, after ten more failures every ten minutes. A failing disk may need seconds for each attempt, so few
 held files are tried at once. As soon as one of them can be read again, all are tried: a storage that fails over looks
 like a thousand damaged files.
 
-The events stay spooled in the ledger. Only the start of another process, an operator's purge or a full spool ends this.
+The events stay spooled in the ledger until the file can be read, an operator purges them, or the spool is full.
 """
 
 from collections.abc import Callable, Collection, Iterable

@@ -118,7 +118,7 @@ def _split_clock(second: bytes) -> tuple[bytes, int | None]:
 
 
 def midnight_ms(day: bytes, offset: bytes = b"", *, zone: tzinfo, received: datetime) -> int | None:
-    """Converts the begin of a day (``Nov 23 ``, up to the time of day) to milliseconds since the epoch.
+    """Converts the beginning of a day (``Nov 23 ``, up to the time of day) to milliseconds since the epoch.
 
     Returns None if the times of the day are not simply as far from it as their clock says: there is no such day, the
     zone changes its clocks, or another year becomes the nearest to reception. Its times are then converted one by one.

@@ -105,7 +105,15 @@ def test_any_response_has_a_consistent_outcome(body, status, count, retry_after)
         assert result.reason
 
 
-@pytest.mark.parametrize("date", ["Mon, 23 Nov 2026 12:00:00 GMT", "", "no date"])
+ABSURD_DATES = ["Thu, 01 Jan 2026 00:00:00 +999999999999999", "Thu, 01 Jan 99999999999 00:00:00 GMT"]
+
+
+@pytest.mark.parametrize("text", ABSURD_DATES)
+def test_absurd_retry_after_is_ignored(text):
+    assert read(Response(503, b"", {"retry-after": text}), 1, now=1_795_435_200.0).retry_after is None
+
+
+@pytest.mark.parametrize("date", ["Mon, 23 Nov 2026 12:00:00 GMT", "", "no date", *ABSURD_DATES])
 def test_date_to_retry_after_counts_from_the_clock_of_the_response(date):
     now = 1_795_435_200.0 + (3600 if date.startswith("Mon") else 0)
     headers = {"retry-after": "Mon, 23 Nov 2026 12:00:30 GMT", "date": date}

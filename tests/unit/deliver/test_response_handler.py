@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from twisted.internet import defer
 
-from bridge.deliver import body_limit
+from bridge.deliver import body_limit, response_handler
 from bridge.deliver.exchange import Response
 from bridge.deliver.outcome import Outcome, Verdict, read
 from bridge.deliver.request import Request
-from bridge.deliver.response_handler import MAX_FOREIGN_RESPONSES, DeliveryCounters, ResponseHandler
+from bridge.deliver.response_handler import MAX_FOREIGN_RESPONSES, POSTPONED, DeliveryCounters, ResponseHandler
 from bridge.deliver.retry_state import RetryState
 from bridge.spool import Piece
 from tests.harness.builders import build_base_urls
@@ -173,3 +173,30 @@ def test_acceptance_ends_the_wait_after_failures(courier: HandlerFixture) -> Non
     courier.settle(courier.intake.take(), accepted(1))
     assert courier.retry_state.failures == 0
     assert courier.retry_state.last_error is None
+
+
+def test_single_event_that_is_called_too_large_lets_others_pass(courier: HandlerFixture) -> None:
+    """A proxy may take less than the collector. The event is neither split nor quarantined."""
+    large = courier.request(b"x" * 200)
+    courier.settle(large, Outcome(Verdict.RETRY, "HTTP 413", 413))
+    assert courier.retry_state.waiting
+    courier.intake.add(b"small", second=5)
+    assert [piece.count for piece in courier.intake.take()] == [1]
+    split_queue, now = courier.intake.pending.split_queue, courier.intake.clock.seconds()
+    assert split_queue.take(now) == []
+    assert split_queue.ready_in(now) == POSTPONED
+    assert split_queue.take(now + POSTPONED) == large
+    assert courier.intake.refused == []
+
+
+def test_partly_accepted_request_whose_file_cannot_be_read_is_counted_once(
+    courier: HandlerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(pieces: list[Piece], positions: set[int]) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(response_handler, "single_out", fail)
+    partly = Outcome(Verdict.ACCEPTED, status=200, accepted=2, rejected={1: "no"})
+    courier.settle(courier.request(b"one", b"two", b"three"), partly)
+    total = courier.intake.ledger.total()
+    assert (total.delivered, total.spooled, total.possible_duplicates) == (0, 3, 2)

@@ -1,0 +1,38 @@
+"""Tests what is kept of an answer that arrives before a body has ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from bridge.deliver.exchange import Progress
+
+TOO_LARGE = b"HTTP/1.1 413 Too Large\r\nRetry-After: 7\r\n\r\nsorry"
+
+
+@pytest.mark.parametrize(
+    "interim", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 102 Processing\r\nx: y\r\n\r\n" * 2]
+)
+def test_early_error_is_kept_also_after_interim_responses(interim: bytes) -> None:
+    progress = Progress(Clock())
+    progress.answered_early(interim + TOO_LARGE[:20])
+    assert progress.early_response is None
+    progress.answered_early(TOO_LARGE[20:])
+    response = progress.early_response
+    assert response is not None
+    assert (response.status, response.headers["retry-after"], response.body) == (413, "7", b"sorry")
+
+
+def test_early_success_is_ignored() -> None:
+    progress = Progress(Clock())
+    progress.answered_early(b"HTTP/1.1 200 OK\r\n\r\n")
+    assert progress.early_response is None
+
+
+def test_second_attempt_begins_without_the_answer_to_the_first() -> None:
+    progress, connection = Progress(Clock()), Any
+    progress.answered_early(TOO_LARGE)
+    progress.begin(connection)  # type: ignore[arg-type]
+    assert progress.early_response is None
