@@ -10,7 +10,6 @@ import socket
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from twisted.application.internet import ClientService, backoffPolicy
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -175,6 +174,9 @@ class StreamMirror(Factory):
     def __init__(self, target: CopyTarget, reactor: Reactor) -> None:
         self._target = target
         self._writer: _Writer | None = None
+        # Imported only where frames are copied over TCP: it takes about 10 ms of each start.
+        from twisted.application.internet import ClientService, backoffPolicy  # noqa: PLC0415
+
         # HostnameEndpoint rejects names with an underscore, as containers have.
         endpoint = TCP4ClientEndpoint if "_" in target.host else HostnameEndpoint
         self._service = ClientService(
