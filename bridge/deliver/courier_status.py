@@ -64,8 +64,8 @@ class CourierStatus(DeliveryCounters):
 
     @property
     def waiting_disk(self) -> int:
-        """Returns the allocated bytes of the waiting batches on disk."""
-        return self._pending.disk
+        """Returns the allocated bytes on disk of the waiting batches, and of settled ones that must stay."""
+        return self._pending.disk + self._context.store.kept_disk.get(self.name, 0)
 
     @property
     def oldest_sequence(self) -> int | None:

@@ -7,9 +7,10 @@ remain, and the writing is tried again every ``TRY_AGAIN`` seconds.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -27,6 +28,22 @@ TRY_AGAIN = 10.0
 "Seconds between two attempts to write the quarantine."
 
 log = Logger(namespace="spool")
+
+
+class _Written(NamedTuple):
+    """The result of an attempt to write the quarantine."""
+
+    tally: Tally
+    failed: OSError | None
+    waiting: Counter[str]
+    "Events that wait, by intake."
+    full: bool
+    "No more refused events can wait."
+
+    @classmethod
+    def of(cls, unwritten: UnwrittenMoves, tally: Tally) -> "_Written":
+        """Returns the state after an attempt."""
+        return cls(tally, unwritten.error, unwritten.events.copy(), unwritten.is_full)
 
 
 class DeliveryStore:
@@ -51,6 +68,13 @@ class DeliveryStore:
         self._waiting: Counter[str] = Counter()
         "Events by intake that are counted as spooled until the quarantine can be written."
         self._retrying = False
+        self._losing = False
+        "True if so many refused events wait that further ones are lost."
+
+    @property
+    def kept_disk(self) -> Mapping[str, int]:
+        """Returns the allocated bytes, by intake, of settled batches that stay until the quarantine can be written."""
+        return self._unwritten.kept_disk
 
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
         """Records an accepted request and removes the batches that it completes."""
@@ -75,7 +99,10 @@ class DeliveryStore:
 
     def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:
         """Writes refused events to quarantine, then removes the ``settled`` batches."""
-        self._move([Move(piece.batch, 1, partial(self._refuse, intake, piece, why)) for piece, why in refused], settled)
+        self._move(
+            [Move(piece.batch, 1, partial(self._refuse, intake, piece, why), piece.size) for piece, why in refused],
+            settled,
+        )
 
     def _refuse(self, intake: str, piece: Piece, reason: str, tally: Tally) -> None:
         """Writes one refused event to quarantine. Raises OSError."""
@@ -96,17 +123,18 @@ class DeliveryStore:
         self._journal.refused(intake, batch.sequence, 1, reason, batch.count, taken=self._taken)
 
     def _move(self, moves: Sequence[Move], settled: Sequence[Batch] = ()) -> None:
-        """Writes moves to quarantine, and those that wait, then removes batches."""
+        """Writes moves to quarantine, then removes batches."""
 
-        def write() -> tuple[Tally, OSError | None, Counter[str]]:
+        def write() -> _Written:
             tally: Tally = Tally()
-            failed = self._unwritten.write(moves, tally)
+            self._unwritten.write(moves, tally)
             self._unwritten.remove(settled)
-            return tally, failed, self._unwritten.events
+            return _Written.of(self._unwritten, tally)
 
-        self._work(write, lambda result: self._written(*result))
+        self._work(write, self._written)
 
-    def _written(self, tally: Tally, failed: OSError | None, waiting: Counter[str]) -> None:
+    def _written(self, result: _Written) -> None:
+        tally, failed, waiting, full = result
         if not self._taken:
             # The couriers counted them as quarantined.
             for intake in waiting | self._waiting:
@@ -121,15 +149,17 @@ class DeliveryStore:
             elif count:
                 reason = "quarantine_write_failed" if what == "lost" else "refused_full"
                 self._ledger.drop_quarantined(intake, count, reason)
+        losing, self._losing = self._losing, full
         folder = self._spool.quarantine.directory
         if failed is None:
             self._alarms.off("quarantine", self._about, f"quarantine {folder} can be written again")
             return
-        if ("quarantine", self._about) not in self._alarms.active:
+        if full > losing or ("quarantine", self._about) not in self._alarms.active:
+            more = " No more can wait: further refused events are lost." if full else ""
             text = (
                 f"quarantine: cannot write {failed.filename or folder}: {failed.strerror}. Refused and damaged events"
-                f" ({waiting.total()} now) stay in the spool until it can be written. Free disk space, or make {folder}"
-                " writable for the bridge; it tries again by itself."
+                f" ({waiting.total()} now) stay in the spool until it can be written.{more} Free disk space, or make"
+                f" {folder} writable for the bridge; it tries again by itself."
             )
             self._alarms.on("quarantine", self._about, text)
         if not self._retrying:
@@ -138,7 +168,13 @@ class DeliveryStore:
 
     def _retry(self) -> None:
         self._retrying = False
-        self._move(())
+
+        def retry() -> _Written:
+            tally: Tally = Tally()
+            self._unwritten.retry(tally)
+            return _Written.of(self._unwritten, tally)
+
+        self._work(retry, self._written)
 
     def keep_evidence(self, intake: str, sequence: int, body: bytes) -> None:
         """Keeps a copy of a request body that the collector accepted only in part."""

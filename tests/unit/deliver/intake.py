@@ -25,6 +25,7 @@ class IntakeFixture:
         self.receipts: list[Any] = []
         self.refused: list[bytes | None] = []
         self.evidence: list[bytes] = []
+        self.kept_disk: dict[str, int] = {}
         self.quarantined: list[Batch] = []
         self.spool = build_spool(directory, wall=lambda: NOON + self.clock.seconds(), clock=self.clock.seconds)
         self.context = build_delivery_context(

@@ -39,6 +39,7 @@ class CourierFixture:
         self.ledger = Ledger()
         self.posted = []
         self.quarantined, self.alarms, self.receipts, self.errors = [], Counter(), [], []
+        self.kept_disk = {}
         self.spool = build_spool(
             directory, limits=limits or BatchLimits(), wall=lambda: NOON + self.clock.seconds(),
             clock=self.clock.seconds,
@@ -548,3 +549,8 @@ def test_when_quiescent_waits_for_a_piece_that_is_handed_over(make_fixture):
     assert not quiescent.called
     fixture.courier.put_back_handover([piece])
     assert quiescent.called
+
+
+def test_settled_batches_that_must_stay_count_as_waiting_disk(fixture):
+    fixture.kept_disk = {"a": 4096, "b": 8192}
+    assert fixture.courier.waiting_disk == 4096

@@ -12,6 +12,7 @@ from bridge.accounting import Ledger
 from bridge.batching import Group
 from bridge.monitoring.alarms import Alarms
 from bridge.spool import Batch, Piece, batch_reader
+from bridge.storage import unwritten
 from bridge.storage.delivery_store import TRY_AGAIN
 from tests.harness.builders import NOON, build_delivery_store, build_spool
 from tests.harness.file_errors import FileErrors
@@ -156,3 +157,89 @@ def test_refused_event_that_cannot_be_read_does_not_keep_the_others(fixture: Fix
     errors.stop()
     fixture.clock.advance(TRY_AGAIN)
     assert (fixture.files, len(fixture.journal)) == ([], 2)
+
+
+def test_batches_that_stay_for_their_refused_events_count_as_used_disk(fixture: Fixture, errors: FileErrors) -> None:
+    errors.fail("open", in_quarantine, errno.EACCES)
+    batch = fixture.seal(b"good", b"bad")
+    good, bad = rows(batch)
+    fixture.refuse(bad, [])
+    assert fixture.store.kept_disk.get("fw", 0) == 0, "an unsettled batch is counted by its courier"
+    fixture.ledger.deliver("fw", good.count)
+    fixture.store.acknowledge([batch], None)
+    assert fixture.store.kept_disk == {"fw": batch.disk}
+    fixture.clock.advance(TRY_AGAIN)
+    assert fixture.store.kept_disk == {"fw": batch.disk}
+    errors.stop()
+    fixture.clock.advance(TRY_AGAIN)
+    assert fixture.store.kept_disk == {"fw": 0}
+
+
+def test_damaged_file_that_cannot_be_moved_counts_as_used_disk(fixture: Fixture, errors: FileErrors) -> None:
+    batch = fixture.seal(b"one", b"two")
+    errors.fail("rename", lambda path: path.endswith(".lines"), errno.EACCES)
+    fixture.ledger.quarantine("fw", 2)
+    fixture.store.quarantine_batch(batch, "damaged")
+    assert fixture.store.kept_disk == {"fw": batch.disk}
+    errors.stop()
+    fixture.clock.advance(TRY_AGAIN)
+    assert fixture.store.kept_disk == {"fw": 0}
+
+
+def test_refused_events_make_no_attempt_while_others_wait(fixture: Fixture, errors: FileErrors) -> None:
+    errors.fail("open", in_quarantine, errno.EACCES)
+    for _ in range(5):
+        fixture.refuse(rows(batch := fixture.seal(b"bad"))[0], [batch])
+    assert len(errors.calls) == 1
+    fixture.clock.advance(TRY_AGAIN)
+    assert len(errors.calls) == 2
+
+
+@pytest.mark.parametrize("limit", ["MOST_EVENTS", "MOST_BYTES"])
+def test_refused_events_beyond_the_limit_are_lost_and_counted(
+    fixture: Fixture, errors: FileErrors, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(unwritten, limit, {"MOST_EVENTS": 3, "MOST_BYTES": 12}[limit])
+    errors.fail("open", in_quarantine, errno.EACCES)
+    batches = [fixture.seal(b"bad") for _ in range(3)]
+    for batch in batches:
+        fixture.refuse(rows(batch)[0], [batch])
+        fixture.check()
+    assert "further refused events are lost" in fixture.alarms.active["quarantine", "spool"]
+    fixture.refuse(rows(lost := fixture.seal(b"bad"))[0], [lost])
+    assert not lost.path.exists()
+    assert len(fixture.files) == 3
+    total = fixture.ledger.total()
+    assert (total.spooled, total.quarantined, dict(total.dropped)) == (3, 0, {"quarantine_write_failed": 1})
+    fixture.check()
+    errors.stop()
+    fixture.clock.advance(TRY_AGAIN)
+    total = fixture.ledger.total()
+    assert (total.spooled, total.quarantined, fixture.alarms.active) == (0, 3, {})
+    fixture.check()
+
+
+def test_many_waiting_events_are_written_in_several_attempts(
+    fixture: Fixture, errors: FileErrors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unwritten, "AT_ONCE", 2)
+    errors.fail("open", in_quarantine, errno.EACCES)
+    for _ in range(3):
+        fixture.refuse(rows(batch := fixture.seal(b"bad"))[0], [batch])
+    errors.stop()
+    fixture.clock.advance(TRY_AGAIN)
+    assert (fixture.ledger.of("fw").spooled, fixture.ledger.of("fw").quarantined) == (1, 2)
+    assert ("quarantine", "spool") in fixture.alarms.active
+    fixture.clock.advance(TRY_AGAIN)
+    assert (fixture.ledger.of("fw").spooled, fixture.files, fixture.alarms.active) == (0, [], {})
+    fixture.check()
+
+
+def test_alarm_stays_while_an_unreadable_event_waits(fixture: Fixture, errors: FileErrors) -> None:
+    bad, other = fixture.seal(b"bad"), fixture.seal(b"other")
+    bad.take_fresh()
+    errors.fail("open", lambda path: f"/fw/{bad.sequence}-" in path, errno.EIO)
+    fixture.refuse(Piece.whole(bad), [bad])
+    fixture.refuse(rows(other)[0], [other])
+    assert len(fixture.files) == 1
+    assert ("quarantine", "spool") in fixture.alarms.active
