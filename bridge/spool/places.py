@@ -40,8 +40,16 @@ def clear(spool: Path) -> list[str]:
         f"{shown_path(path)}: not a folder of an intake, ignored"
         for path in sorted(spool.iterdir())
         if path.name not in _KNOWN and not is_nfs_leftover(path.name) and not path.name.startswith(".foreign-")
-        and not path.is_dir()
+        and not _may_be_folder(path)
     ]  # fmt: skip
+
+
+def _may_be_folder(path: Path) -> bool:
+    """Returns True for a folder, or if the kind of the file cannot be read."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return True
 
 
 def clear_folder(folder: Path) -> str | None:
