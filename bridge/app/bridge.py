@@ -108,7 +108,7 @@ class Bridge:
         parts.ingest.quotas.recover()
         parts.ingest.disk_budget.begin()
         parts.storage.retention.look()
-        parts.storage.unrecovered.begin(found.unreadable)
+        parts.storage.unrecovered.begin(found.unreadable, couriers.add_pack)
 
     async def _stop_storage(self) -> None:
         parts = self.parts

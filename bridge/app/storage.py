@@ -86,5 +86,6 @@ def build_storage(config: Config, process: Process) -> StorageParts:
         opened, fsync_policy, group_commit, sync_monitor, self_events, alarms,
         retention=Retention(config, opened.spool, opened.ledger, work, settled=settled),
         archive_upkeep=ArchiveUpkeep(opened.spool, alarms, work),
-        unrecovered=UnrecoveredFiles(opened.spool, opened.ledger, alarms, work), make_archive=archive_of,
+        unrecovered=UnrecoveredFiles(opened.spool, opened.ledger, alarms, work, clock),
+        make_archive=archive_of,
     )  # fmt: skip

@@ -5,7 +5,8 @@ be in a pack.
 
 A file that was open when its process died is cut after its last line end and sealed. A file that is shorter than its
 name says keeps its whole lines. Damaged and foreign files move to quarantine and are counted, and recovery continues.
-A file that must be read and cannot be stays where it is; ``recover_file`` tries it again.
+A file that must be read and cannot be stays where it is, and so does a folder that cannot be listed. ``recover_again``
+tries them again.
 
 A batch that a request already carried before the restart, without a settled outcome, is *unconfirmed*: it may have been
 accepted, and the journal may have receipts for it. A loose one is named ``.sending``, or ``.sent`` once a start has
@@ -15,8 +16,10 @@ were packed. So a pack whose name shows possible duplicates is read, except for 
 Reading a pack of 4,096 batches takes some hundredths of a second.
 """
 
+import errno
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,7 +31,7 @@ from bridge.spool import batch_names, pack_blocks
 from bridge.spool.batch import Batch
 from bridge.spool.pack import PARTIAL, Pack
 from bridge.spool.transaction import Transaction
-from bridge.util.files import is_folder, is_foreign, is_nfs_leftover, read_regular, shown_path
+from bridge.util.files import is_foreign, is_nfs_leftover, read_regular, shown_path
 
 _PARTIAL = re.compile(r"[0-9]{1,19}" + re.escape(PARTIAL))
 
@@ -51,8 +54,8 @@ class RecoveredSpool:
     "Packs in sequence order; ``batches`` does not contain their batches."
     transactions: list[Transaction] = field(default_factory=list)
     "Finished transactions of operators' commands, whose account the journal may not have."
-    unreadable: list[Path] = field(default_factory=list)
-    "Batch files that cannot be read, so that their events are not counted yet."
+    unreadable: dict[Path, OSError] = field(default_factory=dict)
+    "Batch files that cannot be read, and folders that cannot be listed, so that their events are not counted yet."
 
     @property
     def stored(self) -> list[Batch | Pack]:
@@ -62,6 +65,11 @@ class RecoveredSpool:
     def see(self, sequence: int) -> None:
         """Records that a sequence is in use."""
         self.sequence = max(self.sequence, sequence)
+
+    def sort(self) -> None:
+        """Sorts batches and packs by sequence."""
+        self.batches.sort(key=lambda batch: batch.sequence)
+        self.packs.sort(key=lambda pack: pack.sequence)
 
     def add_batch(self, batch: Batch) -> None:
         """Adds a loose batch."""
@@ -119,27 +127,53 @@ def recover(spool: Path, terms: RecoveryTerms) -> RecoveredSpool:
     found = RecoveredSpool()
     # Skip other folders: a spool on its own filesystem has a lost+found that only root may read.
     for folder in sorted(entry for entry in spool.iterdir() if batch_names.is_intake(entry.name)):
-        if not is_folder(folder):
-            continue
         try:
-            names = sorted(name for name in os.listdir(folder) if not is_nfs_leftover(name))
+            names = _names(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
         except OSError as error:
-            found.notes.append(
-                f"{folder}: {error.strerror}; its events wait. Make the folder readable for the bridge and restart it"
-            )
+            if error.errno == errno.ELOOP:
+                continue
+            found.unreadable[folder] = error
+            found.notes.append(f"{folder}: {error.strerror}; its events wait until it can be listed")
             continue
         _recover_folder(folder, names, terms, found)
-    found.batches.sort(key=lambda batch: batch.sequence)
-    found.packs.sort(key=lambda pack: pack.sequence)
+    found.sort()
     return found
 
 
-def recover_file(path: Path, terms: RecoveryTerms) -> RecoveredSpool:
-    """Recovers one batch file that could not be read at start. Raises OSError."""
+def recover_again(path: Path, terms: RecoveryTerms, before: Callable[[], int]) -> RecoveredSpool:
+    """Recovers a batch file that could not be read at start, or a folder that could not be listed. Raises OSError.
+
+    ``before`` returns the lowest sequence of this process. Files of a folder from this sequence on are left alone.
+    """
     found = RecoveredSpool()
-    if (name := batch_names.read(path.name)) is not None and path.exists():
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return found
+    if stat.S_ISDIR(mode):
+        names = _names(path)
+        # Files that this process made are in the list only if the sequence was already in use.
+        limit = before()
+        _recover_folder(path, [name for name in names if _is_before(path, name, limit)], terms, found)
+        found.sort()
+    elif (name := batch_names.read(path.name)) is not None:
         _recover_batch(path, name, terms, found)
     return found
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if not is_nfs_leftover(name))
+
+
+def _is_before(folder: Path, text: str, sequence: int) -> bool:
+    """Returns True if a file name belongs to a batch or a pack with lower sequences only."""
+    if (name := batch_names.read(text)) is not None:
+        return name.sequence < sequence
+    if (pack := Pack.of_name(folder.name, folder, text)) is not None:
+        return pack.last < sequence
+    return _PARTIAL.fullmatch(text) is not None and int(text.removesuffix(PARTIAL)) < sequence
 
 
 def _recover_folder(folder: Path, names: list[str], terms: RecoveryTerms, found: RecoveredSpool) -> None:
@@ -163,7 +197,7 @@ def _recover_folder(folder: Path, names: list[str], terms: RecoveryTerms, found:
         try:
             _recover_batch(path, name, terms, found)
         except OSError as error:
-            found.unreadable.append(path)
+            found.unreadable[path] = error
             found.notes.append(f"{path}: {error.strerror}; its events wait until it can be read")
 
 
@@ -214,14 +248,14 @@ def _recover_batch(path: Path, name: batch_names.BatchName, terms: RecoveryTerms
     """Adds the batch of a file, after repairing the file. Raises OSError."""
     folder = path.parent
     try:
-        stat = path.stat()
+        status = path.stat()
     except OSError:
         if name.state == "open":
             raise
         # The name tells what the file holds. The courier holds the batch until the file can be read.
         size, disk = name.size, 0
     else:
-        size, disk = stat.st_size, stat.st_blocks * 512
+        size, disk = status.st_size, status.st_blocks * 512
     if name.state == "open" or size != name.size:
         lines, whole = _cut_torn_tail(path)
         if name.state != "open":

@@ -28,6 +28,8 @@ class Sequences:
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
+        self.lowest = batch_names.LAST_SEQUENCE
+        "The time of recovery. After a step of the clock back, the lowest sequence of this process if that is lower."
         self._first = self._last = 0
         "The current range of sequences in use. It ends where the clock is set."
         self._used: list[range] = []
@@ -41,6 +43,7 @@ class Sequences:
 
     def recovered(self, found: Iterable[tuple[str, int]]) -> None:
         """Continues after the sequences that recovery found, each with its intake."""
+        self.lowest = min(self.lowest, self._now())
         limit = self._now() + _MOST_SET_BACK
         for intake, sequence in found:
             self._intakes.add(intake)
@@ -61,6 +64,7 @@ class Sequences:
                 self._ahead_last = max(self._ahead_last + 1, self._now())
                 return self._ahead_last
         self._last = self._free(max(self._now(), self._last + 1))
+        self.lowest = min(self.lowest, self._last)
         return self._last
 
     def reserve(self, count: int, *, exact: bool) -> range:

@@ -128,9 +128,9 @@ class Spool:
     def _recovery_terms(self) -> recovery.RecoveryTerms:
         return recovery.RecoveryTerms(self.limits.resolution_ms, self._clock(), self.quarantine.move_aside)
 
-    def recover_file(self, path: Path) -> recovery.RecoveredSpool:
-        """Recovers a file that could not be read at start. On the spool thread. Raises OSError."""
-        return recovery.recover_file(path, self._recovery_terms)
+    def recover_again(self, path: Path) -> recovery.RecoveredSpool:
+        """Recovers a file or a folder that could not be read at start. On the spool thread. Raises OSError."""
+        return recovery.recover_again(path, self._recovery_terms, lambda: self._sequences.lowest)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ import pytest
 
 
 class FileErrors:
-    """Errors by call and file: `open`, `rename`, `unlink`, `stat`, `fsync` or `pread` of a path that a test has chosen.
+    """Errors by call and file: `open`, `rename`, `unlink`, `stat`, `listdir`, `fsync` or `pread` of a path that a test
+    has chosen.
 
     The path of a `pread` ends in `@OFFSET+SIZE`.
     """
@@ -20,7 +21,7 @@ class FileErrors:
         self.calls: list[tuple[str, str]] = []
         "The calls that failed, each with the name of its file."
         self._rules: list[tuple[str, Callable[[str], bool], int, int]] = []
-        for call in ("open", "rename", "unlink", "stat"):
+        for call in ("open", "rename", "unlink", "stat", "listdir"):
             monkeypatch.setattr(os, call, self._replacement(call, getattr(os, call)))
         for call in ("fsync", "pread"):
             monkeypatch.setattr(os, call, self._replacement(call, getattr(os, call), by_descriptor=True))
