@@ -43,7 +43,7 @@ TRUE_LOSSES = {"spool_write_failed": frozenset(KINDS), "disk_full": FULL, "spool
 """Reasons for which events may be dropped, and the kinds of faults that make them true. Events that were acknowledged
 are dropped for `spool_full` only, with `when_full: drop-oldest`."""
 _SOURCE_CLOCK = "The clock"
-GRACE_SECONDS = 10
+GRACE_SECONDS = 20
 """Seconds in which the bridge must notice that a fault is gone."""
 
 CONSTANTS = altered.SHORT_WAITS | {
