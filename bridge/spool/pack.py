@@ -69,6 +69,8 @@ class Pack:
         "Allocated bytes of the file when it was made or found."
         self.progress = name
         "The batches of the pack, and which of them are begun and settled, as the file name records it."
+        self._uncounted = name.doubtful > 0
+        "True if no start has counted the possible duplicates that the file name had when it was made or found."
         self._unwritten = list(unwritten)
         "Settled batches that the file name does not list yet."
         self.count = name.events - sum(batch.count for batch in self._unwritten)
@@ -213,7 +215,7 @@ class Pack:
             yield Batch(
                 intake=self.intake, sequence=entry.sequence, encoding=entry.encoding, timed=entry.timed,
                 earliest=entry.earliest, latest=entry.latest, count=entry.events, size=entry.size,
-                directory=self.directory, sealed=sealed, sending=carried and self.progress.doubtful > 0, sent=carried,
+                directory=self.directory, sealed=sealed, sending=carried and self._uncounted, sent=carried,
                 pack=self, position=place, held=entry.lines,
             )  # fmt: skip
 
@@ -262,9 +264,7 @@ class Pack:
         """Counts batches no longer as possibly accepted, after a request that settled none of them. Raises OSError."""
         ended = [batch for batch in batches if batch.sending]
         if ended:
-            progress = replace(
-                self.progress, doubtful=max(0, self.progress.doubtful - sum(batch.count for batch in ended))
-            )
+            progress = replace(self.progress, doubtful=self._doubtful_without(ended))
             self._rename(str(progress))
             self.progress = progress
             for batch in ended:
@@ -274,18 +274,20 @@ class Pack:
         """Records that a start has counted the possible duplicates. Raises OSError."""
         progress = replace(self.progress, doubtful=0)
         self._rename(str(progress))
-        self.progress = progress
+        self.progress, self._uncounted = progress, False
+
+    def _doubtful_without(self, batches: Iterable[Batch]) -> int:
+        return max(0, self.progress.doubtful - sum(batch.count for batch in batches))
 
     def settle(self, batches: Iterable[Batch]) -> None:
         """Records settled batches in the file name, and removes the file with the last of them. Raises OSError."""
-        self._unwritten += batches
-        settled = self._unwritten
+        settled = self._unwritten = [*self._unwritten, *batches]
         progress = replace(
             self.progress,
             settled=self.progress.settled.plus((batch.position, batch.position) for batch in settled),
             events=self.progress.events - sum(batch.count for batch in settled),
             size=self.progress.size - sum(batch.size for batch in settled),
-            doubtful=self.progress.doubtful - sum(batch.count for batch in settled if batch.sending),
+            doubtful=self._doubtful_without(batch for batch in settled if batch.sending),
         )
         name = str(progress)
         if len(name) > LONGEST_NAME:

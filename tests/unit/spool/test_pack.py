@@ -139,6 +139,37 @@ def test_pack_name_records_begun_and_settled_batches(spool_fixture, many_blocks)
     assert losses == []
 
 
+def test_batches_of_an_earlier_process_are_counted_when_they_are_sent_again(spool_fixture, many_blocks):
+    """They may be read while another batch of the pack is in flight, whose events the name counts."""
+    new_pack = pack(spool_fixture, fill(spool_fixture, 40))
+    first, _ = read_all(new_pack)
+    new_pack.begin(first)
+    new_pack.end(first)
+    again = Pack.of_name("a", new_pack.directory, new_pack.name)
+    in_flight = again.read(most_batches=1, most_bytes=1, sealed=0.0).batches
+    again.begin(in_flight)
+    late = again.read(most_batches=1, most_bytes=1, sealed=0.0).batches
+    assert not any(batch.sending for batch in late)
+    again.begin(late)
+    assert again.progress.doubtful == sum(batch.count for batch in (*in_flight, *late))
+    again.settle(late)
+    again.settle(in_flight)
+    assert again.progress.doubtful == 0
+
+
+def test_possible_duplicates_that_no_start_has_counted_are_not_counted_twice(spool_fixture, many_blocks):
+    new_pack = pack(spool_fixture, fill(spool_fixture, 40))
+    new_pack.begin(new_pack.read(most_batches=1, most_bytes=1, sealed=0.0).batches)
+    again = Pack.of_name("a", new_pack.directory, new_pack.name)
+    carried = again.read(most_batches=1, most_bytes=1, sealed=0.0).batches
+    again.begin(carried)
+    assert again.progress.doubtful == sum(batch.count for batch in carried)
+    again.counted()
+    again.settle(carried)
+    assert again.progress.doubtful == 0, "never negative"
+    assert Pack.of_name("a", again.directory, again.name) is not None
+
+
 def test_pack_is_removed_with_its_last_batch(spool_fixture):
     new_pack = pack(spool_fixture, fill(spool_fixture, 10))
     batches, _ = read_all(new_pack)
