@@ -45,6 +45,8 @@ class DiskUsage:
     "True if the probe of syncs succeeded."
     fits: bool = False
     "True if the filesystem takes as many bytes as the probe plan asks for."
+    works_elsewhere: bool = False
+    "True if files can be created in the folder of the spool, but not for all of the planned intakes."
 
 
 def query(directory: Path) -> DiskState | None:
@@ -97,5 +99,6 @@ def measure(
         else:
             disk = DiskState(disk.total, max(0, disk.available - reserve.size), disk.inodes)
     recovered = [name for name in plan.intakes if probe.error_of(directory / name, probe.SMALL, space) is None]
+    elsewhere = len(recovered) < len(plan.intakes) and probe.error_of(directory, probe.SMALL, space) is None
     synced = plan.sync and probe.can_sync(directory)
-    return DiskUsage(disk, recovered, room=reserve.held, synced=synced, fits=fitting)
+    return DiskUsage(disk, recovered, room=reserve.held, synced=synced, fits=fitting, works_elsewhere=elsewhere)

@@ -9,6 +9,8 @@ ENOSPC, EDQUOT       A probe decides. If as many bytes as a batch has can be wri
   *disk*             The filesystem reports little free space. Its free space limits the spool (``spool.budget``).
   *inodes*, *quota*  The filesystem has no free inodes, or reports free space that it does not give. The bytes in use
                      become the provisional limit of the spool. A probe as large as what is written next lifts it.
+  *one folder*         The folder of the intake takes no bytes, but that of the spool does: the folder is on another
+                     filesystem, or has a quota of its own. As any other error.
 EROFS, any other     Each later write is tried. A probe in the folder of the intake ends the alarm.
 failed fsync         Requests of acknowledged inputs are refused until a file can be synced again.
 ===================  =============================================================================================
@@ -17,6 +19,7 @@ failed fsync         Requests of acknowledged inputs are refused until a file ca
 import errno
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from twisted.logger import Logger
 
@@ -27,6 +30,7 @@ from bridge.storage import disk_usage
 from bridge.storage.disk_usage import SOME, DiskUsage, ProbePlan
 from bridge.util.alarms import AlarmSink
 from bridge.util.jobs import Work
+from bridge.util.os_errors import FORBIDDEN, reason_of
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 "Errors of a write to a full disk."
@@ -55,6 +59,16 @@ _UNREADY = {
 log = Logger(namespace="spool")
 
 
+class FullDiskDiagnosis(NamedTuple):
+    """Result of the probes after a write that found the disk full."""
+
+    disk: DiskState | None
+    fits: bool
+    "True if the folder of the intake takes a batch."
+    fits_elsewhere: bool
+    "True if it does not, but the folder of the spool does."
+
+
 class WriteFaults:
     """The failed writes of one spool. ``used`` returns the bytes on disk of the spool, its archive and its reserve.
     ``shrink_archive`` deletes archived events of about so many bytes, in the spool thread. ``look`` measures the disk.
@@ -77,10 +91,12 @@ class WriteFaults:
         self._used = used
         self._shrink_archive = shrink_archive
         self._look = look
-        self._failed: dict[str, str] = {}
-        "Intakes whose last write failed, with the reason."
+        self._failed: dict[str, OSError] = {}
+        "Intakes whose last write failed, with the error."
         self._full: set[str] = set()
         "Those of them whose write found the disk full."
+        self._full_alone: set[str] = set()
+        "Those of them whose folder is full although the folder of the spool is not. They do not close the spool."
         self._recent: set[str] = set()
         "Intakes and syncs that have failed since the last call of `plan`."
         self._unstable: set[str] = set()
@@ -95,26 +111,30 @@ class WriteFaults:
 
     def failed(self, intake: str, error: OSError, batch_bytes: int) -> str:
         """Handles a failed write. Returns the reason code under which its events are counted."""
-        why = error.strerror or str(error)
-        self._failed[intake] = why
-        if error.errno not in FULL:
-            self._full.discard(intake)
-            self._recent.add(f"intake {intake}")
-            self._report(intake, error, why)
+        self._failed[intake] = error
+        if error.errno not in FULL or intake in self._full_alone:
+            self._failed_alone(intake, error)
             return "spool_write_failed"
         self._full.add(intake)
         if not self.closed and not self._diagnosing:
             self._diagnosing = True
-            folder, space = self._spool.directory / intake, self._spool.probe_lock
+            spool, space = self._spool.directory, self._spool.probe_lock
 
-            def diagnose() -> tuple[DiskState | None, bool]:
-                disk = disk_usage.query(self._spool.directory)
-                return disk, disk_usage.fits(folder, batch_bytes, disk, space)
+            def diagnose() -> FullDiskDiagnosis:
+                disk = disk_usage.query(spool)
+                fits = disk_usage.fits(spool / intake, batch_bytes, disk, space)
+                return FullDiskDiagnosis(disk, fits, not fits and disk_usage.fits(spool, batch_bytes, disk, space))
 
-            self._work(diagnose, partial(self._diagnosed, intake, why))
+            self._work(diagnose, partial(self._diagnosed, intake, error))
         return "disk_full"
 
-    def _report(self, intake: str, error: OSError, why: str) -> None:
+    def _failed_alone(self, intake: str, error: OSError) -> None:
+        """Handles an error that concerns one intake, or all of them on a read-only filesystem."""
+        self._full.discard(intake)
+        self._recent.add(f"intake {intake}")
+        self._report(intake, error)
+
+    def _report(self, intake: str, error: OSError) -> None:
         where = f"spool {self._spool.directory}"
         if error.errno == errno.EROFS:
             # One alarm for all intakes. Their names would change its text with each of them.
@@ -126,16 +146,29 @@ class WriteFaults:
                 f" read-write: the gateway continues by itself.",
             )  # fmt: skip
         else:
-            text = f"{where}: cannot write for intake {intake}: {why}; its events are lost"
-            self._alarms.on("spool", f"intake {intake}", text)
+            folder = self._spool.directory / intake
+            remedy = "Look for its cause in the kernel log (dmesg)"
+            if error.errno in FULL:
+                remedy = f"Free space on the filesystem of {folder}, or raise its quota"
+            elif error.errno in FORBIDDEN:
+                remedy = f"Make {folder} writable for this user"
+            self._alarms.on(
+                "spool", f"intake {intake}",
+                f"{where}: cannot write for intake {intake}: {reason_of(error)}. Its new events are lost, unless their"
+                f" sender can wait. {remedy}: the gateway continues by itself.",
+            )  # fmt: skip
 
-    def _diagnosed(self, intake: str, why: str, found: tuple[DiskState | None, bool]) -> None:
+    def _diagnosed(self, intake: str, error: OSError, found: FullDiskDiagnosis) -> None:
         self._diagnosing = False
-        disk, fits = found
-        where = f"spool {self._spool.directory}: {why} while writing for intake {intake}"
-        if fits:
+        disk = found.disk
+        where = f"spool {self._spool.directory}: {error.strerror or error} while writing for intake {intake}"
+        if found.fits:
             log.warn("{where}; a probe shows that there is room again", where=where)
             self._recovered(intake)
+            return
+        if found.fits_elsewhere:
+            self._full_alone.add(intake)
+            self._failed_alone(intake, error)
             return
         cause = disk_usage.explains_failure(disk) or "quota"
         self.closed = True
@@ -192,7 +225,10 @@ class WriteFaults:
         """Returns the reasons why events cannot be written."""
         if self.closed and self.cause is not None:
             return [_UNREADY[self.cause]]
-        found = [f"the spool cannot be written for intake {name}: {why}" for name, why in self._failed.items()]
+        found = [
+            f"the spool cannot be written for intake {name}: {error.strerror or error}"
+            for name, error in self._failed.items()
+        ]
         return found + ([] if self.unsynced is None else [f"the spool cannot be synced to disk: {self.unsynced}"])
 
     # --- recovery ----------------------------------------------------------------------------------------------------
@@ -220,6 +256,11 @@ class WriteFaults:
             if result.room or intake not in self._full:
                 self._recovered(intake)
                 resumes = True
+        if result.room and result.works_elsewhere and not self._diagnosing:
+            # The reserve is back, so only these folders are still full.
+            for intake in sorted(self._full):
+                self._full_alone.add(intake)
+                self._failed_alone(intake, self._failed[intake])
         if self.closed and result.room and not self._full:
             self.closed, resumes = False, True
         if result.synced:
@@ -235,6 +276,7 @@ class WriteFaults:
 
     def _recovered(self, intake: str) -> None:
         self._full.discard(intake)
+        self._full_alone.discard(intake)
         self._failed.pop(intake, None)
 
     def _end_alarms(self) -> None:
