@@ -36,18 +36,22 @@ class QuarantineFile:
         return duplicate
 
     def is_older(self, age: float, now: float) -> bool:
-        """Returns True if the newest frame is older than ``age`` seconds, or the file cannot be read.
+        """Returns True if the newest frame is older than ``age`` seconds, or the file is missing.
 
         A modification time that no right clock could have set is replaced with ``now``, so the age counts from then.
+        Only the owner of the file may do that. Another user's file with such a time does not expire.
         """
         try:
             written = self.path.stat().st_mtime
-            if not EARLIEST <= written <= now + MOST_AHEAD:
-                os.utime(self.path, (now, now))
-                return False
-        except OSError:
+            if EARLIEST <= written <= now + MOST_AHEAD:
+                return now - written > age
+            os.utime(self.path, (now, now))
+        except FileNotFoundError:
             return True
-        return now - written > age
+        except OSError:
+            # The age is not known.
+            return False
+        return False
 
     def append(self, data: bytes, count: int, *, sync: bool = False, awaited: bool = False) -> None:
         """Appends the lines of ``count`` frames, and syncs them. Raises OSError; then nothing was appended."""

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from bridge.spool.quarantine_entry import QuarantineEntry
+from bridge.spool.quarantine_file import QuarantineFile
 
 
 def raise_os_error(number):
@@ -158,6 +159,39 @@ def test_quarantine_entries_expire(spool_fixture):
     assert quarantine.expire("unrouted", None) == 0
     assert dict(quarantine.counts) == {"oversize": 1, "unrouted": 1}
     assert dict(quarantine.by_intake) == {("-", "oversize"): 1, ("-", "unrouted"): 1}
+
+
+@pytest.mark.parametrize("days", [-20_000, 20_000])
+def test_entries_with_a_wrong_time_that_may_not_be_changed_do_not_expire(spool_fixture, monkeypatch, days):
+    """Only the owner of a file may set its times."""
+    quarantine, wall = spool_fixture.spool.quarantine, spool_fixture.clocks.wall
+    quarantine.add("oversize", [QuarantineEntry(0, "udp", "192.0.2.1", b"frame", "why")])
+    spool_fixture.clocks.advance(40 * 86400)
+    quarantine.expire("oversize", 30 * 86400 * 1000)
+    (path,) = (quarantine.directory / "oversize").iterdir()
+    os.utime(path, (0, max(0, wall + days * 86400)))
+
+    def forbid(*args, **options):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "utime", forbid)
+        assert quarantine.expire("oversize", 30 * 86400) == 0
+    assert quarantine.counts["oversize"] == 1
+    assert len(list((quarantine.directory / "oversize").iterdir())) == 1
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_entries_whose_age_cannot_be_read_do_not_expire(tmp_path, monkeypatch, number):
+    file = QuarantineFile(tmp_path / "1-1.jsonl", 1, count=1)
+    assert file.is_older(1, 0), "it is missing"
+
+    def fail(path, **options):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", fail)
+        assert not file.is_older(1, 0)
 
 
 def test_damaged_files_are_bounded_by_size_and_age(make_spool_fixture, tmp_path):
