@@ -20,7 +20,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ from bridge.spool.batch import Batch
 from bridge.spool.budget import on_disk
 from bridge.spool.pack import PARTIAL, Pack
 from bridge.util.clock import MOST_AHEAD
-from bridge.util.files import is_folder, is_foreign, is_nfs_leftover, shown_path
+from bridge.util.files import is_folder, is_foreign, is_nfs_leftover, shown_path, write_unsynced
 
 MANY = 256
 _HOUR_US = 3_600_000_000
@@ -80,7 +80,10 @@ class Archive:
         self._max_size, self._max_age = max_size, max_age
 
     def recover(self) -> None:
-        """Reads the file names of the archive. Reports files that cannot be read. Raises OSError."""
+        """Reads the file names of the archive. Reports files that cannot be read.
+
+        Raises OSError if its directory cannot be made or read.
+        """
         self.directory.mkdir(mode=0o750, exist_ok=True)
         for folder in self.directory.iterdir():
             if match := _REPLAYED.fullmatch(folder.name):
@@ -152,7 +155,7 @@ class Archive:
             if batch.pack is None:
                 batch.path.rename(kept.path)
             else:
-                _write_whole_file(kept.path, batch.held or b"")
+                write_unsynced(kept.path, batch.held or b"")
         except OSError as error:
             self._on_error(f"archive: cannot keep a delivered batch of intake {batch.intake}: {error.strerror}")
             return False
@@ -306,16 +309,6 @@ class Archive:
                         yield batch
         except OSError as error:
             self._on_error(f"archive: cannot read {pack.path}: {error.strerror}")
-
-
-def _write_whole_file(path: Path, data: bytes) -> None:
-    """Writes a file. Raises OSError; then there is no part of it."""
-    try:
-        path.write_bytes(data)
-    except OSError:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-        raise
 
 
 def _latest(batch: Batch) -> int:

@@ -5,6 +5,7 @@ file ``lock``, which names the owner and excludes versions that lock only this f
 file is removed, and makes it again.
 """
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from bridge.util.errors import BridgeError
 from bridge.util.files import write_replacing
-from bridge.util.os_errors import reason_of
+from bridge.util.os_errors import FORBIDDEN, reason_of
 
 FORMAT = "1"
 
@@ -74,6 +75,17 @@ class SpoolLock:
             os.close(self._folder)
 
 
+def unusable(directory: Path, error: OSError) -> SpoolError:
+    """Returns the error of a spool that cannot be used because of a file in it."""
+    where = f"{error.filename}: " if error.filename else ""
+    hint = "Look for disk errors in the kernel log (dmesg), and start the bridge again"
+    if error.errno in FORBIDDEN:
+        hint = "Make it readable and writable for this user"
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "Free disk space, or raise the quota"
+    return SpoolError(f"spool {directory}: {where}{reason_of(error)}", hint)
+
+
 def take(directory: Path) -> SpoolLock:
     """Creates the directory if it is missing, and locks it.
 
@@ -92,7 +104,7 @@ def take(directory: Path) -> SpoolLock:
         found_version = _layout_version(directory / "format")
     except OSError as error:
         lock.release()
-        raise SpoolError(f"spool {directory}: {error.filename or ''}: {reason_of(error)}") from None
+        raise unusable(directory, error) from None
     if found_version != FORMAT:
         lock.release()
         raise SpoolError(

@@ -6,34 +6,39 @@ Such a file is renamed to ``.foreign-<name>``, beside its place, and nothing eve
 from collections.abc import Iterator
 from pathlib import Path
 
-from bridge.util.files import clear_place, is_nfs_leftover, shown_path
+from bridge.spool.pack import PARTIAL
+from bridge.util.files import clear_place, is_folder, is_nfs_leftover, shown_path
+from bridge.util.os_errors import reason_of
 
 CONTROL_SOCKET, LOCK, FORMAT = "control.sock", "lock", "format"
-_FILES = (".reserve", ".quota.json", ".quota.json.new", ".sockets.json", ".node")
+PROBE = f"0{PARTIAL}"
+"A file that shows whether the spool can be written. A killed process may leave it."
+_REPLACED = (".quota.json", ".sockets.json", ".node")
+_FILES = (".reserve", PROBE, *_REPLACED, *(f".{name}.new" for name in (*_REPLACED, FORMAT)), ".quota.json.new")
 _FOLDERS = (".quarantine", ".archive", ".ledger", ".transfer")
 _IN_QUARANTINE = ("refused", "oversize", "damaged", "damaged/files", "unrouted", "evidence")
 _KNOWN = {CONTROL_SOCKET, LOCK, FORMAT, *_FILES, *_FOLDERS, "lost+found"}
 
 
 def clear_for_lock(spool: Path) -> list[str]:
-    """Frees the places of the lock and of the version of the layout. Returns one line for each renamed file.
+    """Frees the places of the lock and of the version of the layout.
 
-    Raises OSError.
+    Returns one line for each file that was renamed, or cannot be.
     """
     return list(_clear((spool / name, False) for name in (LOCK, FORMAT)))
 
 
 def clear(spool: Path) -> list[str]:
-    """Frees the places of a locked spool. Returns one line for each file that was renamed or is ignored.
+    """Frees the places of a locked spool. Returns one line for each file that was renamed, cannot be, or is ignored.
 
-    Raises OSError.
+    Raises OSError if the spool's directory cannot be read.
     """
     files = ((spool / name, False) for name in _FILES)
     folders = ((spool / name, True) for name in _FOLDERS)
     reasons = ((spool / ".quarantine" / name, True) for name in _IN_QUARANTINE)
     notes = [*_clear(files), *_clear(folders), *_clear(reasons)]
     control = spool / CONTROL_SOCKET
-    if control.is_dir():
+    if is_folder(control):
         # Anything else in this place is replaced.
         notes += _clear([(control, False)])
     return notes + [
@@ -53,12 +58,18 @@ def _may_be_folder(path: Path) -> bool:
 
 
 def clear_folder(folder: Path) -> str | None:
-    """Frees the place of an intake's folder. Returns a line if a file was renamed. Raises OSError."""
+    """Frees the place of an intake's folder. Returns a line if a file was renamed, or cannot be."""
     return None if folder.name in _KNOWN else next(_clear([(folder, True)]), None)
 
 
 def _clear(places: "Iterator[tuple[Path, bool]] | list[tuple[Path, bool]]") -> Iterator[str]:
     for place, folder in places:
-        if (renamed := clear_place(place, folder=folder)) is not None:
-            kind = "folder" if folder else "regular file"
-            yield f"{shown_path(place)}: not a {kind}, renamed to {renamed.name}"
+        kind = "folder" if folder else "regular file"
+        try:
+            renamed = clear_place(place, folder=folder)
+        except OSError as error:
+            # What needs the place reports its own failure.
+            yield f"{shown_path(place)}: not a {kind}, and cannot be renamed: {reason_of(error)}"
+        else:
+            if renamed is not None:
+                yield f"{shown_path(place)}: not a {kind}, renamed to {renamed.name}"

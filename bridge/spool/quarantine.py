@@ -16,7 +16,7 @@ from pathlib import Path
 from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.quarantine_file import QuarantineFile
 from bridge.util.clock import MOST_AHEAD
-from bridge.util.files import is_foreign, is_nfs_leftover, read_regular, shown_path
+from bridge.util.files import is_foreign, is_nfs_leftover, read_regular, shown_path, write_unsynced
 
 REASONS = ("refused", "oversize", "damaged", "unrouted")
 ROLL_BYTES = 8 * 1024 * 1024
@@ -225,7 +225,7 @@ class Quarantine:
         folder = self.directory / "evidence"
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         path = folder / f"{sequence}-{intake}.lines"
-        path.write_bytes(body)
+        write_unsynced(path, body)
         for old in sorted(path for path in folder.iterdir() if not is_foreign(path))[:-EVIDENCE]:
             old.unlink(missing_ok=True)
         return path
@@ -252,13 +252,7 @@ class Quarantine:
         Returns the path of the copy. Raises OSError.
         """
         target = self._new_damaged(intake, name)
-        try:
-            target.write_bytes(data)
-        except OSError:
-            # The caller tries again, with another name.
-            with suppress(OSError):
-                target.unlink(missing_ok=True)
-            raise
+        write_unsynced(target, data)
         self._moved[target] = intake, events
         return target
 

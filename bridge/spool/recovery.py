@@ -48,8 +48,6 @@ class RecoveredSpool:
     "Lost events by intake: named by damaged files, but not in them."
     notes: list[str] = field(default_factory=list)
     "One line for each damaged, foreign or duplicate file."
-    sequence: int = 0
-    "The highest sequence in use."
     packs: list[Pack] = field(default_factory=list)
     "Packs in sequence order; ``batches`` does not contain their batches."
     transactions: list[Transaction] = field(default_factory=list)
@@ -61,10 +59,6 @@ class RecoveredSpool:
     def stored(self) -> list[Batch | Pack]:
         """All batches and packs."""
         return [*self.batches, *self.packs]
-
-    def see(self, sequence: int) -> None:
-        """Records that a sequence is in use."""
-        self.sequence = max(self.sequence, sequence)
 
     def sort(self) -> None:
         """Sorts batches and packs by sequence."""
@@ -80,7 +74,6 @@ class RecoveredSpool:
     def add_pack(self, pack: Pack) -> None:
         """Adds a pack."""
         self.packs.append(pack)
-        self.see(pack.last)
         if pack.progress.doubtful:
             self.sending[pack.intake] += pack.progress.doubtful
 
@@ -189,7 +182,6 @@ def _recover_folder(folder: Path, names: list[str], terms: RecoveryTerms, found:
             else:
                 _set_aside(path, "not a batch file", terms, found)
             continue
-        found.see(name.sequence)
         around = (pack for pack in packs if pack.first <= name.sequence <= pack.last)
         if any(name.sequence in sequences(pack) for pack in around):
             _remove(path, found)

@@ -31,6 +31,7 @@ from bridge.spool.write_cache import WriteCache
 from bridge.util.files import write_whole
 from bridge.util.filesystems import network_filesystem
 from bridge.util.jobs import Work
+from bridge.util.os_errors import reason_of
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 _MAY_BE_GONE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
@@ -82,12 +83,7 @@ class Spool:
         self._write_cache = WriteCache(terms.cache)
         self._sealing = Sealing(work, clock=clock, write_cache=self._write_cache, on_error=on_error)
         self._last_retry = float("-inf")
-        try:
-            renamed = places.clear_for_lock(directory)
-        except OSError:
-            # Taking the lock fails in the same way and explains it.
-            renamed = []
-        self._notes = renamed
+        self._notes = places.clear_for_lock(directory)
         self._lock = lock.take(directory)
 
     def change(self, *, limits: BatchLimits | None = None, bounds: Mapping[str, int] | None = None) -> None:
@@ -112,17 +108,26 @@ class Spool:
             if (kind := network_filesystem(self.directory)) is not None:
                 notes.append(f"{self.directory} is on a network filesystem ({kind}). Use a local disk")
             notes += self.quarantine.recover()
-            if self.archive is not None:
-                self.archive.recover()
+            notes += self._recover_archive()
             found = recovery.recover(self.directory, self._recovery_terms)
         except OSError as error:
-            raise SpoolError(f"spool {self.directory}: {error.filename or ''}: {error.strerror}") from None
+            raise lock.unusable(self.directory, error) from None
         found.transactions.extend(transactions)
         found.notes[:0] = notes
         self._sequences.recovered((each.intake, each.last) for each in found.stored)
         unreadable = [(path.parent.name, batch_names.read(path.name)) for path in found.unreadable]
         self._sequences.recovered((intake, name.sequence) for intake, name in unreadable if name is not None)
         return found
+
+    def _recover_archive(self) -> list[str]:
+        """Returns a line if the archive cannot be read. The spool does not need it."""
+        try:
+            if self.archive is not None:
+                self.archive.recover()
+        except OSError as error:
+            where = error.filename or self.directory
+            return [f"archive: cannot read {where}: {reason_of(error)}. Its events cannot be replayed until a restart"]
+        return []
 
     @property
     def _recovery_terms(self) -> recovery.RecoveryTerms:

@@ -16,7 +16,7 @@ from bridge.accounting import Ledger
 from bridge.spool import Spool
 from bridge.spool.budget import MOST_GRANULE, RESERVED, BudgetTerms, DiskState, Forecast, Full, Reserved, Shares, limit
 from bridge.spool.reserve import Reserve
-from bridge.storage import disk_usage
+from bridge.storage import disk_usage, probe
 from bridge.storage.disk_usage import SOME, DiskUsage, ProbePlan
 from bridge.storage.eviction import BudgetMember, Eviction
 from bridge.storage.write_faults import WriteFaults
@@ -137,6 +137,7 @@ class DiskBudget:
 
     def begin(self) -> None:
         """Queries the filesystem and creates the reserve. Blocking. Call at start, before other jobs run."""
+        probe.remove_leftover(self._spool.directory)
         self._measured(self._measure(ProbePlan()))
 
     def look(self) -> None:

@@ -6,10 +6,10 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from bridge.spool.pack import PARTIAL
+from bridge.spool import places
 
-NAME = f"0{PARTIAL}"
-"Name of a probe file. Recovery removes such files, which a killed process may leave."
+NAME = places.PROBE
+"Name of a probe file. Recovery removes those that a killed process left in the folder of an intake."
 SMALL = 4096
 "Bytes of a probe that only shows whether a folder can be written."
 MOST_SIZE = 16 << 20
@@ -38,6 +38,12 @@ def can_sync(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def remove_leftover(folder: Path) -> None:
+    """Removes the probe file of a killed process."""
+    with suppress(OSError):
+        (folder / NAME).unlink()
 
 
 def _write(folder: Path, size: int, *, sync: bool = False) -> None:

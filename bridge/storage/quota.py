@@ -14,6 +14,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from bridge.util.alarms import AlarmSink
+from bridge.util.files import write_replacing
 from bridge.util.jobs import Work
 
 _MOST_DAYS = 3
@@ -112,10 +113,8 @@ class Quotas:
         self._failed = error is not None
 
     def _save(self, text: str) -> OSError | None:
-        temporary = self._file.with_name(self._file.name + ".new")
         try:
-            temporary.write_text(text + "\n")
-            temporary.replace(self._file)
+            write_replacing(self._file, f"{text}\n".encode())
         except OSError as error:
             return error
         return None

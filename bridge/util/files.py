@@ -68,9 +68,13 @@ def shown_path(path: Path) -> str:
 def clear_place(place: Path, *, folder: bool) -> Path | None:
     """Renames what is at a place where a folder, or a regular file, must be, if it is something else.
 
-    Returns its new path, or None if the place is free or correct. Raises OSError.
+    Returns its new path, or None if the place is free or correct, as is one that cannot be read. Raises OSError.
     """
-    correct = place.is_dir() if folder else place.is_file()
+    try:
+        mode = place.stat().st_mode
+        correct = stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)
+    except OSError as error:
+        correct = error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
     if correct or not os.path.lexists(place):
         return None
     names = (f".foreign-{place.name.lstrip('.')}{f'-{n}' if n else ''}" for n in count())
@@ -117,6 +121,16 @@ def write_new(
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_unsynced(path: Path, data: bytes) -> None:
+    """Writes a file and leaves the sync to the kernel. Raises OSError; then there is no part of the file."""
+    try:
+        path.write_bytes(data)
+    except OSError:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise
 
 
 def write_replacing(path: Path, data: bytes, *, mode: int = 0o640) -> None:

@@ -10,8 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge.spool import batch_reader
+from bridge.spool import SpoolError, batch_reader, transaction
+from bridge.spool.archive import Archive
 from bridge.spool.quarantine_entry import QuarantineEntry
+from tests.harness.builders import build_spool
 
 
 def path_of(spool_fixture, name):
@@ -26,7 +28,6 @@ def test_open_file_is_sealed(spool_fixture):
     assert batch.latest - batch.earliest < 1000
     assert spool_fixture.names() == [batch.path.name]
     assert (found.notes, found.sending, found.damaged) == ([], {}, {})
-    assert found.sequence == batch.sequence
 
 
 @pytest.mark.parametrize("tail", [b"t", b"torn event without end", b"\0" * 100])
@@ -337,3 +338,86 @@ def test_any_sequence_of_operations_and_kills_keeps_each_event_once(spool_fixtur
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(SpoolMachine, settings=settings(max_examples=60, stateful_step_count=30, deadline=None))
+
+
+@pytest.mark.parametrize("name", ["..quota.json.new", "..sockets.json.new", "..node.new", ".format.new"])
+def test_file_that_a_killed_process_was_replacing_is_not_foreign(spool_fixture, name):
+    (spool_fixture.directory / name).write_bytes(b"{")
+    assert spool_fixture.restart().notes == []
+
+
+def test_foreign_file_that_cannot_be_renamed_does_not_stop_the_start(spool_fixture, monkeypatch):
+    place = spool_fixture.directory / ".reserve"
+    place.mkdir()
+
+    def fail(path, target):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(type(place), "rename", fail)
+    (note,) = spool_fixture.restart().notes
+    assert note.startswith(f"{place}: not a regular file, and cannot be renamed: Permission denied")
+
+
+class TestForbiddenFolder:
+    """Another user owns a folder, with mode 000."""
+
+    @pytest.fixture
+    def forbid(self, monkeypatch):
+        def forbid(folder, number=errno.EACCES):
+            def deny(name, *, inside_only):
+                real = getattr(os, name)
+
+                def call(path=".", *args, **options):
+                    text = os.fspath(path)
+                    if str(text).startswith(f"{folder}/") or (not inside_only and str(text) == str(folder)):
+                        raise OSError(number, os.strerror(number), text)
+                    return real(path, *args, **options)
+
+                monkeypatch.setattr(os, name, call)
+
+            for name, inside_only in (("stat", True), ("lstat", True), ("mkdir", True), ("listdir", False)):
+                deny(name, inside_only=inside_only)
+
+        return forbid
+
+    @pytest.mark.parametrize("name", [".quarantine", ".archive", ".ledger"])
+    def test_start_does_not_need_it(self, spool_fixture, forbid, name):
+        spool_fixture.append(b"one")
+        folder = spool_fixture.directory / name
+        (folder / "refused").mkdir(parents=True, exist_ok=True)
+        spool_fixture.crash()
+        forbid(folder)
+        archive = Archive(
+            spool_fixture.directory / ".archive", max_size=10**9, max_age=None, wall=lambda: spool_fixture.clocks.wall,
+            on_error=spool_fixture.errors.append,
+        )  # fmt: skip
+        spool_fixture.spool = build_spool(spool_fixture.directory, recover=False, archive=archive)
+        found = spool_fixture.spool.recover()
+        assert [batch.count for batch in found.batches] == [1]
+        if name != ".ledger":
+            assert any(str(folder) in note and "Permission denied" in note for note in found.notes)
+        assert not list(spool_fixture.directory.glob(".foreign-*"))
+
+    @pytest.mark.parametrize(
+        ("number", "remedy"),
+        [
+            (errno.EACCES, r"Check owner and mode, .*\. Make it readable and writable for this user"),
+            (errno.EIO, r"Look for disk errors in the kernel log \(dmesg\), and start the bridge again"),
+        ],
+    )
+    def test_start_with_an_unreadable_transaction_says_what_to_do(self, spool_fixture, forbid, number, remedy):
+        folder = spool_fixture.directory / ".transfer"
+        folder.mkdir()
+        forbid(folder, number)
+        with pytest.raises(SpoolError, match=f"spool {spool_fixture.directory}: {folder}: .*{remedy}"):
+            spool_fixture.restart()
+
+    def test_error_without_a_file_name_is_complete(self, spool_fixture, monkeypatch):
+        def fail(spool):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(transaction, "recover", fail)
+        with pytest.raises(SpoolError) as caught:
+            spool_fixture.restart()
+        text = f"spool {spool_fixture.directory}: No space left on device. Free disk space, or raise the quota"
+        assert str(caught.value) == text

@@ -30,7 +30,7 @@ def fixture(tmp_path):
 def test_counts_that_could_not_be_saved_are_saved_later(fixture):
     quotas = fixture.make()
     fixture.a.delivered_bytes = 500
-    temporary = fixture.file.with_name(".quota.json.new")
+    temporary = fixture.file.with_name("..quota.json.new")
     temporary.mkdir()
     quotas.look()
     assert not fixture.file.exists()

@@ -179,6 +179,74 @@ def test_other_fault_of_an_intake_does_not_keep_the_spool_closed(fixture, monkey
     assert fixture.disk_budget.reserve_all({"other": 1}) == Full("spool_write_failed")
 
 
+class FullFolder:
+    """A folder of an intake on another filesystem, which is full."""
+
+    def __init__(self, monkeypatch, name):
+        self.name, self.full = name, True
+        monkeypatch.setattr("bridge.spool.store.write_whole", self.write)
+        monkeypatch.setattr(probe, "error_of", self.probe)
+
+    def error(self, folder):
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if self.full and folder == self.name else None
+
+    def write(self, descriptor, data, size):
+        if error := self.error(os.path.basename(os.path.dirname(os.readlink(f"/proc/self/fd/{descriptor}")))):  # noqa: PTH115, PTH119, PTH120
+            raise error
+        write_whole(descriptor, data, size)
+
+    def probe(self, folder, size, space):
+        return self.error(folder.name)
+
+
+def test_full_folder_of_one_intake_does_not_close_the_spool(fixture, monkeypatch):
+    folder = FullFolder(monkeypatch, "b")
+    assert fixture.write("b") == "disk_full", "its cause is not known yet"
+    for _ in range(3):
+        assert fixture.write("a") is None
+        assert fixture.write("b") == "spool_write_failed"
+        fixture.look()
+    assert fixture.active_alarms("spool") == ["intake b"]
+    text = fixture.alarms.active["spool", "intake b"]
+    assert "cannot write for intake b: No space left on device. Its new events are lost" in text
+    assert f"Free space on the filesystem of {fixture.spool.directory / 'b'}" in text
+    assert fixture.disk_budget.reserve_file.held
+    assert fixture.disk_budget.report()["fault"] is None
+    assert fixture.disk_budget.reserve_all({"b": 1}) == Full("spool_write_failed")
+    assert fixture.disk_budget.reserve_all({"a": 1}) is RESERVED
+    folder.full = False
+    fixture.look()
+    assert fixture.write("b") is None
+    fixture.look()
+    assert (fixture.alarms.active, fixture.disk_budget.unready()) == ({}, [])
+
+
+def test_full_folder_of_one_intake_does_not_keep_the_spool_closed(fixture, monkeypatch):
+    """It failed while the disk was full, so no probe has told the two apart."""
+    quota = Quota(fixture, monkeypatch, 3 * MB)
+    fill(fixture)
+    fixture.disk_budget.failed("other", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    monkeypatch.setattr(
+        probe, "error_of", lambda folder, size, space: OSError(errno.ENOSPC, "") if folder.name == "other"
+        else quota.probe(folder, size, space),
+    )  # fmt: skip
+    assert fixture.write("a") == "disk_full"
+    quota.capacity = 100 * MB
+    for _ in range(3):
+        fixture.look()
+    assert fixture.write("a") is None
+    assert fixture.active_alarms("spool") == ["intake other"]
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.EACCES, "Make {} writable for this user"), (errno.EIO, "Look for its cause in the kernel log (dmesg)")],
+)
+def test_alarm_of_an_intake_says_what_to_do(fixture, number, remedy):
+    fixture.disk_budget.failed("a", OSError(number, os.strerror(number)))
+    assert remedy.format(fixture.spool.directory / "a") in fixture.alarms.active["spool", "intake a"]
+
+
 def test_read_only_filesystem_has_one_alarm_for_all_intakes(fixture, monkeypatch):
     monkeypatch.setattr(probe, "error_of", lambda *args: OSError(errno.EROFS, ""))
     for intake in ("a", "b", "c"):
@@ -245,6 +313,13 @@ def test_filesystem_that_does_not_count_inodes_has_a_reserve(fixture, monkeypatc
 
 
 class TestProbe:
+    def test_file_in_the_root_that_a_killed_process_left_is_removed_at_start(self, fixture):
+        left = fixture.spool.directory / probe.NAME
+        left.write_bytes(b"left")
+        assert fixture.spool.recover().notes == []
+        fixture.disk_budget.begin()
+        assert not left.exists()
+
     def test_leaves_no_file(self, fixture):
         folder = fixture.spool.directory / "a"
         assert probe.error_of(folder, 100_000, fixture.spool.probe_lock) is None

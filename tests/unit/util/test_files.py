@@ -1,11 +1,20 @@
 """Tests writing and syncing files."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from bridge.util.files import fsync_path, write_all, write_new, write_replacing, write_whole
+from bridge.util.files import (
+    clear_place,
+    fsync_path,
+    write_all,
+    write_new,
+    write_replacing,
+    write_unsynced,
+    write_whole,
+)
 
 
 @pytest.fixture
@@ -76,3 +85,31 @@ def test_replaced_file_is_synced_and_its_directory_too(tmp_path, synced):
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("0123456789", 0o600)
     assert synced == [str(tmp_path / ".name.new"), str(tmp_path)]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_link_whose_target_cannot_be_read_is_not_renamed(tmp_path, monkeypatch):
+    place = tmp_path / "place"
+    place.symlink_to("/")
+    stat = os.stat
+
+    def deny(path, **options):
+        if path == place and options.get("follow_symlinks", True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", deny)
+    assert clear_place(place, folder=False) is None
+    monkeypatch.undo()
+    assert clear_place(place, folder=False) == tmp_path / ".foreign-place"
+
+
+def test_unsynced_file_that_cannot_be_written_is_removed(tmp_path, monkeypatch):
+    def fail(path, data):
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write_unsynced(tmp_path / "a", b"data")
+    monkeypatch.setattr(type(tmp_path), "write_bytes", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_unsynced(tmp_path / "b", b"data")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"data")]
