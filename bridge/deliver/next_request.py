@@ -124,8 +124,6 @@ class RequestSelector:
         self._bisection = response_handler.bisection
         self._width = JoinWidth(limits.catch_up_ms)
         self._fresh_turn = False
-        self._cutting = 0
-        "Number of groups of timed batches that are being cut. Their memory is not counted in the lanes yet."
 
     def change(self, target: RequestTarget, limits: RequestLimits) -> None:
         """Applies another configuration."""
@@ -174,18 +172,11 @@ class RequestSelector:
         scattered = self._takes_scattered and (any(map(_has_times, pieces)) or _spread(pieces) >= width_ms)
         return NextRequest(pieces, split, prepare, scattered)
 
-    async def _cut(self, pieces: list[Piece], width_ms: int) -> None:
-        self._cutting += 1
-        try:
-            await self._pending.cut(pieces, width_ms, self._max_events, self._limits.max_bytes)
-        finally:
-            self._cutting -= 1
-
     def _preparation(self, pieces: list[Piece], width_ms: int) -> Callable[[], Awaitable[None]] | None:
         if any(self._needs_cut(piece, width_ms) for piece in pieces):
             if any(self._context.exact(piece.batch.sequence) for piece in pieces):
                 width_ms = min(width_ms, self._limits.resolution_ms)
-            return lambda: self._cut(pieces, width_ms)
+            return lambda: self._pending.cut(pieces, width_ms, self._max_events, self._limits.max_bytes)
         if sum(p.size for p in pieces) > self._body_limit.limit and sum(p.count for p in pieces) > 1:
             return lambda: self._pending.halve(pieces)
         return None
@@ -209,7 +200,7 @@ class RequestSelector:
             now, width_ms=width_ms, narrow_ms=UNLIMITED_WIDTH_MS if endpoint.exact else self._limits.resolution_ms,
             max_events=self._max_events, max_bytes=max_bytes, timed=endpoint.exact or self._takes_scattered,
             fill=limited and self._takes_scattered and not endpoint.single, collect=limited,
-            max_uncut_bytes=0 if endpoint.single or self._cutting else self._context.share_of(CUT_BYTES),
+            max_uncut_bytes=0 if endpoint.single else self._context.share_of(CUT_BYTES),
         )  # fmt: skip
         if endpoint.exact or endpoint.single or any(self._needs_cut(piece, width_ms) for piece in pieces):
             # A wider window would not reduce the number of requests. If batches must be cut first, this is not a
