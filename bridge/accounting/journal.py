@@ -212,11 +212,12 @@ class Journal:
         }  # fmt: skip
         self._append([row | ({"taken": True} if taken else {})])
 
-    def command(self, transaction: int, command: str, changes: Sequence[Change]) -> None:
-        """Records the events that an operator's command has moved, before its transaction is closed."""
+    def command(self, transaction: int, command: str, changes: Sequence[Change]) -> bool:
+        """Records the events that an operator's command has moved. Returns True if the line was written."""
         row: Figures = {"kind": "command", "command": command, "transaction": transaction, "changes": changes}
-        self._append([row])
+        written = self._append([row])
         self._sync()
+        return written
 
     # --- writing -----------------------------------------------------------------------------------------------------
 

@@ -144,6 +144,9 @@ class RelpConnection(SyslogConnection):
         self._close_requested = True
         if self._disconnected or self.transport is None:
             return
+        if self._paused:
+            # Events that are held in memory are not acknowledged; the sender repeats them.
+            self._answers.clear()
         if self._committing:
             self._answers.append(relp.GOODBYE)
             self._acknowledge()

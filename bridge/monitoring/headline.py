@@ -12,6 +12,8 @@ LATE_SECONDS = 60.0
 "Age in seconds from which a waiting event is late, unless its batch may be open for longer."
 CATCH_UP_SECONDS = 3600.0
 "Seconds in which the backlog of an intake may shrink to nothing before this is a problem."
+GATEWAY_CLOCK = ("gateway", "unset", "step")
+"Alarms of the kind *clock* that concern the gateway's own clock."
 MAX_ALARMS_PER_KIND = 3
 "Alarms of one kind that are listed one by one."
 MAX_MISMATCH_SHARE = 0.1
@@ -157,7 +159,7 @@ def _alarm_problems(alarms: list[JSON]) -> Iterator[JSON]:
     for alarm in alarms:
         kind = str(alarm.get("kind"))
         # The problems of intakes and sources cover parked and full intakes and source clocks, with more detail.
-        if kind in ("parked", "full") or (kind == "clock" and alarm.get("about") != "gateway"):
+        if kind in ("parked", "full") or (kind == "clock" and alarm.get("about") not in GATEWAY_CLOCK):
             continue
         text = str(alarm.get("text"))
         by_kind.setdefault(kind, []).append(text[:1].upper() + text[1:])

@@ -52,6 +52,8 @@ class LossMonitor:
                 self._watch("loss", about, peer.gaps.missing, text)
         if self._ledger.imbalance:
             self._alarms.on("defect", "ledger", "the ledger does not balance. Please report this as a defect")
+        else:
+            self._alarms.off("defect", "ledger", "the ledger balances again")
         if len(self._figures) > MAX_FIGURES:
             known = {peer.address for peer in self._peers.all()}
             self._figures = {

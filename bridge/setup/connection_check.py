@@ -127,7 +127,8 @@ class _TargetCheck:
         step = "name"
         try:
             # The reactor's resolver is the one of the couriers. The system's resolver knows why there is no address.
-            addresses = await self._in_time(resolve(self._reactor, *first)) or await deferToThread(_resolve, *first)
+            addresses = await self._in_time(resolve(self._reactor, *first))
+            addresses = addresses or await self._in_time(deferToThread(_resolve, *first))
             add(f"{owner}{first[0]} resolves to {', '.join(addresses)}")
             step = "tcp"
             peer = await self._connect(endpoints.HostnameEndpoint(self._reactor, *first, timeout=self._timeout))

@@ -50,6 +50,8 @@ class OpenBatch:
     "The lines appended so far, cached in memory. None: they did not fit the write cache."
     synced: int = 0
     "Bytes that were synced to disk, together with the file's name."
+    sync_error: OSError | None = field(default=None, repr=False)
+    "Error of a sync that failed. Events in this file are not acknowledged any more."
     sealed: "Batch | None" = field(default=None, repr=False)
     "The sealed batch that this file became."
 
@@ -74,6 +76,10 @@ class OpenBatch:
         self.synced = size
         if self.sealed is not None:
             self.sealed.note_synced(size)
+
+    def note_sync_failed(self, error: OSError) -> None:
+        """Records that a sync failed. The kernel reports that once, so a later sync proves nothing about this file."""
+        self.sync_error = error
 
     def close(self) -> None:
         """Closes the file. Only the reactor opens, duplicates and closes the descriptor."""

@@ -68,6 +68,8 @@ class GroupCommit:
             self._begin()
 
     def _add(self, batch: OpenBatch) -> None:
+        if batch.sync_error is not None:
+            raise batch.sync_error
         if batch.synced >= batch.size or batch in self._next:
             return
         descriptor = batch.descriptor if batch.descriptor >= 0 else (self._current or {}).get(batch)
@@ -96,8 +98,12 @@ class GroupCommit:
             for descriptor in (*files.values(), *(descriptor for descriptor, _ in quarantined)):
                 close_quietly(descriptor)
             for batch, size in sizes.items():
-                if batch not in failed:
+                if (error := failed.get(batch)) is not None:
+                    batch.note_sync_failed(error)
+                elif batch.sync_error is None:
                     batch.note_synced(size)
+                else:
+                    failed[batch] = batch.sync_error
             self._current = None
             self._observer.ended()
             for needed, done in waiting:

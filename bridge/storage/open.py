@@ -50,9 +50,12 @@ class Storage:
         return found
 
     def record(self, transaction: Transaction) -> None:
-        """Writes the account of a finished transaction to the journal, and closes the transaction. Blocking."""
-        self.journal.command(transaction.number, transaction.command, transaction.changes)
-        transaction.close()
+        """Writes the account of a finished transaction to the journal, and closes the transaction. Blocking.
+
+        If the line cannot be written, the transaction stays, and the next start writes it.
+        """
+        if self.journal.command(transaction.number, transaction.command, transaction.changes):
+            transaction.close()
 
 
 def wall_clock(config: Config) -> WallClock:

@@ -202,7 +202,8 @@ def test_quarantined_frames_that_nobody_waits_for_keep_no_descriptor(commits):
 
 
 @pytest.mark.parametrize("place", [".open.", "a"])
-def test_sync_error_is_reported_and_the_next_commit_retries(commits, place):
+def test_sync_error_is_reported_and_only_a_new_file_is_acknowledged_again(commits, place):
+    """The kernel reports a failed write once, so a second sync of the same file proves nothing."""
     batch = commits.append()
     commits.unsyncable = {place: errno.EIO}
     commits.request_commit("me", batch)
@@ -211,9 +212,26 @@ def test_sync_error_is_reported_and_the_next_commit_retries(commits, place):
     assert error.errno == errno.EIO
     commits.unsyncable = {}
     commits.request_commit("again", batch)
+    assert commits.answers[-1] == ("again", error)
+    commits.spool.seal_all()
+    commits.run(commits.spool_jobs)
+    commits.request_commit("new file", commits.append())
     commits.run(commits.sync_jobs)
-    assert commits.answers[-1] == ("again", None)
-    assert any(".open." in name for name in commits.synced)
+    assert commits.answers[-1] == ("new file", None)
+
+
+def test_sync_error_concerns_the_events_appended_meanwhile(commits):
+    batch = commits.append()
+    commits.unsyncable = {".open.": errno.EIO}
+    commits.request_commit("first", batch)
+    commits.append(text=b"later\n")
+    commits.request_commit("second", batch)
+    job, done = commits.sync_jobs.pop()
+    result = job()
+    commits.unsyncable = {}
+    done(result)
+    commits.run(commits.sync_jobs)
+    assert [error and error.errno for _, error in commits.answers] == [errno.EIO, errno.EIO]
 
 
 def test_sync_error_concerns_only_callers_of_that_file(commits):
