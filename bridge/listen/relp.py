@@ -155,7 +155,9 @@ class RelpConnection(SyslogConnection):
             self.transport.loseConnection()
 
     def check_idle(self) -> None:
-        """Does nothing: a RELP frame carries its length."""
+        """Ends a paused connection that its sender has closed. A RELP frame carries its length, so none waits."""
+        if self._paused:
+            self._end_if_closed()
 
     def _finish(self) -> None:
         """Marks the connection as ended. Incomplete messages were not acknowledged, so the sender repeats them."""

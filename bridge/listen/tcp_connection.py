@@ -26,8 +26,8 @@ from bridge.syslog.frames import list_of
 from bridge.syslog.framing import StreamFramer
 from bridge.syslog.reader import Reader
 
-CLOSE_WAIT = 8
-"State of a TCP connection whose peer has sent FIN (linux/tcp.h)."
+CLOSED_BY_PEER = (7, 8)
+"States of a TCP connection whose peer has ended it: CLOSE after a reset or failed keepalive, CLOSE_WAIT (linux/tcp.h)."
 KEEPALIVE_PROBES = 4
 "Unanswered probes after which a peer counts as dead. They are sent at a quarter of the initial interval."
 
@@ -193,7 +193,7 @@ def bytes_left(transport: ITransport) -> int | None:
     """Returns the unread bytes of a TCP connection that the peer has closed, or None if it has not closed it."""
     connection = _tcp_socket(transport)
     try:
-        if connection is None or connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != CLOSE_WAIT:
+        if connection is None or connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] not in CLOSED_BY_PEER:
             return None
         return int.from_bytes(fcntl.ioctl(connection, termios.FIONREAD, bytes(4)), sys.byteorder)
     except OSError:

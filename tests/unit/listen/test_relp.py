@@ -5,6 +5,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 
 from bridge.config import Listener
+from bridge.listen import tcp_connection
 from bridge.listen.listener import ListenerContext
 from bridge.listen.relp import RelpConnection
 from bridge.listen.tcp_connection import SyslogFactory
@@ -169,3 +170,15 @@ def test_close_is_answered_after_the_messages_before_it(fixture):
     for commit in list(fixture.group_commit):
         commit(None)
     assert connection.transport.value() == b"1 rsp 6 200 OK\n2 rsp 0\n0 serverclose 0\n"
+
+
+@pytest.mark.parametrize("left", [None, 0])
+def test_paused_connection_is_ended_once_its_sender_has_closed_it(fixture, monkeypatch, left):
+    """Its slot is free for the sender's next connection, over which it repeats its messages."""
+    monkeypatch.setattr(tcp_connection, "bytes_left", lambda transport: left)
+    fixture.disk_budget.full["a"] = "spool_full"
+    connection = fixture.connect()
+    connection.dataReceived(syslog(1))
+    fixture.factory.check_idle()
+    assert connection.transport.disconnected is (left is not None)
+    assert connection.transport.value() == b""
