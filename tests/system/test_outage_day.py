@@ -7,13 +7,13 @@ their sending time on the monotonic clock; the collector of the benchmark measur
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.bench.sink import Counts
+from tests.harness.background import BackgroundSender
 from tests.harness.backlog import write_packs
 from tests.harness.bridge import Bridge
 from tests.harness.pki import Authority
@@ -35,22 +35,12 @@ LIVE_WITHIN = 10
 """Seconds within which 99 % of the live events arrive."""
 
 
-class LiveEvents:
+class LiveEvents(BackgroundSender):
     """Sends events at a steady rate over TCP, each with its sending time."""
 
     def __init__(self, port: int) -> None:
-        self.sent = 0
+        super().__init__()
         self._port = port
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> LiveEvents:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def _run(self) -> None:
         begun = time.monotonic()

@@ -227,24 +227,16 @@ def test_interrupted_spool_purge_removes_only_selected_events(tmp_path: Path, vi
 
 
 @every_victim
-def test_interrupted_spool_move_keeps_each_event_once(tmp_path: Path, victim: Victim, rounds: int) -> None:
+@pytest.mark.parametrize("selection", [("--containing", "5"), ()], ids=["some-events", "whole-batches"])
+def test_interrupted_spool_move_keeps_each_event_once(
+    tmp_path: Path, victim: Victim, rounds: int, selection: tuple[str, ...]
+) -> None:
     """Events move back and forth between two intakes; each is in one of them."""
     with loaded_gateway(tmp_path, victim) as gateway:
         for turn in range(rounds):
             gateway.send(f"turn{turn}")
-            publisher, consumer = ("b", "a") if turn % 2 else ("a", "b")
-            gateway.interrupt("spool", "move", "--intake", publisher, "--to", consumer, "--containing", "5")
-        assert gateway.held() == (Counter(gateway.sent), Counter())
-        gateway.assert_reported()
-
-
-@every_victim
-def test_interrupted_move_of_whole_batches_keeps_each_event_once(tmp_path: Path, victim: Victim, rounds: int) -> None:
-    with loaded_gateway(tmp_path, victim) as gateway:
-        for turn in range(rounds):
-            gateway.send(f"turn{turn}")
-            publisher, consumer = ("b", "a") if turn % 2 else ("a", "b")
-            gateway.interrupt("spool", "move", "--intake", publisher, "--to", consumer)
+            origin, target = ("b", "a") if turn % 2 else ("a", "b")
+            gateway.interrupt("spool", "move", "--intake", origin, "--to", target, *selection)
         assert gateway.held() == (Counter(gateway.sent), Counter())
         gateway.assert_reported()
 

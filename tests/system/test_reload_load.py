@@ -10,32 +10,22 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.harness.background import BackgroundSender
 from tests.harness.running import running
 from tests.system.test_reload import reload
 
 
-class DatagramSender:
+class DatagramSender(BackgroundSender):
     """Sends `rate` datagrams a second, in slices of a hundredth of a second."""
 
     def __init__(self, port: int, rate: int) -> None:
-        self.sent = 0
+        super().__init__()
         self._port, self._slice = port, rate // 100
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> DatagramSender:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def _run(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as origin:
@@ -52,22 +42,15 @@ class DatagramSender:
                 time.sleep(max(0.0, due - time.monotonic()))
 
 
-class LineSender:
+class LineSender(BackgroundSender):
     """Sends lines over 50 connections in turn."""
 
     def __init__(self, port: int) -> None:
-        self.sent = 0
+        super().__init__()
         self._sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> LineSender:
-        self._thread.start()
-        return self
 
     def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        super().__exit__(*exc)
         for connection in self._sockets:
             connection.close()
 

@@ -4,19 +4,17 @@ never set when the bridge starts."""
 from __future__ import annotations
 
 import os
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge.accounting.journal_lines import JournalReader
 from bridge.spool.batch_names import read as read_name
-from tests.harness import clock_set_back, shifted_clock, spool
+from tests.harness import shifted_clock, spool
 from tests.harness.asserting import assert_same
 from tests.harness.gate import Gate
 from tests.harness.messages import SentMessage, rfc3164, rfc5424, time_of
 from tests.harness.polling import until
-from tests.harness.process import Process
 from tests.harness.running import bridging, collecting
 from tests.harness.send import send_lines
 from tests.harness.shifted_clock import shift
@@ -31,13 +29,13 @@ def test_clock_set_back_by_an_hour_does_not_stop_delivery(tmp_path: Path) -> Non
         gate = Gate(collector.port)
         gate.open()
         with bridging(tmp_path, gate.url) as bridge:
-            argv = [sys.executable, "-P", clock_set_back.__file__, str(bridge.write_configuration()), str(tmp_path)]
-            bridge.process = Process(argv, directory=bridge.directory, name="bridge")
-            bridge.process.wait_until(lambda: bridge.get("/readyz")[0] == 200, "/readyz answers 200")
+            offset = tmp_path / "offset"
+            shift(offset, 0)
+            shifted_clock.start(bridge, offset)
             with traffic(bridge.tcp) as device:
                 collector.wait_for(100)
                 highest = max(batch_sequences(bridge.spool), default=0)
-                (tmp_path / "set-back").touch()
+                shift(offset, -3600)
                 sent_before = len(device.sent)
                 until(lambda: len(device.sent) > sent_before + 50, "traffic continues")
                 collector.wait_for(sent_before + 50)

@@ -28,17 +28,8 @@ from bridge.spool.archive import Archive
 from bridge.spool.quarantine import QuarantineEntry
 from bridge.storage.open import open_storage
 from tests.harness.builders import NOON, at_once, fail
+from tests.unit.operations.test_offline_commands import CONFIGURATION
 
-CONFIGURATION = """
-collector: {{region: FRA1}}
-listeners: [{{name: udp, udp: "127.0.0.1:0"}}]
-intakes: {{fw: {{intake_key: {key}}}, linux: {{intake_key: {key}}}}}
-routes:
-  - {{name: noise, drop: true, source: 192.0.2.99}}
-  - {{name: linux, intake: linux, source: 192.0.2.0/24}}
-unrouted: hold
-spool: {{directory: {directory}, archive: {{max_size: 10MB}}}}
-"""
 PERIOD = {"intake": "fw", "from_ms": NOON * 1000, "to_ms": (NOON + 1) * 1000, "batches": 1}
 KILLED = 9
 CALLS = ("rename", "unlink", "mkdir", "rmdir", "write", "fsync")
