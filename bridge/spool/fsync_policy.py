@@ -14,7 +14,6 @@ slow disk does not delay the deliveries of other batches.
 import os
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice, takewhile
-from pathlib import Path
 from typing import Literal
 
 from bridge.spool.batch import Batch
@@ -130,35 +129,19 @@ class FsyncPolicy:
         return group
 
     def _sync(self, opened: dict[Batch, int | OSError]) -> tuple[dict[Batch, OSError], OSError | None]:
-        """Syncs open files and their folders. Returns the errors by batch, and the last one of an fsync.
+        """Syncs open files and their folders. Returns the errors by batch, and one of an fsync.
 
         Runs on the sync thread.
         """
-        failed: dict[Batch, OSError] = {}
-        disk_error: OSError | None = None
-        folders: dict[Path, list[Batch]] = {}
-        for batch, descriptor in opened.items():
-            if isinstance(descriptor, OSError):
-                failed[batch] = descriptor
-                continue
-            try:
-                os.fsync(descriptor)
-                folders.setdefault(batch.directory, []).append(batch)
-            except OSError as error:
-                failed[batch] = disk_error = error
-            finally:
-                close_quietly(descriptor)
-        for folder, batches in folders.items():
-            try:
-                self._folders.sync(folder)
-            except OSError as error:
-                disk_error = error
-                failed |= dict.fromkeys(batches, error)
-                continue
-            for batch in batches:
+        unopened = {batch: result for batch, result in opened.items() if isinstance(result, OSError)}
+        files = [(batch, result, batch.directory) for batch, result in opened.items() if isinstance(result, int)]
+        failed = self._folders.sync_files(files)
+        for batch, descriptor, _ in files:
+            close_quietly(descriptor)
+            if batch not in failed:
                 batch.synced = True
-            self.synced += len(batches)
-        return failed, disk_error
+                self.synced += 1
+        return unopened | failed, next(iter(failed.values()), None)
 
 
 def _needs_sync(batch: Batch) -> bool:

@@ -119,25 +119,7 @@ class GroupCommit:
 
     def _commit(self, files: Mapping[OpenBatch, int], quarantined: Sequence[tuple[int, Path]]) -> Failed:
         """Syncs files, quarantine descriptors and folders. Returns the errors. Runs on the sync thread."""
-        failed: Failed = {}
-        folders: dict[Path, list[OpenBatch | None]] = {}
-        for batch, descriptor in files.items():
-            try:
-                os.fsync(descriptor)
-            except OSError as error:
-                failed[batch] = error
-            else:
-                if not batch.synced:
-                    folders.setdefault(batch.path.parent, []).append(batch)
-        for descriptor, folder in quarantined:
-            try:
-                os.fsync(descriptor)
-            except OSError as error:
-                failed[None] = error
-            folders.setdefault(folder, []).append(None)
-        for folder, needing in folders.items():
-            try:
-                self._folders.sync(folder)
-            except OSError as error:
-                failed |= dict.fromkeys(needing, error)
-        return failed
+        batches = [
+            (batch, descriptor, None if batch.synced else batch.path.parent) for batch, descriptor in files.items()
+        ]
+        return self._folders.sync_files([*batches, *((None, descriptor, folder) for descriptor, folder in quarantined)])
