@@ -24,8 +24,8 @@ def mirror_targets(config: Config) -> set[CopyTarget]:
 
 
 def group_limits(config: Config, *, clock_is_set: bool = True) -> GroupLimits:
-    """Returns how events are grouped by time, and which timestamps are in range. A gateway whose clock was never set
-    cannot tell, so all are."""
+    """Returns how events are grouped by time, and which timestamps are in range. If the gateway's clock was never
+    set, every timestamp is in range."""
     past, future = (config.timestamps.max_past, config.timestamps.max_future) if clock_is_set else (None, None)
     return GroupLimits(
         resolution_ms=milliseconds(config.batch.timestamp_resolution),

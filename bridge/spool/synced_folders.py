@@ -11,7 +11,7 @@ K = TypeVar("K")
 
 
 class SyncedFolders:
-    """Syncs folders of the spool in ``root``. Used on the sync thread only. Blocking."""
+    """Syncs files and folders of the spool in ``root``. Used on the sync thread only. Blocking."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
