@@ -12,8 +12,8 @@ LATE_SECONDS = 60.0
 "Age in seconds from which a waiting event is late, unless its batch may be open for longer."
 CATCH_UP_SECONDS = 3600.0
 "Seconds in which the backlog of an intake may shrink to nothing before this is a problem."
-GATEWAY_CLOCK = ("gateway", "unset", "step")
-"Alarms of the kind *clock* that concern the gateway's own clock."
+GATEWAY_CLOCK = ("gateway", "unset")
+"Alarms of the kind *clock* that concern the gateway's own clock. A *step* is over; its alarm only lasts for an hour."
 MAX_ALARMS_PER_KIND = 3
 "Alarms of one kind that are listed one by one."
 MAX_MISMATCH_SHARE = 0.1
