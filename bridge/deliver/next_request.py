@@ -28,7 +28,7 @@ UNLIMITED_WIDTH_MS = 1 << 62
 MOST_MS = 600_000
 WIDEN_AFTER = 60.0
 "Seconds without progress before the width doubles, and seconds below the rate limit before it halves."
-CUT_BYTES = 96 << 20
+CUT_BYTES = 64 << 20
 """Approximate limit in bytes of memory in which all intakes together hold timed batches to cut several at once. A
 higher limit means fewer requests: if clocks are spread over S seconds, each cut makes S / width requests, whatever
 its size. After a kill, all events of these batches are possible duplicates, because each batch has been started."""

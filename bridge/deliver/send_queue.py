@@ -35,7 +35,7 @@ PACK_BYTES, PACK_BATCHES = 16 << 20, 512
 """Bytes of lines, and batches, that are packed at once. Deliveries and sealing wait for the same thread, and a batch
 takes about a millisecond to read and remove."""
 RANGE_BYTES = 500
-"Approximate memory of a range of a cut batch besides its lines. With random clocks, each event becomes a range."
+"Approximate memory of a range of a cut batch besides its lines. With clocks that are days apart, each event is one."
 
 
 class SendQueue:
@@ -191,9 +191,9 @@ class SendQueue:
         end = self._boundary if lane is self._pack_lane else None
         narrow = width_ms if narrow_ms is None else narrow_ms
         if is_uncut(first) and not timed:
-            size, exact = self._cut_bytes + _memory_when_cut(first), self._exact(first.order[0])
+            size, exact = self._cut_bytes + _memory_when_cut(first, width_ms), self._exact(first.order[0])
             while lane and is_uncut(lane[0]) and (end is None or lane[0].order[0] < end):
-                size += _memory_when_cut(lane[0])
+                size += _memory_when_cut(lane[0], width_ms)
                 if size > max_uncut_bytes or self._exact(lane[0].order[0]) is not exact:
                     break
                 taken.append(self._pop(lane))
@@ -290,6 +290,7 @@ def is_small(count: int, size: int, max_events: int, max_bytes: int) -> bool:
     return count * 2 < max_events and size * 2 < max_bytes
 
 
-def _memory_when_cut(piece: Piece) -> int:
-    """Returns the memory that a timed batch takes if each of its events becomes a range."""
-    return piece.size + RANGE_BYTES * piece.count
+def _memory_when_cut(piece: Piece, width_ms: int) -> int:
+    """Returns the most memory that a timed batch takes when it is cut: a range for each event, or for each window."""
+    ranges = min(piece.count, (piece.latest - piece.earliest) // max(width_ms, 1) + 1)
+    return piece.size + RANGE_BYTES * ranges

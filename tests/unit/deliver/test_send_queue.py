@@ -133,9 +133,17 @@ def test_cut_pieces_count_towards_the_limit_of_uncut_bytes():
 def test_small_events_count_with_the_memory_of_their_ranges():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(4):
-        send_queue.add(batch(i, timed=True, count=20_000, size=40_000), now=0)
+        send_queue.add(batch(i, timed=True, latest=30 * 86_400_000, count=20_000, size=40_000), now=0)
     most = WIDE | {"max_uncut_bytes": 3 * 20_000 * queue_module.RANGE_BYTES}
     assert take_sequences(send_queue, 0, **most) == [0, 1]
+
+
+def test_events_of_few_windows_count_with_the_memory_of_these():
+    send_queue = SendQueue(live_for=10, live_first=True)
+    for i in range(5):
+        send_queue.add(batch(i, timed=True, latest=9999, count=20_000, size=40_000), now=0)
+    most = WIDE | {"max_uncut_bytes": 3 * (40_000 + 10 * queue_module.RANGE_BYTES)}
+    assert take_sequences(send_queue, 0, **most) == [0, 1, 2]
 
 
 def test_pieces_cut_together_are_taken_by_time_window():
