@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from tests.harness.polling import until
 from tests.package.machine import Machine
@@ -69,6 +70,10 @@ class UnitManager:
         "Names and descriptors that the service has stored."
         self.notifications: list[str] = []
         "Notification lines since the last start."
+        self.problems: list[str] = []
+        "What went wrong on the manager's side."
+        self._given: list[tuple[str, str]] = []
+        "Names and sockets that were passed at the last start."
         self._notified = 0.0
         name = f"\0syslog-bridge-test-{os.getpid()}-{id(self)}"
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -101,6 +106,7 @@ class UnitManager:
         assert self.service("CapabilityBoundingSet").removeprefix("CAP_").lower() == capability
         assert self.service("NoNewPrivileges") == "yes"
         given = [fd for _, fd in self.stored]
+        self._given = [(name, str(Path(f"/proc/self/fd/{fd}").readlink())) for name, fd in self.stored]
         names = ":".join(name for name, _ in self.stored)
         setpriv = (
             f"setpriv --reuid={self.service('User')} --regid={self.service('Group')} --clear-groups --no-new-privs"
@@ -166,7 +172,7 @@ class UnitManager:
     def _alive(self) -> bool:
         assert self._process is not None
         code = self._process.poll()
-        assert code is None, f"the service ended with {code}\n{self.journal}"
+        assert code is None, f"the service ended with {code}; {self._given}; {self.problems}\n{self.journal}"
         return True
 
     @property
@@ -178,9 +184,13 @@ class UnitManager:
         size = array.array("i").itemsize
         while not self._ended:
             try:
-                data, ancillary, _, _ = self._notify.recvmsg(65536, socket.CMSG_SPACE(256 * size))
-            except OSError:
+                data, ancillary, flags, _ = self._notify.recvmsg(65536, socket.CMSG_SPACE(256 * size))
+            except OSError as error:
+                if not self._ended:
+                    self.problems.append(f"notifications end: {error}")
                 return
+            if flags & socket.MSG_CTRUNC:
+                self.problems.append(f"descriptors are missing: {data!r}")
             self._notified = time.monotonic()
             fds: list[int] = []
             for level, kind, payload in ancillary:

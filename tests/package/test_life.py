@@ -190,7 +190,12 @@ def test_upgrade_under_load_loses_nothing(machine, manager, newer_package, colle
     port = free_low_port()
     configure(machine, collector, udp=port, tcp=port)
     manager.start()
-    until(lambda: manager.stored, lambda: f"listener sockets are stored: {manager.notifications}\n{manager.journal}")
+    until(
+        lambda: len(manager.stored) == 2,
+        lambda: (
+            f"both sockets are stored: {manager.stored} {manager.notifications} {manager.problems}\n{manager.journal}"
+        ),
+    )
     for _, fd in manager.stored:
         # As the package's sysctl allows. The kernel here is the host's, and a test must not change its settings.
         with socket.socket(fileno=os.dup(fd)) as held:
