@@ -41,9 +41,10 @@ class Peer:
     """Holds the state of one sender at one listener."""
 
     __slots__ = (
-        "__weakref__", "_peers", "address", "bucket", "clock", "decided", "encoded", "events", "expect", "gaps",
-        "intake", "key", "last_seen_ms", "limited", "listed", "listener", "mergeable", "name", "names", "outside",
-        "profile", "rate", "rate_events", "rate_ms", "relay", "relay_address", "route", "sampled", "shape", "unrouted",
+        "__weakref__", "_peers", "address", "apart", "bucket", "clock", "decided", "encoded", "events", "expect",
+        "gaps", "intake", "key", "last_seen_ms", "limited", "listed", "listener", "mergeable", "name", "names",
+        "outside", "profile", "rate", "rate_events", "rate_ms", "relay", "relay_address", "route", "sampled", "shape",
+        "unrouted",
     )  # fmt: skip
 
     def __init__(self, key: PeerKey, address: str, peers: "Peers", relay_address: str | None = None) -> None:
@@ -108,6 +109,8 @@ class Peer:
             and constant.payload not in ("line", "rfc5424", "json")
         )
         "True if its frames may be read together with those of other peers, because no event depends on the peer."
+        self.apart = False
+        "True if its frames are read apart from those of other peers all the same, so that its times are counted."
         self.route = constant.route if constant else None
         self.intake = constant.intake if constant else None
         "The intake of its frames; if it depends on the frame, the intake of the latest ones."
@@ -152,7 +155,7 @@ class Peer:
 
     def read_alone(self) -> None:
         """Reads the frames apart from those of other peers from now on."""
-        self.mergeable = False
+        self.apart = True
 
     def sample(self, frame: bytes, now_ms: int, reader: TimeReader) -> None:
         """Updates the event rate, and the message shape and clock offset from one frame."""

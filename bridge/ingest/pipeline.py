@@ -187,7 +187,7 @@ class Pipeline:
         """Takes all datagrams of one drain. Datagrams of peers with the same routing profile are read together."""
         together = []
         for peer, frames in by_peer:
-            if peer.mergeable:
+            if peer.mergeable and not peer.apart:
                 together.append((peer, frames, len(frames)))
             else:
                 self.take(peer, to_frames(frames))
@@ -195,7 +195,12 @@ class Pipeline:
 
     def take_blocks(self, by_peer: Mapping[Peer, list[bytes]]) -> None:
         """Takes the small reads of many connections, as blocks, of peers that may be read together."""
-        together = [(peer, blocks, sum(block.count(b"\n") for block in blocks)) for peer, blocks in by_peer.items()]
+        together = []
+        for peer, blocks in by_peer.items():
+            if peer.apart:
+                self.take(peer, b"".join(blocks), self._merged_readers[peer.profile])
+            else:
+                together.append((peer, blocks, sum(block.count(b"\n") for block in blocks)))
         self._take_together(together, b"".join)
 
     def _take_together(

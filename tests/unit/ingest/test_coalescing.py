@@ -4,6 +4,7 @@ import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 
+from bridge.batching import Window
 from bridge.config import Listener
 from bridge.ingest.coalescing import Coalescer
 from bridge.listen.listener import ListenerContext
@@ -69,6 +70,28 @@ def test_reads_of_one_turn_are_coalesced(fixture, monkeypatch):
     first.dataReceived(line(b"6"))
     fixture.end_turn()
     fixture.bridge.check(received=6, spooled=6)
+
+
+def test_reads_of_a_source_whose_clock_is_wrong_are_coalesced_with_its_own(make_bridge, monkeypatch):  # noqa: F811
+    fixture = CoalescingFixture(make_bridge(window=Window(60_000, 60_000)))
+    wrong, right = fixture.connect("192.0.2.1"), fixture.connect("192.0.2.2")
+    ahead = b"<13>Nov 24 12:00:00 gw app: tomorrow\n"
+    reads = []
+    parse = fixture.bridge.pipeline._parse
+    monkeypatch.setattr(
+        fixture.bridge.pipeline,
+        "_parse",
+        lambda profile, frames, *rest: reads.append(frames) or parse(profile, frames, *rest),
+    )
+    for _ in range(2):
+        for connection, text in ((wrong, ahead), (right, line(b"1")), (wrong, ahead), (right, line(b"2"))):
+            connection.dataReceived(text)
+        fixture.end_turn()
+    # Together in the first turn, which shows whose clock is wrong, and apart in the second.
+    own, others = 2 * ahead, line(b"1") + line(b"2")
+    assert [read.split() for read in reads] == [(own + others).split(), own.split(), others.split()]
+    assert [fixture.bridge.peers.get("tcp", f"192.0.2.{n}").outside for n in (1, 2)] == [4, 0]
+    fixture.bridge.check(received=8, spooled=8)
 
 
 def test_long_read_follows_earlier_small_reads(fixture):
