@@ -153,6 +153,11 @@ class UnitManager:
             self._process.kill()
             self._process.wait()
         self._ended = True
+        # A thread that still waits in the kernel could take a message of the next manager, whose socket gets the same
+        # descriptor. So it is woken, and has ended before the socket is closed.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wake:
+            wake.sendto(b"ENDED=1", "\0" + self._address[1:])
+        self._listener.join()
         self._notify.close()
         for _, fd in self.stored:
             os.close(fd)
