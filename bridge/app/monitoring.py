@@ -66,7 +66,7 @@ def build_monitoring(
         JournalWriter(
             storage.opened.journal, ledger, process.spool_thread.run, process.reactor, listener_set.kernel_drops, wall
         ),
-        LossMonitor(alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops, clock=clock),
+        LossMonitor(alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops),
         silent_sources, certificate_expiry, DescriptorMonitor(alarms, listener_set.descriptors_exhausted),
         ClockWatch(
             alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config())

@@ -7,6 +7,7 @@ from bridge.cluster.node import ClusterNode
 from bridge.config import Config
 from bridge.host.periodic import PeriodicTasks
 from bridge.ingest.peers import EXPIRE_EVERY as PEERS_EVERY
+from bridge.monitoring.alarms import EVERY as ALARMS_EVERY
 from bridge.monitoring.certificate_expiry import EVERY as CERTIFICATES_EVERY
 from bridge.monitoring.gateway_clock import EVERY as CLOCK_EVERY
 from bridge.monitoring.loss_monitor import EVERY
@@ -38,6 +39,7 @@ class Tasks(PeriodicTasks):
             (storage.fsync_policy.look, BUDGET_EVERY),
             (storage.sync_monitor.look, SYNC_EVERY),
             (monitoring.loss_monitor.look, EVERY),
+            (storage.alarms.look, ALARMS_EVERY),
             (ingest.quotas.look, EVERY),
             (storage.retention.look, EXPIRE_EVERY),
             (storage.archive_upkeep.look, ARCHIVE_EVERY),

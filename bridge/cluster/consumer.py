@@ -30,6 +30,7 @@ from bridge.cluster.terms import ClusterTerms
 from bridge.deliver.context import DeliveryContext
 from bridge.deliver.courier import Courier
 from bridge.spool import Batch
+from bridge.util.alarms import A_DAY, ENDS_IN_A_DAY
 
 MAX_HOLD = 600.0
 "Seconds for which a batch may wait here. A broker ends a consumer that acknowledges nothing for 30 minutes."
@@ -272,7 +273,8 @@ class Consumer:
         context, name = self._context, self._courier.name
         count = received.headers.get("count")
         events = count if isinstance(count, int) and count > 0 else max(1, received.body.count(b"\n"))
-        context.alarms.on("damaged", name, f"queue {self._queue}: a message was moved to quarantine: {why}")
+        text = f"queue {self._queue}: a message was moved to quarantine: {why}. {ENDS_IN_A_DAY}"
+        context.alarms.on("damaged", name, text, lasts=A_DAY)
 
         def written(nothing: object) -> None:
             context.ledger.take_over(name, events)

@@ -14,6 +14,7 @@ from bridge.deliver.send_queue import SendQueue
 from bridge.deliver.split_queue import SplitQueue, halves
 from bridge.deliver.unreadable import UnreadableFiles
 from bridge.spool import Batch, Loss, Pack, Piece, batch_reader
+from bridge.util.alarms import A_DAY, ENDS_IN_A_DAY
 
 PUT_BACK_AT_ONCE = 5000
 "Pieces of cut batches that enter the lanes in one turn of the reactor."
@@ -236,7 +237,7 @@ class PendingBatches:
             text = f"intake {self._name}: {damage}; moved to quarantine"
             self._context.ledger.quarantine(self._name, batch.unacknowledged)
             self._context.store.quarantine_batch(batch, str(damage))
-        self._context.alarms.on("damaged", self._name, text)
+        self._context.alarms.on("damaged", self._name, f"{text}. {ENDS_IN_A_DAY}", lasts=A_DAY)
 
     def _forget(self, batch: Batch) -> None:
         self.size -= batch.size
@@ -253,4 +254,4 @@ class PendingBatches:
             self._context.ledger.drop_spooled(self._name, loss.events, "spool_file_damaged")
             result = "lost"
         text = f"intake {self._name}: {pack.path}: {loss.what}; {loss.events or 'some'} events {result}"
-        self._context.alarms.on("damaged", self._name, text)
+        self._context.alarms.on("damaged", self._name, f"{text}. {ENDS_IN_A_DAY}", lasts=A_DAY)

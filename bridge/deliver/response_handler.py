@@ -17,6 +17,7 @@ from bridge.deliver.request import Request
 from bridge.deliver.retry_state import RetryState
 from bridge.deliver.split_queue import single_out
 from bridge.spool import Piece, batch_reader
+from bridge.util.alarms import A_DAY, ENDS_IN_A_DAY
 
 POSTPONED = 15.0
 "Seconds after which a single event is sent again that was called too large."
@@ -138,7 +139,8 @@ class ResponseHandler:
             self._context.ledger.drop_spooled(self._name, missing, "collector_shortfall")
             text = f"the collector confirmed {result.accepted} of {count} events; {missing} may be lost there"
             self._retry_state.note_error(text)
-            self._context.alarms.on("loss", self._name, f"intake {self._name}: {text}")
+            alarm = f"intake {self._name}: {text}. {ENDS_IN_A_DAY}"
+            self._context.alarms.on("loss", self._name, alarm, lasts=A_DAY)
             self._context.store.keep_evidence(self._name, pieces[0].batch.sequence, request.evidence())
         receipt = Receipt(
             self._name, [(p.batch.sequence, p.count, p.batch.count) for p in pieces], result.accepted, request.sha256,

@@ -19,19 +19,16 @@ MAX_FIGURES = 100_000
 
 
 class LossMonitor:
-    """Raises an alarm while a loss counter increases. ``clock`` returns monotonic seconds."""
+    """Raises an alarm while a loss counter increases."""
 
     def __init__(
-        self, alarms: Alarms, *, ledger: Ledger, peers: Peers, kernel_drops: Callable[[], Mapping[str, int]],
-        clock: Callable[[], float],
-    ) -> None:  # fmt: skip
+        self, alarms: Alarms, *, ledger: Ledger, peers: Peers, kernel_drops: Callable[[], Mapping[str, int]]
+    ) -> None:
         self._alarms = alarms
         self._ledger = ledger
         self._peers = peers
         self._kernel_drops = kernel_drops
-        self._clock = clock
         self._figures: dict[tuple[str, str], int] = {}
-        self._seen: dict[tuple[str, str], float] = {}
 
     def look(self) -> None:
         """Compares the counters with their values at the last check."""
@@ -60,19 +57,12 @@ class LossMonitor:
                 (kind, about): figure for (kind, about), figure in self._figures.items()
                 if kind != "clock" or about in known
             }  # fmt: skip
-        for (kind, about), seen in list(self._seen.items()):
-            if self._clock() - seen >= ENDS_AFTER:
-                del self._seen[kind, about]
-                what = "loss" if kind == "loss" else "timestamps out of range"
-                self._alarms.off(kind, about, f"{about}: no {what} for {ENDS_AFTER:.0f} seconds")
 
     def _watch(self, kind: str, about: str, figure: int, text: str) -> None:
         key = (kind, about)
         if figure > self._figures.get(key, 0):
-            self._seen[key] = self._clock()
             # The text of an active alarm stays: a new figure in it would report the alarm again at each check.
-            if key not in self._alarms.active:
-                self._alarms.on(kind, about, text)
+            self._alarms.on(kind, about, self._alarms.active.get(key, text), lasts=ENDS_AFTER)
         self._figures[key] = figure
 
 

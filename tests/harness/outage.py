@@ -124,7 +124,7 @@ class _UnreachableCollector:
 
 
 class _Alarms(Counter[str]):
-    def on(self, kind: str, about: str, text: str) -> None:
+    def on(self, kind: str, about: str, text: str, *, lasts: float | None = None) -> None:
         self[kind] += 1
 
     def off(self, kind: str, about: str, text: str) -> None:

@@ -14,6 +14,7 @@ from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.exchange import Response
 from bridge.deliver.request import RequestTarget
+from bridge.monitoring.alarms import Alarms
 from tests.harness.builders import build_base_urls, build_delivery_context, build_delivery_store, build_spool
 
 NOON = 1_795_435_200
@@ -26,7 +27,9 @@ class Node:
     def __init__(self, directory, clock, *, broker=None, role=None, rate=None, **terms):
         self.clock = clock
         self.ledger = Ledger()
-        self.alarms, self.receipts, self.refused, self.posted = {}, [], [], []
+        self.receipts, self.refused, self.posted = [], [], []
+        self.alarm_sink = Alarms(clock=clock.seconds)
+        self.alarms = self.alarm_sink.active
         self.sessions, self.courier_count = [], 1
         self.spool = build_spool(directory, recover=False, wall=self.wall, clock=clock.seconds, work=self.work)
         found = self.spool.recover()
@@ -34,7 +37,7 @@ class Node:
         self.base_urls = build_base_urls(clock, self.dispatcher)
         self.context = build_delivery_context(
             clock, wall=self.wall, store=self._delivery_store(None), ledger=self.ledger, dispatcher=self.dispatcher,
-            alarms=self,
+            alarms=self.alarm_sink,
         )  # fmt: skip
         self.delivery_path = DeliveryPath(
             RequestTarget("http://collector.test/plain/batch", dict, False), self.post, self.base_urls
@@ -94,16 +97,6 @@ class Node:
         answer = Deferred()
         self.posted.append((body, headers, answer))
         return answer
-
-    @property
-    def active(self):
-        return self.alarms
-
-    def on(self, kind, about, text):
-        self.alarms[kind, about] = text
-
-    def off(self, kind, about, text):
-        self.alarms.pop((kind, about), None)
 
     # Actions of a test.
     def receive(self, *events, ms=0, encoding="lines", timed=False):

@@ -6,6 +6,7 @@ from twisted.internet.task import Clock
 
 from bridge.cluster import consumer, publisher
 from bridge.cluster.message import BatchMessage
+from bridge.util.alarms import A_DAY
 from tests.harness.memory_broker import MemoryBroker
 from tests.unit.cluster.nodes import Node, drain, pass_time
 
@@ -370,6 +371,11 @@ def test_foreign_message_is_quarantined(tmp_path, clock, broker, change, why):
         return
     assert not courier.posted and not broker.queues["q.a"].messages
     assert why in courier.alarms["damaged", "a"]
+    courier.alarm_sink.look()
+    assert ("damaged", "a") in courier.alarms
+    clock.advance(A_DAY)
+    courier.alarm_sink.look()
+    assert ("damaged", "a") not in courier.alarms
     assert courier.account.quarantined == courier.account.taken_over > 0
     (quarantined,) = (tmp_path / "node" / ".quarantine" / "damaged" / "files").iterdir()
     assert quarantined.read_bytes() == b"text\n"

@@ -11,16 +11,18 @@ from bridge.accounting import Ledger
 from bridge.batching import Group
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.pending import PendingBatches
+from bridge.monitoring.alarms import Alarms
 from bridge.spool import Batch, Pack, Piece, pack_writer
 from tests.harness.builders import NOON, build_delivery_context, build_request_limits, build_spool
 
 
 class IntakeFixture:
-    """Provides the intake `fw`, and records what its store and its alarms receive."""
+    """Provides the intake `fw`, and records what its store receives."""
 
     def __init__(self, directory: Path) -> None:
         self.clock, self.ledger = Clock(), Ledger()
-        self.alarms: dict[tuple[str, str], str] = {}
+        self.alarm_sink = Alarms(clock=self.clock.seconds)
+        self.alarms = self.alarm_sink.active
         self.acknowledged: list[Batch] = []
         self.receipts: list[Any] = []
         self.refused: list[bytes | None] = []
@@ -29,7 +31,7 @@ class IntakeFixture:
         self.quarantined: list[Batch] = []
         self.spool = build_spool(directory, wall=lambda: NOON + self.clock.seconds(), clock=self.clock.seconds)
         self.context = build_delivery_context(
-            self.clock, store=self, ledger=self.ledger, alarms=self,
+            self.clock, store=self, ledger=self.ledger, alarms=self.alarm_sink,
             dispatcher=Dispatcher(self.clock, connections=8, rate=None),
         )  # fmt: skip
         self.errors: list[str] = []
@@ -55,7 +57,7 @@ class IntakeFixture:
         assert self.ledger.imbalance == 0
         assert self.pending.events == self.ledger.of("fw").spooled
 
-    # Interfaces of the store and of the alarms.
+    # The interface of the store.
     def acknowledge(self, batches: list[Batch], receipt: Any) -> None:
         self.acknowledged += batches
         self.receipts.append(receipt)
@@ -75,9 +77,3 @@ class IntakeFixture:
 
     def merge(self, packs: list[Pack]) -> Any:
         return pack_writer.merge(packs, self.spool.on_error)
-
-    def on(self, kind: str, about: str, text: str) -> None:
-        self.alarms[kind, about] = text
-
-    def off(self, kind: str, about: str, text: str) -> None:
-        self.alarms.pop((kind, about), None)

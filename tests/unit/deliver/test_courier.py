@@ -89,7 +89,7 @@ class CourierFixture:
     def keep_damaged(self, pack, loss):
         self.quarantined.append(loss)
 
-    def on(self, kind, about, text):
+    def on(self, kind, about, text, *, lasts=None):
         self.alarms[kind] += 1
 
     def off(self, kind, about, text):

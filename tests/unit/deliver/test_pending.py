@@ -10,6 +10,7 @@ from twisted.internet import defer
 from bridge.batching import Group
 from bridge.deliver import pending
 from bridge.spool import Pack, Piece, batch_reader
+from bridge.util.alarms import A_DAY
 from tests.harness.builders import NOON
 from tests.unit.deliver.intake import IntakeFixture
 
@@ -104,6 +105,22 @@ def test_damaged_file_is_quarantined_with_an_alarm(intake: IntakeFixture) -> Non
     assert intake.quarantined == [batch]
     assert "3 events instead of 2" in intake.alarms["damaged", "fw"]
     intake.check()
+
+
+def test_damage_alarm_ends_a_day_after_the_last_damage(intake: IntakeFixture) -> None:
+    def damage(name: str) -> None:
+        batch = intake.add(name.encode())
+        intake.pending.cannot_read([Piece.whole(batch)], batch_reader.Damaged(batch, "it is shorter"), split=False)
+
+    damage("one")
+    intake.clock.advance(A_DAY - 1)
+    damage("two")
+    intake.clock.advance(A_DAY - 1)
+    intake.alarm_sink.look()
+    assert ("damaged", "fw") in intake.alarms
+    intake.clock.advance(1)
+    intake.alarm_sink.look()
+    assert intake.alarms == {}
 
 
 def test_forgotten_batches_leave_no_amount(intake: IntakeFixture) -> None:

@@ -14,6 +14,7 @@ from bridge.deliver.request import Request
 from bridge.deliver.response_handler import MAX_FOREIGN_RESPONSES, POSTPONED, DeliveryCounters, ResponseHandler
 from bridge.deliver.retry_state import RetryState
 from bridge.spool import Piece
+from bridge.util.alarms import A_DAY
 from tests.harness.builders import build_base_urls
 from tests.unit.deliver.intake import IntakeFixture
 
@@ -160,7 +161,14 @@ def test_unnamed_shortfall_is_a_counted_loss_with_evidence_and_alarm(courier: Ha
     total = courier.intake.ledger.total()
     assert (total.delivered, total.dropped) == (1, {"collector_shortfall": 1})
     assert courier.intake.evidence == [b"the body"]
-    assert ("loss", "fw") in courier.intake.alarms
+    intake = courier.intake
+    assert "confirmed 1 of 2 events" in intake.alarms["loss", "fw"]
+    intake.clock.advance(A_DAY - 1)
+    intake.alarm_sink.look()
+    assert ("loss", "fw") in intake.alarms
+    intake.clock.advance(1)
+    intake.alarm_sink.look()
+    assert intake.alarms == {}
 
 
 def test_acceptance_without_ids_is_counted_as_unconfirmed(courier: HandlerFixture) -> None:

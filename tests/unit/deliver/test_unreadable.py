@@ -21,7 +21,7 @@ class Fixture(CourierFixture):
         self.active: dict[tuple[str, str], str] = {}
         super().__init__(*args, **named)
 
-    def on(self, kind: str, about: str, text: str) -> None:
+    def on(self, kind: str, about: str, text: str, *, lasts: float | None = None) -> None:
         super().on(kind, about, text)
         self.active[kind, about] = text
 

@@ -1,0 +1,73 @@
+"""Tests that alarms are reported once, and that those of finished losses end by themselves."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from bridge.accounting import Ledger
+from bridge.monitoring.alarms import Alarms
+from bridge.monitoring.loss_monitor import ENDS_AFTER, LossMonitor
+from bridge.util.alarms import A_DAY
+
+
+class AlarmsFixture:
+    """Alarms on a fake clock, and the self events that they sent."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.events: list[str] = []
+        self.alarms = Alarms(self.events.append, clock=self.clock.seconds)
+
+    def active_after(self, seconds: float) -> list[str]:
+        """Returns the texts of the active alarms after some seconds."""
+        self.clock.advance(seconds)
+        self.alarms.look()
+        return list(self.alarms.active.values())
+
+
+@pytest.fixture
+def fixture() -> AlarmsFixture:
+    return AlarmsFixture()
+
+
+def test_alarm_with_a_span_ends_after_its_last_call_and_says_so(fixture: AlarmsFixture) -> None:
+    fixture.alarms.on("damaged", "fw", "one file", lasts=A_DAY)
+    assert fixture.active_after(A_DAY - 1) == ["one file"]
+    fixture.alarms.on("damaged", "fw", "one file", lasts=A_DAY)
+    assert len(fixture.events) == 1, "the same text is not reported again"
+    assert fixture.active_after(A_DAY - 1) == ["one file"]
+    assert fixture.active_after(1) == []
+    assert 'state=off about="fw" message="not happened again for 24 hours: one file"' in fixture.events[-1]
+
+
+def test_alarm_without_a_span_lasts_until_its_cause_is_gone(fixture: AlarmsFixture) -> None:
+    fixture.alarms.on("full", "fw", "finished", lasts=10)
+    fixture.alarms.on("full", "fw", "persists")
+    assert fixture.active_after(1000 * A_DAY) == ["persists"]
+    fixture.alarms.off("full", "fw", "room again")
+    assert fixture.active_after(0) == []
+
+
+def test_alarm_that_was_ended_and_raised_again_has_no_old_end(fixture: AlarmsFixture) -> None:
+    fixture.alarms.on("loss", "fw", "first", lasts=10)
+    fixture.alarms.off("loss", "fw", "over")
+    fixture.alarms.on("loss", "fw", "second")
+    assert fixture.active_after(100) == ["second"]
+
+
+def test_loss_alarm_lasts_while_a_counter_increases(fixture: AlarmsFixture) -> None:
+    drops = {"udp": 0}
+    peers: Any = SimpleNamespace(all=list)
+    monitor = LossMonitor(fixture.alarms, ledger=Ledger(), peers=peers, kernel_drops=lambda: drops)
+
+    def look(seconds: float, new: int) -> int:
+        drops["udp"] += new
+        fixture.clock.advance(seconds)
+        monitor.look()
+        return len(fixture.active_after(0))
+
+    assert [look(0, 0), look(5, 3), look(ENDS_AFTER - 1, 0), look(0.5, 2)] == [0, 1, 1, 1]
+    assert [look(ENDS_AFTER - 1, 0), look(1, 0)] == [1, 0]
+    assert ["state=on" in event for event in fixture.events] == [True, False]
