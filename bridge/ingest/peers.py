@@ -135,6 +135,10 @@ class Peer:
         self.last_seen_ms = now_ms
         return not 0 <= now_ms - self.sampled < SAMPLE_MS
 
+    def not_seen_after(self, now_ms: int) -> None:
+        """Counts the silence from now if the last message came while the clock was ahead."""
+        self.last_seen_ms = min(self.last_seen_ms, now_ms)
+
     def note_limited(self, count: int, now_ms: int) -> None:
         """Counts events that the rate limit has dropped."""
         self.events += count
@@ -183,6 +187,9 @@ class Peer:
     def rate_at(self, now_ms: int) -> float:
         """Returns the recent rate in events per second. It falls to 0 while the peer is silent."""
         passed = now_ms - self.rate_ms
+        if passed < 0:
+            # The clock was set back. The next sample begins a new measurement.
+            return 0.0
         if passed <= 2 * RATE_MS and self.rate:
             return self.rate
         return (self.events - self.rate_events) * 1000 / max(passed, 1000) if self.rate_ms else 0.0

@@ -16,7 +16,8 @@ MAX_DECISIONS = 1000
 class SilentSources:
     """Raises an alarm for each silent source. ``wall`` returns seconds since the epoch.
 
-    A source that has never sent counts as silent since the start of the process.
+    A source that has never sent counts as silent since the start of the process. If the clock was ahead and is set
+    back, silence counts from then.
     """
 
     def __init__(self, alarms: Alarms, peers: Peers, wall: Callable[[], float]) -> None:
@@ -29,6 +30,8 @@ class SilentSources:
 
     def look(self) -> None:
         """Raises and ends the alarms."""
+        now = int(self._wall() * 1000)
+        self._since_ms = min(self._since_ms, now)
         heard: dict[str, int] = {}
         expected: dict[str, tuple[timedelta, str | None]] = {
             str(address): (known.expect, known.name)
@@ -36,13 +39,15 @@ class SilentSources:
         }  # fmt: skip
         undecided = 0
         for peer in self._peers.all():
+            if peer.last_seen_ms > now:
+                peer.not_seen_after(now)
             if not peer.decided and undecided < MAX_DECISIONS and peer.expect is not None:
                 undecided += 1
                 peer.decide()
             if peer.expect is not None:
                 expected.setdefault(peer.address, (peer.expect, peer.name))
                 heard[peer.address] = max(heard.get(peer.address, 0), peer.last_seen_ms)
-        now, silent = int(self._wall() * 1000), {}
+        silent = {}
         for address, (expect, name) in expected.items():
             last = max(heard.get(address, 0), self._since_ms)
             if now - last > expect.total_seconds() * 1000:

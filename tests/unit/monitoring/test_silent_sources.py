@@ -11,13 +11,14 @@ from tests.unit.ingest.test_pipeline import Intake, Route, Unrouted
 from tests.unit.routing.test_routing import Source
 
 
-def test_expected_sources_raise_an_alarm_while_they_are_silent():
-    def router(*sources):
-        return Router(
-            routes=[Route("all", "a")], intakes={"a": Intake()}, listeners={"udp": None}, unrouted=Unrouted(),
-            timezone=UTC, sources=sources,
-        )  # fmt: skip
+def router(*sources):
+    return Router(
+        routes=[Route("all", "a")], intakes={"a": Intake()}, listeners={"udp": None}, unrouted=Unrouted(),
+        timezone=UTC, sources=sources,
+    )  # fmt: skip
 
+
+def test_expected_sources_raise_an_alarm_while_they_are_silent():
     sources = [
         Source((ip_network("192.0.2.7"),), name="fw-lyon", expect=timedelta(minutes=10)),
         Source((ip_network("10.0.0.0/8"),), expect=timedelta(minutes=1)),
@@ -48,3 +49,27 @@ def test_expected_sources_raise_an_alarm_while_they_are_silent():
     peers.change(router())
     look()
     assert silent_lists[-1] == []
+
+
+def test_silence_is_noticed_after_the_clock_was_ahead():
+    ahead, now = 10 * 365 * 86_400, 1_000_000.0 + 10 * 365 * 86_400
+    never_sent = Source((ip_network("192.0.2.7"),), expect=timedelta(minutes=10))
+    has_sent = Source((ip_network("192.0.2.8"),), expect=timedelta(minutes=10))
+    peers = Peers(router(never_sent, has_sent))
+    silent_sources = SilentSources(Alarms(), peers, lambda: now)
+    peer = peers.get("udp", "192.0.2.8")
+    other = peers.get("udp", "198.51.100.1")
+    for each in (peer, other):
+        each.note_read(1, int(now * 1000))
+    now -= ahead
+    silent_sources.look()
+    assert silent_sources.silent == {}
+    assert peer.last_seen_ms == other.last_seen_ms == int(now * 1000)
+    now += 599
+    peer.note_read(1, int(now * 1000))
+    now += 2
+    silent_sources.look()
+    assert silent_sources.silent_now() == {"192.0.2.7": 601}
+    now += 600
+    silent_sources.look()
+    assert silent_sources.silent_now() == {"192.0.2.7": 1201, "192.0.2.8": 602}

@@ -85,6 +85,15 @@ def test_rate_is_that_of_the_last_seconds(source_list):
     assert peer.rate_at(NOW + 3_600_000) < 1
 
 
+def test_rate_measured_while_the_clock_was_ahead_is_not_current(source_list):
+    _, peers, _ = source_list
+    peer = peers.get("udp", "198.51.100.1")
+    for second in range(20):
+        peer.events += 50
+        peer.measure(NOW + second * 1000)
+    assert peer.rate_at(NOW - 3_600_000) == 0
+
+
 def test_other_sources_are_near_the_address(source_list):
     sources, _, _ = source_list
     others = sources.other_sources("192.0.2.200")
