@@ -36,6 +36,8 @@ class StorageParts:
     archive_upkeep: ArchiveUpkeep
     unrecovered: UnrecoveredFiles
     make_archive: Callable[[Config], Archive | None]
+    settled: Callable[[], bool]
+    "Returns False while the clock may be wrong; then nothing expires by its age."
 
     def prepare(self, config: Config) -> Callable[[], None]:
         """Opens the archive if it is new. Returns a function that applies the configuration. Blocking. Raises
@@ -87,5 +89,5 @@ def build_storage(config: Config, process: Process) -> StorageParts:
         retention=Retention(config, opened.spool, opened.ledger, work, settled=settled),
         archive_upkeep=ArchiveUpkeep(opened.spool, alarms, work),
         unrecovered=UnrecoveredFiles(opened.spool, opened.ledger, alarms, work, clock),
-        make_archive=archive_of,
+        make_archive=archive_of, settled=settled,
     )  # fmt: skip

@@ -87,7 +87,8 @@ class Tasks(PeriodicTasks):
         ingest.listener_set.check_idle()
 
     def _expire_sources(self) -> None:
-        self._parts.ingest.peers.expire(int(self._process.wall() * 1000))
+        now_ms = int(self._process.wall() * 1000)
+        self._parts.ingest.peers.expire(now_ms, settled=self._parts.storage.settled())
 
     def _renew_lock(self) -> None:
         self._process.spool_thread.work(self._parts.storage.opened.spool.renew_lock, lambda nothing: None)

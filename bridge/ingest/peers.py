@@ -251,13 +251,14 @@ class Peers:
             self._evicted.discard(peer)
             self._known[peer.key] = peer
 
-    def expire(self, now_ms: int) -> None:
+    def expire(self, now_ms: int, *, settled: bool = True) -> None:
         """Removes the peers that have been silent for ``IDLE_MS``, except those that ``sources:`` names.
 
-        A peer that never sent anything, such as a health check, is removed at once.
+        A peer that never sent anything, such as a health check, is removed at once, and the others only if the clock is
+        ``settled``: a clock that is wrong makes every peer look silent.
         """
         for key, peer in list(self._known.items()):
-            if now_ms - peer.last_seen_ms < IDLE_MS:
+            if peer.last_seen_ms and (not settled or now_ms - peer.last_seen_ms < IDLE_MS):
                 continue
             if not peer.decided:
                 peer.decide()

@@ -214,3 +214,14 @@ def test_sources_that_sources_names_are_evicted_last(make_bridge, monkeypatch):
     for number in range(1000):
         bridge.peers.get("udp", f"10.0.{number >> 8}.{number & 255}").note_read(5, NOON * 1000)
     assert len(bridge.peers.all()) <= 100 and bridge.peers.get("udp", "192.0.2.7") is named
+
+
+def test_sources_do_not_expire_while_the_clock_may_be_wrong(make_bridge):
+    peers = make_bridge().peers
+    peers.get("udp", "198.51.100.1").note_read(1, NOON * 1000)
+    peers.get("udp", "198.51.100.2")  # a health check: it has sent nothing
+    ten_years_ahead = (NOON + 3650 * 86_400) * 1000
+    peers.expire(ten_years_ahead, settled=False)
+    assert [peer.address for peer in peers.all()] == ["198.51.100.1"]
+    peers.expire(ten_years_ahead)
+    assert peers.all() == []
