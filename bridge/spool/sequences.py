@@ -61,21 +61,26 @@ class Sequences:
         if intake is not None:
             self._intakes.add(intake)
             if intake in self._ahead:
-                self._ahead_last = max(self._ahead_last + 1, self._now())
+                after = max(self._ahead_last + 1, self._now())
+                self._ahead_last = self._free(after, range(self._first, self._last + 1))
                 return self._ahead_last
-        self._last = self._free(max(self._now(), self._last + 1))
-        self.lowest = min(self.lowest, self._last)
-        return self._last
+        return self._take(1)
 
     def reserve(self, count: int, *, exact: bool) -> range:
         """Reserves ``count`` consecutive sequences. ``exact``: ``is_exact`` recognises them."""
-        first = self.next()
-        self._last += count - 1
+        self._follow_clock()
+        first = self._take(count)
         reserved = range(first, first + count)
         if exact:
             self._exact.append(reserved)
             self._exact.sort(key=lambda each: each.start)
         return reserved
+
+    def _take(self, count: int) -> int:
+        first = self._free(max(self._now(), self._last + 1), count=count)
+        self._first, self._last = self._first or first, first + count - 1
+        self.lowest = min(self.lowest, first)
+        return first
 
     def is_exact(self, sequence: int) -> bool:
         """Returns True if this process reserved the sequence with ``exact``."""
@@ -122,13 +127,13 @@ class Sequences:
         self._use(current)
         self._first, self._last = start, start - 1
 
-    def _free(self, sequence: int, *more: range) -> int:
-        """Returns the first sequence from ``sequence`` on that is not in use."""
+    def _free(self, sequence: int, *more: range, count: int = 1) -> int:
+        """Returns the first of ``count`` consecutive sequences, from ``sequence`` on, that are not in use."""
         ranges = [*self._used, *more]
         if self._ahead_last:
             ranges.append(range(self._ahead_first, self._ahead_last + 1))
         for used in sorted(ranges, key=lambda each: each.start) if ranges else ():
-            if sequence in used:
+            if used.start < sequence + count and sequence < used.stop:
                 sequence = used.stop
         return sequence
 

@@ -1,7 +1,7 @@
 """Tests that sequences are unique, keep the order of what waits, and return to the present after a clock was ahead."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.spool.sequences import LOOK_EVERY, Sequences
@@ -25,6 +25,10 @@ def wall():
 
 
 @given(st.lists(st.tuples(st.sampled_from([0, 1e-6, 1, 3600, 3 * DAY, YEARS]), st.booleans(), st.sampled_from("ab"))))
+# Three sequences are reserved one before a range in use.
+@example([(0, False, "a"), (1e-6, True, "a"), (3 * DAY, False, "a"), (3 * DAY, True, "a")])
+# The present is within the range ahead of an earlier present.
+@example([*[(0, False, "a")] * 6, (3 * DAY, False, "a"), (YEARS, True, "a"), (3 * DAY, True, "a"), (YEARS, False, "a")])
 def test_sequences_are_unique_whatever_the_clock_does(steps):
     wall = Wall()
     sequences, given_out = Sequences(wall), []
@@ -69,6 +73,19 @@ def test_moment_ten_years_ahead_leaves_no_sequence_in_the_future(wall):
     assert sequences.next("a") == ahead + 1
     sequences.return_to_present(sequences.look())
     assert sequences.next("a") == (NOON + 6) * 1_000_000
+
+
+def test_spool_that_was_empty_while_the_clock_was_ahead_returns_to_the_present(wall):
+    wall.now += YEARS
+    sequences = Sequences(wall)
+    sequences.recovered([])
+    ahead = sequences.next("a")
+    assert ahead == (NOON + YEARS) * 1_000_000
+    wall.now -= YEARS - 60
+    assert sequences.next("b") == (NOON + 60) * 1_000_000
+    assert sequences.next("a") == ahead + 1
+    sequences.return_to_present(sequences.look())
+    assert sequences.next("a") == (NOON + 60) * 1_000_000 + 1
 
 
 def test_clock_that_is_set_years_ahead_once_is_followed(wall):
