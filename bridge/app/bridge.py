@@ -106,6 +106,7 @@ class Bridge:
             opened.spool.announce(batch)
         _log_recovered(parts, found)
         parts.ingest.quotas.recover()
+        parts.storage.fsync_policy.end_recovery()
         parts.ingest.disk_budget.begin()
         parts.storage.retention.look()
         parts.storage.unrecovered.begin(found.unreadable, couriers.add_pack)

@@ -51,6 +51,7 @@ class FsyncPolicy:
         self._sync_work = sync_work
         self._clock = clock
         self._wall = wall
+        self._recovered = False
         self._on_error = on_error
         self._queue: dict[Batch, None] = {}
         "Batches that are synced when they are due, in the order of sealing; those whose sync failed are last."
@@ -67,9 +68,16 @@ class FsyncPolicy:
         """Applies another policy, to batches in the queue only when they are sent."""
         self._policy = policy
 
+    def end_recovery(self) -> None:
+        """Records that the batches that were found at start have been added."""
+        self._recovered = True
+
     def add(self, batch: Batch) -> None:
         """Queues a batch that was sealed, or found at start."""
-        if self._policy != "never" and self._wall() - batch.sequence / 1_000_000 < WRITTEN_BACK:
+        # The sequence of a batch of this process does not tell its age: the batch may have been open for long, or the
+        # clock was set.
+        recent = self._recovered or self._wall() - batch.sequence / 1_000_000 < WRITTEN_BACK
+        if self._policy != "never" and recent:
             self._queue[batch] = None
 
     def look(self) -> None:

@@ -32,12 +32,15 @@ def before_sending(fsync_policy, batches):
         raise error
 
 
-def build_policy(spool_fixture, policy, errors=None, **overrides):
+def build_policy(spool_fixture, policy, errors=None, found=(), **overrides):
     policy_under_test = build_fsync_policy(
         spool_fixture.directory, policy, clock=lambda: spool_fixture.clocks.monotonic,
         wall=lambda: spool_fixture.clocks.wall, on_error=(errors if errors is not None else []).append, **overrides,
     )  # fmt: skip
     spool_fixture.spool.subscribe(policy_under_test.add)
+    for batch in found:
+        policy_under_test.add(batch)
+    policy_under_test.end_recovery()
     return policy_under_test
 
 
@@ -209,15 +212,22 @@ def test_file_that_cannot_be_opened_is_no_fault_of_the_disk(spool_fixture, monke
     assert disk_errors == []
 
 
+def test_batch_that_is_sealed_after_the_clock_was_set_ahead_is_synced(spool_fixture):
+    fsync_policy = build_policy(spool_fixture, "backlog")
+    spool_fixture.append(b"x")
+    spool_fixture.clocks.wall += 3650 * 86_400
+    (batch,) = spool_fixture.seal()
+    spool_fixture.clocks.advance(6)
+    fsync_policy.look()
+    assert batch.synced
+
+
 def test_old_batches_of_an_earlier_process_are_not_synced(spool_fixture):
     fsync_policy = build_policy(spool_fixture, "backlog")
     spool_fixture.append(b"x")
     spool_fixture.seal()
     spool_fixture.clocks.advance(1000)
-    synced_names = spool_fixture.restart()
-    later_policy = build_policy(spool_fixture, "backlog")
-    for batch in synced_names.batches:
-        later_policy.add(batch)
+    later_policy = build_policy(spool_fixture, "backlog", found=spool_fixture.restart().batches)
     spool_fixture.clocks.advance(10)
     later_policy.look()
     assert later_policy.synced == 0
