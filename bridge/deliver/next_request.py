@@ -49,14 +49,19 @@ class JoinWidth:
         self._since = self._unlimited_since = None
 
     def rate_suffices(self, now: float) -> bool:
-        """Records that the request rate is not the limit. Returns True if the width was reset by this call."""
+        """Records that the request rate is not the limit. Returns True if the width shrank by this call."""
         self._since = None
-        if self._unlimited_since is None or self.ms == self._base_ms:
+        if self._unlimited_since is None or self.is_reset:
             self._unlimited_since = now
         elif now - self._unlimited_since >= WIDEN_AFTER:
             self._unlimited_since, self.ms = now, max(self._base_ms, self.ms // 2)
-            return self.ms == self._base_ms
+            return True
         return False
+
+    @property
+    def is_reset(self) -> bool:
+        """Returns True if the width is the configured one."""
+        return self.ms == self._base_ms
 
     def caught_up(self) -> bool:
         """Records that there is no backlog. Returns True if the width was reset by this call."""
@@ -214,11 +219,11 @@ class RequestSelector:
 
     def _widen(self, now: float, *, small: bool) -> None:
         about = f"intake {self._name}"
-        reset = False
+        shrank = False
         if not self._pending.send_queue.has_backlog:
-            reset = self._width.caught_up()
+            shrank = self._width.caught_up()
         elif not self._context.dispatcher.limited:
-            reset = self._width.rate_suffices(now)
+            shrank = self._width.rate_suffices(now)
         elif not small or self._retry_state.failures:
             self._width.limited_elsewhere()
         elif self._width.falls_behind(now, self._pending.events):
@@ -227,9 +232,12 @@ class RequestSelector:
                 f" {self._width.ms / 1000:g} s"
             )
             self._context.alarms.on("width", self._name, text)
-        if reset:
+        if shrank and self._width.is_reset:
             text = f"{about} keeps up: requests use the configured timestamp resolution again"
             self._context.alarms.off("width", self._name, text)
+        elif shrank:
+            text = f"{about} catches up: the times in one request still differ by up to {self._width.ms / 1000:g} s"
+            self._context.alarms.on("width", self._name, text)
 
     def _needs_cut(self, piece: Piece, width_ms: int) -> bool:
         if self._takes_scattered and (_has_times(piece) or piece.latest - piece.earliest >= width_ms):
