@@ -59,7 +59,7 @@ class Status:
     rate_history: RateHistory
     gateway_clock: GatewayClock
     started: float
-    "Start of the process in seconds since the epoch, by the clock at that time."
+    "Start of the process in seconds since the epoch. It is corrected when the clock was set."
     cluster_node: Callable[[], JSON] | None = None
     "Returns the state of the shared backlog; None if the backlog is not shared."
     reloaded: bool = True
@@ -79,6 +79,13 @@ class Status:
         """Returns the seconds since the start."""
         return self.wall() - self.started if self.monotonic_uptime is None else self.monotonic_uptime()
 
+    def start_time(self) -> float:
+        """Returns the start of the process in seconds since the epoch. It changes only if the clock was set."""
+        start = self.wall() - self.uptime()
+        if abs(start - self.started) >= 1.0:
+            self.started = start
+        return self.started
+
     def report(self, *, sources: int = MAX_ROWS) -> JSON:
         """Returns the content of ``/api/status``, with at most ``sources`` source rows."""
         now, rates = self.wall(), self.rate_history
@@ -86,7 +93,7 @@ class Status:
             "taken": rfc3339(int(now * 1000)),
             "version": __version__,
             "gateway": socket.gethostname(),
-            "started": rfc3339(int((now - self.uptime()) * 1000)),
+            "started": rfc3339(int(self.start_time() * 1000)),
             "uptime_seconds": round(self.uptime()),
             "rates": {"received": round(rates.received, 1), "delivered": round(rates.delivered, 1)},
             "ledger": self.ledger.columns(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,7 +38,7 @@ spool: {directory: unused}
 class StatusFixture:
     """A status over a real spool, ledger, pipeline and peers. Delivery and sockets are stand-ins."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, monotonic_uptime: Callable[[], float] | None = None) -> None:
         self.now = float(NOON)
         self.ledger, self.alarms = Ledger(), Alarms()
         self.spool = build_spool(directory, wall=lambda: self.now)
@@ -65,7 +66,7 @@ class StatusFixture:
             quota=lambda name: {},
             certificates=lambda: {"secure": 86_400.4}, silent=dict, mirror=self.mirror,
             senders=SourceList(self.peers, lambda: self.now), rate_history=self.rate_history,
-            gateway_clock=gateway_clock, started=NOON - 60.0,
+            gateway_clock=gateway_clock, started=NOON - 60.0, monotonic_uptime=monotonic_uptime,
         )  # fmt: skip
 
     def receive(self, address: str, *texts: bytes) -> None:
@@ -173,3 +174,19 @@ def test_waiting_returns_the_backlog_and_the_oldest_age(gateway: StatusFixture) 
     events, oldest = gateway.status.waiting()
     assert events == 3
     assert oldest == pytest.approx(10, abs=0.1)
+
+
+def test_start_time_is_the_same_in_each_report_and_follows_a_clock_that_was_set(tmp_path: Path) -> None:
+    monotonic = 60.0
+    gateway = StatusFixture(tmp_path / "spool", monotonic_uptime=lambda: monotonic)
+
+    def started(milliseconds: int) -> str:
+        nonlocal monotonic
+        gateway.now += milliseconds / 1000
+        # Some time passes between the readings of the two clocks.
+        monotonic += (milliseconds + milliseconds % 3) / 1000
+        return str(gateway.status.report()["started"])
+
+    assert {started(milliseconds) for milliseconds in range(100)} == {"2026-11-23T11:59:00.000Z"}
+    gateway.now += 86_400
+    assert started(0).startswith("2026-11-24T11:58:59.")
