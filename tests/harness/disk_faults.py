@@ -1,7 +1,7 @@
 """Makes filesystem calls of a bridge fail at random, and moves its wall clock, as a control file says.
 
-`altered_bridge.py` calls `install` before it imports the bridge. It replaces functions of `os`, `open` and `time.time`.
-A test changes the faults of the running process through `DiskFaults`.
+`altered_bridge.py` calls `install` before it imports the bridge. It replaces `time.time`, and through `disk_calls.py`
+functions of `os` and `open`. A test changes the faults of the running process through `DiskFaults`.
 
 A faulty call fails with an errno that the kernel can return for it. Two faults are no errors: `short` writes only a
 part of the data, `delay` makes an fsync slow.
@@ -9,23 +9,24 @@ part of the data, `delay` makes an fsync slow.
 
 from __future__ import annotations
 
-import builtins
-import errno
-import io
 import json
 import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from pathlib import Path
-from typing import Any
 
-SHORT, DELAY = "short", "delay"
+from tests.harness import disk_calls
+from tests.harness.disk_calls import SHORT, ControlFile, path_of
+
+DELAY = "delay"
+_OPENING = ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "EMFILE", "ESTALE")
 
 FAULTS: dict[str, tuple[str, ...]] = {
-    "create": ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "EMFILE", "ESTALE"),
-    "open": ("EIO", "EACCES", "EMFILE", "ESTALE"),
+    "create": _OPENING,
+    "open": _OPENING,
+    "read": ("EIO", "EACCES", "EMFILE", "ESTALE"),
     "write": ("ENOSPC", "EDQUOT", "EIO", "ESTALE", SHORT),
     "rename": ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "ESTALE"),
     "unlink": ("EIO", "EACCES", "EROFS", "ESTALE"),
@@ -34,7 +35,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "allocate": ("ENOSPC", "EDQUOT", "EIO"),
     "statvfs": ("EIO", "ESTALE"),
 }
-"""The faults of each call. `create` opens a file for writing, `open` for reading."""
+"""The faults of each call, named as in `disk_calls.py`."""
 KINDS = tuple(sorted({kind for kinds in FAULTS.values() for kind in kinds}))
 
 FULL = frozenset({"ENOSPC", "EDQUOT"})
@@ -97,96 +98,43 @@ class DiskFaults:
 
 def install(control: Path) -> None:
     """Replaces the functions. Called once, before the bridge is imported."""
-    shim = _Shim(control)
-    for name in ("rename", "unlink", "mkdir", "statvfs", "fsync"):
-        setattr(os, name, shim.faulty(name, getattr(os, name)))
-    os.open = shim.faulty(_of_flags, os.open)
-    os.write = shim.faulty("write", os.write, short=_half_of)
-    os.posix_fallocate = shim.faulty("allocate", os.posix_fallocate)
-    builtins.open = io.open = shim.faulty(_of_mode, builtins.open)
-    time.time = shim.wall
+    chance = _Chance(control)
+    disk_calls.install(chance.decide)
+    time.time = chance.wall
 
 
-def _of_flags(path: object, flags: int, *args: object, **named: object) -> str:
-    return "create" if flags & (os.O_WRONLY | os.O_RDWR) else "open"
-
-
-def _of_mode(path: object, mode: str = "r", *args: object, **named: object) -> str:
-    return "open" if mode.startswith("r") and "+" not in mode else "create"
-
-
-def _half_of(write: Callable[..., Any], descriptor: int, data: Any) -> Any:
-    view = memoryview(data)
-    return write(descriptor, view[: max(1, len(view) // 2)])
-
-
-class _Shim:
+class _Chance:
     """Decides which calls of this process fail."""
 
     def __init__(self, control: Path) -> None:
-        self._control = str(control)
-        self._stat, self._read_file, self._real_time = os.stat, builtins.open, time.time
-        self._read = (0, 0)
-        self._plan: dict[str, Any] = {}
-        self._refresh()
-        self._spool = self._plan["spool"] + "/"
-        self._spared = tuple(self._spool + folder for folder in self._plan["spare"])
+        self._control = ControlFile(control)
+        self._real_time = time.time
+        plan = self._control.content()
+        self._spool = plan["spool"] + "/"
+        self._spared = tuple(self._spool + folder for folder in plan["spare"])
         # A start that fails must not meet the same fault each time it is repeated.
-        self._chance = random.Random(f"{self._plan['seed']} {os.getpid()}")
-        self._log = os.open(self._plan["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._random = random.Random(f"{plan['seed']} {os.getpid()}")
+        self._log = os.open(plan["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._write_log = os.write
 
     def wall(self) -> float:
-        self._refresh()
-        return self._real_time() + float(self._plan["clock"])
+        return self._real_time() + float(self._control.content()["clock"])
 
-    def faulty(
-        self, call: str | Callable[..., str], original: Callable[..., Any], *, short: Callable[..., Any] | None = None
-    ) -> Callable[..., Any]:
-        """Returns a function that fails as the control file says, or calls the original."""
-
-        def replaced(*args: Any, **named: Any) -> Any:
-            kind = self._draw(call if isinstance(call, str) else call(*args, **named), args[0]) if args else None
-            if kind is None:
-                return original(*args, **named)
-            if kind == DELAY:
-                time.sleep(self._plan["delay"])
-                return original(*args, **named)
-            if kind == SHORT:
-                assert short is not None
-                return short(original, *args, **named)
-            number = getattr(errno, kind)
-            raise OSError(number, os.strerror(number), args[0] if isinstance(args[0], str | os.PathLike) else None)
-
-        return replaced
-
-    def _draw(self, call: str, target: object) -> str | None:
-        self._refresh()
-        plan = self._plan
-        kinds = [kind for kind in FAULTS[call] if kind in plan["kinds"]]
-        if not kinds or not self._concerns(target) or self._chance.random() >= plan["rate"]:
+    def decide(self, call: str, target: object, size: int) -> str | None:
+        plan = self._control.content()
+        kinds = [kind for kind in FAULTS.get(call, ()) if kind in plan["kinds"]]
+        if not kinds:
             return None
-        kind = self._chance.choice(kinds)
-        self._write_log(self._log, f"{call} {kind} {self._path(target)}\n".encode())
+        path = path_of(target)
+        if not self._concerns(path) or self._random.random() >= plan["rate"]:
+            return None
+        kind = self._random.choice(kinds)
+        self._write_log(self._log, f"{call} {kind} {path}\n".encode())
+        if kind == DELAY:
+            time.sleep(plan["delay"])
+            return None
         return kind
 
-    def _concerns(self, target: object) -> bool:
-        path = self._path(target)
+    def _concerns(self, path: str) -> bool:
         name = path.rpartition("/")[2]
         return path.startswith(self._spool) and not path.startswith(self._spared) and name not in _UNTOUCHED
-
-    def _path(self, target: object) -> str:
-        if isinstance(target, int):
-            try:
-                return os.readlink(f"/proc/self/fd/{target}")  # noqa: PTH115  # on the path of each call
-            except OSError:
-                return ""
-        return os.fsdecode(target) if isinstance(target, str | bytes | os.PathLike) else ""
-
-    def _refresh(self) -> None:
-        found = self._stat(self._control)
-        version = (found.st_ino, found.st_mtime_ns)
-        if version != self._read:
-            with self._read_file(self._control) as file:
-                self._plan = json.load(file)
-            self._read = version
