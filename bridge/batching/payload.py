@@ -26,6 +26,7 @@ from bridge.formats import FormatRule
 from bridge.syslog import parser
 from bridge.syslog.columns import Columns
 from bridge.syslog.grammar import content_shown
+from bridge.syslog.intake_key import without_key
 from bridge.syslog.message import of_header
 from bridge.syslog.timestamps import rfc3339
 
@@ -121,7 +122,7 @@ def replacement_for_empty(frame: bytes) -> bytes:
 
 def fields(frame: bytes, received: datetime, zone: tzinfo) -> dict[str, object]:
     """Returns header fields and message as JSON values. Bytes that are not UTF-8 become lone surrogates."""
-    message = of_header(parser.read(frame), received=received, timezone=zone)
+    message = of_header(parser.read(without_key(frame)), received=received, timezone=zone)
     return {
         "priority": message.priority,
         "facility": message.facility,

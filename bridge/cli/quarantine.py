@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from heapq import nlargest
 
 import click
@@ -15,6 +16,7 @@ from bridge.operations.commands import networks
 from bridge.spool.quarantine import REASONS
 from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.reprocess import Selection
+from bridge.syslog.intake_key import masked
 from bridge.syslog.timestamps import rfc3339
 from bridge.util.files import read_regular, shown_path
 
@@ -183,4 +185,5 @@ def _entries(
             for line in lines:
                 entry = QuarantineEntry.read(line)
                 if entry is not None and selection.matches(entry):
-                    yield reason, entry
+                    # A version before this one may have written keys.
+                    yield reason, replace(entry, frame=masked(entry.frame))

@@ -15,6 +15,7 @@ from bridge.config import Config
 from bridge.operations import spool_summary
 from bridge.spool import inspect
 from bridge.spool.partition import EventFilter
+from bridge.syslog.intake_key import masked
 from bridge.syslog.timestamps import rfc3339
 from bridge.util.files import shown_path
 
@@ -70,7 +71,7 @@ def show(
         _show_unreadable(config, intake)
         return
     for name, ms, event in islice(_events(config, intake, EventFilter(containing, source)), limit):
-        text = escaped(event).decode("utf-8", "backslashreplace")
+        text = escaped(masked(event)).decode("utf-8", "backslashreplace")
         click.echo(f"{name:<16} {rfc3339(ms) if ms else 'no event time':<24}  {text}")
 
 

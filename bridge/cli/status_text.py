@@ -25,6 +25,8 @@ def of_running(status: dict[str, Any]) -> str:
     keys = ("address", "listener", "events", "last_seen")
     unrouted = (map(row.get, keys) for row in status.get("unrouted", []))
     lines += _table("unrouted", ("address", "listener", "events", "last seen"), unrouted)
+    keyed = (map(row.get, keys[:3]) for row in status.get("sources_with_intake_keys", []))
+    lines += _table("intake key in the text (removed; change the template of the relay)", keys[:3], keyed)
     lines += ["", *_ledger(status.get("ledger", {}))]
     for name, title in (("quarantine", "quarantined: "), ("possible_duplicates", "possible duplicates: ")):
         table = status.get(name)

@@ -100,6 +100,11 @@ def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> It
     yield from _route(row, last)
     if intake := row.get("intake"):
         yield from _intake(next((each for each in status["intakes"] if each["name"] == intake), None), str(intake))
+    if keyed := row.get("intake_keys_in_text"):
+        yield Step(
+            NOTE, "intake key", f"{keyed:,} messages had an intake key in their text, which was removed. The sender's"
+            " template is for the vendor's own syslog endpoint; remove [SEKOIA@53288 ...] from it",
+        )  # fmt: skip
     for note in last.get("notes") or []:
         yield Step(NOTE, "note", note)
 

@@ -21,6 +21,7 @@ from bridge.routing.conditions import Address
 from bridge.syslog import parser
 from bridge.syslog.columns import FIELDS
 from bridge.syslog.frames import block_of
+from bridge.syslog.intake_key import masked, without_key
 from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import rfc3339
 
@@ -110,7 +111,11 @@ class Explainer:
         self._limits = ingest_config.group_limits(config)
 
     def explain(self, cut: Cut) -> Explanation | None:
-        """Explains one frame. Returns None if the frame is empty and therefore not a message."""
+        """Explains one frame. Returns None if the frame is empty and therefore not a message.
+
+        Intake keys are masked in everything that the explanation shows.
+        """
+        cut = cut._replace(frame=masked(cut.frame))
         columns = read_columns(block_of([cut.frame]), _ALL_FIELDS)
         if not columns.count:
             return None
@@ -144,7 +149,7 @@ class Explainer:
 
     def _fields_and_zone(self, frame: bytes, disposition: Disposition | None) -> tuple[dict[str, Any], str]:
         zone = (disposition and disposition.zone) or self._router.zone(self._origin.source)
-        fields, parts = fields_of(frame, self._received, zone), parser.read(frame)
+        fields, parts = fields_of(frame, self._received, zone), parser.read(without_key(frame))
         if not parts.second:
             return fields, ""
         if parts.offset:

@@ -1,8 +1,8 @@
 """Keeps the latest messages of each sender for the operator, in bounded memory.
 
-At most one message per second and sender is kept, at the moment when its clock is sampled anyway. A watch gets all
-messages of a read, up to ``SampleWatch.MOST_A_READ``. A watch that is not polled for ``SampleWatch.ENDS_AFTER``
-seconds ends. Without a watch, nothing is added to the hot path.
+Intake keys in the text are masked. At most one message per second and sender is kept, at the moment when its clock is
+sampled anyway. A watch gets all messages of a read, up to ``SampleWatch.MOST_A_READ``. A watch that is not polled for
+``SampleWatch.ENDS_AFTER`` seconds ends. Without a watch, nothing is added to the hot path.
 """
 
 from collections import deque
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from bridge.ingest.peers import Peer
 from bridge.syslog.frames import Frames, list_of
+from bridge.syslog.intake_key import masked
 
 
 class MessageSample(NamedTuple):
@@ -82,7 +83,7 @@ class MessageSamples:
         # The dictionary stays in order of the last message of each peer.
         self._kept[peer] = ring
         self._number += 1
-        sample = MessageSample(self._number, peer, now_ms, frame[: self.LONGEST], len(frame))
+        sample = MessageSample(self._number, peer, now_ms, masked(frame)[: self.LONGEST], len(frame))
         ring.append(sample)
         self._bytes += len(sample.frame)
         if len(ring) > self.PER_SENDER:
@@ -125,7 +126,8 @@ class MessageSamples:
         for watch in watches:
             for frame in islice(rows, SampleWatch.MOST_A_READ):
                 self._number += 1
-                watch.waiting.append(MessageSample(self._number, peer, now_ms, frame[: self.LONGEST], len(frame)))
+                shown = masked(frame)[: self.LONGEST]
+                watch.waiting.append(MessageSample(self._number, peer, now_ms, shown, len(frame)))
             watch.missed += max(0, len(rows) - SampleWatch.MOST_A_READ)
             while len(watch.waiting) > SampleWatch.MOST:
                 watch.waiting.popleft()

@@ -42,7 +42,7 @@ class Peer:
 
     __slots__ = (
         "__weakref__", "_peers", "address", "apart", "bucket", "clock", "decided", "encoded", "events", "expect",
-        "gaps", "intake", "key", "last_seen_ms", "limited", "listed", "listener", "mergeable", "name", "names",
+        "gaps", "intake", "key", "keyed", "last_seen_ms", "limited", "listed", "listener", "mergeable", "name", "names",
         "outside", "profile", "rate", "rate_events", "rate_ms", "relay", "relay_address", "route", "sampled", "shape",
         "unrouted",
     )  # fmt: skip
@@ -77,6 +77,8 @@ class Peer:
         "Events whose timestamp was out of range."
         self.unrouted = 0
         "Frames that no route matched."
+        self.keyed = 0
+        "Frames that had an intake key in their text."
 
     @property
     def client(self) -> str | None:
@@ -156,6 +158,10 @@ class Peer:
     def note_unrouted(self, count: int) -> None:
         """Counts frames that no route matched."""
         self.unrouted += count
+
+    def note_keyed(self, count: int) -> None:
+        """Counts frames that had an intake key in their text."""
+        self.keyed += count
 
     def read_alone(self) -> None:
         """Reads the frames apart from those of other peers from now on."""

@@ -23,6 +23,7 @@ from bridge.spool.budget import Full
 from bridge.syslog.columns import Columns, TextBlock
 from bridge.syslog.frames import Frames, block_of, list_of
 from bridge.syslog.framing import Oversize
+from bridge.syslog.intake_key import count_keyed, has_key, without_keys
 from bridge.syslog.reader import ReadContext, Reader, read_columns
 from bridge.syslog.timestamps import TimeReader
 from bridge.util.token_bucket import TokenBucket
@@ -72,6 +73,8 @@ class Pipeline:
         parsed = self._parse(peer.profile, frames, reader, now)
         if not parsed.count:
             return read.taken
+        if parsed.keyed:
+            peer.note_keyed(parsed.keyed)
         if peer.gaps is not None:
             peer.gaps.note(list_of(frames))
         if peer.note_read(parsed.count, now):
@@ -106,6 +109,7 @@ class Pipeline:
         if not columns.count:
             return
         relay.note_read(0, now)
+        relay.note_keyed(columns.keyed)
         rows: dict[bytes, list[int]] = {}
         for row, name in enumerate(columns["hostname"]):
             rows.setdefault(name, []).append(row)
@@ -168,7 +172,12 @@ class Pipeline:
         for intake, timed_events in events.items():
             rows = [(event, ms) for event, ms in timed_events if event.strip(_BLANK)]
             if intake is not None:
-                columns = read_columns([event for event, _ in rows], _RAW)
+                # Events are passed on as they are, except that the sender's key is not part of its text.
+                texts = [event for event, _ in rows]
+                if has_key(texts):
+                    peer.note_keyed(count_keyed(texts))
+                    texts = list_of(without_keys(texts))
+                columns = read_columns(texts, _RAW)
                 if columns.count:
                     disposition = peer.keyed_disposition(intake)
                     yield RequestPart(disposition, columns, [now if ms is None else ms for _, ms in rows])
@@ -178,6 +187,7 @@ class Pipeline:
                 by_time.setdefault(ms, []).append(event)
             for ms, frames in by_time.items():
                 columns = read_columns(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
+                peer.note_keyed(columns.keyed)
                 for disposition, part in peer.profile.assign(columns) if columns.count else ():
                     yield RequestPart(disposition, part, None if ms is None else [ms] * part.count)
 
@@ -223,6 +233,9 @@ class Pipeline:
             peer = group[0][0]
             together = group[0][1] if len(group) == 1 else [piece for _, pieces, _ in group for piece in pieces]
             parsed = self._parse(profile, to_frames(together), self._merged_readers[profile], now)
+            if parsed.keyed:
+                for member, pieces, _ in group:
+                    member.note_keyed(count_keyed(to_frames(pieces)))
             if parsed.count != sum(count for _, _, count in group):
                 for member, pieces, _ in group:
                     blank = sum(not frame.strip(_BLANK) for frame in list_of(to_frames(pieces)))

@@ -120,6 +120,7 @@ class SourceList:
             "times_not_believed": peer.outside,
             "unrouted": peer.unrouted,
             "limited": peer.limited,
+            "intake_keys_in_text": peer.keyed,
             "sequence_missing": peer.gaps.missing if peer.gaps else None,
             "expect_seconds": peer.expect.total_seconds() if peer.decided and peer.expect else None,
         }
@@ -146,6 +147,12 @@ class SourceList:
         """Returns up to ``limit`` sources of frames that matched no route, the busiest first."""
         unrouted = (peer for peer in self._peers.all() if peer.unrouted)
         return heapq.nlargest(limit, unrouted, key=lambda peer: peer.unrouted)
+
+    def keyed(self, limit: int) -> list[Peer]:
+        """Returns up to ``limit`` sources that send an intake key in the text of their messages, the busiest first."""
+        return heapq.nlargest(
+            limit, (peer for peer in self._peers.all() if peer.keyed), key=lambda peer: peer.keyed
+        )  # fmt: skip
 
     def wrong_clocks(self) -> list[tuple[Peer, Diagnosis]]:
         """Returns up to ``MAX_WRONG_CLOCKS`` sources whose clock must be corrected, with the diagnosis."""

@@ -27,6 +27,9 @@ from bridge.syslog.timestamps import rfc3339
 MAX_UNROUTED = 1000
 "Maximum number of unrouted sources in one response, the busiest first."
 
+MAX_KEYED = 100
+"Maximum number of sources with intake keys in one response, the busiest first."
+
 STATES = ("idle", "delivering", "backing-off", "parked", "full")
 "States of an intake."
 
@@ -107,6 +110,10 @@ class Status:
             ],
             "gateway_clock_offset_seconds": self.gateway_clock.offset,
             "unrouted": self.unrouted(),
+            "sources_with_intake_keys": [
+                {"address": peer.address, "listener": peer.listener, "events": peer.keyed}
+                for peer in self.senders.keyed(MAX_KEYED)
+            ],
             "kernel_drops": self.listener_set.kernel_drops(),
             "listeners": self.listener_set.ports(),
             "routes": dict(self.pipeline.read_counts.by_route),

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 
 from bridge.spool.batch_names import is_intake, is_valid
+from bridge.syslog.intake_key import masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,10 @@ class QuarantineEntry:
     "Event time in milliseconds, for an event that was spooled. 0: it is sent without a time."
 
     def line(self) -> bytes:
-        """Returns the entry as one JSON line."""
+        """Returns the entry as one JSON line. Intake keys in the frame are masked."""
         fields: dict[str, object] = {
             "received_ms": self.received_ms, "listener": self.listener, "peer": self.peer, "intake": self.intake,
-            "reason": self.detail, "frame": base64.b64encode(self.frame).decode(),
+            "reason": self.detail, "frame": base64.b64encode(masked(self.frame)).decode(),
         }  # fmt: skip
         if self.key is not None:
             fields["sequence"], fields["position"] = self.key

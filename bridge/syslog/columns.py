@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from operator import itemgetter
+from typing import ClassVar
 
 Column = Sequence[bytes]
 
@@ -27,13 +28,16 @@ TimeColumns = tuple[Column, Column, Column]
 class Columns:
     """The frames of one read as columns of ``count`` rows each. Columns that were not requested are missing."""
 
-    __slots__ = ("blank", "count", "fields", "holds_lf")
+    __slots__ = ("blank", "count", "fields", "holds_lf", "keyed")
 
     def __init__(
-        self, count: int, fields: dict[str, Column], blank: dict[int, bytes] | None = None, *, holds_lf: bool = False
-    ) -> None:
+        self, count: int, fields: dict[str, Column], blank: dict[int, bytes] | None = None, *, holds_lf: bool = False,
+        keyed: int = 0,
+    ) -> None:  # fmt: skip
         self.count = count
         self.fields = fields
+        self.keyed = keyed
+        "Frames of the read from which an intake key was removed (``syslog.intake_key``)."
         self.holds_lf = holds_lf
         "True if a frame may contain a line end."
         self.blank = blank or {}
@@ -63,6 +67,8 @@ class TextBlock:
     __slots__ = ("count",)
 
     count: int
+    keyed: ClassVar[int] = 0
+    "As in ``Columns``. A read with intake keys is never a block."
 
     def times(self) -> TimeColumns:
         """Returns the time of each row."""

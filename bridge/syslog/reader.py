@@ -18,6 +18,7 @@ from bridge.syslog.fast.many_seconds import ManySeconds
 from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.fast.single_second import SingleSecond
 from bridge.syslog.frames import Frames
+from bridge.syslog.intake_key import count_keyed, has_key, with_original, without_keys
 from bridge.syslog.timestamps import TimeConversion
 
 
@@ -43,8 +44,13 @@ class Reader:
     def read(self, frames: Frames, context: ReadContext, received: int) -> Columns | TextBlock:
         """Parses the frames of one read, received at ``received`` ms since the epoch.
 
-        Frames of blanks, NUL and line ends only make no row.
+        Frames of blanks, NUL and line ends only make no row. Intake keys are removed from all columns but ``raw``.
         """
+        if has_key(frames):
+            return _keyed(frames, self._parse(without_keys(frames), context, received).rows())
+        return self._parse(frames, context, received)
+
+    def _parse(self, frames: Frames, context: ReadContext, received: int) -> Columns | TextBlock:
         if isinstance(frames, bytes) and context.fields <= TEXT:
             block: TextBlock | None = self._single_second.read(frames)
             if block is None:
@@ -57,8 +63,18 @@ class Reader:
 
 
 def read_columns(frames: Frames, fields: frozenset[str]) -> Columns:
-    """Parses the frames of one read into columns, without a memory of earlier reads."""
+    """Parses the frames of one read into columns, as ``Reader.read`` does, without a memory of earlier reads."""
+    if has_key(frames):
+        return _keyed(frames, parse_all(without_keys(frames), fields | ALWAYS))
     return parse_all(frames, fields | ALWAYS)
+
+
+def _keyed(frames: Frames, found: Columns) -> Columns:
+    """Returns the columns of a read whose keys were removed, with the original frames in ``raw``."""
+    fields = found.fields
+    if "raw" in fields:
+        fields = {**fields, "raw": with_original(fields["raw"], frames)}
+    return Columns(found.count, fields, found.blank, holds_lf=found.holds_lf, keyed=count_keyed(frames))
 
 
 def uses_pcre2() -> bool:
