@@ -19,6 +19,7 @@ from bridge.spool.batch import OpenBatch
 from bridge.storage import from_config as storage_config
 from bridge.storage.disk_budget import DiskBudget
 from bridge.storage.quota import Quotas
+from bridge.tls.seen_clients import SeenClientsFile
 from bridge.util.clock import WallClock
 
 
@@ -34,6 +35,7 @@ class IngestParts:
     keys: IntakeKeys
     "Keys that HTTPS listeners accept."
     listener_set: ListenerSet
+    seen_clients: SeenClientsFile
     wall: WallClock
 
     def follow_clock(self, config: Config) -> None:
@@ -97,7 +99,10 @@ def build_ingest(config: Config, process: Process, storage: StorageParts, cluste
         store=process.manager,
         kinds={"https": lambda listener, bound, context: https_listener(listener, bound, context, keys, wall)},
     )  # fmt: skip
-    return IngestParts(peers, disk_budget, quotas, mirror, pipeline, keys, listener_set, wall)
+    seen_clients = SeenClientsFile(
+        config.spool.directory, listener_set.listener_context.seen_clients, wall=wall, work=work
+    )
+    return IngestParts(peers, disk_budget, quotas, mirror, pipeline, keys, listener_set, seen_clients, wall)
 
 
 def _quotas(config: Config) -> dict[str, int | None]:

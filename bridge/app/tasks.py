@@ -19,6 +19,7 @@ from bridge.storage.archive_upkeep import EVERY as ARCHIVE_EVERY
 from bridge.storage.disk_budget import EVERY as BUDGET_EVERY
 from bridge.storage.retention import EVERY as EXPIRE_EVERY
 from bridge.storage.unrecovered import EVERY as UNRECOVERED_EVERY
+from bridge.tls.seen_clients import EVERY as CLIENTS_EVERY
 
 MANAGER_INTERVAL = 10.0
 "Seconds between two notifications of the service manager, unless its watchdog needs them more often."
@@ -48,6 +49,7 @@ class Tasks(PeriodicTasks):
             (monitoring.certificate_expiry.look, CERTIFICATES_EVERY),
             (monitoring.record_rates, RATES_EVERY),
             (self._end_watches, EVERY),
+            (ingest.seen_clients.look, CLIENTS_EVERY),
             (monitoring.descriptor_monitor.look, EVERY),
             (self._expire_sources, PEERS_EVERY),
             (self._renew_lock, EVERY),

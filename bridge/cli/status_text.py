@@ -27,6 +27,12 @@ def of_running(status: dict[str, Any]) -> str:
     lines += _table("unrouted", ("address", "listener", "events", "last seen"), unrouted)
     keyed = (map(row.get, keys[:3]) for row in status.get("sources_with_intake_keys", []))
     lines += _table("intake key in the text (removed; change the template of the relay)", keys[:3], keyed)
+    refused = (
+        (", ".join(row.get("names", [])), *map(row.get, ("listener", "address", "last_seen", "pattern")))
+        for row in status.get("clients_not_in_client_names", [])
+    )
+    columns = ("client", "listener", "address", "last seen", "pattern to accept it")
+    lines += _table("clients that client_names refuses", columns, refused)
     lines += ["", *_ledger(status.get("ledger", {}))]
     for name, title in (("quarantine", "quarantined: "), ("possible_duplicates", "possible duplicates: ")):
         table = status.get(name)

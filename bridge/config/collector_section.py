@@ -47,6 +47,7 @@ class CollectorSection(DeliverySettings):
     connections_per_intake: Annotated[fields.Integer, fields.within("1", "1000", int)] = 4
     max_request_rate: Annotated[fields.Number, fields.within("0.01", "100000", float)] = 20.0
     max_bandwidth: fields.Bandwidth | None = None
+    legacy_ciphers: fields.Flag = False
 
 
 class IntakeSection(DeliverySettings):

@@ -4,6 +4,7 @@ import stat
 from collections.abc import Iterator
 
 from bridge.config.addresses import TIME_PER_EVENT
+from bridge.config.client_name_lints import lint_client_names
 from bridge.config.faults import Fault, Place
 from bridge.config.model import Config
 from bridge.config.route_lints import lint_routes
@@ -29,6 +30,7 @@ def lint(config: Config, root: Entries, *, secrets: bool) -> list[Fault]:
         found += _key_files(root)
         # Without secrets, this may be a review on another machine.
         found += _network_spool(config, root)
+        found += lint_client_names(config, root.items_of("listeners"))
     return [Fault(*place, text) for place, text in found]
 
 

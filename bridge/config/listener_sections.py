@@ -41,6 +41,7 @@ class Listener(Section):
     client_ca: fields.Authorities | None = None
     client_names: fields.Texts = ()
     client_fingerprints: fields.Fingerprints = ()
+    legacy_ciphers: fields.Flag = False
     proxy_protocol: fields.Networks | None = None  # load balancers whose PROXY header names the real peer
     handshake_timeout: Annotated[fields.Duration, fields.within("100ms", "5m", units.duration)] = timedelta(seconds=10)
 
@@ -111,6 +112,7 @@ ONLY_FOR: dict[str, tuple[Kind, ...]] = {
     "client_ca": ("tls", "relp"),
     "client_names": ("tls", "relp"),
     "client_fingerprints": ("tls", "relp"),
+    "legacy_ciphers": ("tls", "relp", "https"),
     "handshake_timeout": ("tls", "relp", "https"),
     "proxy_protocol": NETWORK,
 }

@@ -39,6 +39,7 @@ class Destination:
     extra_ca_file: Path | None
     client_certificate: Path | None
     client_key: Path | None
+    legacy_ciphers: bool
     timeout: timedelta
 
     @property
@@ -169,5 +170,6 @@ def _destination(own: IntakeSection, collector: CollectorSection) -> Destination
         extra_ca_file=authorities.extra_ca_file,
         client_certificate=client.client_certificate,
         client_key=client.client_key,
+        legacy_ciphers=collector.legacy_ciphers,
         timeout=collector.timeout,
     )

@@ -60,6 +60,11 @@ def describe_tls_error(error: BaseException | None) -> str:
         return "the server certificate cannot be verified"
     if "wrong version number" in reason or "packet length too long" in reason or "http request" in reason:
         return "the server does not speak TLS on this port; check the URL"
+    if "handshake failure" in reason or "insufficient security" in reason:
+        return (
+            f"the TLS handshake failed: {reason}. If the server or a proxy in between offers only CBC or static RSA for"
+            " TLS 1.2, set legacy_ciphers: true"
+        )
     if "certificate required" in reason or "bad certificate" in reason:
         return f"the server rejected the client certificate ({reason}); set client_certificate to one that it accepts"
     return f"the TLS handshake failed: {reason}"

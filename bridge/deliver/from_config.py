@@ -51,7 +51,10 @@ def _target(intake: Intake, path: str) -> RequestTarget:
 
 def trust(destination: Destination) -> Trust:
     """Returns the authorities to trust at a destination, and the client certificate to show there."""
-    return Trust(destination.ca_file, destination.extra_ca_file, destination.client_certificate, destination.client_key)
+    return Trust(
+        destination.ca_file, destination.extra_ca_file, destination.client_certificate, destination.client_key,
+        legacy_ciphers=destination.legacy_ciphers,
+    )  # fmt: skip
 
 
 def proxy(destination: Destination) -> HttpProxy | None:

@@ -19,6 +19,7 @@ from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
+from bridge.tls.ciphers import acceptable
 from bridge.tls.pem import read_identity
 
 # X509_V_ERR_* of openssl/x509_vfy.h.
@@ -34,6 +35,8 @@ class Trust:
     extra_ca_file: Path | None = None
     client_certificate: Path | None = None
     client_key: Path | None = None
+    legacy_ciphers: bool = False
+    "True if TLS 1.2 may use CBC and static RSA (``bridge.tls.ciphers``)."
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -122,7 +125,11 @@ class CachedPolicy:
                 "extraCertChain": chain,
             }
         self._options = CertificateOptions(
-            trustRoot=Authorities(trust), raiseMinimumTo=TLSVersion.TLSv1_2, acceptableProtocols=None, **client_options
+            trustRoot=Authorities(trust),
+            raiseMinimumTo=TLSVersion.TLSv1_2,
+            acceptableProtocols=None,
+            acceptableCiphers=acceptable(legacy=trust.legacy_ciphers),
+            **client_options,
         )
         self._creators: dict[bytes, IOpenSSLClientConnectionCreator] = {}
         self._refused: dict[bytes, str | None] = {}

@@ -19,6 +19,8 @@ half as many reads halve the fixed cost per read.
 
 _HANDSHAKE = 0x16
 "The first byte of a TLS handshake (RFC 8446, content type 22)."
+_FIRST = 1024
+"Bytes of a client's first data that are kept until the handshake is complete. They tell what it offers."
 
 
 class Handshake:
@@ -31,6 +33,7 @@ class Handshake:
         self.done = False
         self.received_data = False
         "True once the client has sent anything."
+        self._first_data = b""
         self._connections = connections
         self._sender = sender
         self._refuse: Callable[[str, str], None] | None = refuse
@@ -42,6 +45,7 @@ class Handshake:
     def begins(self, data: bytes) -> bool:
         """Checks the client's first data. Rejects the client and returns False if it does not begin a handshake."""
         self.received_data = True
+        self._first_data = data[:_FIRST]
         if data[0] == _HANDSHAKE:
             return True
         if proxy_protocol_header.begins(data):
@@ -53,6 +57,7 @@ class Handshake:
     def complete(self) -> None:
         """Called when the handshake is complete."""
         self.done = True
+        self._first_data = b""
         self.stop()
 
     def stop(self) -> None:
@@ -70,7 +75,7 @@ class Handshake:
             return
         fault, text = "tls_broken", "its TLS data is damaged or was modified in transit"
         if not self.done:
-            fault, text = handshake_fault(connection, error)
+            fault, text = handshake_fault(connection, error, self._first_data)
         self._connections.rejections.note(fault, self._sender, text)
 
     def _close_for_new_client(self) -> None:

@@ -25,6 +25,7 @@ from bridge.ingest.peers import Peer, address_of
 from bridge.ingest.pipeline import Pipeline
 from bridge.listen.descriptors import DescriptorReserve
 from bridge.spool.batch import OpenBatch
+from bridge.tls.seen_clients import SeenClients
 
 
 class PeerLookup(Protocol):
@@ -53,6 +54,7 @@ class ListenerContext:
     drops_before: Callable[[socket.socket], int] = lambda bound: 0
     "Returns the datagrams that the kernel dropped while an earlier process of the gateway had the socket."
     descriptors: DescriptorReserve = field(default_factory=DescriptorReserve)
+    seen_clients: SeenClients = field(default_factory=SeenClients)
 
 
 class OpenListener(ABC):

@@ -21,6 +21,7 @@ from bridge.listen.tcp import TcpListener
 from bridge.listen.tls import TlsListener
 from bridge.listen.udp import UdpListener
 from bridge.listen.unix import UnixDatagramListener, UnixStreamListener
+from bridge.tls.seen_clients import RefusedClient, refused_clients
 
 DRAIN_WITHIN = 2.0
 "Seconds after which draining stops although data still arrives."
@@ -172,6 +173,16 @@ class ListenerSet:
     def descriptors_exhausted(self) -> bool:
         """Returns True while no connections are accepted because few file descriptors are left."""
         return self.listener_context.descriptors.exhausted(self._reactor.seconds())
+
+    def refused_clients(self, now_ms: int) -> list[RefusedClient]:
+        """Returns the clients of the last week whose names the ``client_names`` of their listener do not accept."""
+        seen = self.listener_context.seen_clients
+        seen.update(now_ms)
+        return [
+            refused
+            for name, each in self.listeners.items()
+            for refused in refused_clients(seen.clients.items(), name, each.listener.client_names, now_ms)
+        ]
 
     def certificates(self) -> dict[str, float]:
         """Returns when each TLS listener's certificate expires, in seconds since the epoch."""

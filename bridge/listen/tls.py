@@ -25,7 +25,9 @@ def load_context(listener: Listener) -> ServerContext:
     assert listener.certificate is not None
     terms = ClientTerms(listener.client_ca, listener.client_names, frozenset(listener.client_fingerprints))
     try:
-        return ServerContext(listener.certificate, listener.private_key, terms)
+        return ServerContext(
+            listener.certificate, listener.private_key, terms, legacy_ciphers=listener.legacy_ciphers
+        )  # fmt: skip
     except PemError as error:
         raise ListenError(f"listener {listener.name}: {error.text}", error.hint) from None
 
@@ -58,11 +60,18 @@ class TlsConnection(SyslogConnection):
         try:
             names = self._handle().authorize()
         except ClientRefused as refused:
+            self._note_client(refused.former_names)
             self._refuse(refused.reason, str(refused))
             return
         if names:
+            self._note_client(names)
             self._peer = self._factory.listener_context.peer(self._factory.listener.name, self._peer.address, names)
         self._start_timeout()
+
+    def _note_client(self, names: tuple[str, ...]) -> None:
+        if names:
+            factory = self._factory
+            factory.listener_context.seen_clients.note(factory.listener.name, names, self._peer.address)
 
     def dataReceived(self, data: bytes) -> None:
         self._records.append(data)

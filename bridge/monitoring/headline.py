@@ -178,6 +178,13 @@ def _source_problems(status: JSON) -> Iterator[JSON]:
             DEGRADED, single if count == 1 else f"Messages from {count:,} sources match no route",
             "add a route: the status page has one ready to copy",
         )  # fmt: skip
+    if refused := status.get("clients_not_in_client_names"):
+        first, more = refused[0], len(refused) - 1
+        names = ", ".join(first.get("names") or []) + (f" and {more:,} more" if more else "")
+        yield _problem(
+            DEGRADED, f"Clients of the last week that client_names refuses: {names}",
+            f'add "{first.get("pattern")}" to client_names of listener {first.get("listener")}',
+        )  # fmt: skip
     if clocks := status.get("clocks"):
         count = status.get("sources_count", {}).get("clock", len(clocks))
         first = clocks[0]

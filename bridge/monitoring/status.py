@@ -128,6 +128,7 @@ class Status:
             },
             "refused_connections": self.listener_set.refused(),
             "refusals": self.listener_set.rejections(),
+            "clients_not_in_client_names": self._refused_clients(),
             "certificates": {name: round(left) for name, left in self.certificates().items()},
             "silent_sources": self.silent(),
             "copies": {
@@ -143,6 +144,13 @@ class Status:
             "config_sha256": self.config_sha256,
         }  # fmt: skip
         return {"headline": headline.of(status), **status}
+
+    def _refused_clients(self) -> list[JSON]:
+        return [
+            {"listener": found.client.listener, "names": list(found.client.names), "address": found.sighting.address,
+             "last_seen": rfc3339(found.sighting.seen_ms), "pattern": found.pattern}
+            for found in self.listener_set.refused_clients(int(self.wall() * 1000))
+        ]  # fmt: skip
 
     def intakes(self) -> list[JSON]:
         """Returns one entry per intake with its state, backlog and delivery figures."""

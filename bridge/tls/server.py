@@ -7,7 +7,6 @@ Session resumption is enabled, because all senders reconnect at once when a gate
 makes a full handshake, so that no client resumes a session that was authenticated by another authority.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,13 @@ from typing import Any
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.interfaces import IAcceptableCiphers, IOpenSSLServerConnectionCreator
 from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, trustRootFromCertificates
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from bridge.tls.ciphers import acceptable, legacy_suites
+from bridge.tls.client_names import ClientNames
 from bridge.tls.pem import Identity, fingerprint_of, names_of, read_certificates, read_identity
 
 
@@ -33,7 +34,8 @@ class ClientTerms:
     authority: Path | None = None
     "PEM file of the authorities, one of which must have issued the client's certificate."
     names: tuple[str, ...] = ()
-    "Globs, one of which must match a name of the certificate. They need an authority: anybody can sign any name."
+    """Patterns (``client_names``), one of which must match a name of the certificate. They need an authority: anybody
+    can sign any name."""
     fingerprints: frozenset[str] = frozenset()
     "SHA-256 fingerprints of accepted certificates. Without an authority, these may be self-signed."
 
@@ -44,11 +46,15 @@ class ClientTerms:
 
 
 class ClientRefused(Exception):
-    """Raised when a client's certificate is not accepted. ``reason`` is a code for metrics."""
+    """Raised when a client's certificate is not accepted. ``reason`` is a code for metrics.
 
-    def __init__(self, reason: str, text: str) -> None:
+    ``former_names`` are its names if an earlier version, in which ``*`` stood for several labels, accepted them.
+    """
+
+    def __init__(self, reason: str, text: str, former_names: tuple[str, ...] = ()) -> None:
         super().__init__(text)
         self.reason = reason
+        self.former_names = former_names
 
 
 class ServerConnection(SSL.Connection):
@@ -60,6 +66,7 @@ class ServerConnection(SSL.Connection):
     def __init__(self, server: "ServerContext", context: SSL.Context) -> None:
         super().__init__(context)
         self._server = server
+        self.legacy_ciphers = server.legacy_ciphers
 
     def authorize(self) -> tuple[str, ...]:
         """Checks the client as ``ServerContext.authorize`` does. Raises ClientRefused."""
@@ -77,13 +84,21 @@ class ServerContext:
     Raises PemError if a file cannot be used.
     """
 
-    def __init__(self, certificate: Path, private_key: Path | None = None, clients: ClientTerms | None = None) -> None:
+    def __init__(
+        self, certificate: Path, private_key: Path | None = None, clients: ClientTerms | None = None, *,
+        legacy_ciphers: bool = False,
+    ) -> None:  # fmt: skip
         self._clients = clients or ClientTerms()
-        self._names = _globs(self._clients.names)
+        self._names = ClientNames(self._clients.names) if self._clients.names else None
+        self.legacy_ciphers = legacy_ciphers
+        "True if TLS 1.2 may use CBC and static RSA (``bridge.tls.ciphers``)."
         identity = read_identity(certificate, private_key)
         authority = self._clients.authority
         authorities = read_certificates(authority) if authority is not None else ()
-        self._context = _context(identity, authorities, requires_certificate=self._clients.requires_certificate)
+        self._context = _context(
+            identity, authorities, requires_certificate=self._clients.requires_certificate,
+            ciphers=acceptable(legacy=legacy_ciphers),
+        )  # fmt: skip
         self.expires = identity.expires
         "Time at which the first certificate of the chain expires, in seconds since the epoch."
 
@@ -109,9 +124,8 @@ class ServerContext:
             raise ClientRefused("client_certificate", "the client sent no certificate")
         certificate = sent.to_cryptography()
         names = names_of(certificate)
-        if self._names is not None and not any(self._names.fullmatch(name) for name in names):
-            text = f"no name of the client's certificate ({_join(names)}) is in client_names"
-            raise ClientRefused("client_name", text)
+        if self._names is not None and not self._names.match(names):
+            raise _refused_name(names, self._names)
         if terms.fingerprints and (fingerprint := fingerprint_of(certificate)) not in terms.fingerprints:
             text = (
                 f"the client's certificate ({_join(names)}) has the fingerprint {fingerprint},"
@@ -121,7 +135,18 @@ class ServerContext:
         return names
 
 
-def _context(identity: Identity, authorities: Sequence[x509.Certificate], *, requires_certificate: bool) -> SSL.Context:
+def _refused_name(names: tuple[str, ...], accepted: ClientNames) -> ClientRefused:
+    text = f"no name of the client's certificate ({_join(names)}) is in client_names"
+    if not accepted.matched_formerly(names):
+        return ClientRefused("client_name", text)
+    text += f'. A * stands for one label only. Add "{accepted.pattern_for(names)}" to accept it'
+    return ClientRefused("client_name", text, names)
+
+
+def _context(
+    identity: Identity, authorities: Sequence[x509.Certificate], *, requires_certificate: bool,
+    ciphers: IAcceptableCiphers,
+) -> SSL.Context:  # fmt: skip
     own, *chain = (crypto.X509.from_cryptography(each) for each in identity.chain)
     trusted = [crypto.X509.from_cryptography(each) for each in authorities]
     options = CertificateOptions(
@@ -129,6 +154,7 @@ def _context(identity: Identity, authorities: Sequence[x509.Certificate], *, req
         certificate=own,
         extraCertChain=chain,
         insecurelyLowerMinimumTo=TLSVersion.TLSv1_2,  # Twisted's current default, fixed here
+        acceptableCiphers=ciphers,
         enableSessions=True,
         enableSessionTickets=True,
         trustRoot=trustRootFromCertificates([Certificate(each) for each in trusted]) if trusted else None,
@@ -159,13 +185,6 @@ def _verify(connection: SSL.Connection, certificate: crypto.X509, number: int, d
     return bool(ok)
 
 
-def _globs(patterns: Sequence[str]) -> re.Pattern[str] | None:
-    if not patterns:
-        return None
-    escaped = (re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".") for pattern in patterns)
-    return re.compile("|".join(escaped), re.IGNORECASE)
-
-
 def _join(names: Sequence[str]) -> str:
     return ", ".join(names) or "no names"
 
@@ -182,8 +201,13 @@ _VERIFICATION = {
 }
 
 
-def handshake_fault(connection: SSL.Connection | None, error: BaseException | None) -> tuple[str, str]:
-    """Returns the reason code for metrics and the text for the operator of a failed handshake."""
+def handshake_fault(
+    connection: SSL.Connection | None, error: BaseException | None, first_data: bytes = b""
+) -> tuple[str, str]:
+    """Returns the reason code for metrics and the text for the operator of a failed handshake.
+
+    ``first_data`` is the client's first data, which tells what it offers.
+    """
     if isinstance(connection, ServerConnection) and connection.fault is not None:
         number, names = connection.fault
         reason, problem = _VERIFICATION.get(number, ("client_certificate", f"is not accepted (OpenSSL error {number})"))
@@ -205,11 +229,21 @@ def handshake_fault(connection: SSL.Connection | None, error: BaseException | No
         return "handshake", f"the client aborted the TLS handshake (alert: {alert})"
     if any(word in reason for word in ("unsupported protocol", "version too low", "no protocols available")):
         return "tls_version", "the client speaks neither TLS 1.2 nor 1.3"
+    if "no shared cipher" in reason and (offered := legacy_suites(first_data)) and not _legacy(connection):
+        text = (
+            f"the client offers only cipher suites of TLS 1.2 that are off by default, with CBC or static RSA"
+            f" ({', '.join(offered)}). Update the client, or set legacy_ciphers: true for this listener"
+        )
+        return "tls_version", text
     if "no shared cipher" in reason or "no suitable" in reason:
         return "tls_version", f"client and listener have no cipher or signature algorithm in common ({reason})"
     if any(word in reason for word in ("wrong version number", "http request", "packet length too long")):
         return "plain_text", "the client does not speak TLS"
     return "handshake", f"the TLS handshake failed ({reason or 'no reason given'})"
+
+
+def _legacy(connection: SSL.Connection | None) -> bool:
+    return isinstance(connection, ServerConnection) and connection.legacy_ciphers
 
 
 def _reason(error: SSL.Error) -> str:

@@ -54,6 +54,7 @@ class StatusFixture:
         self.listener_set.open_ = True
         for method in ("kernel_drops", "ports", "refused", "rejections"):
             getattr(self.listener_set, method).return_value = {}
+        self.listener_set.refused_clients.return_value = []
         self.mirror: Any = SimpleNamespace(sent=Counter(), dropped=Counter())
         self.rate_history: Any = SimpleNamespace(received=0.0, delivered=0.0, rates={})
         gateway_clock: Any = SimpleNamespace(offset=None)

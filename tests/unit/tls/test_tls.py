@@ -2,18 +2,23 @@
 
 import ssl
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import NamedTuple
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
 from OpenSSL import SSL
 
+from bridge.tls.ciphers import legacy_suites
 from bridge.tls.pem import PemError, names_of, read_identity
 from bridge.tls.server import ClientRefused, ClientTerms, ServerContext, handshake_fault
 from tests.harness.pki import Authority
@@ -61,7 +66,7 @@ def make_handshake(server_context, client_context, session=None):
     server_side.set_accept_state()
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     client_side = client_context.wrap_bio(to_client, to_server, server_hostname="127.0.0.1", session=session)
-    done, refusal = set(), None
+    done, refusal, first_data = set(), None, b""
     for _ in range(10):
         if "client" not in done and refusal is None:
             try:
@@ -72,6 +77,7 @@ def make_handshake(server_context, client_context, session=None):
             except ssl.SSLError as error:
                 refusal = error
         if data := to_server.read():
+            first_data = first_data or data
             server_side.bio_write(data)
         if "server" not in done:
             try:
@@ -80,7 +86,7 @@ def make_handshake(server_context, client_context, session=None):
             except SSL.WantReadError:
                 pass
             except SSL.Error as error:
-                raise HandshakeFailed(*handshake_fault(server_side, error)) from None
+                raise HandshakeFailed(*handshake_fault(server_side, error, first_data)) from None
         try:
             to_client.write(server_side.bio_read(65536))
         except SSL.WantReadError:
@@ -100,7 +106,7 @@ def test_resumed_session_has_the_names_of_its_client(pki, server, version, requi
     context = ServerContext(
         server.certificate,
         server.private_key,
-        ClientTerms(pki.ca, ("gw-*",)) if requires_certificate else ClientTerms(),
+        ClientTerms(pki.ca, ("gw-*.example",)) if requires_certificate else ClientTerms(),
     )
     client_context = client(pki, pki.issue("gw-1.example") if requires_certificate else None, version=version)
     first = make_handshake(context, client_context)
@@ -231,3 +237,79 @@ def test_intermediate_certificates_are_sent(pki, server, tmp_path):
 def test_names_of_returns_the_names_of_a_certificate(pki):
     issued = pki.issue("a.example", "192.0.2.7", common_name="a.example")
     assert names_of(x509.load_pem_x509_certificate(issued.certificate.read_bytes())) == ("a.example", "192.0.2.7")
+
+
+def client_with_ciphers(authority, ciphers):
+    context = client(authority, version=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers(ciphers)
+    return context
+
+
+WEAK = ["AES128-SHA", "AES256-GCM-SHA384", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384"]
+
+
+@pytest.mark.parametrize("ciphers", WEAK)
+def test_cbc_and_static_rsa_are_refused_with_their_names(pki, server, ciphers):
+    with pytest.raises(HandshakeFailed) as failed:
+        make_handshake(ServerContext(server.certificate, server.private_key), client_with_ciphers(pki, ciphers))
+    reason, text = failed.value.args
+    assert reason == "tls_version"
+    assert f"with CBC or static RSA ({ciphers})" in text and "legacy_ciphers: true" in text
+
+
+def rsa_server(directory):
+    """Returns certificate and key of a server with an RSA key: static RSA needs one."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, PAST, datetime.now(UTC) + timedelta(days=30))
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    path = directory / "rsa.pem"
+    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(certificate.public_bytes(Encoding.PEM) + key_pem)
+    return path
+
+
+@pytest.mark.parametrize("ciphers", [each for each in WEAK if "ECDSA" not in each])
+def test_legacy_ciphers_are_accepted_on_request(tmp_path, ciphers):
+    path = rsa_server(tmp_path)
+    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_context.maximum_version = ssl.TLSVersion.TLSv1_2
+    client_context.load_verify_locations(path)
+    client_context.set_ciphers(ciphers)
+    sides = make_handshake(ServerContext(path, legacy_ciphers=True), client_context)
+    assert sides.client.cipher()[0] == ciphers
+    with pytest.raises(HandshakeFailed):
+        make_handshake(ServerContext(path), client_context)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_strong_ciphers_are_preferred(pki, server, legacy):
+    context = ServerContext(server.certificate, server.private_key, legacy_ciphers=legacy)
+    sides = make_handshake(context, client_with_ciphers(pki, "ECDHE+AES:ECDHE+AESGCM"))
+    assert "GCM" in sides.client.cipher()[0]
+
+
+def test_unknown_offer_is_not_called_legacy(pki, server):
+    """A client without a common suite that legacy_ciphers would not accept either."""
+    with pytest.raises(HandshakeFailed, match="no cipher or signature algorithm in common"):
+        make_handshake(
+            ServerContext(server.certificate, server.private_key), client_with_ciphers(pki, "ECDHE+CAMELLIA"),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("data", [b"", b"\x16", b"\x16\x03\x01\x00\x05\x01\x00", b"\x16\x03\x01" + b"\xff" * 80])
+def test_damaged_client_hello_offers_nothing(data):
+    assert legacy_suites(data) == []
+
+
+def test_client_that_an_earlier_version_accepted_is_named_with_a_pattern(pki, server):
+    context = ServerContext(server.certificate, server.private_key, ClientTerms(pki.ca, ("*.branch.example",)))
+    sides = make_handshake(context, client(pki, pki.issue("a.b.branch.example")))
+    with pytest.raises(ClientRefused, match=r'one label only. Add "\*\.\*\.branch\.example" to accept it') as refused:
+        context.authorize(sides.server)
+    assert refused.value.former_names[0] == "a.b.branch.example"
+    sides = make_handshake(context, client(pki, pki.issue("a.other.example")))
+    with pytest.raises(ClientRefused) as refused:
+        context.authorize(sides.server)
+    assert refused.value.former_names == ()

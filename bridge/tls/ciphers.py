@@ -1,0 +1,56 @@
+"""Defines the cipher suites of TLS 1.2 that are used by default, and the weaker ones for old peers.
+
+By default all suites have forward secrecy and authenticated encryption (RFC 9325, section 4.2). With
+``legacy_ciphers: true`` there are also CBC and static RSA, which devices without a software update since about 2015
+need. TLS 1.3 has no such suites.
+"""
+
+import struct
+from functools import cache
+
+from twisted.internet.interfaces import IAcceptableCiphers
+from twisted.internet.ssl import AcceptableCiphers
+
+STRONG = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AESCCM:DHE+AESGCM:DHE+CHACHA20:!aNULL:!aDSS"
+"In OpenSSL's notation, the preferred ones first."
+LEGACY = f"{STRONG}:ECDHE+AES:DHE+AES:RSA+AESGCM:RSA+AES"
+
+_SUITES = {
+    0x002F: "AES128-SHA", 0x0033: "DHE-RSA-AES128-SHA", 0x0035: "AES256-SHA", 0x0039: "DHE-RSA-AES256-SHA",
+    0x003C: "AES128-SHA256", 0x003D: "AES256-SHA256", 0x0067: "DHE-RSA-AES128-SHA256", 0x006B: "DHE-RSA-AES256-SHA256",
+    0x009C: "AES128-GCM-SHA256", 0x009D: "AES256-GCM-SHA384", 0xC009: "ECDHE-ECDSA-AES128-SHA",
+    0xC00A: "ECDHE-ECDSA-AES256-SHA", 0xC013: "ECDHE-RSA-AES128-SHA", 0xC014: "ECDHE-RSA-AES256-SHA",
+    0xC023: "ECDHE-ECDSA-AES128-SHA256", 0xC024: "ECDHE-ECDSA-AES256-SHA384", 0xC027: "ECDHE-RSA-AES128-SHA256",
+    0xC028: "ECDHE-RSA-AES256-SHA384",
+}  # fmt: skip
+"Suites that ``LEGACY`` adds, by their number in a ClientHello."
+_MOST_NAMED = 4
+_RECORD, _HEADER = struct.Struct(">BHH"), struct.Struct(">B3sH32s")
+_HANDSHAKE, _CLIENT_HELLO = 22, 1
+
+
+@cache
+def acceptable(*, legacy: bool) -> IAcceptableCiphers:
+    """Returns the cipher suites for ``CertificateOptions``."""
+    ciphers: IAcceptableCiphers = AcceptableCiphers.fromOpenSSLCipherString(LEGACY if legacy else STRONG)
+    return ciphers
+
+
+def legacy_suites(first_data: bytes) -> list[str]:
+    """Returns the names of suites that only ``LEGACY`` has, of those that a ClientHello offers (RFC 5246, 7.4.1.2).
+
+    ``first_data`` is the beginning of a connection. It may be anything.
+    """
+    try:
+        kind, _, _ = _RECORD.unpack_from(first_data)
+        message, _, _, _ = _HEADER.unpack_from(first_data, at := _RECORD.size)
+        at += _HEADER.size
+        at += 1 + first_data[at]
+        (length,) = struct.unpack_from(">H", first_data, at)
+        numbers = struct.unpack_from(f">{length // 2}H", first_data, at + 2)
+    except (struct.error, IndexError):
+        return []
+    if kind != _HANDSHAKE or message != _CLIENT_HELLO:
+        return []
+    found = [_SUITES[number] for number in numbers if number in _SUITES]
+    return found if len(found) <= _MOST_NAMED else [*found[:_MOST_NAMED], f"{len(found) - _MOST_NAMED} more"]

@@ -1,0 +1,143 @@
+"""Remembers for a week which clients presented a certificate, in a small file of the spool.
+
+The file tells ``check`` and ``status`` which clients a listener's ``client_names`` would refuse, before or after a
+change of the names. It holds clients that were accepted, and clients that were refused only because ``*`` stands for
+one label. Any other refused client could have invented its name, and is not remembered.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from bridge.tls.client_names import ClientNames
+from bridge.util.files import read_regular, write_replacing
+from bridge.util.jobs import Work
+
+FILE = ".clients.json"
+EVERY = 10.0
+"Seconds between two checks whether the file must be written."
+WEEK_MS = 7 * 86_400_000
+PRECISION_MS = 3_600_000
+"The time of a client in the file is at most this much older than its latest connection, in milliseconds."
+MOST = 5000
+"Clients that are remembered, at most. The one that has been silent longest is forgotten first."
+
+
+class SeenClient(NamedTuple):
+    """A client of a listener, by the names of its certificate."""
+
+    listener: str
+    names: tuple[str, ...]
+
+
+class Sighting(NamedTuple):
+    """Where and when a client connected last."""
+
+    address: str
+    seen_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedClient:
+    """A client that was seen within a week, and whose names do not match the listener's ``client_names``."""
+
+    client: SeenClient
+    sighting: Sighting
+    pattern: str
+    "A pattern that would accept it."
+
+
+class SeenClients:
+    """The clients of all listeners. ``note`` is called for each handshake and costs next to nothing."""
+
+    def __init__(self) -> None:
+        self._fresh: dict[SeenClient, str] = {}
+        "Clients that connected since ``update``, with their addresses."
+        self.clients: dict[SeenClient, Sighting] = {}
+
+    def load(self, known: dict[SeenClient, Sighting]) -> None:
+        """Adds the clients that an earlier process has seen."""
+        self.clients = {**known, **self.clients}
+
+    def note(self, listener: str, names: tuple[str, ...], address: str) -> None:
+        """Remembers a client. It is the most recent one."""
+        if len(self._fresh) < MOST:
+            self._fresh[SeenClient(listener, names)] = address
+
+    def update(self, now_ms: int) -> bool:
+        """Adds the clients that connected since the last call. Returns True if the file should be written."""
+        changed = False
+        fresh, self._fresh = self._fresh, {}
+        for client, address in fresh.items():
+            before = self.clients.get(client)
+            if before is None or not 0 <= now_ms - before.seen_ms < PRECISION_MS:
+                # The dictionary stays in order of the latest time.
+                self.clients.pop(client, None)
+                self.clients[client] = Sighting(address, now_ms)
+                changed = True
+        for client in [one for one, found in self.clients.items() if now_ms - found.seen_ms > WEEK_MS]:
+            del self.clients[client]
+            changed = True
+        while len(self.clients) > MOST:
+            del self.clients[next(iter(self.clients))]
+        return changed
+
+
+class SeenClientsFile:
+    """Keeps seen clients over restarts of the gateway. ``wall`` returns the time in seconds since the epoch."""
+
+    def __init__(self, folder: Path, seen: SeenClients, *, wall: Callable[[], float], work: Work) -> None:
+        self._file = folder / FILE
+        self._seen = seen
+        self._wall = wall
+        self._work = work
+        self._unsaved = False
+        seen.load(read_clients(folder))
+
+    def look(self) -> None:
+        """Writes the file if necessary. Called every ``EVERY`` seconds."""
+        if not self._seen.update(int(self._wall() * 1000)) and not self._unsaved:
+            return
+        self._unsaved = False
+        rows = [[*client, *sighting] for client, sighting in self._seen.clients.items()]
+        self._work(partial(self._save, json.dumps({"clients": rows})), self._saved)
+
+    def _save(self, text: str) -> OSError | None:
+        try:
+            write_replacing(self._file, f"{text}\n".encode())
+        except OSError as error:
+            return error
+        return None
+
+    def _saved(self, error: OSError | None) -> None:
+        # A disk that cannot be written raises an alarm of its own.
+        self._unsaved = error is not None
+
+
+def read_clients(folder: Path) -> dict[SeenClient, Sighting]:
+    """Reads the file of a spool. Returns nothing if there is none, or if it cannot be read."""
+    try:
+        rows = json.loads(read_regular(folder / FILE))["clients"]
+        return {
+            SeenClient(str(listener), tuple(map(str, names))): Sighting(str(address), int(seen_ms))
+            for listener, names, address, seen_ms in rows
+        }
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return {}
+
+
+def refused_clients(
+    clients: Iterable[tuple[SeenClient, Sighting]], listener: str, client_names: tuple[str, ...], now_ms: int
+) -> list[RefusedClient]:
+    """Returns the clients of a listener within the last week whose names do not match ``client_names``."""
+    if not client_names:
+        return []
+    names = ClientNames(client_names)
+    return [
+        RefusedClient(client, sighting, names.pattern_for(client.names))
+        for client, sighting in clients
+        if client.listener == listener and now_ms - sighting.seen_ms <= WEEK_MS and not names.match(client.names)
+    ]
