@@ -57,6 +57,8 @@ class SeenClients:
         self._fresh: dict[SeenClient, str] = {}
         "Clients that connected since ``update``, with their addresses."
         self.clients: dict[SeenClient, Sighting] = {}
+        self.changes = 0
+        "Number of changes that are worth writing to the file."
 
     def load(self, known: dict[SeenClient, Sighting]) -> None:
         """Adds the clients that an earlier process has seen."""
@@ -67,9 +69,8 @@ class SeenClients:
         if len(self._fresh) < MOST:
             self._fresh[SeenClient(listener, names)] = address
 
-    def update(self, now_ms: int) -> bool:
-        """Adds the clients that connected since the last call. Returns True if the file should be written."""
-        changed = False
+    def update(self, now_ms: int) -> None:
+        """Adds the clients that connected since the last call, and forgets old ones."""
         fresh, self._fresh = self._fresh, {}
         for client, address in fresh.items():
             before = self.clients.get(client)
@@ -77,13 +78,12 @@ class SeenClients:
                 # The dictionary stays in order of the latest time.
                 self.clients.pop(client, None)
                 self.clients[client] = Sighting(address, now_ms)
-                changed = True
+                self.changes += 1
         for client in [one for one, found in self.clients.items() if now_ms - found.seen_ms > WEEK_MS]:
             del self.clients[client]
-            changed = True
+            self.changes += 1
         while len(self.clients) > MOST:
             del self.clients[next(iter(self.clients))]
-        return changed
 
 
 class SeenClientsFile:
@@ -94,16 +94,17 @@ class SeenClientsFile:
         self._seen = seen
         self._wall = wall
         self._work = work
-        self._unsaved = False
+        self._saved_changes = seen.changes
         seen.load(read_clients(folder))
 
     def look(self) -> None:
         """Writes the file if necessary. Called every ``EVERY`` seconds."""
-        if not self._seen.update(int(self._wall() * 1000)) and not self._unsaved:
+        self._seen.update(int(self._wall() * 1000))
+        changes = self._seen.changes
+        if changes == self._saved_changes:
             return
-        self._unsaved = False
         rows = [[*client, *sighting] for client, sighting in self._seen.clients.items()]
-        self._work(partial(self._save, json.dumps({"clients": rows})), self._saved)
+        self._work(partial(self._save, json.dumps({"clients": rows})), partial(self._saved, changes))
 
     def _save(self, text: str) -> OSError | None:
         try:
@@ -112,9 +113,10 @@ class SeenClientsFile:
             return error
         return None
 
-    def _saved(self, error: OSError | None) -> None:
-        # A disk that cannot be written raises an alarm of its own.
-        self._unsaved = error is not None
+    def _saved(self, changes: int, error: OSError | None) -> None:
+        # It is tried again. A disk that cannot be written raises an alarm of its own.
+        if error is None:
+            self._saved_changes = changes
 
 
 def read_clients(folder: Path) -> dict[SeenClient, Sighting]:
