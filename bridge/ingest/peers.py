@@ -141,6 +141,12 @@ class Peer:
         """Counts the silence from now if the last message came while the clock was ahead."""
         self.last_seen_ms = min(self.last_seen_ms, now_ms)
 
+    def note_blank(self, count: int) -> None:
+        """Takes back blank frames that ``note_read`` has counted. A health check that sends a line end is no source."""
+        self.events -= count
+        if not self.events:
+            self.last_seen_ms = 0
+
     def note_limited(self, count: int, now_ms: int) -> None:
         """Counts events that the rate limit has dropped."""
         self.events += count

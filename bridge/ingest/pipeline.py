@@ -239,7 +239,7 @@ class Pipeline:
             if parsed.count != sum(count for _, _, count in group):
                 for member, pieces, _ in group:
                     blank = sum(not frame.strip(_BLANK) for frame in list_of(to_frames(pieces)))
-                    member.note_read(-blank, now)
+                    member.note_blank(blank)
             if parsed.count and self._writer.route(Read(peer, now), profile, parsed):
                 self._find_out_of_range([(peer, to_frames(pieces)) for peer, pieces, _ in group], now)
 
