@@ -37,7 +37,7 @@ _ELEMENT = rb"\[SEKOIA@53288(?:" + _CLOSED + b"|" + _OPEN + b")"
 _HEADER = rb"(?:[1-9][0-9]{0,5} (?=<))?+[ \t]*+<[0-9]{1,3}> ?+1 (?:-|[0-9]{4}-\S++) (?:\S++ ){4}"
 _ALL = b"(?:" + _ELEMENT + b")++"
 _IN_FRAME = re.compile(rb"\A(" + _HEADER + b")" + _ALL + rb"(?= |\Z)")
-_IN_BLOCK = re.compile(rb"(?<=\n)(" + _HEADER + b")" + _ALL + rb"(?=[ \n]|\Z)")
+_IN_BLOCK = re.compile(rb"(\n" + _HEADER + b")" + _ALL + rb"(?=[ \n]|\Z)")
 _ELEMENTS = re.compile(_ELEMENT + b"(?:" + _ELEMENT + b")*+ ?+")
 _BLANK_FRAME = re.compile(rb"\n[ \t\r\0]*+(?=\n|\Z)")
 
