@@ -22,6 +22,8 @@ EVERY = 10.0
 WEEK_MS = 7 * 86_400_000
 PRECISION_MS = 3_600_000
 "The time of a client in the file is at most this much older than its latest connection, in milliseconds."
+_LATEST_MS = 253_402_300_799_000
+"The end of the year 9999, the latest time that can be shown."
 MOST = 5000
 "Clients that are remembered, at most. The one that has been silent longest is forgotten first."
 
@@ -126,6 +128,7 @@ def read_clients(folder: Path) -> dict[SeenClient, Sighting]:
         return {
             SeenClient(str(listener), tuple(map(str, names))): Sighting(str(address), int(seen_ms))
             for listener, names, address, seen_ms in rows
+            if 0 <= seen_ms <= _LATEST_MS
         }
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return {}

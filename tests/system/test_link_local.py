@@ -13,15 +13,21 @@ from pathlib import Path
 import pytest
 
 from tests.harness.cli import cli
+from tests.harness.pki import Authority
 from tests.harness.polling import until
+from tests.harness.ports import free_port
 from tests.harness.running import running
 
 SEND = """
-import socket, sys
+import socket, ssl, sys
 kind, zone, port = sys.argv[1:]
 address = socket.getaddrinfo(f"fe80::1%{zone}", int(port), socket.AF_INET6)[0][4]
 with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as sender:
     sender.connect(address)
+    if kind == "tls":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        sender = context.wrap_socket(sender)
     sender.sendall(f"<13>by {kind}\\n".encode())
 """
 
@@ -64,7 +70,10 @@ def test_link_local_senders_are_routed_and_listed_by_their_address(
         bridge.stop()
         bridge.configuration["routes"] = [{"intake": "local", "source": "fe80::/10"}]
         bridge.configuration["unrouted"] = "hold"
-        ports = {"udp": bridge.udp, "tcp": bridge.tcp}
+        ports = {"udp": bridge.udp, "tcp": bridge.tcp, "tls": free_port()}
+        issued = Authority(tmp_path / "pki").issue("gateway")
+        secure = {"certificate": str(issued.certificate), "private_key": str(issued.private_key)}
+        bridge.configuration["listeners"].append({"name": "tls", **secure})
         for listener in bridge.configuration["listeners"]:
             kind = listener["name"]
             listener |= {kind: f"*:{ports[kind]}", "allow": ["fe80::/10"]}
@@ -77,17 +86,17 @@ def test_link_local_senders_are_routed_and_listed_by_their_address(
         for count, kind in enumerate(ports, 1):
             send(kind)
             bridge.wait_received(count)
-        texts = sorted(event.text for event in collector.wait_for(2))
-        assert texts == ["by tcp", "by udp"]
+        texts = sorted(event.text for event in collector.wait_for(3))
+        assert texts == ["by tcp", "by tls", "by udp"]
         listed = bridge.status()["sources"]
         addresses = {(row["listener"], row["address"], row["intake"]) for row in listed}
-        assert len(listed) == len(addresses) == 2
+        assert len(listed) == len(addresses) == 3
         ((address, intake),) = {(row["address"], row["intake"]) for row in listed}
         assert intake == "local" and address.startswith("fe80::") and "%" not in address
         for asked in (address, f"{address}%{ours}"):
             seen = json.loads(cli(bridge, "why", asked, "--json").stdout)["seen"]
-            assert {row["listener"] for row in seen} == {"udp", "tcp"}
+            assert {row["listener"] for row in seen} == set(ports)
             assert "stops at" not in cli(bridge, "why", asked).stdout
-        until(lambda: bridge.ledger()["delivered"] == 2, lambda: str(bridge.ledger()))
+        until(lambda: bridge.ledger()["delivered"] == 3, lambda: str(bridge.ledger()))
         assert bridge.process is not None
         assert "critical" not in bridge.process.stderr
