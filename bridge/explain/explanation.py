@@ -26,6 +26,7 @@ from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import rfc3339
 
 _ALL_FIELDS = frozenset(FIELDS)
+_KEYED = "the text has an intake key, which is masked here and removed from every payload but raw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +136,10 @@ class Explainer:
             self._received, origin.peer, disposition.zone or self._router.zone(origin.source),
             listener=origin.listener.name, route=disposition.route, intake=disposition.intake, limits=self._limits,
         )  # fmt: skip
-        event, timestamp, notes = None, None, list[str]()
+        event, timestamp, notes = None, None, [_KEYED] * bool(columns.keyed)
         if disposition.kind == "deliver":
             grouped = payloads.grouped(assigned, disposition, context)
-            notes = _notes(grouped, disposition)
+            notes += _notes(grouped, disposition)
             for group in grouped.groups:
                 event = group.events()[0]
                 timestamp = None if group.earliest == NO_TIME else rfc3339(group.earliest)

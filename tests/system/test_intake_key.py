@@ -124,6 +124,7 @@ def assert_not_shown(bridge: Bridge) -> None:
         for words in (("--payloads",), ("--json", "--payloads")):
             shown.append(cli(bridge, "explain", "--from", f"127.0.2.{form}", *words, stdin=text).stdout)
             assert "explained" in shown[-1]
+            assert words[0] == "--json" or "the text has an intake key" in shown[-1]
     assert bridge.process is not None
     shown.append(bridge.process.stderr)
     assert any("***" in each for each in shown)
