@@ -16,6 +16,8 @@ GATEWAY_CLOCK = ("gateway", "unset")
 "Alarms of the kind *clock* that concern the gateway's own clock. A *step* is over; its alarm only lasts for an hour."
 MAX_ALARMS_PER_KIND = 3
 "Alarms of one kind that are listed one by one."
+REFUSED_SECONDS = 7200.0
+"Seconds for which a client that ``client_names`` refuses is a problem after it was seen, at a precision of an hour."
 MAX_MISMATCH_SHARE = 0.1
 "Share of an intake's sampled events that may not match its format."
 
@@ -178,11 +180,13 @@ def _source_problems(status: JSON) -> Iterator[JSON]:
             DEGRADED, single if count == 1 else f"Messages from {count:,} sources match no route",
             "add a route: the status page has one ready to copy",
         )  # fmt: skip
-    if refused := status.get("clients_not_in_client_names"):
+    # A client that has a new certificate does not return under its old names.
+    clients = status.get("clients_not_in_client_names", [])
+    if refused := [row for row in clients if (row.get("silent_seconds") or 0) < REFUSED_SECONDS]:
         first, more = refused[0], len(refused) - 1
         names = ", ".join(first.get("names") or []) + (f" and {more:,} more" if more else "")
         yield _problem(
-            DEGRADED, f"Clients of the last week that client_names refuses: {names}",
+            DEGRADED, f"Clients that client_names refuses: {names}",
             f'add "{first.get("pattern")}" to client_names of listener {first.get("listener")}',
         )  # fmt: skip
     if clocks := status.get("clocks"):

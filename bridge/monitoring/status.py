@@ -146,10 +146,12 @@ class Status:
         return {"headline": headline.of(status), **status}
 
     def _refused_clients(self) -> list[JSON]:
+        now_ms = int(self.wall() * 1000)
         return [
             {"listener": found.client.listener, "names": list(found.client.names), "address": found.sighting.address,
-             "last_seen": rfc3339(found.sighting.seen_ms), "pattern": found.pattern}
-            for found in self.listener_set.refused_clients(int(self.wall() * 1000))
+             "last_seen": rfc3339(found.sighting.seen_ms), "pattern": found.pattern,
+             "silent_seconds": max(0, (now_ms - found.sighting.seen_ms) // 1000)}
+            for found in self.listener_set.refused_clients(now_ms)
         ]  # fmt: skip
 
     def intakes(self) -> list[JSON]:

@@ -127,3 +127,15 @@ def test_alarm_does_not_repeat_the_problem_of_an_intake():
         intake("parked", "answered 401") | {"alarms": [{"kind": "parked", "about": "a", "text": "again"}]}
     )
     assert len(result["problems"]) == 1
+
+
+def test_refused_clients_are_a_problem_while_they_try_to_connect():
+    def client(name, silent):
+        return {"names": [name], "listener": "secure", "pattern": "*.*.branch.example", "silent_seconds": silent}
+
+    rows = [client("old.b.branch.example", 90_000), client("a.b.branch.example", 60), client("c", 60)]
+    (problem,) = headline.of(HEALTHY | {"clients_not_in_client_names": rows})["problems"]
+    assert problem["state"] == "attention"
+    assert problem["text"] == "Clients that client_names refuses: a.b.branch.example and 1 more"
+    assert problem["remedy"] == 'add "*.*.branch.example" to client_names of listener secure'
+    assert headline.of(HEALTHY | {"clients_not_in_client_names": rows[:1]})["state"] == "well"
