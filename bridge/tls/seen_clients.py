@@ -122,7 +122,7 @@ class SeenClientsFile:
 
 
 def read_clients(folder: Path) -> dict[SeenClient, Sighting]:
-    """Reads the file of a spool. Returns nothing if there is none, or if it cannot be read."""
+    """Reads the file of a spool. Returns nothing if it is missing or cannot be read."""
     try:
         rows = json.loads(read_regular(folder / FILE))["clients"]
         return {
