@@ -71,14 +71,14 @@ class Attempt:
             copies = result.uncertain + outcome.was_repeated(failure)
         else:
             count = sum(piece.count for piece in self.pieces)
+            answer = replace(answer, body=target.without_key(answer.body))
             result = outcome.read(answer, count, now=context.wall(), size=request.plain_size)
             copies = result.uncertain + answer.repeated
             if result.verdict is Verdict.ACCEPTED:
                 context.date_seen(answer.headers.get("date"), context.clock.seconds() - began)
         if key := target.key():
-            # A response may repeat what was sent, including the key.
-            rejected = {i: text.replace(key, "****") for i, text in result.rejected.items()}
-            result = replace(result, reason=result.reason.replace(key, "****"), rejected=rejected)
+            # An error may quote a header of the answer.
+            result = replace(result, reason=result.reason.replace(key, "****"))
         if copies:
             context.ledger.add_possible_duplicates(self.name, copies * sum(piece.count for piece in self.pieces))
         return request, result, context.clock.seconds() - began

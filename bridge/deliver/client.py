@@ -1,46 +1,37 @@
 """Posts one request body and returns the response, or fails with an error that describes the cause.
 
 Response bodies are always read, up to a limit: an unread body would occupy its connection for ever. The timeout
-applies to lack of progress in either direction, so a slow line may take as long as it needs.
+applies to lack of progress in either direction, so a slow line may take as long as it needs. ``exchange`` says how slow
+an answer may be.
+
+Requests go to the given URL only, with the given headers only: redirects are not followed, and cookies are ignored.
 """
 # mypy: disallow-untyped-calls=False
 
 from urllib.parse import urlsplit
 
-from hyperlink import EncodedURL
 from OpenSSL import SSL
-from treq.client import HTTPClient
 from twisted.internet import defer
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import (
-    URI,
-    Agent,
-    HTTPConnectionPool,
-    RequestTransmissionFailed,
-    ResponseDone,
-    ResponseNeverReceived,
-)
-from twisted.web.http import PotentialDataLoss
+from twisted.web.client import URI, Agent, HTTPConnectionPool, RequestTransmissionFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
 from bridge import __version__
+from bridge.deliver.answer_body import AnswerBody, AnswerError
 from bridge.deliver.error_text import ConnectForbiddenError, describe_failure
-from bridge.deliver.exchange import Body, Progress, Response, WatchedEndpoint
+from bridge.deliver.exchange import MIN_RATE, Body, Progress, Response
 from bridge.deliver.http_connect import HttpProxy, ProxyEndpoint, ProxyError
 from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.deliver.tls_endpoint import TlsEndpoint
+from bridge.deliver.watched_connection import WatchedEndpoint
 from bridge.tls.records import Records
 from bridge.util.errors import BridgeError
 from bridge.util.os_errors import FORBIDDEN
-
-MAX_ANSWER = 8 * 1024 * 1024
-"Limit of a stored response body in bytes. The ids of 20,000 events are 800 kB."
 
 _IDLE_CONNECTION = 20
 "Seconds. The value is below the idle timeout of common load balancers, so that this side closes first."
@@ -58,42 +49,6 @@ class NoProgress(BridgeError):
 
 class CertificateError(BridgeError):
     """Raised when the server certificate was rejected. The text names its issuer and the reason."""
-
-
-class _Reader(Protocol):
-    """Collects a response body of up to MAX_ANSWER bytes. Further bytes are read and discarded."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.done: defer.Deferred[bytes] = defer.Deferred(self._abort)
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._progress = progress
-
-    def _abort(self, done: "defer.Deferred[bytes]") -> None:
-        if self.transport is not None:
-            # The end of the body was not read, so the connection cannot be used again.
-            getattr(self.transport, "abortConnection", self.transport.loseConnection)()
-
-    def dataReceived(self, data: bytes) -> None:
-        self._progress.resetTimeout()
-        if self._size < MAX_ANSWER:
-            self._parts.append(data)
-            self._size += len(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.done.called:
-            return
-        if reason.check(ResponseDone, PotentialDataLoss):
-            self.done.callback(b"".join(self._parts)[:MAX_ANSWER])
-        else:
-            self.done.errback(reason)
-
-
-class _Verbatim(EncodedURL):
-    """A URL that is sent as written. treq would try to encode an IPv6 address as a host name."""
-
-    def to_uri(self) -> "EncodedURL":
-        return self
 
 
 @implementer(IAgentEndpointFactory)
@@ -115,7 +70,7 @@ class CollectorEndpoints:
         endpoint = self.endpoint(host, uri.port)
         if secure:
             endpoint = TlsEndpoint(self._policy.creatorForNetloc(uri.host, uri.port), endpoint, self._records)
-        return WatchedEndpoint(endpoint)
+        return WatchedEndpoint(endpoint, self._reactor)
 
     def endpoint(self, host: str, port: int) -> IStreamClientEndpoint:
         """Returns the endpoint of a host without TLS, through the proxy if one is configured."""
@@ -140,28 +95,28 @@ class Client:
         self._connections = connections
         self._policy = CachedPolicy(trust or Trust())
         self._endpoints = CollectorEndpoints(reactor, self._policy, timeout=timeout, proxy=proxy)
-        self._pool, self._treq = self._new_pool()
+        self._pool, self._agent = self._new_pool()
         self._previous_pool = self._pool
         self._pool_since = reactor.seconds()
 
-    def _new_pool(self) -> tuple[HTTPConnectionPool, HTTPClient]:
+    def _new_pool(self) -> tuple[HTTPConnectionPool, Agent]:
         pool = HTTPConnectionPool(self._reactor)
         pool.maxPersistentPerHost = self._connections
         pool.cachedConnectionTimeout = _IDLE_CONNECTION
         # Twisted would repeat only requests without a body. This client repeats its requests itself.
         pool.retryAutomatically = False
-        return pool, HTTPClient(Agent.usingEndpointFactory(self._reactor, self._endpoints, pool=pool))
+        return pool, Agent.usingEndpointFactory(self._reactor, self._endpoints, pool=pool)
 
     def _renew_pool(self) -> None:
         """Begins a new pool if the current one is old. Connections of the previous pool close once they are idle."""
         now = self._reactor.seconds()
         if now - self._pool_since >= CONNECTION_LIFETIME:
             self._previous_pool, self._pool_since = self._pool, now
-            self._pool, self._treq = self._new_pool()
+            self._pool, self._agent = self._new_pool()
 
     def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
         """Posts a body. Any HTTP status returns a Response. Fails with Twisted's network errors, ProxyError,
-        CertificateError or NoProgress."""
+        CertificateError, AnswerError or NoProgress."""
         progress = Progress(self._reactor)
         request = defer.ensureDeferred(self._post(url, body, headers, progress))
         progress.watch(request, self._timeout)
@@ -172,11 +127,13 @@ class Client:
                 return result
             if (early := progress.early_response) is not None:
                 return early
-            error: BaseException | None = (
-                NoProgress(f"no progress for {self._timeout:g} s", begun=progress.begun)
-                if progress.expired
-                else self._explanation(url, result)
-            )
+            error: BaseException | None
+            if progress.refused is not None:
+                error = AnswerError(f"the answer was broken off: {progress.refused}")
+            elif progress.expired:
+                error = NoProgress(self._describe_expiry(progress), begun=progress.begun)
+            else:
+                error = self._explanation(url, result)
             if error is None:
                 return result
             # The cause tells that the request was sent twice.
@@ -184,6 +141,12 @@ class Client:
             return Failure(error)
 
         return request.addBoth(ended)
+
+    def _describe_expiry(self, progress: Progress) -> str:
+        if progress.late:
+            rate = f"{MIN_RATE >> 10} KiB/s"
+            return f"no progress: the answer took more than {self._timeout:g} s, at less than {rate}"
+        return f"no progress for {self._timeout:g} s"
 
     def _explanation(self, url: str, failure: Failure) -> BaseException | None:
         """Returns an error that also names the certificate's issuer, or the proxy that cannot be reached, if either
@@ -209,7 +172,7 @@ class Client:
         except (ResponseNeverReceived, RequestTransmissionFailed) as first_failure:
             # Most likely the server closed an idle connection at the moment of its reuse. Other idle connections are
             # as old and are closed too.
-            if progress.expired or progress.early_response is not None:
+            if progress.expired or progress.refused is not None or progress.early_response is not None:
                 raise
             await self._pool.closeCachedConnections()
             if isinstance(first_failure, ResponseNeverReceived):
@@ -225,27 +188,22 @@ class Client:
         return await self._read(response, progress)
 
     async def _read(self, response: IResponse, progress: Progress) -> Response:
-        progress.resetTimeout()
-        reader = _Reader(progress)
+        progress.answer_begins()
+        headers = {
+            name.decode("latin-1").lower(): values[-1].decode("latin-1")
+            for name, values in response.headers.getAllRawHeaders()
+        }
+        reader = AnswerBody(progress, response.code, packed=headers.get("content-encoding", "").lower() == "gzip")
         response.deliverBody(reader)
         answer = await reader.done
-        progress.abort_unless_sent()
-        return Response(
-            status=response.code,
-            body=answer,
-            headers={
-                name.decode("latin-1").lower(): values[-1].decode("latin-1")
-                for name, values in response.headers.getAllRawHeaders()
-            },
-            repeated=progress.repeated,
-        )
+        return Response(response.code, answer, headers, progress.repeated, reader.cut)
 
     async def _request(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> IResponse:
-        sent = {"User-Agent": [f"syslog-bridge/{__version__}"]} | {name: [value] for name, value in headers.items()}
-        target = _Verbatim.from_text(url)
+        sent = {"User-Agent": f"syslog-bridge/{__version__}", "Accept-Encoding": "gzip"} | headers
         self._renew_pool()
-        response: IResponse = await self._treq.request(
-            "POST", target, data=Body(body, progress), headers=Headers(sent), allow_redirects=False, unbuffered=True
+        # The URL is sent as written: it is ASCII, and may contain an IPv6 address.
+        response: IResponse = await self._agent.request(
+            b"POST", url.encode("ascii"), Headers({name: [value] for name, value in sent.items()}), Body(body, progress)
         )
         return response
 

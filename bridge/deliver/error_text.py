@@ -25,13 +25,17 @@ def one_line(text: str, most: int) -> str:
 
 
 def describe_failure(failure: Failure) -> str:
-    """Describes a failed request or connection."""
+    """Describes a failed request or connection, on one line. An error may quote what the server sent."""
+    return one_line(_describe(failure), 400)
+
+
+def _describe(failure: Failure) -> str:
     error = failure.value
     reasons = getattr(error, "reasons", None)
     if isinstance(error, RequestTransmissionFailed) and reasons and reasons[0].check(ConnectionClosed):
         return "the connection ended before the whole body was sent"
     if reasons:
-        return describe_failure(reasons[0])
+        return _describe(reasons[0])
     if isinstance(error, DNSLookupError):
         return f"the name cannot be resolved ({error})"
     if isinstance(error, TimeoutError):

@@ -1,29 +1,24 @@
 """Sends request bodies, and keeps what the server answers before a body has ended.
 
 A server may answer from the header alone, for example 413 from nginx, and then close the connection. Twisted reports
-only that the connection ended. ``WatchedEndpoint`` therefore keeps the early answer.
+only that the connection ended. ``Progress`` therefore keeps the early answer.
 """
 # mypy: disallow-untyped-calls=False
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from twisted.internet import defer
-from twisted.internet.interfaces import (
-    IConsumer,
-    IProtocol,
-    IProtocolFactory,
-    IPushProducer,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
-from twisted.protocols.policies import ProtocolWrapper, TimeoutMixin, WrappingFactory
+from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.protocols.policies import TimeoutMixin
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
+MIN_RATE = 16 * 1024
+"Bytes per second. The body of an answer may take the request's timeout and the time that its bytes need at this rate."
 _CHUNK = 256 * 1024
-_MAX_EARLY = 64 * 1024
+MAX_EARLY = 64 * 1024
 "Limit in bytes of what is kept of an early answer."
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9]{2}\b")
 _ERROR = re.compile(rb"HTTP/1\.[01] ([45][0-9]{2})\b")
@@ -39,6 +34,8 @@ class Response:
     "Header names in lower case. Of repeated headers, the last value is stored."
     repeated: bool = False
     "True if the request was sent twice, because its first connection ended without a response."
+    cut: bool = False
+    "True if the body exceeded a limit, so that only its beginning was read."
 
 
 class Progress(TimeoutMixin):
@@ -47,36 +44,58 @@ class Progress(TimeoutMixin):
     def __init__(self, clock: IReactorTime) -> None:
         self.callLater = clock.callLater  # type: ignore[assignment, method-assign]
         self.expired = False
+        self.late = False
+        "True if the request expired because its answer came too slowly."
+        self.refused: str | None = None
+        "Limit that the answer exceeds; None if it exceeds none."
         self.begun = False
         "True once a connection was open and sending the body began."
         self.repeated = False
         "True if a first attempt had sent the whole body and its connection ended without a response."
+        self._clock = clock
         self._request: defer.Deferred[Response] | None = None
+        self._answer_due = 0.0
+        "Time at which the body of the answer is due, in seconds. Each received byte moves it."
         self._early = b""
-        self._connection: WatchedConnection | None = None
+        self._abort: Callable[[], object] = lambda: None
 
     def watch(self, request: "defer.Deferred[Response]", timeout: float) -> None:
         """Starts to watch a request, until ``setTimeout(None)`` is called. ``timeout`` is in seconds."""
         self._request = request
         self.setTimeout(timeout)
 
-    def begin(self, connection: "WatchedConnection") -> None:
-        """Records that sending the body over a connection begins."""
+    def begin(self, abort: Callable[[], object]) -> None:
+        """Records that sending the body over a connection begins. ``abort`` ends this connection at once."""
         self.begun = True
         self._early = b""
-        self._connection = connection
+        self._abort = abort
 
     def repeat(self) -> None:
         """Records that the body was sent completely and is sent again."""
         self.repeated = True
 
-    def sent(self) -> None:
-        """Records that the connection has taken the whole body."""
-        self._connection = None
+    def answer_begins(self) -> None:
+        """Records that the header of the answer has arrived and its body follows."""
+        self.resetTimeout()
+        self._answer_due = self._clock.seconds() + (self.timeOut or 0)
+
+    def received(self, size: int) -> None:
+        """Records bytes of the answer's body. They are progress only if the body is not late."""
+        self._answer_due += size / MIN_RATE
+        if self._clock.seconds() < self._answer_due:
+            self.resetTimeout()
+        elif not self.expired:
+            self.late = True
+            self.setTimeout(None)
+            self.timeoutConnection()
+
+    def refuse(self, limit: str) -> None:
+        """Records that the answer exceeds a limit, so that its connection is aborted."""
+        self.refused = limit
 
     def answered_early(self, data: bytes) -> None:
         """Records data that the server sent before the body had ended."""
-        self._early += data[: _MAX_EARLY - len(self._early)]
+        self._early += data[: MAX_EARLY - len(self._early)]
 
     @property
     def early_response(self) -> Response | None:
@@ -92,10 +111,19 @@ class Progress(TimeoutMixin):
         headers = {name.strip().lower(): value.strip() for name, _, value in fields}
         return Response(int(status[1]), body, headers, self.repeated)
 
-    def abort_unless_sent(self) -> None:
-        """Ends the connection if the body was not sent completely: the server has answered and reads no more."""
-        if self._connection is not None:
-            self._connection.abortConnection()
+    @property
+    def early_response_is_complete(self) -> bool:
+        """Returns True if the server has answered with an error, and nothing of it is missing."""
+        if (response := self.early_response) is None:
+            return False
+        length = response.headers.get("content-length", "")
+        if length.isdigit():
+            return len(response.body) >= int(length[:9]) or len(self._early) == MAX_EARLY
+        return response.body.endswith(b"0\r\n\r\n")
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        self._abort()
 
     def timeoutConnection(self) -> None:
         self.expired = True
@@ -130,7 +158,6 @@ class Body:
             self._consumer.write(chunk)
         if self._offset >= self.length and self._consumer is not None:
             self._consumer = None
-            self.progress.sent()
             self._done.callback(None)
 
     def pauseProducing(self) -> None:
@@ -138,44 +165,3 @@ class Body:
 
     def stopProducing(self) -> None:
         self._consumer = None
-
-
-class WatchedConnection(ProtocolWrapper):
-    """A connection that keeps what arrives while a body is sent."""
-
-    _progress: Progress | None = None
-
-    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
-        """Begins to watch a body. Called by Twisted."""
-        if isinstance(producer, Body):
-            self._progress = producer.progress
-            self._progress.begin(self)
-        super().registerProducer(producer, streaming)
-
-    def unregisterProducer(self) -> None:
-        """Ends watching. Called by Twisted."""
-        self._progress = None
-        super().unregisterProducer()
-
-    def dataReceived(self, data: bytes) -> None:
-        if self._progress is not None:
-            self._progress.answered_early(data)
-        super().dataReceived(data)
-
-
-class _Factory(WrappingFactory):
-    protocol = WatchedConnection
-    noisy = False
-
-
-@implementer(IStreamClientEndpoint)
-@dataclass(frozen=True, slots=True)
-class WatchedEndpoint:
-    """Makes connections of another endpoint watched."""
-
-    endpoint: IStreamClientEndpoint
-
-    def connect(self, protocolFactory: IProtocolFactory) -> "defer.Deferred[IProtocol]":
-        """Connects. Returns the protocol of ``protocolFactory``."""
-        connecting: defer.Deferred[Any] = self.endpoint.connect(_Factory(protocolFactory))
-        return connecting.addCallback(lambda connection: connection.wrappedProtocol)

@@ -17,10 +17,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bridge.deliver.error_text import one_line
+from bridge.deliver.response_head import ResponseHead
 from bridge.util.errors import BridgeError
 
-LONGEST_HEAD = 64 * 1024
-"Limit of the header of a proxy's response, in bytes."
+_MAX_SCHEMES = 5
+"Number of a proxy's authentication schemes that are named."
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9]{2}(?: |\r|$)")
 _SCHEME = re.compile(rb"\r\nproxy-authenticate:[ \t]*([A-Za-z0-9-]+)", re.IGNORECASE)
@@ -45,6 +46,14 @@ class HttpProxy:
             return None
         return b"Basic " + b64encode(":".join(self.credentials).encode())
 
+    def without_credentials(self, text: bytes) -> bytes:
+        """Returns what the proxy sent without the password, because it may repeat the request."""
+        if self.credentials is None or self.authorization is None:
+            return text
+        for secret in (self.authorization.removeprefix(b"Basic "), self.credentials[1].encode()):
+            text = text.replace(secret, b"****") if secret else text
+        return text
+
 
 class ProxyError(BridgeError):
     """Raised when the proxy opens no tunnel. The text is for the operator."""
@@ -59,6 +68,7 @@ class _Tunnel(Protocol):
         self._authority = authority
         self._factory = factory
         self._head = b""
+        self._limits = ResponseHead()
         self._inner: IProtocol | None = None
 
     def connectionMade(self) -> None:
@@ -72,6 +82,7 @@ class _Tunnel(Protocol):
         if self._inner is not None:
             self._inner.dataReceived(data)
             return
+        limit = self._limits.add(data)
         self._head += data
         head, end, rest = self._head.partition(b"\r\n\r\n")
         while end and _INTERIM.match(head):
@@ -79,10 +90,10 @@ class _Tunnel(Protocol):
             head, end, rest = rest.partition(b"\r\n\r\n")
         if not _STATUS.match(self._head) and (end or b"\n" in self._head or len(self._head) > 1024):
             self._refuse(f"the server at {self._proxy} is not an HTTP proxy; check proxy.url")
+        elif limit is not None:
+            self._refuse(f"the answer of the proxy {self._proxy} was broken off: {limit}; check the proxy")
         elif end:
             self._answered(head + b"\r\n", rest)
-        elif len(self._head) > LONGEST_HEAD:
-            self._refuse(f"the proxy {self._proxy} answered with a header of more than {LONGEST_HEAD} bytes")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._inner is not None:
@@ -93,9 +104,11 @@ class _Tunnel(Protocol):
     def _answered(self, head: bytes, rest: bytes) -> None:
         found = _STATUS.match(head)
         assert found is not None
-        status = int(found[1])
+        status, rest = int(found[1]), self._proxy.without_credentials(rest)
         if not 200 <= status < 300:
-            proxy_text = " ".join(filter(None, (_page_text(found[2] or b""), _page_text(rest))))
+            proxy_text = " ".join(
+                filter(None, (_page_text(self._proxy.without_credentials(found[2] or b"")), _page_text(rest)))
+            )
             remedy = {
                 407: _remedy_of_407(head),
                 403: "; allow the gateway to reach the collector",
@@ -136,7 +149,7 @@ class _Tunnel(Protocol):
 
 def _remedy_of_407(head: bytes) -> str:
     """Returns what to do, from the authentication schemes that the proxy offers."""
-    schemes = [scheme.decode() for scheme in _SCHEME.findall(head)]
+    schemes = [scheme[:40].decode() for scheme in dict.fromkeys(_SCHEME.findall(head))][:_MAX_SCHEMES]
     if schemes and "basic" not in (scheme.lower() for scheme in schemes):
         return f"; it requires {' or '.join(schemes)}, but the gateway supports only Basic: enable Basic for it"
     return "; check proxy.username and proxy.password"

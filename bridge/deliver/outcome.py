@@ -41,6 +41,12 @@ from bridge.deliver.http_connect import ProxyError
 
 LONGEST_RETRY_AFTER = 3600.0
 "Seconds. A longer Retry-After is shortened to this value."
+ABSURD_RETRY_AFTER = 7 * 86_400.0
+"Seconds. A longer Retry-After is ignored, as one that cannot be read."
+MAX_ID = 100
+"Limit of an event id in characters."
+MAX_VALUES_PER_EVENT = 16
+"Limit of the JSON values per event in a response. The ids and refusals of a batch are fewer."
 LARGEST_EVENT = GroupLimits().event_bytes
 "Limit of one event in bytes. The collector accepts every body that is smaller."
 
@@ -85,10 +91,12 @@ class Outcome:
 
 
 # Matches the usual response without parsing its ids. Parsing 20,000 ids would take longer than sending the events.
-_BEFORE_IDS = re.compile(rb'\s*\{\s*(?:"received"\s*:\s*true\s*,\s*)?"event_ids"\s*:\s*\[')
-_BEHIND_IDS = re.compile(rb"\]\s*\}\s*")
+# Possessive, as a body may be megabytes of blanks.
+_BEFORE_IDS = re.compile(rb'\s*+\{\s*+(?:"received"\s*+:\s*+true\s*+,\s*+)?"event_ids"\s*+:\s*+\[')
+_BEHIND_IDS = re.compile(rb"\]\s*+\}\s*+")
 _RETRIES = frozenset((408, 425, 429, 407))
 _GATEWAY = frozenset((502, 503, 504))
+_LONGEST_DATE = 60
 PROXY_SIGNS = ("proxy-authenticate", "x-squid-error", "proxy-connection", "x-zscaler-error")
 
 
@@ -144,29 +152,42 @@ def _unsent(error: BaseException | None) -> bool:
 
 
 def _success(answer: Response, count: int) -> Outcome:
+    if answer.cut:
+        return _foreign(answer, f"its body is far larger than the answer to a batch: {shown(answer.body) or 'blanks'}")
     if ids := _id_list(answer.body):
         id_count = ids.count(b'"') // 2
         if id_count == count or b"null" not in ids:
             first, last = ids.find(b'"'), ids.rfind(b'"')
             return Outcome(
                 Verdict.ACCEPTED, status=answer.status, accepted=min(id_count, count),
-                first_id=_id(ids[first + 1 : ids.find(b'"', first + 1)]) if id_count else None,
-                last_id=_id(ids[ids.rfind(b'"', 0, last) + 1 : last]) if id_count else None,
+                first_id=_raw_id(ids[first + 1 : ids.find(b'"', first + 1)]) if id_count else None,
+                last_id=_raw_id(ids[ids.rfind(b'"', 0, last) + 1 : last]) if id_count else None,
             )  # fmt: skip
-    try:
-        parsed = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        parsed = None
+    parsed = _parsed(answer.body, count)
     if isinstance(parsed, dict) and isinstance(parsed.get("event_ids"), list):
         return _outcome_of_ids(parsed, answer.status, count)
     if isinstance(parsed, dict) and isinstance(parsed.get("event_id"), str):
-        return Outcome(
-            Verdict.ACCEPTED, status=answer.status, accepted=1, first_id=parsed["event_id"], last_id=parsed["event_id"]
-        )
+        event_id = _id(parsed["event_id"])
+        return Outcome(Verdict.ACCEPTED, status=answer.status, accepted=1, first_id=event_id, last_id=event_id)
     if isinstance(parsed, dict) and parsed.get("received") is True:
         return Outcome(Verdict.ACCEPTED, status=answer.status, accepted=count, confirmed=False)
-    reason = f"response {answer.status} is not from the collector: {shown(answer.body) or 'the body is empty'}"
+    return _foreign(answer, shown(answer.body) or "the body is empty")
+
+
+def _foreign(answer: Response, why: str) -> Outcome:
+    reason = f"response {answer.status} is not from the collector: {why}"
     return Outcome(Verdict.RETRY, reason, answer.status, foreign=True, uncertain=True)
+
+
+def _parsed(body: bytes, count: int) -> object:
+    """Returns the JSON value of a response to ``count`` events; None if it is not JSON, or has far more values than
+    any answer to them. Parsing 8 MB of brackets would take a second and hundreds of megabytes."""
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MAX_VALUES_PER_EVENT * (count + 100):
+        return None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _id_list(body: bytes) -> bytes:
@@ -192,18 +213,27 @@ def _outcome_of_ids(parsed: dict[str, object], status: int, count: int) -> Outco
         errors = parsed.get("errors")
         for error in errors if isinstance(errors, list) else []:
             if isinstance(error, dict) and isinstance(index := error.get("index"), int) and 0 <= index < count:
-                text = str(error.get("message") or "refused")[:300]
-                rejected[index] = f"the collector answered {error.get('status', '4xx')} for this event: {text}"
+                status_text, text = _value(error.get("status"), 20), _value(error.get("message"), 300)
+                rejected[index] = f"the collector answered {status_text or '4xx'} for this event: {text or 'refused'}"
         if len(ids) + len(rejected) != count:
             rejected = {}
     return Outcome(
         Verdict.ACCEPTED, status=status, accepted=min(len(ids), count), rejected=rejected,
-        first_id=ids[0][:100] if ids else None, last_id=ids[-1][:100] if ids else None,
+        first_id=_id(ids[0]) if ids else None, last_id=_id(ids[-1]) if ids else None,
     )  # fmt: skip
 
 
-def _id(raw: bytes) -> str:
-    return raw[:100].decode("utf-8", "replace")
+def _raw_id(raw: bytes) -> str:
+    return _id(raw[:MAX_ID].decode("utf-8", "replace"))
+
+
+def _id(text: str) -> str:
+    return one_line(text[:MAX_ID], MAX_ID)
+
+
+def _value(value: object, most: int) -> str:
+    """Returns a JSON text or number for the operator; empty if it is another value."""
+    return one_line(str(value)[: 2 * most], most) if isinstance(value, str | int) else ""
 
 
 def _retry_after(answer: Response, now: float) -> float | None:
@@ -212,20 +242,22 @@ def _retry_after(answer: Response, now: float) -> float | None:
     A date counts from the response's own ``Date``, if it has one, because the gateway's clock may be wrong.
     """
     text = answer.headers.get("retry-after", "").strip()
-    if not text:
+    if not text.isascii() or len(text) > _LONGEST_DATE:
         return None
-    if text.isascii() and text.isdigit() and len(text) < 12:
-        return min(float(text), LONGEST_RETRY_AFTER)
-    if (at := _date(text)) is None:
+    if text.isdigit():
+        seconds = float(text)
+    elif (at := _date(text)) is not None:
+        sent = _date(answer.headers.get("date", "")) or datetime.fromtimestamp(now, UTC)
+        seconds = max(0.0, (at - sent).total_seconds())
+    else:
         return None
-    sent = _date(answer.headers.get("date", "")) or datetime.fromtimestamp(now, UTC)
-    return min(max(0.0, (at - sent).total_seconds()), LONGEST_RETRY_AFTER)
+    return None if seconds > ABSURD_RETRY_AFTER else min(seconds, LONGEST_RETRY_AFTER)
 
 
 def _date(text: str) -> datetime | None:
     try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
+        date = parsedate_to_datetime(text[:_LONGEST_DATE])
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date
 

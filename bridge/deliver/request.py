@@ -42,6 +42,16 @@ class RequestTarget:
         """Returns all URLs in order of preference."""
         return (self.url, *self.fallback_urls)
 
+    def without_key(self, body: bytes) -> bytes:
+        """Returns the body of a response without the key, because a response may repeat the request. Call it before any
+        text is cut, so that no part of the key stays."""
+        for secret in (self.key(), *self.headers().values()):
+            # With Basic authentication the header is another form of the key.
+            sent = secret.removeprefix("Basic ").encode()
+            if sent and sent in body:
+                body = body.replace(sent, b"****")
+        return body
+
     def __repr__(self) -> str:
         return f"Target({self.url})"
 

@@ -15,9 +15,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
 
-from bridge.deliver import client as module
+from bridge.deliver.answer_body import MAX_ANSWER, MAX_ERROR_PAGE
 from bridge.deliver.client import Client, NoProgress
 from bridge.deliver.error_text import describe_failure
+from bridge.deliver.exchange import MIN_RATE
 from bridge.deliver.outcome import Verdict, of_failure
 from bridge.deliver.tls import Trust
 
@@ -47,12 +48,13 @@ class Echo(Resource):
             request.write(b"half")
             return NOT_DONE_YET
         if kind == b"slow":
+            # As fast as an answer must be.
             for i in range(6):
-                reactor.callLater(SHORT / 2 * (i + 1), request.write, b"%d" % i)
+                reactor.callLater(SHORT / 2 * (i + 1), request.write, bytes(int(SHORT * MIN_RATE)))
             reactor.callLater(SHORT * 3.5, request.finish)
             return NOT_DONE_YET
         if kind == b"large":
-            return b"x" * (module.MAX_ANSWER + 100_000)
+            return b"x" * (MAX_ANSWER + 100_000)
         if kind == b"redirect":
             request.redirect(b"/elsewhere")
             return b""
@@ -131,7 +133,7 @@ class ClientCase(TestCase):
     @inlineCallbacks
     def test_connection_is_reused_after_any_response(self):
         client = self.client()
-        for path in ("a", "500", "large", "b"):
+        for path in ("a", "500", "b"):
             yield client.post(self.url + path, b"x", {})
         self.assertEqual(len(self.resource.peers), 1)
 
@@ -143,9 +145,9 @@ class ClientCase(TestCase):
             self.assertEqual((response.body == body.upper(), self.resource.requests[-1][1] == body), (True, True))
 
     @inlineCallbacks
-    def test_response_body_is_truncated_at_the_limit(self):
+    def test_response_body_beyond_the_limit_is_cut(self):
         response = yield self.client().post(self.url + "large", b"x", {})
-        self.assertEqual(len(response.body), module.MAX_ANSWER)
+        self.assertEqual((len(response.body), response.cut), (MAX_ERROR_PAGE, True))
 
     @inlineCallbacks
     def test_missing_response_raises_no_progress(self):
@@ -171,7 +173,7 @@ class ClientCase(TestCase):
     @inlineCallbacks
     def test_slow_response_is_progress(self):
         response = yield self.client(timeout=SHORT).post(self.url + "slow", b"x", {})
-        self.assertEqual(response.body, b"012345")
+        self.assertEqual(len(response.body), 6 * int(SHORT * MIN_RATE))
 
     @inlineCallbacks
     def test_refused_connection_is_described_without_the_key(self):
