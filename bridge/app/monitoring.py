@@ -16,6 +16,7 @@ from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.silent_sources import SilentSources
 from bridge.monitoring.sources import SourceList
 from bridge.monitoring.status import Status
+from bridge.monitoring.waiting_events import WaitingEvents
 from bridge.storage.journal_writer import JournalWriter
 
 
@@ -31,6 +32,7 @@ class MonitoringParts:
     clock_watch: ClockWatch
     rate_history: RateHistory
     status: Status
+    waiting_events: WaitingEvents
 
     def prepare(self, config: Config) -> Callable[[], None]:
         """Returns a function that applies the configuration."""
@@ -71,5 +73,5 @@ def build_monitoring(
         ClockWatch(
             alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config())
         ),
-        rate_history, status,
+        rate_history, status, WaitingEvents(alarms, status.intakes),
     )  # fmt: skip

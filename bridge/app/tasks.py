@@ -14,6 +14,7 @@ from bridge.monitoring.loss_monitor import EVERY
 from bridge.monitoring.rate_history import EVERY as RATES_EVERY
 from bridge.monitoring.silent_sources import EVERY as SILENCE_EVERY
 from bridge.monitoring.sync_monitor import EVERY as SYNC_EVERY
+from bridge.monitoring.waiting_events import EVERY as WAITING_EVERY
 from bridge.storage import from_config as storage_config
 from bridge.storage.archive_upkeep import EVERY as ARCHIVE_EVERY
 from bridge.storage.disk_budget import EVERY as BUDGET_EVERY
@@ -48,6 +49,7 @@ class Tasks(PeriodicTasks):
             (metrics.tick, metrics.TICK),
             (monitoring.certificate_expiry.look, CERTIFICATES_EVERY),
             (monitoring.record_rates, RATES_EVERY),
+            (monitoring.waiting_events.look, WAITING_EVERY),
             (self._end_watches, EVERY),
             (ingest.seen_clients.look, CLIENTS_EVERY),
             (monitoring.descriptor_monitor.look, EVERY),

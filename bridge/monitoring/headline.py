@@ -10,6 +10,9 @@ MAX_TRANSIT_SECONDS = 15.0
 "Seconds after which a waiting event is mentioned; younger events are still in normal transit."
 LATE_SECONDS = 60.0
 "Age in seconds from which a waiting event is late, unless its batch may be open for longer."
+OVERDUE_SECONDS = 600.0
+"""Age in seconds from which a waiting event is a problem whatever the state and pace of its intake, unless its batch
+may be open for longer."""
 CATCH_UP_SECONDS = 3600.0
 "Seconds in which the backlog of an intake may shrink to nothing before this is a problem."
 GATEWAY_CLOCK = ("gateway", "unset")
@@ -30,6 +33,11 @@ _SPACE = {
     "quota": "raise the quota of the spool's filesystem",
 }
 "Remedies for a full intake while a fault of the filesystem limits the spool."
+
+_OVERDUE_REMEDY = (
+    "no action is needed while the number falls, as after an outage; if the age of the oldest event grows, run"
+    ' "syslog-bridge check --connect"'
+)
 
 JSON = dict[str, Any]
 
@@ -98,6 +106,8 @@ def _intake_problems(status: JSON) -> Iterator[JSON]:
             yield _problem(CRITICAL, f"Intake {name} cannot deliver: {error}; {waiting}", _remedy(error))
         elif _falls_behind(row):
             yield _problem(DEGRADED, f"Intake {name} falls behind: {_pace(row)}; {waiting}", _pace_remedy(row, error))
+        elif is_overdue(row):
+            yield _problem(DEGRADED, f"Intake {name} has events that wait: {_pace(row)}; {waiting}", _OVERDUE_REMEDY)
         elif error:
             yield _problem(DEGRADED, f"Intake {name}: {error}")
         sampled, mismatches = row.get("format_sampled") or 0, row.get("format_mismatches") or 0
@@ -117,6 +127,16 @@ def _falls_behind(row: JSON) -> bool:
         return False
     gained = (row.get("delivered_per_second") or 0) - (row.get("received_per_second") or 0)
     return bool(gained * CATCH_UP_SECONDS < (row.get("backlog_events") or 0))
+
+
+def overdue_after(row: JSON) -> float:
+    """Returns the age in seconds from which an event of an intake is overdue."""
+    return max(OVERDUE_SECONDS, float(row.get("late_after_seconds") or 0))
+
+
+def is_overdue(row: JSON) -> bool:
+    """Returns True if the oldest event of an intake is overdue. No state of the intake hides that."""
+    return float(row.get("oldest_seconds") or 0) > overdue_after(row)
 
 
 def _pace(row: JSON) -> str:
@@ -143,6 +163,7 @@ def _remedy(error: str) -> str:
         ("answered 404", "check url: and endpoint: of the intake"),
         ("proxy", "allow this gateway to reach the collector through the proxy"),
         ("not from the collector", "something else answers instead of the collector: allow this gateway to reach it"),
+        ("broken off", "something else answers instead of the collector: check the URL and any proxy in between"),
         ("resolve", 'run "syslog-bridge check --connect" and check the DNS settings of this gateway'),
         ("certificate", 'run "syslog-bridge check --connect"; if a proxy inspects TLS, add its CA as extra_ca_file'),
         ("connect", 'run "syslog-bridge check --connect": it names the step that fails (DNS, firewall, proxy)'),
@@ -160,8 +181,8 @@ def _alarm_problems(alarms: list[JSON]) -> Iterator[JSON]:
     by_kind: dict[str, list[str]] = {}
     for alarm in alarms:
         kind = str(alarm.get("kind"))
-        # The problems of intakes and sources cover parked and full intakes and source clocks, with more detail.
-        if kind in ("parked", "full") or (kind == "clock" and alarm.get("about") not in GATEWAY_CLOCK):
+        # The problems of intakes and sources cover these alarms and those of source clocks, with more detail.
+        if kind in ("parked", "full", "waiting") or (kind == "clock" and alarm.get("about") not in GATEWAY_CLOCK):
             continue
         text = str(alarm.get("text"))
         by_kind.setdefault(kind, []).append(text[:1].upper() + text[1:])
