@@ -5,6 +5,7 @@
 Hazards, each found in the source of pika 1.4:
 
 - pika logs the first bytes of the body of a returned message. This module silences its loggers.
+- pika collects frames and messages of any size. ``amqp_frames`` limits both.
 - pika replaces the broker's reason for closing a connection by the way in which the socket ended, and does not reach
   its own heuristics for a connection that ends while it is opened. ``_Protocol`` keeps the reason and repeats the
   heuristics.
@@ -12,8 +13,9 @@ Hazards, each found in the source of pika 1.4:
 # mypy: disallow-untyped-calls=False
 
 import logging
+import struct
 from collections.abc import Callable
-from typing import cast
+from typing import NoReturn, TypeVar, cast
 from urllib.parse import urlsplit
 
 import pika
@@ -27,8 +29,10 @@ from twisted.python.failure import Failure
 
 from bridge import __version__
 from bridge.cluster.amqp_channel import AmqpChannel, End, describe_error
+from bridge.cluster.amqp_frames import FrameLimit
 from bridge.cluster.broker import BrokerError, BrokerLost, BrokerSession, Channel
 from bridge.config import Secret, SharedBacklog
+from bridge.deliver.error_text import one_line
 from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.host.interfaces import Reactor
 
@@ -36,6 +40,10 @@ HEARTBEAT = 10
 "Seconds between heartbeats. A silent broker is disconnected after at most twice as long."
 CONNECT_TIMEOUT, OPEN_TIMEOUT, CLOSE_TIMEOUT = 5.0, 10.0, 1.0
 "Seconds to wait for TCP and TLS, for the AMQP handshake, and for an orderly close."
+ANSWER_TIMEOUT = 15.0
+"Seconds within which the broker must answer a request on a channel. Then the connection is closed."
+
+T = TypeVar("T")
 
 logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
 
@@ -73,7 +81,8 @@ class Rabbit:
                     Trust(share.ca_file, share.extra_ca_file, share.client_certificate, share.client_key)
                 )
                 endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), endpoint)
-            await endpoints.connectProtocol(endpoint, protocol)
+            # The resolution of the name has no limit of its own.
+            await endpoints.connectProtocol(endpoint, protocol).addTimeout(OPEN_TIMEOUT, self._reactor)
             await protocol.opened.addTimeout(OPEN_TIMEOUT, self._reactor)
         except defer.TimeoutError:
             protocol.abort()
@@ -114,9 +123,25 @@ class _Protocol(twisted_connection.TwistedProtocolConnection):  # type: ignore[m
         self.reason: BaseException | None = None
         "Error that the broker sent or that ended the connection; None if only the end of the socket is known."
         self.opened: defer.Deferred[object] = self.ready
+        self._limit = FrameLimit()
 
     def abort(self) -> None:
-        cast(ITCPTransport, self.transport).abortConnection()
+        if self.transport is not None:
+            cast(ITCPTransport, self.transport).abortConnection()
+
+    def fail(self, why: str) -> None:
+        """Ends the connection because of what the broker does."""
+        self.reason = BrokerLost(why)
+        self.abort()
+
+    def dataReceived(self, data: bytes) -> None:
+        if (excess := self._limit.add(data)) is not None:
+            self.fail(f"the broker sends {excess}")
+            return
+        try:
+            super().dataReceived(data)
+        except (exceptions.AMQPError, struct.error, LookupError, ValueError) as error:
+            self.fail(f"the broker does not speak AMQP 0-9-1: {one_line(str(error)[:400], 100)}")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.reason is None:
@@ -159,12 +184,25 @@ class _Session:
 
     async def _channel(self) -> Channel:
         try:
-            channel = await self._protocol.channel()
+            channel = await self._in_time(self._protocol.channel())
             self._watch_blocking(channel.connection)
-            await channel.confirm_delivery()
+            await self._in_time(channel.confirm_delivery())
+        except BrokerLost:
+            raise
         except Exception as error:
             raise BrokerLost(describe_error(error)) from None
-        return AmqpChannel(channel)
+        return AmqpChannel(channel, self._in_time)
+
+    def _in_time(self, request: "defer.Deferred[T]") -> "defer.Deferred[T]":
+        """Closes the connection if the broker does not answer a request. Heartbeats do not show that it does."""
+
+        def late(failure: Failure) -> NoReturn:
+            failure.trap(defer.TimeoutError)
+            text = f"the broker has not answered within {ANSWER_TIMEOUT:g} s"
+            self._protocol.fail(text)
+            raise BrokerLost(text) from None
+
+        return request.addTimeout(ANSWER_TIMEOUT, self._reactor).addErrback(late)
 
     def _watch_blocking(self, connection: pika.connection.Connection) -> None:
         if self._is_watched:
@@ -175,7 +213,7 @@ class _Session:
 
     def _blocked(self, reason: str | None) -> None:
         for callback in self._on_blocked:
-            callback(reason)
+            callback(None if reason is None else one_line(reason, 200))
 
     def _ended(self, reason: object) -> None:
         self._end.record(self._protocol.reason or reason)

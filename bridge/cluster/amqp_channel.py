@@ -11,7 +11,7 @@ Hazards, each found in the source of pika 1.4:
 
 import re
 from collections.abc import Callable, Mapping
-from typing import NoReturn, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 import pika
 from pika import exceptions, spec
@@ -60,11 +60,19 @@ class End:
             callback(self.reason)
 
 
+class InTime(Protocol):
+    """Limits the time of a request, and closes the connection if there is no answer."""
+
+    def __call__(self, request: "defer.Deferred[T]", /) -> "defer.Deferred[T]":
+        """Returns the request, which fails with BrokerLost after the limit."""
+
+
 class AmqpChannel:
     """Open channel in confirm mode."""
 
-    def __init__(self, channel: TwistedChannel) -> None:
+    def __init__(self, channel: TwistedChannel, in_time: InTime) -> None:
         self._channel = channel
+        self._in_time = in_time
         self._end = End("the channel was closed")
         self.on_closed = self._end.when_known
         self._returned: set[str] = set()
@@ -82,10 +90,10 @@ class AmqpChannel:
         }  # fmt: skip
         if self._version() >= UNLIMITED_SINCE:
             arguments["x-delivery-limit"] = -1
-        return _translate(self._channel.queue_declare(queue=queue, durable=True, arguments=arguments), _depth)
+        return self._answer(self._channel.queue_declare(queue=queue, durable=True, arguments=arguments), _depth)
 
     def inspect(self, queue: str) -> "defer.Deferred[QueueDepth]":
-        return _translate(self._channel.queue_declare(queue=queue, passive=True), _depth)
+        return self._answer(self._channel.queue_declare(queue=queue, passive=True), _depth)
 
     def _version(self) -> int:
         version = str((self._channel.connection.server_properties or {}).get("version", ""))
@@ -145,11 +153,11 @@ class AmqpChannel:
             wait()
             return tag
 
-        return _translate(started, receive_all)
+        return self._answer(started, receive_all)
 
     def cancel(self, tag: str) -> "defer.Deferred[None]":
         self._cancelled.add(tag)
-        return _translate(self._channel.basic_cancel(tag), lambda frame: None)
+        return self._answer(self._channel.basic_cancel(tag), lambda frame: None)
 
     def acknowledge(self, delivery_tag: object) -> None:
         if self.open:
@@ -163,16 +171,15 @@ class AmqpChannel:
         if self.open:
             self._channel.close()
 
+    def _answer(self, request: "defer.Deferred[T]", read: Callable[[T], R]) -> "defer.Deferred[R]":
+        """Returns ``request`` with its result read by ``read`` and its errors as BrokerError."""
 
-def _translate(request: "defer.Deferred[T]", read: Callable[[T], R]) -> "defer.Deferred[R]":
-    """Returns ``request`` with its result read by ``read`` and its errors as BrokerError."""
+        def failed(failure: Failure) -> NoReturn:
+            error = failure.value
+            code = error.reply_code if isinstance(error, exceptions.ChannelClosedByBroker) else 0
+            raise _ERRORS.get(code, BrokerLost)(describe_error(error)) from None
 
-    def failed(failure: Failure) -> NoReturn:
-        error = failure.value
-        code = error.reply_code if isinstance(error, exceptions.ChannelClosedByBroker) else 0
-        raise _ERRORS.get(code, BrokerLost)(describe_error(error)) from None
-
-    return request.addCallbacks(read, failed)
+        return self._in_time(request).addCallbacks(read, failed)
 
 
 def _depth(frame: "Method[spec.Queue.DeclareOk]") -> QueueDepth:
@@ -180,13 +187,17 @@ def _depth(frame: "Method[spec.Queue.DeclareOk]") -> QueueDepth:
 
 
 def describe_error(error: BaseException | None) -> str:
-    """Describes an error of the connection for the operator."""
+    """Describes an error of the connection for the operator, on one line. It may quote the broker."""
+    return error_text.one_line(_describe(error), 300)
+
+
+def _describe(error: BaseException | None) -> str:
     if isinstance(error, exceptions.ConnectionClosedByBroker | exceptions.ChannelClosedByBroker):
         return f"the broker says: {error.reply_text} ({error.reply_code})"
     if isinstance(error, exceptions.AMQPHeartbeatTimeout):
         return "the broker sent no heartbeat in time"
     if isinstance(error, exceptions.StreamLostError) and error.args:
-        return describe_error(error.args[-1]) if isinstance(error.args[-1], BaseException) else "connection lost"
+        return _describe(error.args[-1]) if isinstance(error.args[-1], BaseException) else "connection lost"
     if isinstance(error, exceptions.IncompatibleProtocolError):
         return "the server does not speak AMQP 0-9-1; check the port"
     if isinstance(error, exceptions.AMQPError):

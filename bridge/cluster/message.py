@@ -30,6 +30,12 @@ FORMAT = 1
 "Version of the message format. Increase it when an older reader could misunderstand a message."
 
 
+MAX_IDENTITY = 200
+"Limit of the identity of a batch in characters."
+MAX_TIME = 253_402_300_800_000
+"Limit of event times, in milliseconds since the epoch: the year 10000."
+
+
 class ForeignMessage(BridgeError):
     """Raised when a message is not a batch for this queue."""
 
@@ -150,7 +156,8 @@ def batch_from_message(
     without delivering them. ``seconds`` are the monotonic time and the wall time. Raises ForeignMessage."""
     headers, body = received.headers, received.body
     if headers.get("format") != FORMAT:
-        raise ForeignMessage(f"message format {headers.get('format')!r} is not {FORMAT}", "Update this node.")
+        found = str(headers.get("format"))[:20]
+        raise ForeignMessage(f"message format {found!r} is not {FORMAT}", "Update this node.")
     if headers.get("intake") != intake:
         raise ForeignMessage('the header "intake" names another intake')
     sequence, earliest, latest, count = (headers.get(name) for name in ("sequence", "time", "latest", "count"))
@@ -158,6 +165,7 @@ def batch_from_message(
     if not (
         isinstance(sequence, int) and isinstance(earliest, int) and isinstance(latest, int) and isinstance(count, int)
         and isinstance(encoding, str) and encoding in ENCODINGS and isinstance(origin, str)
+        and len(origin) <= MAX_IDENTITY and 0 <= earliest <= latest < MAX_TIME and 0 <= sequence < MAX_TIME * 1000
     ):  # fmt: skip
         raise ForeignMessage("headers of a batch are missing or have a wrong type")
     if count < 1 or b"\0" in body or len(body) - len(body.replace(b"\n", b"")) != count or body[-1:] != b"\n":
