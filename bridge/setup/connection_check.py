@@ -7,6 +7,7 @@ are made as the couriers make them, with the same authorities and the same clien
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
@@ -22,14 +23,11 @@ from zope.interface import implementer
 
 from bridge.batching.encoding import LINES
 from bridge.batching.endpoints import ENDPOINTS
-from bridge.cluster.broker import BrokerError, BrokerSession, QueueDepth, QueueMissing
-from bridge.cluster.terms import ClusterTerms
-from bridge.config import Config, Destination, Intake, SharedBacklog
-from bridge.config.faults import printable
+from bridge.config import Config, Destination, Intake
 from bridge.deliver import from_config as deliver_config
 from bridge.deliver import outcome
 from bridge.deliver.client import Client, CollectorEndpoints
-from bridge.deliver.error_text import describe_failure, describe_tls_error
+from bridge.deliver.error_text import describe_failure, describe_tls_error, one_line
 from bridge.deliver.http_connect import ProxyError
 from bridge.deliver.outcome import Verdict
 from bridge.deliver.request import compose
@@ -37,6 +35,7 @@ from bridge.deliver.tls import CachedPolicy
 from bridge.host.interfaces import Reactor
 from bridge.host.reactor import install_reactor
 from bridge.host.resolver import resolve
+from bridge.setup.broker_check import check_brokers
 from bridge.setup.check_result import StepResult
 from bridge.spool import Batch, Piece
 from bridge.syslog.timestamps import milliseconds, rfc3339
@@ -75,7 +74,7 @@ def probe(config: Config, connect: bool, send_test: bool) -> list[StepResult]:
             for target in _targets(config):
                 results.extend(await _TargetCheck(reactor, target).run())
             if config.spool.share is not None:
-                results.extend(await _check_brokers(reactor, config, config.spool.share))
+                results.extend(await check_brokers(reactor, config, config.spool.share))
         if send_test:
             for intake in config.intakes.values():
                 results.append(await _send_test(reactor, intake))
@@ -166,8 +165,11 @@ class _TargetCheck:
 
     async def _handshake(self, policy: CachedPolicy, tcp_endpoint: IStreamClientEndpoint) -> str:
         creator = policy.creatorForNetloc(self._host.encode("idna"), self._port)
+        endpoint = endpoints.wrapClientTLS(creator, tcp_endpoint)
         try:
-            protocol = await endpoints.connectProtocol(endpoints.wrapClientTLS(creator, tcp_endpoint), _Handshake())
+            protocol = await self._in_time(endpoints.connectProtocol(endpoint, _Handshake()))
+        except _StepFailed:
+            raise
         except Exception:
             raise _StepFailed(_failure_text()) from None
         try:
@@ -183,55 +185,6 @@ class _TargetCheck:
             return await waiting.addTimeout(self._timeout, self._reactor)
         except defer.TimeoutError:
             raise _StepFailed(f"no answer within {self._timeout:g} s", hint) from None
-
-
-async def _check_brokers(reactor: Reactor, config: Config, share: SharedBacklog) -> Sequence[StepResult]:
-    """Checks each broker, and the queues of the configured intakes on the first broker that accepts the login."""
-    from bridge.cluster.amqp import Rabbit  # noqa: PLC0415  only a share needs pika
-
-    rabbit = Rabbit(reactor, share, lambda: share.password, name="syslog-bridge check")
-    names, results, queues_checked = tuple(config.intakes), [], False
-    for url in share.amqp:
-        try:
-            session = await rabbit.connect(url)
-        except BrokerError as error:
-            results.append(StepResult(url, names, "amqp", False, str(error)))
-            continue
-        results.append(StepResult(url, names, "amqp", True, "the broker accepts the login"))
-        if not queues_checked:
-            queues_checked = True
-            results += await _check_queues(session, url, share, names)
-        await session.close()
-    return results
-
-
-async def _check_queues(
-    session: BrokerSession, url: str, share: SharedBacklog, names: Sequence[str]
-) -> list[StepResult]:
-    terms = ClusterTerms.of(share)
-    found: dict[str, QueueDepth | None] = {}
-    for name in names:
-        try:
-            # A missing queue closes the channel, so each queue gets a new one.
-            found[name] = await (await session.channel()).inspect(terms.queue_of(name))
-        except QueueMissing:
-            found[name] = None
-        except BrokerError as error:
-            return [StepResult(url, (name,), "queue", False, f"{terms.queue_of(name)}: {error}")]
-    existing = sum(depth is not None for depth in found.values())
-    results = []
-    for name, depth in found.items():
-        queue, ok = terms.queue_of(name), True
-        if depth is None:
-            text = f"queue {queue} does not exist yet. The first node that starts creates it."
-            if existing:
-                text += f" {existing} of {len(names)} intakes have a queue. Do other nodes use another intake name?"
-        else:
-            ok = bool(depth.consumers) or terms.consumes
-            text = f"queue {queue}: {depth.batches} batches waiting, {depth.consumers} couriers connected"
-            text += "" if ok else ". Add an intake of this name to the configuration of a courier."
-        results.append(StepResult(url, (name,), "queue", ok, text))
-    return results
 
 
 def _resolve(host: str, port: int) -> list[str]:
@@ -253,7 +206,8 @@ class _Handshake(Protocol):
         transport = cast(ISSLTransport, self.transport)
         certificate = cast(X509, transport.getPeerCertificate())
         until, issuer = certificate.to_cryptography().not_valid_after_utc, certificate.get_issuer()
-        self.done.callback(f"the certificate, issued by {issuer.O or issuer.CN}, is valid until {until:%Y-%m-%d}")
+        name = one_line(str(issuer.O or issuer.CN)[:400], 100)
+        self.done.callback(f"the certificate, issued by {name}, is valid until {until:%Y-%m-%d}")
         transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -286,7 +240,7 @@ async def _post_empty(reactor: Reactor, target: _Target) -> str:
         return f"the endpoint answers {answer.status} to an empty request without a key{remark}"
     meaning = "check the state of the collector."
     if 300 <= answer.status < 400:
-        location = answer.headers.get("location", "an unknown URL")[:200]
+        location = one_line(answer.headers.get("location", "an unknown URL")[:400], 200)
         meaning = f"a redirect to {location}. Check for a captive portal or proxy in between."
     elif answer.status == 404:
         meaning = "the path does not exist. Check the URL."
@@ -318,12 +272,12 @@ async def _send_test(reactor: Reactor, intake: Intake) -> StepResult:
     except Exception:
         ok, text = False, _failure_text()
     else:
-        found = outcome.read(answer, 1, now=now.timestamp())
+        found = outcome.read(replace(answer, body=target.without_key(answer.body)), 1, now=now.timestamp())
         ok, text = found.verdict is Verdict.ACCEPTED and found.accepted == 1, found.reason
         if ok:
-            ids = (printable(found.first_id),) if found.first_id else ()
+            ids = (found.first_id,) if found.first_id else ()
             text = f"accepted as {ids[0]}" if ids else "accepted"
-    # An answer may quote the request, including the key.
+    # An error may quote a header of the answer, and that the key.
     text = text.replace(intake.intake_key.reveal(), "****")
     return StepResult(url, (intake.name,), "event", ok, text or "not accepted", ids)
 
