@@ -21,6 +21,7 @@ from zope.interface import implementer
 from bridge.config import CopyTarget
 from bridge.host.interfaces import Reactor
 from bridge.host.periodic import PeriodicTasks
+from bridge.util.errors import BridgeError
 
 log = Logger(namespace="listen")
 
@@ -28,6 +29,10 @@ RESOLVE_EVERY = 300.0
 "Seconds after which a host name is resolved again."
 LONGEST_WAIT = 30.0
 "Longest time between two connection attempts, in seconds."
+REPORT_EVERY = 60.0
+"Minimum seconds between two log lines about the connection to one target."
+MAX_ANSWER = 64 * 1024
+"Bytes that a target may send over one connection. Receivers of syslog send nothing."
 
 
 class Mirror:
@@ -144,13 +149,21 @@ class _Writer(Protocol):
 
     def __init__(self, mirror: "StreamMirror") -> None:
         self._mirror = mirror
+        self._received = 0
 
     def connectionMade(self) -> None:
         self.transport.registerProducer(self, True)  # type: ignore[union-attr]
         self._mirror.connected(self)
 
+    def dataReceived(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > MAX_ANSWER:
+            self.transport.abortConnection()  # type: ignore[union-attr]
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.full = True
+        if self._received > MAX_ANSWER:
+            reason = Failure(BridgeError("the target sends data, as no receiver of syslog does. Check copy_to"))
         self._mirror.disconnected(reason)
 
     def pauseProducing(self) -> None:
@@ -173,6 +186,9 @@ class StreamMirror(Factory):
 
     def __init__(self, target: CopyTarget, reactor: Reactor) -> None:
         self._target = target
+        self._clock = reactor
+        self._reported_at = float("-inf")
+        self._unreported = 0
         self._writer: _Writer | None = None
         # Imported only where frames are copied over TCP: it takes about 10 ms of each start.
         from twisted.application.internet import ClientService, backoffPolicy  # noqa: PLC0415
@@ -215,9 +231,18 @@ class StreamMirror(Factory):
         self._warn(reason)
 
     def _warn(self, reason: Failure) -> None:
-        if self._service.running:
-            why = reason.getErrorMessage()
-            log.warn("copy_to {target}: no connection, copies are dropped: {why}", target=self._target, why=why)
+        if not self._service.running:
+            return
+        self._unreported += 1
+        if (now := self._clock.seconds()) - self._reported_at < REPORT_EVERY:
+            return
+        count, why = self._unreported, reason.getErrorMessage()
+        self._reported_at, self._unreported = now, 0
+        times = f" ({count} times since the last report)" if count > 1 else ""
+        log.warn(
+            "copy_to {target}: no connection, copies are dropped: {why}{times}",
+            target=self._target, why=why, times=times,
+        )  # fmt: skip
 
 
 def _frame_bytes(frame: bytes) -> bytes:
