@@ -65,6 +65,8 @@ class WatchedConnection(ProtocolWrapper):
 
     def dataReceived(self, data: bytes) -> None:
         progress, head = self._progress, self._head
+        if self._closing is not None:
+            return
         if progress is None or head is None:
             super().dataReceived(data)
             return

@@ -101,3 +101,26 @@ def test_failed_requests_leave_no_connection_behind(tmp_path: Path, name: str) -
         server = servers[name]
         until(lambda: server.connections >= 8, lambda: str(rows(bridge)))
         until(lambda: server.open <= 4, lambda: f"{server.open} of {server.connections} connections are open")
+
+
+def test_event_that_waits_is_an_alarm_although_its_request_has_not_failed(tmp_path: Path) -> None:
+    """The collector accepts connections and is silent; the timeout is longer than the test."""
+    with (
+        hostile({"silent": ATTACKS["silent"]}) as servers,
+        bridging(tmp_path, servers["silent"].url, batch={"max_age": "100ms"}) as bridge,
+    ):
+        bridge.configuration["collector"] |= {"timeout": "1h"}
+        module = "bridge.monitoring.headline"
+        altered.start(bridge, constants={f"{module}.OVERDUE_SECONDS": 1.0, f"{module}.LATE_SECONDS": 1.0})
+        send_lines(bridge.tcp, [rfc5424(0, datetime.now(UTC)).frame])
+
+        def alarms() -> list[str]:
+            return [alarm["text"] for alarm in bridge.status()["alarms"] if alarm["kind"] == "waiting"]
+
+        until(alarms, lambda: str(bridge.status()))
+        status = bridge.status()
+        (row,) = status["intakes"]
+        assert (row["state"], row["last_error"], row["requests"]["retry"]) == ("delivering", None, 0)
+        assert status["headline"]["state"] != "well" and "wait" in status["headline"]["text"]
+        assert bridge.process is not None
+        assert bridge.process.stderr.count("its oldest event has waited") == 1

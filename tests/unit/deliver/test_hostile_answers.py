@@ -9,8 +9,10 @@ from tempfile import TemporaryDirectory
 import trustme
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.interfaces import IHostnameResolver
 from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import TestCase
+from zope.interface import implementer
 
 from bridge.deliver import exchange, watched_connection
 from bridge.deliver.answer_body import MAX_ANSWER, MAX_ERROR_PAGE, MAX_PARTS, AnswerError
@@ -209,6 +211,38 @@ class HostileCase(TestCase):
         yield self.client(timeout=5.0).post(url, b"x", {}).addErrback(failures.append)
         result = of_failure(failures[1])
         self.assertEqual((result.verdict, result.uncertain), (Verdict.RETRY, False), result)
+
+    @inlineCallbacks
+    def test_name_lookup_that_never_ends_is_no_connection(self):
+        @implementer(IHostnameResolver)
+        class Resolver:
+            def resolveHostName(self, receiver, *rest, **named):
+                receiver.resolutionBegan(self)
+                return self
+
+        self.addCleanup(reactor.installNameResolver, reactor.installNameResolver(Resolver()))
+        failures = []
+        yield self.client(timeout=0.3).post("http://collector.test/", b"x", {}).addErrback(failures.append)
+        result = of_failure(failures[0])
+        self.assertIn("no connection within 0.3 s: a name lookup", result.reason)
+        self.assertEqual((result.uncertain, result.cut_off), (False, False))
+
+    @inlineCallbacks
+    def test_data_on_an_idle_connection_ends_it(self):
+        ended = []
+
+        def serve(connection):
+            read_request(connection)
+            connection.sendall(ANSWER)
+            ended.append(None)
+            while True:
+                connection.sendall(b"x" * 65536)
+
+        client, url = self.client(), self.serve(serve).url
+        for count in (1, 2):
+            response = yield client.post(url, b"x", {})
+            self.assertEqual((response.body, len(ended)), (b'{"received":true}', count))
+            yield deferLater(reactor, 0.2)
 
     @inlineCallbacks
     def test_proxy_cannot_answer_without_end_nor_repeat_the_password(self):
