@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import socket
 import ssl
+import tracemalloc
 from tempfile import TemporaryDirectory
 
 import trustme
@@ -15,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from bridge.deliver import exchange, watched_connection
-from bridge.deliver.answer_body import MAX_ANSWER, MAX_ERROR_PAGE, MAX_PARTS, AnswerError
+from bridge.deliver.answer_body import MAX_ANSWER, MAX_ERROR_PAGE, MAX_PARTS, AnswerBody, AnswerError
 from bridge.deliver.client import Client, NoProgress
 from bridge.deliver.error_text import describe_failure
 from bridge.deliver.exchange import Progress
@@ -309,3 +310,19 @@ def test_answer_must_keep_the_minimum_rate():
         clock.advance(1.0)
         progress.received(1)
     assert progress.expired and progress.late
+
+
+def test_bomb_is_inflated_up_to_the_limit_only():
+    aborted = []
+    progress = Progress(Clock())
+    progress.begin(lambda: aborted.append(True))
+    reader = AnswerBody(progress, 200, packed=True)
+    packed = bomb(1 << 28)
+    tracemalloc.start()
+    try:
+        reader.dataReceived(packed)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert aborted and reader.cut
+    assert peak < 4 * MAX_ANSWER
