@@ -117,7 +117,7 @@ class Progress(TimeoutMixin):
         if (response := self.early_response) is None:
             return False
         length = response.headers.get("content-length", "")
-        if length.isdigit():
+        if length.isascii() and length.isdigit():
             return len(response.body) >= int(length[:9]) or len(self._early) == MAX_EARLY
         return response.body.endswith(b"0\r\n\r\n")
 

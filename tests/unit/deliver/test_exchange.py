@@ -36,3 +36,23 @@ def test_second_attempt_begins_without_the_answer_to_the_first() -> None:
     progress.answered_early(TOO_LARGE)
     progress.begin(connection)  # type: ignore[arg-type]
     assert progress.early_response is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "complete"),
+    [
+        (TOO_LARGE, False),
+        (b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nsorr", False),
+        (b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nsorry", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsorry", False),
+        (b"HTTP/1.1 500 x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", False),
+        (b"HTTP/1.1 500 x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", True),
+        (b"HTTP/1.1 500 x\r\nContent-Length: \xb2\r\n\r\n", False),
+        (b"HTTP/1.1 500 x\r\nContent-Length: %b\r\n\r\n" % (b"9" * 5000), False),
+        (b"HTTP/1.1 500 x\r\nContent-Length: 999999\r\n\r\n" + bytes(1 << 17), True),
+    ],
+)
+def test_early_error_is_complete_at_its_end(answer: bytes, complete: bool) -> None:
+    progress = Progress(Clock())
+    progress.answered_early(answer)
+    assert progress.early_response_is_complete is complete
