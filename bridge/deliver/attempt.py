@@ -71,14 +71,18 @@ class Attempt:
             copies = result.uncertain + outcome.was_repeated(failure)
         else:
             count = sum(piece.count for piece in self.pieces)
-            answer = replace(answer, body=target.without_key(answer.body))
             result = outcome.read(answer, count, now=context.wall(), size=request.plain_size)
+            if result.reason or result.rejected:
+                # Only these texts quote the body. Its usual form, a megabyte of ids, is not searched.
+                answer = replace(answer, body=target.without_key(answer.body))
+                result = outcome.read(answer, count, now=context.wall(), size=request.plain_size)
             copies = result.uncertain + answer.repeated
             if result.verdict is Verdict.ACCEPTED:
                 context.date_seen(answer.headers.get("date"), context.clock.seconds() - began)
         if key := target.key():
-            # An error may quote a header of the answer.
-            result = replace(result, reason=result.reason.replace(key, "****"))
+            # An error may quote a header of the answer, and ids are kept.
+            first, last = (name and name.replace(key, "****") for name in (result.first_id, result.last_id))
+            result = replace(result, reason=result.reason.replace(key, "****"), first_id=first, last_id=last)
         if copies:
             context.ledger.add_possible_duplicates(self.name, copies * sum(piece.count for piece in self.pieces))
         return request, result, context.clock.seconds() - began
