@@ -13,8 +13,9 @@ from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peers
 from bridge.ingest.pipeline import Pipeline
 from bridge.ingest.spool_writer import SpoolWriter
-from bridge.listen.https import IntakeKeys, https_listener
+from bridge.listen.https import https_listener
 from bridge.listen.listener_set import ListenerSet
+from bridge.listen.request_sink import IntakeKeys
 from bridge.spool.batch import OpenBatch
 from bridge.storage import from_config as storage_config
 from bridge.storage.disk_budget import DiskBudget

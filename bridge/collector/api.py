@@ -17,11 +17,14 @@ sees that some were refused.
 # (twisted.web has few annotations)
 
 import json
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
+from typing import cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import ITCPTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import NO_BODY_CODES
@@ -29,25 +32,17 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from bridge.collector import formats
-from bridge.collector.body import BODY_LIMIT, read_body
+from bridge.collector.answer_writer import AnswerWriter
+from bridge.collector.body import BODY_LIMIT, inflated, sent_body
 from bridge.collector.credentials import Keys
-from bridge.collector.delivery import Delivery, EventIds, Sink
+from bridge.collector.delivery import Delivery, EventIds, EventLines, Sink
+from bridge.collector.guard import BYTES_PER_SECOND, REQUEST_SECONDS, Guard
+from bridge.collector.head import Head, read_head
 from bridge.collector.refusal import Refusal
+from bridge.collector.request_queue import UNPACED, AbandonedError, Pace
 
-TIMESTAMP_HEADER = "X-SEKOIAIO-EVENT-TIMESTAMP"
-
-REGION_PATH = (b"api", b"v1", b"intake-http")
-"""The path of the API in some regions; served in addition to the root."""
-
-_ENDPOINTS: dict[tuple[bytes, ...], formats.Parser] = {
-    (): formats.structured,
-    (b"plain",): formats.plain,
-    (b"plain", b"batch"): formats.plain_batch,
-    (b"jsons",): formats.jsons,
-    (b"batch",): formats.structured_batch,
-    (b"array",): formats.array,
-}
-_SINGLE = {formats.plain, formats.structured}
+_MOST_IDS_AT_ONCE = 1000
+"""An answer with more ids is written piece by piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +52,16 @@ class ApiAnswer:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    pieces: Callable[[], Iterator[bytes]] | None = None
+    """Yields the body instead of ``body``, for an answer that is written piece by piece."""
 
 
 class IntakeResource(Resource):
     """Serves the API below the path where it is mounted, and below `REGION_PATH` there.
 
     ``keys``: the accepted intake keys, None for any. ``now``: returns the wall time of reception, aware.
-    ``body_limit``: bytes; a `bridge.collector.site.IntakeSite` stops reading at its own limit.
+    ``body_limit``: bytes; a `bridge.collector.site.IntakeSite` stops reading at its own limit. ``guard``: the limits of
+    a listener. Without it, each request is processed in one reactor turn.
     """
 
     isLeaf = True
@@ -71,76 +69,127 @@ class IntakeResource(Resource):
 
     def __init__(
         self, sink: Sink, *, keys: Set[str] | Keys | None = None, body_limit: int = BODY_LIMIT,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC), guard: Guard | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self._sink = sink
         self._keys = keys if isinstance(keys, Keys) else Keys(keys)
         self._body_limit = body_limit
         self._now = now
+        self._guard = guard
 
     def render(self, request: Request) -> int:
         """Answers a request of any method; called by twisted.web."""
-        send_when_ready(request, self.answer(request))
+        send_when_ready(request, self.answer(request), self._guard)
         return NOT_DONE_YET
 
     def answer(self, request: Request) -> Deferred[ApiAnswer]:
         """Passes the request's events to the sink and returns the response to send. Never fails, never writes."""
         return Deferred.fromCoroutine(self._answer(request))
 
+    def check_head(self, request: Request) -> Head:
+        """Returns the head of a request, before its body is read. Raises Refusal."""
+        return read_head(request, self._keys, None if self._guard is None else self._guard.max_events)
+
     async def _answer(self, request: Request) -> ApiAnswer:
         try:
             return await self._process(request)
         except Refusal as refusal:
+            if self._guard is not None:
+                self._guard.note_refusal(_client(request), refusal)
             return _error(refusal)
+        except AbandonedError:
+            return _error(Refusal(503, "the client has closed the connection"))
         except Exception:
             self._log.failure("cannot process a request")
             return _error(Refusal(500, "internal error: see the collector's log"))
 
     async def _process(self, request: Request) -> ApiAnswer:
         received = self._now()
-        parser = _endpoint(request)
-        status = _success_status(request)
-        envelope = self._envelope(request)
-        parsed = parser(read_body(request, self._body_limit), envelope)
-        ids = EventIds(parsed.content.count)
+        head: Head = getattr(request, "head", None) or self.check_head(request)
+        pace = await self._turn(request)
         try:
-            client = str(getattr(request.getClientAddress(), "host", ""))
-            await maybeDeferred(self._sink.accept, Delivery(received, parsed.content, ids, client))
-        except Refusal:
+            await pace.pause()
+            parsed = await self._parse(request, head, pace)
+            ids = EventIds(parsed.content.count)
+            await self._store(Delivery(received, parsed.content, ids, _client(request), pace))
+        finally:
+            pace.end()
+        if head.is_single:
+            return _json(head.success_status, f'{{"received":true,"event_id":"{ids.as_list()[0]}"}}')
+        errors = f',"errors":{json.dumps(parsed.errors)}' if parsed.errors else ""
+        if self._guard is not None and ids.count > _MOST_IDS_AT_ONCE:
+            return _long(head.success_status, ids, errors)
+        return _json(head.success_status, f'{{"received":true,"event_ids":{ids.as_json()}{errors}}}')
+
+    async def _store(self, delivery: Delivery) -> None:
+        try:
+            await maybeDeferred(self._sink.accept, delivery)
+        except (Refusal, AbandonedError):
             raise
         except Exception:
             self._log.failure("the sink cannot store the events of a request")
             text = "the events could not be stored; send them again"
             raise Refusal(503, text, headers={"Retry-After": "5"}) from None
-        if parser in _SINGLE:
-            return _json(status, f'{{"received":true,"event_id":"{ids.as_list()[0]}"}}')
-        errors = f',"errors":{json.dumps(parsed.errors)}' if parsed.errors else ""
-        return _json(status, f'{{"received":true,"event_ids":{ids.as_json()}{errors}}}')
 
-    def _envelope(self, request: Request) -> formats.Envelope:
-        timestamp = request.getHeader(TIMESTAMP_HEADER)
-        path = _query(request, b"path")
-        return formats.Envelope(
-            keys=self._keys,
-            event_timestamp=None if timestamp is None else formats.checked_timestamp(timestamp, TIMESTAMP_HEADER),
-            intake_key=self._keys.of_request(request),
-            path=None if path is None else path.decode("utf-8", "replace"),
-        )
+    async def _turn(self, request: Request) -> Pace:
+        """Waits until the request may be processed."""
+        if self._guard is None:
+            return UNPACED
+        gone: list[Failure] = []
+        request.notifyFinish().addErrback(gone.append)
+        turn = await self._guard.queue.turn(_client(request))
+        if gone:
+            turn.abandon()
+        request.notifyFinish().addErrback(lambda failure: turn.abandon())
+        return turn
+
+    async def _parse(self, request: Request, head: Head, pace: Pace) -> formats.Parsed:
+        body = sent_body(request, self._body_limit)
+        if head.compressed:
+            pieces = []
+            for piece in inflated(body, self._body_limit):
+                pieces.append(piece)
+                await pace.pause()
+            body = b"".join(pieces)
+            del pieces
+        parsed = head.parser(body, head.envelope)
+        if isinstance(parsed, EventLines):
+            return formats.Parsed(parsed, [])
+        return await formats.sift(parsed, pace)
 
 
-def send_when_ready(request: Request, answer: Deferred[ApiAnswer]) -> Deferred[None]:
+def send_when_ready(request: Request, answer: Deferred[ApiAnswer], guard: Guard | None = None) -> Deferred[None]:
     """Writes the response when it is ready, unless the client has disconnected. Fires when that is done."""
     disconnected: list[Failure] = []
     request.notifyFinish().addErrback(disconnected.append)
 
     def write(ready: ApiAnswer) -> None:
-        if not disconnected:
-            write_head(request, ready)
-            request.write(ready.body)
-            request.finish()
+        if disconnected:
+            return
+        write_head(request, ready)
+        if ready.pieces is not None and guard is not None:
+            _write_pieces(request, ready.pieces(), guard)
+            return
+        request.write(ready.body)
+        request.finish()
 
     return answer.addCallback(write)
+
+
+def _write_pieces(request: Request, pieces: Iterator[bytes], guard: Guard) -> None:
+    """Writes a long answer. Ends the connection of a client that does not read it in time."""
+    client = _client(request)
+    transport = cast(ITCPTransport, request.transport)
+
+    def abort() -> None:
+        text = "the client does not read the answer to its request"
+        guard.note_refusal(client, Refusal(408, text, reason="answer_not_read"))
+        transport.abortConnection()
+
+    length = int(request.responseHeaders.getRawHeaders("Content-Length", ["0"])[0])
+    timer = guard.clock.callLater(REQUEST_SECONDS + length / BYTES_PER_SECOND, abort)
+    AnswerWriter(request, pieces, lambda: timer.cancel() if timer.active() else None).start()
 
 
 def write_head(request: Request, answer: ApiAnswer) -> None:
@@ -152,33 +201,15 @@ def write_head(request: Request, answer: ApiAnswer) -> None:
         request.setHeader("Content-Length", str(len(answer.body)))
 
 
-def _endpoint(request: Request) -> formats.Parser:
-    path = tuple(request.postpath or ())
-    if path[-1:] == (b"",):
-        path = path[:-1]
-    if path[: len(REGION_PATH)] == REGION_PATH:
-        path = path[len(REGION_PATH) :]
-    parser = _ENDPOINTS.get(path)
-    if parser is None:
-        known = ", ".join("/" + b"/".join(name).decode() for name in _ENDPOINTS)
-        raise Refusal(404, f"unknown path; the paths are {known}")
-    if request.method != b"POST":
-        raise Refusal(405, "send events with POST", headers={"Allow": "POST"})
-    return parser
+def _client(request: Request) -> str:
+    return str(getattr(request.getClientAddress(), "host", ""))
 
 
-def _success_status(request: Request) -> int:
-    text = _query(request, b"status_code")
-    if text is None:
-        return 200
-    if len(text) == 3 and text.isdigit() and text.startswith(b"2"):
-        return int(text)
-    raise Refusal(400, "status_code must be from 200 to 299")
-
-
-def _query(request: Request, name: bytes) -> bytes | None:
-    values: list[bytes] = (request.args or {}).get(name, [])
-    return values[0] if values else None
+def _long(status: int, ids: EventIds, errors: str) -> ApiAnswer:
+    begin, end = b'{"received":true,"event_ids":', f"{errors}}}".encode()
+    length = str(len(begin) + ids.json_length() + len(end))
+    headers = (("Content-Type", "application/json"), ("Content-Length", length))
+    return ApiAnswer(status, headers, b"", lambda: chain((begin,), ids.json_pieces(), (end,)))
 
 
 def _json(status: int, text: str, headers: dict[str, str] | None = None) -> ApiAnswer:

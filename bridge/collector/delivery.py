@@ -6,13 +6,15 @@ demand, so a sink that only counts does not pay for them.
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
+
+from bridge.collector.request_queue import UNPACED, Pace
 
 
 class Event(NamedTuple):
@@ -47,7 +49,13 @@ class EventLines:
         return {self.intake_key: self.count}
 
     def rows(self) -> list[EventRow]:
-        return [EventRow(self.intake_key, self.event_timestamp, line) for line in self.text.split(b"\n")]
+        return [row for part in self.slices(self.count) for row in part]
+
+    def slices(self, size: int) -> Iterator[list[EventRow]]:
+        """Yields the events in parts of at most ``size``."""
+        lines = self.text.split(b"\n")
+        for start in range(0, len(lines), size):
+            yield [EventRow(self.intake_key, self.event_timestamp, line) for line in lines[start : start + size]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,14 @@ class EventRows:
     def rows(self) -> list[EventRow]:
         return self.items
 
+    def slices(self, size: int) -> Iterator[list[EventRow]]:
+        """Yields the events in parts of at most ``size``."""
+        for start in range(0, len(self.items), size):
+            yield self.items[start : start + size]
 
+
+_ID_LENGTH = 36
+_IDS_PER_PIECE = 256
 _SUFFIXES = tuple(f"{number:03x}" for number in range(4096))
 
 
@@ -97,6 +112,20 @@ class EventIds:
             left -= len(_SUFFIXES)
         return "[" + ",".join(blocks) + "]"
 
+    def json_pieces(self) -> Iterator[bytes]:
+        """Yields the same array in pieces of some KiB, with the length that ``json_length`` returns."""
+        for start in range(0, self.count, _IDS_PER_PIECE):
+            head, first = self._heads[start // len(_SUFFIXES)], start % len(_SUFFIXES)
+            suffixes = _SUFFIXES[first : first + min(_IDS_PER_PIECE, self.count - start)]
+            before = "," if start else "["
+            ids = f'","{head}'.join(suffixes)
+            yield f'{before}"{head}{ids}"'.encode()
+        yield b"]"
+
+    def json_length(self) -> int:
+        """Returns the bytes of the array."""
+        return self.count * (_ID_LENGTH + len('"",')) + 1
+
 
 def _random_head() -> str:
     digits = os.urandom(16).hex()
@@ -115,6 +144,8 @@ class Delivery:
     ids: EventIds = field(repr=False)
     client: str = ""
     """Address of the client."""
+    pace: Pace = UNPACED
+    """How the sink divides its work among reactor turns."""
 
     @property
     def counts(self) -> Mapping[str, int]:

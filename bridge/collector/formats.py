@@ -7,6 +7,9 @@ Rules for all endpoints (`https-log-collector.md`, `intake.md`):
 - An empty line or empty string in a batch is not an event. A request without any event is refused with 400.
 - A malformed request is refused with 400 and an unknown or missing key with 401; then no event of it is accepted.
 - An index counts from 0: the events of a line batch (without empty lines) or the members of a JSON array.
+- A request with more events than ``Envelope.max_events`` is refused with 413 before the first one too many is made.
+
+The parsers of batches are iterators, so that their caller can divide the work among reactor turns.
 """
 
 import json
@@ -14,16 +17,21 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from bridge.collector.credentials import Keys, missing_key
 from bridge.collector.delivery import EventLines, EventRow, EventRows
+from bridge.collector.json_reader import JsonReader
 from bridge.collector.refusal import Refusal
+from bridge.collector.request_queue import Pace
 
 EVENT_LIMIT = 250 * 1024
 """Maximum bytes of one event (`intake.md`: 250 KiB)."""
 
 _NO_EVENT = "the body contains no event"
+_ROWS_PER_PAUSE = 16
+_FIELDS = ("intake_key", "@timestamp", "timestamp")
+"""Fields of ``/batch`` besides the events."""
 
 T = TypeVar("T")
 
@@ -61,6 +69,8 @@ class Envelope:
     event_timestamp: str | None = None
     path: str | None = None
     """The query ``?path=`` of ``/jsons``."""
+    max_events: int | None = None
+    """Events of one request, at most; None: no limit."""
 
     def key(self, where: str = "") -> str:
         """Returns the key of the request; empty if it has none and needs none."""
@@ -71,6 +81,8 @@ class Envelope:
     def key_in(self, record: dict[str, Any], where: str = "") -> str:
         """Returns the key of a JSON object, or that of the request if the object has none."""
         key = record.get("intake_key")
+        if key == "" and not self.intake_key:
+            raise missing_key(where)
         if key is None or key == "":
             return self.key(where)
         if not isinstance(key, str):
@@ -85,6 +97,18 @@ class Envelope:
                 return checked_timestamp(value, where + name)
         return self.event_timestamp
 
+    def check_count(self, events: int) -> None:
+        """Raises Refusal (413) if a request has too many events."""
+        if self.max_events is not None and events > self.max_events:
+            text = f"the request has more than {self.max_events} events (max_events_per_request)"
+            raise Refusal(413, f"{text}; no event was taken, send them in smaller requests", reason="request_too_large")
+
+    def numbered(self, members: Iterable[T]) -> Iterator[tuple[int, T]]:
+        """Numbers the members of an array. Raises Refusal (413) if there are too many."""
+        for index, member in enumerate(members):
+            self.check_count(index + 1)
+            yield index, member
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
@@ -94,84 +118,104 @@ class Parsed:
     errors: list[dict[str, object]]
 
 
-Parser = Callable[[bytes, Envelope], Parsed]
+Rows = Iterator[tuple[int, EventRow] | None]
+"""Events with their index. None: something was read that makes no event yet."""
+Parser = Callable[[bytes, Envelope], "EventLines | Rows"]
 
 
-def plain(body: bytes, envelope: Envelope) -> Parsed:
+def plain(body: bytes, envelope: Envelope) -> Rows:
     """Parses ``/plain``: the whole body is one event."""
-    return _parsed([(0, EventRow(envelope.key(), envelope.event_timestamp, body))])
+    yield 0, EventRow(envelope.key(), envelope.event_timestamp, body)
 
 
-def plain_batch(body: bytes, envelope: Envelope) -> Parsed:
+def plain_batch(body: bytes, envelope: Envelope) -> EventLines | Rows:
     """Parses ``/plain/batch``: events separated by LF. A CR belongs to the event."""
     key = envelope.key()
     text = body.strip(b"\n")
-    if b"\n\n" in text:
-        text = re.sub(rb"\n{2,}", b"\n", text)
+    while b"\n\n" in text:
+        # Halves each run of LF, so a body of LF only takes a few passes.
+        text = text.replace(b"\n\n", b"\n")
     if not text:
         raise Refusal(400, _NO_EVENT)
-    errors: list[dict[str, object]] = []
-    if _has_long_line(text):
-        kept, errors = _sift(enumerate(EventRow(key, None, line) for line in text.split(b"\n")))
-        text = b"\n".join(row.event for row in kept)
-    return Parsed(EventLines(key, envelope.event_timestamp, text, text.count(b"\n") + 1), errors)
+    count = text.count(b"\n") + 1
+    envelope.check_count(count)
+    if not _has_long_line(text):
+        return EventLines(key, envelope.event_timestamp, text, count)
+    return enumerate(EventRow(key, envelope.event_timestamp, line) for line in text.split(b"\n"))
 
 
-def jsons(body: bytes, envelope: Envelope) -> Parsed:
+def jsons(body: bytes, envelope: Envelope) -> Rows:
     """Parses ``/jsons``: an array of strings or objects. The event of an object is its compact JSON."""
     key = envelope.key()
-    members = _select(_loads(body), envelope.path)
-    return _parsed((index, EventRow(key, envelope.event_timestamp, _text(member, index))) for index, member in members)
+    found = _PATH.fullmatch(envelope.path or "$")
+    if found is None:
+        raise Refusal(400, "path must consist of names from the top level of the body, such as $.records or $.a.b")
+    reader = JsonReader(body)
+    members = _select(reader, found[1].split(".")[1:], "the value at path" if envelope.path else "the body")
+    for index, member in envelope.numbered(members):
+        yield index, EventRow(key, envelope.event_timestamp, _text(member, index))
+    reader.end()
 
 
-def structured(body: bytes, envelope: Envelope) -> Parsed:
+def structured(body: bytes, envelope: Envelope) -> Rows:
     """Parses ``/``: ``{"intake_key", "json", "@timestamp"?}``."""
-    record = _object(_loads(body))
-    row = EventRow(envelope.key_in(record), envelope.timestamp_in(record), _event(record.get("json"), "json"))
-    return _parsed([(0, row)])
+    reader = JsonReader(body)
+    record = _object(reader.value())
+    reader.end()
+    yield 0, EventRow(envelope.key_in(record), envelope.timestamp_in(record), _event(record.get("json"), "json"))
 
 
-def structured_batch(body: bytes, envelope: Envelope) -> Parsed:
-    """Parses ``/batch``: ``{"intake_key", "jsons": [...]}``."""
-    record = _object(_loads(body))
+def structured_batch(body: bytes, envelope: Envelope) -> Rows:
+    """Parses ``/batch``: ``{"intake_key", "jsons": [...]}``. The key may follow the events."""
+    reader = JsonReader(body)
+    _check_next(reader, "{", "the body must be a JSON object")
+    record: dict[str, Any] = {}
+    events: list[bytes] | None = None
+    for name in reader.names():
+        if name != "jsons":
+            value = reader.value()
+            if name in _FIELDS:
+                record[name] = value
+            continue
+        events = []
+        for index, member in envelope.numbered(_members(reader, "jsons")):
+            events.append(_event(member, f"jsons[{index}]"))
+            yield None
+    reader.end()
     key, timestamp = envelope.key_in(record), envelope.timestamp_in(record)
-    members = _list(record.get("jsons"), "jsons")
-    return _parsed(
-        (index, EventRow(key, timestamp, _event(member, f"jsons[{index}]"))) for index, member in enumerate(members)
-    )
+    for index, event in enumerate(_checked(events, list, "jsons must be a JSON array")):
+        yield index, EventRow(key, timestamp, event)
 
 
-def array(body: bytes, envelope: Envelope) -> Parsed:
+def array(body: bytes, envelope: Envelope) -> Rows:
     """Parses ``/array``: ``[{"@timestamp" or "timestamp"?, "intake_key", "json"}, ...]``; keys and times may differ."""
-
-    def rows() -> Iterator[tuple[int, EventRow]]:
-        for index, member in enumerate(_list(_loads(body), "the body")):
-            where = f"event {index}: "
-            record = _object(member, where)
-            event = _event(record.get("json"), where + "json")
-            yield index, EventRow(envelope.key_in(record, where), envelope.timestamp_in(record, where), event)
-
-    return _parsed(rows())
+    reader = JsonReader(body)
+    for index, member in envelope.numbered(_members(reader, "the body")):
+        where = f"event {index}: "
+        record = _object(member, where)
+        event = _event(record.get("json"), where + "json")
+        yield index, EventRow(envelope.key_in(record, where), envelope.timestamp_in(record, where), event)
+    reader.end()
 
 
-def _parsed(rows: Iterable[tuple[int, EventRow]]) -> Parsed:
-    kept, errors = _sift(rows)
-    return Parsed(EventRows(kept), errors)
-
-
-def _sift(rows: Iterable[tuple[int, EventRow]]) -> tuple[list[EventRow], list[dict[str, object]]]:
-    """Returns the valid events and the errors of those that are too large; drops empty ones. Raises Refusal if no event
+async def sift(rows: Rows, pace: Pace) -> Parsed:
+    """Keeps the valid events and the errors of those that are too large; drops empty ones. Raises Refusal if no event
     is left."""
     kept: list[EventRow] = []
     errors: list[dict[str, object]] = []
     message = f"the event is larger than {EVENT_LIMIT} bytes"
-    for index, row in rows:
+    for number, found in enumerate(rows):
+        if number % _ROWS_PER_PAUSE == 0:
+            await pace.pause()
+        if found is None:
+            continue
+        index, row = found
         if len(row.event) > EVENT_LIMIT:
             errors.append({"index": index, "status": 413, "message": message})
         elif row.event:
             kept.append(row)
     if kept:
-        return kept, errors
+        return Parsed(EventRows(kept), errors)
     if errors:
         raise Refusal(413, message if len(errors) == 1 else "every event is too large", errors=errors)
     raise Refusal(400, _NO_EVENT)
@@ -195,36 +239,34 @@ def _has_long_line(text: bytes) -> bool:
 _PATH = re.compile(r"\$((?:\.[^.\[\]*$]+)*)(?:\[\*\])?")
 
 
-def _select(value: object, path: str | None) -> Iterator[tuple[int, object]]:
-    found = _PATH.fullmatch(path or "$")
-    if found is None:
-        raise Refusal(400, "path must consist of names from the top level of the body, such as $.records or $.a.b")
-    for name in found[1].split(".")[1:]:
-        if not isinstance(value, dict) or name not in value:
-            raise Refusal(400, "path does not exist in this body")
-        value = value[name]
-    return enumerate(_list(value, "the value at path" if path else "the body"))
+def _select(reader: JsonReader, names: list[str], what: str) -> Iterator[object]:
+    """Yields the members of the array that is found by the names of objects in each other."""
+    if not names:
+        yield from _members(reader, what)
+        return
+    missing = "path does not exist in this body"
+    _check_next(reader, "{", missing)
+    found = False
+    for name in reader.names():
+        if name == names[0]:
+            found = True
+            yield from _select(reader, names[1:], what)
+        else:
+            reader.value()
+    if not found:
+        raise Refusal(400, missing)
 
 
-def _loads(body: bytes) -> Any:
-    if not body.strip():
-        raise Refusal(400, "the body is empty")
-    try:
-        return json.loads(body, parse_constant=_no_constant)
-    except RecursionError:
-        raise Refusal(400, "the body is nested too deeply") from None
-    except UnicodeDecodeError:
-        raise Refusal(400, "the body is not valid JSON: it is not UTF-8") from None
-    except json.JSONDecodeError as error:
-        # The error has only the decoder's message and the position, never the text there, which may be a key.
-        place = f"line {error.lineno} column {error.colno}"
-        raise Refusal(400, f"the body is not valid JSON: {error.msg}, {place}") from None
-    except ValueError:
-        raise Refusal(400, "the body is not valid JSON: a number is out of range") from None
+def _members(reader: JsonReader, what: str) -> Iterator[object]:
+    _check_next(reader, "[", f"{what} must be a JSON array")
+    return reader.members()
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+def _check_next(reader: JsonReader, first: str, error: str) -> None:
+    if reader.peek() != first:
+        # Text that is not JSON at all is reported as such.
+        reader.value()
+        raise Refusal(400, error)
 
 
 def _text(member: object, index: int) -> bytes:
@@ -245,10 +287,6 @@ def _utf8(text: str) -> bytes:
 
 def _object(value: object, where: str = "") -> dict[str, Any]:
     return _checked(value, dict, f"{where or 'the body '}must be a JSON object")
-
-
-def _list(value: object, name: str) -> list[Any]:
-    return _checked(value, list, f"{name} must be a JSON array")
 
 
 def _event(value: object, name: str) -> bytes:

@@ -31,6 +31,8 @@ class Listener(Section):
     receive_buffer: Annotated[fields.Size, fields.within("4KiB", "1GiB", units.size)] = 16 << 20
     max_connections: Annotated[fields.Integer, fields.within("1", "1000000", int)] = 1000
     max_connections_per_peer: Annotated[fields.Integer, fields.within("1", "1000000", int)] = 50
+    max_events_per_request: Annotated[fields.Integer, fields.within("1", "10000000", int)] = 100_000
+    request_buffer: Annotated[fields.Size, fields.within("20MiB", "10GiB", units.size)] = 64 << 20
     idle_timeout: fields.DurationOrNever = None
     allow: fields.Networks | None = None
     intake: fields.IntakeName | None = None
@@ -101,6 +103,8 @@ ONLY_FOR: dict[str, tuple[Kind, ...]] = {
     "framing": ("tcp", "tls", "unix_stream"),
     "max_connections": STREAMS,
     "max_connections_per_peer": NETWORK,
+    "max_events_per_request": ("https",),
+    "request_buffer": ("https",),
     "idle_timeout": STREAMS,
     "backlog": STREAMS,
     "allow": ("udp", *NETWORK),

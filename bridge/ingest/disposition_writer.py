@@ -61,13 +61,19 @@ class DispositionWriter:
 
     def write(self, read: Read, disposition: Disposition, rows: Columns | TextBlock, grouped: Grouped | None) -> None:
         """Appends the groups of the rows, or drops or quarantines the rows. Raises RequestFailed."""
+        for group in () if grouped is None else grouped.groups:
+            self._spool_writer.append(group, read)
+        self.write_rest(read, disposition, rows, grouped)
+
+    def write_rest(
+        self, read: Read, disposition: Disposition, rows: Columns | TextBlock, grouped: Grouped | None
+    ) -> None:
+        """Does everything for rows except to append their groups. Raises RequestFailed."""
         if disposition.copy_to and self._mirror is not None:
             self._mirror.send(disposition.copy_to, rows.rows()["raw"])
         self.read_counts.by_route[disposition.route] += rows.count
         read.peer.note_routed(disposition.route, disposition.intake)
         if grouped is not None:
-            for group in grouped.groups:
-                self._spool_writer.append(group, read)
             self.read_counts.note_grouped(grouped, disposition.intake)
             if grouped.oversize:
                 details = [(event, "event is longer than the collector takes (250 KiB)") for event in grouped.oversize]

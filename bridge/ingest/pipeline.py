@@ -5,32 +5,30 @@ the same call as the append, so it is exact in every reactor turn.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
-from bridge.ingest import requests
 from bridge.ingest.backpressure import PausableSender
 from bridge.ingest.disposition_writer import DispositionWriter
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peer
 from bridge.ingest.read import Read, Taken
-from bridge.ingest.requests import RequestPart, TimedEvent
+from bridge.ingest.requests import RequestPace, RequestWriter, Slice
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.routing import Profile
 from bridge.spool.budget import Full
 from bridge.syslog.columns import Columns, TextBlock
 from bridge.syslog.frames import Frames, block_of, list_of
 from bridge.syslog.framing import Oversize
-from bridge.syslog.intake_key import count_keyed, has_key, without_keys
+from bridge.syslog.intake_key import count_keyed
 from bridge.syslog.reader import ReadContext, Reader, read_columns
 from bridge.syslog.timestamps import TimeReader
 from bridge.util.token_bucket import TokenBucket
 
 _HOSTNAME = frozenset(("hostname",))
 _BLANK = b" \t\r\n\0"
-_RAW = frozenset(("raw",))
 
 
 class Pipeline:
@@ -50,6 +48,9 @@ class Pipeline:
             spool_writer=spool_writer, ledger=ledger, reader=self._reader, limits=limits, mirror=mirror
         )
         self.read_counts = self._writer.read_counts
+        self._requests = RequestWriter(
+            writer=self._writer, spool_writer=spool_writer, ledger=ledger, wall=wall, message_samples=message_samples
+        )
         self._contexts: dict[Profile, ReadContext] = {}
         self._merged_readers: defaultdict[Profile, Reader] = defaultdict(Reader)
         "Readers for datagrams, by profile, because the datagrams of many peers are read together."
@@ -148,48 +149,15 @@ class Pipeline:
         self._truncate = truncate
         # The keys are profiles, and the old profiles are no longer used.
         self._contexts.clear()
+        self._requests.change()
         self._merged_readers.clear()
 
-    def take_request(self, peer: Peer, events: Mapping[str | None, list[TimedEvent]]) -> Taken | Full:
+    async def take_request(self, peer: Peer, slices: Callable[[], Iterable[Slice]], pace: RequestPace) -> Taken | Full:
         """Takes the events of one HTTPS request, or none if there is no room for some of them (``Full``).
 
-        ``events``: ready-made events by intake, and under None frames for the routes.
+        ``slices`` yields the events, some at a time. ``pace`` divides the work among reactor turns.
         """
-        now = int(self._wall() * 1000)
-        if not peer.decided:
-            peer.decide()
-        result = requests.store(
-            peer, now, list(self._request_parts(peer, events, now)), writer=self._writer,
-            spool_writer=self.spool_writer, ledger=self._ledger,
-        )  # fmt: skip
-        if self.message_samples.watches and not isinstance(result, Full):
-            self.message_samples.add_read(peer, [event for rows in events.values() for event, _ in rows], now)
-        return result
-
-    def _request_parts(
-        self, peer: Peer, events: Mapping[str | None, list[TimedEvent]], now: int
-    ) -> Iterator[RequestPart]:
-        for intake, timed_events in events.items():
-            rows = [(event, ms) for event, ms in timed_events if event.strip(_BLANK)]
-            if intake is not None:
-                # Events are passed on as they are, except that the sender's key is not part of its text.
-                texts = [event for event, _ in rows]
-                if has_key(texts):
-                    peer.note_keyed(count_keyed(texts))
-                    texts = list_of(without_keys(texts))
-                columns = read_columns(texts, _RAW)
-                if columns.count:
-                    disposition = peer.keyed_disposition(intake)
-                    yield RequestPart(disposition, columns, [now if ms is None else ms for _, ms in rows])
-                continue
-            by_time: dict[int | None, list[bytes]] = {}
-            for event, ms in rows:
-                by_time.setdefault(ms, []).append(event)
-            for ms, frames in by_time.items():
-                columns = read_columns(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
-                peer.note_keyed(columns.keyed)
-                for disposition, part in peer.profile.assign(columns) if columns.count else ():
-                    yield RequestPart(disposition, part, None if ms is None else [ms] * part.count)
+        return await self._requests.take(peer, slices, pace)
 
     def take_many(
         self, by_peer: Iterable[tuple[Peer, list[bytes]]], to_frames: Callable[[list[bytes]], Frames]

@@ -1,7 +1,9 @@
 """Stores the events of one HTTPS request: all of them, or none if there is no room for some.
 
 Everything that can refuse a request is decided before its first event is written: all events are parsed, routed and
-grouped, and room for the bytes of every intake is reserved.
+grouped, and room for the bytes of every intake is reserved. A request is processed in slices, so that the reactor
+handles other work between them. Until its first event is written it can be given up without a trace. A reload before
+that moment groups the request again; one after it leaves the rest of the request as it was routed.
 
 A write can still fail, on a disk that fills up or breaks. Events that are in the spool by then cannot be taken back:
 their batch may be sealed already. No more events are written, and the client is asked to send the request again.
@@ -12,64 +14,193 @@ request does not multiply the duplicates.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from bridge.accounting import Ledger
+from bridge.batching import Group
+from bridge.batching.grouping import Grouped
 from bridge.ingest.disposition_writer import DispositionWriter
+from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.peers import Peer
 from bridge.ingest.read import Read, Taken
 from bridge.ingest.spool_writer import RequestFailed, SpoolWriter
 from bridge.routing import Disposition
 from bridge.spool.budget import Full
 from bridge.syslog.columns import Columns
+from bridge.syslog.frames import list_of
+from bridge.syslog.intake_key import count_keyed, has_key, without_keys
+from bridge.syslog.reader import read_columns
 
 TimedEvent = tuple[bytes, int | None]
 "An event or a frame, and the time that the client gives, in milliseconds since the epoch, or None."
+Slice = Mapping[str | None, list[TimedEvent]]
+"Some events of a request: ready-made events by intake, and under None frames for the routes."
+
+_BLANK = b" \t\r\n\0"
+_RAW = frozenset(("raw",))
+_HOSTNAME = frozenset(("hostname",))
+
+
+class RequestPace(Protocol):
+    """Declares how the work for one request is divided among reactor turns."""
+
+    def pause(self) -> Awaitable[None]:
+        """Lets the reactor handle other work if this turn's time is used up."""
+
+    def keep(self) -> None:
+        """Called before the first event is stored: from then on the request is not given up."""
 
 
 class RequestPart(NamedTuple):
-    """Events of a request with one disposition, and their times if the client gives them."""
+    """Some events of a request with one disposition, and their times if the client gives them."""
 
     disposition: Disposition
     rows: Columns
     sender_times: Sequence[int] | None
+    keyed: int = 0
+    "Number of events of the slice whose text had an intake key; only its first part has it."
 
 
-def store(
-    peer: Peer, now: int, parts: Sequence[RequestPart], *, writer: DispositionWriter, spool_writer: SpoolWriter,
-    ledger: Ledger,
-) -> Taken | Full:  # fmt: skip
-    """Stores the parts of a request. ``Full`` means that nothing was stored or counted."""
-    grouped = [(part, writer.group(peer, now, *part)) for part in parts]
-    sizes: Counter[str] = Counter()
-    for _, found in grouped:
-        for group in () if found is None else found.groups:
-            sizes[group.intake] += len(group.data)
-    room = spool_writer.room.reserve_all(sizes)
-    if isinstance(room, Full):
-        return room
-    read = Read(peer, now, reserved=room)
-    taken = read.taken
-    stored: Counter[str] = Counter()
-    received = 0
-    # Parts that are not spooled come first: if quarantine cannot be written, no event has been spooled yet.
-    for part, found in sorted(grouped, key=lambda each: each[1] is not None):
-        spooled_before = taken.spooled
+class RequestWriter:
+    """Stores the requests of all HTTPS listeners. ``wall`` returns the time in seconds since the epoch."""
+
+    def __init__(
+        self, *, writer: DispositionWriter, spool_writer: SpoolWriter, ledger: Ledger, wall: Callable[[], float],
+        message_samples: MessageSamples,
+    ) -> None:  # fmt: skip
+        self._writer = writer
+        self._spool_writer = spool_writer
+        self._ledger = ledger
+        self._wall = wall
+        self._message_samples = message_samples
+        self._generation = 0
+        "Increases with each configuration."
+
+    def change(self) -> None:
+        """Called when another configuration was applied."""
+        self._generation += 1
+
+    async def take(self, peer: Peer, slices: Callable[[], Iterable[Slice]], pace: RequestPace) -> Taken | Full:
+        """Stores a request. ``Full`` means that nothing was stored or counted. ``slices`` yields its events."""
+        generation = -1
+        while generation != self._generation:
+            generation, now = self._generation, int(self._wall() * 1000)
+            if not peer.decided:
+                peer.decide()
+            grouped = []
+            for events in slices():
+                for part in _parts(peer, events, now):
+                    grouped.append((part, self._writer.group(peer, now, *part[:3])))
+                await pace.pause()
+        result = await self._store(peer, now, grouped, pace)
+        if self._message_samples.watches and not isinstance(result, Full):
+            for events in slices():
+                self._message_samples.add_read(peer, [event for rows in events.values() for event, _ in rows], now)
+                await pace.pause()
+        return result
+
+    async def _store(
+        self, peer: Peer, now: int, grouped: list[tuple[RequestPart, Grouped | None]], pace: RequestPace
+    ) -> Taken | Full:
+        sizes: Counter[str] = Counter()
+        for _, found in grouped:
+            for group in () if found is None else found.groups:
+                sizes[group.intake] += len(group.data)
+        room = self._spool_writer.room.reserve_all(sizes)
+        if isinstance(room, Full):
+            return room
+        pace.keep()
+        peer.note_keyed(sum(part.keyed for part, _ in grouped))
+        read = Read(peer, now, reserved=room)
+        self._spool_writer.room.hold(sizes)
+        received, stored = 0, Counter[str]()
         try:
-            writer.write(read, part.disposition, part.rows, found)
+            for step in self._steps(read, grouped, sizes):
+                count, intake = step()
+                received += count
+                if intake is not None:
+                    stored[intake] += count
+                peer.note_read(count, now)
+                self._writer.read_counts.by_listener[peer.listener] += count
+                await pace.pause()
         except RequestFailed:
-            received += taken.spooled - spooled_before
-            break
+            pass
         finally:
-            stored[part.disposition.intake or ""] += taken.spooled - spooled_before
-        received += part.rows.count
-        peer.note_outside(0 if found is None else found.outside)
-    taken.lost = sum(part.rows.count for part in parts) - received
-    if taken.lost:
-        for intake, count in stored.items():
-            if count:
-                ledger.add_possible_duplicates(intake, count)
-    peer.note_read(received, now)
-    writer.read_counts.by_listener[peer.listener] += received
-    return taken
+            self._spool_writer.room.release(sizes)
+        read.taken.lost = sum(part.rows.count for part, _ in grouped) - received
+        if read.taken.lost:
+            for intake, count in stored.items():
+                self._ledger.add_possible_duplicates(intake, count)
+        return read.taken
+
+    def _steps(
+        self, read: Read, grouped: list[tuple[RequestPart, Grouped | None]], held: Counter[str]
+    ) -> "Iterator[Callable[[], tuple[int, str | None]]]":
+        """Yields what has to be done, each as a function that returns the number of events, and their intake if they
+        were spooled. It raises RequestFailed."""
+
+        def rest(part: RequestPart, found: Grouped | None) -> tuple[int, None]:
+            self._writer.write_rest(read, part.disposition, part.rows, found)
+            if found is None:
+                return part.rows.count, None
+            read.peer.note_outside(found.outside)
+            return len(found.oversize), None
+
+        def append(group: Group) -> tuple[int, str]:
+            self._spool_writer.append(group, read)
+            size = len(group.data)
+            self._spool_writer.room.release({group.intake: size})
+            held[group.intake] -= size
+            return group.count, group.intake
+
+        # Parts that are not spooled come first: if quarantine cannot be written, no event has been spooled yet.
+        for part, found in grouped:
+            if found is None:
+                yield partial(rest, part, None)
+        for group in _merged(found for _, found in grouped if found is not None):
+            for piece in self._spool_writer.parts(group):
+                yield partial(append, piece)
+        for part, found in grouped:
+            if found is not None:
+                yield partial(rest, part, found)
+
+
+def _merged(grouped: Iterable[Grouped]) -> list[Group]:
+    """Returns the groups of all slices, with one group for each batch that their events belong to."""
+    by_batch: dict[tuple[str, str, int, bool], list[Group]] = {}
+    for found in grouped:
+        for group in found.groups:
+            by_batch.setdefault((group.intake, group.encoding, group.slot, group.timed), []).append(group)
+    return [
+        Group(
+            *batch[:3], min(each.earliest for each in groups), max(each.latest for each in groups),
+            sum(each.count for each in groups), b"".join(each.data for each in groups), batch[3],
+        )
+        for batch, groups in by_batch.items()
+    ]  # fmt: skip
+
+
+def _parts(peer: Peer, events: Slice, now: int) -> Iterator[RequestPart]:
+    for intake, timed_events in events.items():
+        rows = [(event, ms) for event, ms in timed_events if event.strip(_BLANK)]
+        if intake is not None:
+            # Events are passed on as they are, except that the sender's key is not part of its text.
+            texts, keyed = [event for event, _ in rows], 0
+            if has_key(texts):
+                keyed, texts = count_keyed(texts), list_of(without_keys(texts))
+            columns = read_columns(texts, _RAW)
+            if columns.count:
+                disposition = peer.keyed_disposition(intake)
+                yield RequestPart(disposition, columns, [now if ms is None else ms for _, ms in rows], keyed)
+            continue
+        by_time: dict[int | None, list[bytes]] = {}
+        for event, ms in rows:
+            by_time.setdefault(ms, []).append(event)
+        for ms, frames in by_time.items():
+            columns = read_columns(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
+            keyed = columns.keyed
+            for disposition, part in peer.profile.assign(columns) if columns.count else ():
+                yield RequestPart(disposition, part, None if ms is None else [ms] * part.count, keyed)
+                keyed = 0

@@ -3,7 +3,7 @@
 Frames that cannot be delivered are written to quarantine. Each event or frame updates the ledger exactly once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bridge.accounting import Ledger
 from bridge.batching import Group
@@ -32,6 +32,10 @@ class SpoolWriter:
         self._on_error = on_error
         self._resuming = False
         room.subscribe(self.resume)
+
+    def parts(self, group: Group) -> Iterable[Group]:
+        """Splits a group into parts that each fit one batch."""
+        return self._spool.parts(group)
 
     def append(self, group: Group, read: Read) -> None:
         """Appends events to the spool. Without room they are held if their sender can wait, else dropped.

@@ -55,7 +55,14 @@ class Rejections:
         return next((text for host, text in reversed(self._hosts.items()) if hosts(host)), None)
 
     def note(self, reason: str, host: str, text: str) -> None:
-        """Records a rejection: ``reason`` is the code for metrics, ``text`` is the explanation for the operator."""
+        """Records a rejected connection. ``reason`` is the code for metrics, ``text`` explains it to the operator."""
+        self._note(reason, host, text, "connection from {host} closed")
+
+    def note_request(self, reason: str, host: str, text: str) -> None:
+        """Records a refused request of a connection that may stay open."""
+        self._note(reason, host, text, "request from {host} refused")
+
+    def _note(self, reason: str, host: str, text: str, what: str) -> None:
         self.counts[reason] += 1
         self._hosts.pop(host, None)
         self._hosts[host] = text
@@ -68,7 +75,7 @@ class Rejections:
             return
         self._logged.add((reason, host))
         log.warn(
-            "listener {name}: connection from {host} closed: {why}",
+            f"listener {{name}}: {what}: {{why}}",
             name=self._listener, host=host or "this machine", why=text,
         )  # fmt: skip
 

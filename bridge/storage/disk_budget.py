@@ -60,6 +60,8 @@ class DiskBudget:
         "Bytes in use when the filesystem was queried."
         self._granule = MOST_GRANULE
         self._appended = 0
+        self._held: Counter[str] = Counter()
+        "Bytes by intake that requests have reserved and not written yet."
         self._remaining: dict[str, int] = {}
         "Bytes that full intakes may still write."
         self._max_bytes = spool.limits.max_bytes
@@ -112,6 +114,14 @@ class DiskBudget:
             if isinstance(room := self.reserve(intake, size), Full):
                 return room
         return RESERVED
+
+    def hold(self, sizes: Mapping[str, int]) -> None:
+        """Keeps reserved room for a request that is written in several reactor turns, until ``release``."""
+        self._held.update(sizes)
+
+    def release(self, sizes: Mapping[str, int]) -> None:
+        """Ends the hold of room that was written or is not needed any more."""
+        self._held.subtract(sizes)
 
     def failed(self, intake: str, error: OSError) -> str:
         """Handles a failed write. Returns the reason code under which its events are counted."""
@@ -203,6 +213,7 @@ class DiskBudget:
 
     def _shares(self) -> Shares:
         uses = self._uses()
+        uses.update(+self._held)
         used = sum(uses.values())
         # Recreate only a small reserve at first, so that few events are dropped for it.
         self._needed = min(self.reserve_file.size, used // 8) + SOME
@@ -236,7 +247,7 @@ class DiskBudget:
     def _shrunk(self, nothing: None) -> None:
         self._shrinking = False
 
-    def _uses(self) -> dict[str, int]:
+    def _uses(self) -> Counter[str]:
         uses = Counter({name: member.waiting_disk for name, member in self._members.items()})
         uses.update(self._spool.open_disk())
         return uses

@@ -79,6 +79,10 @@ class UnlimitedRoom:
         found = [self.reserve(intake, size) for intake, size in sizes.items()]
         return next((each for each in found if isinstance(each, Full)), RESERVED)
 
+    def hold(self, sizes: Mapping[str, int]) -> None: ...
+
+    def release(self, sizes: Mapping[str, int]) -> None: ...
+
     def failed(self, intake: str, error: OSError) -> str:
         return "spool_write_failed"
 

@@ -34,8 +34,9 @@ from typing import Any, NamedTuple
 
 from twisted.web.server import NOT_DONE_YET
 
-from bridge.collector.api import TIMESTAMP_HEADER, IntakeResource
+from bridge.collector.api import IntakeResource
 from bridge.collector.body import read_body
+from bridge.collector.head import TIMESTAMP_HEADER
 from bridge.collector.listening import ListenAddress, listen
 from bridge.collector.output import Counting
 from bridge.collector.site import IntakeSite

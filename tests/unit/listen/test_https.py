@@ -8,8 +8,8 @@ from bridge.batching import GroupLimits, Window
 from bridge.collector.delivery import Delivery, EventIds, EventRow, EventRows
 from bridge.collector.refusal import Refusal
 from bridge.config import Listener
-from bridge.listen.https import RequestSink
 from bridge.listen.listener import ListenerContext
+from bridge.listen.request_sink import RequestSink
 from bridge.routing import Router
 from bridge.util.token_bucket import TokenBucket
 from tests.unit.ingest.test_backpressure import NOON, BackpressureFixture
@@ -39,6 +39,9 @@ class HttpsFixture(BackpressureFixture):
         answers = []
         committed = self.request_sink.accept(Delivery(datetime.now(UTC), content, EventIds(len(rows)), "192.0.2.7"))
         committed.addCallbacks(lambda nothing: answers.append("kept"), lambda failure: answers.append(failure.value))
+        if answers:
+            # The request was refused at once.
+            raise answers[0]
         return answers
 
 

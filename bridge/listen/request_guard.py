@@ -1,0 +1,32 @@
+"""Limits the requests of one HTTPS listener."""
+
+from twisted.internet.interfaces import IReactorTime
+
+from bridge.collector.body_buffer import BodyBuffer
+from bridge.collector.refusal import Refusal
+from bridge.collector.request_queue import RequestQueue
+from bridge.config import Listener
+from bridge.ingest.peers import address_of
+from bridge.listen.connections import Rejections
+
+
+class RequestGuard:
+    """Holds what limits the requests of one listener, and counts the refused ones in ``rejections``."""
+
+    def __init__(self, listener: Listener, clock: IReactorTime, rejections: Rejections) -> None:
+        self.clock = clock
+        self.queue = RequestQueue(clock)
+        self.buffer = BodyBuffer(listener.request_buffer)
+        self.max_events = listener.max_events_per_request
+        self._rejections = rejections
+
+    def change(self, listener: Listener) -> None:
+        """Applies the limits of another configuration to the next requests."""
+        self.buffer.change(listener.request_buffer)
+        self.max_events = listener.max_events_per_request
+
+    def note_refusal(self, client: str, refusal: Refusal) -> None:
+        """Counts and logs a refused request, if the refusal has a reason code."""
+        if refusal.reason is not None:
+            sender = str(address_of(client) or client)
+            self._rejections.note_request(refusal.reason, sender, f"{refusal.status}, {refusal.text}")
