@@ -14,20 +14,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 
-from twisted.logger import Logger
 from twisted.web.server import Request
-
-log = Logger(namespace="admin")
 
 OPEN = (b"/healthz", b"/readyz")
 "Paths that need no token."
 
 
 class Authentication:
-    """Decides whether a request may be answered. ``token`` returns the current token, None if none is configured."""
+    """Decides whether a request may be answered.
 
-    def __init__(self, token: Callable[[], str | None]) -> None:
+    ``token`` returns the current token, None if none is configured. ``note_refused`` receives client, reason code and
+    text of each request with a wrong token.
+    """
+
+    def __init__(
+        self, token: Callable[[], str | None],
+        note_refused: Callable[[str, str, str], None] = lambda client, reason, text: None,
+    ) -> None:  # fmt: skip
         self._token = token
+        self._note_refused = note_refused
 
     def knows(self, request: Request) -> bool:
         """Returns True if the request has the token, or if no token is configured."""
@@ -49,7 +54,7 @@ class Authentication:
         if self.knows(request):
             return None
         if request.getHeader(b"authorization"):
-            log.warn("admin.listen: wrong token from {host}", host=request.getClientAddress().host)
+            self._note_refused(request.getClientAddress().host, "admin_token", "401, wrong token")
         request.setHeader(b"www-authenticate", b'Basic realm="syslog-bridge: any user name, the token as password"')
         return 401, "token required: send Authorization: Bearer TOKEN, or any user name and the token as password"
 

@@ -19,6 +19,7 @@ from twisted.web.resource import NoResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from bridge.admin.auth import Authentication
+from bridge.admin.site import SECURITY_HEADERS, AdminLimits, AdminSite
 
 log = Logger(namespace="admin")
 
@@ -34,18 +35,9 @@ Result = JSON | Encoded | bytes | tuple[int, str]
 "JSON, a scrape of metrics, or an HTTP status and text."
 Page = Callable[[Query], "Result | Deferred[Result]"]
 
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none';"
-    " form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-)
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Content-Security-Policy": _POLICY,
-}
+MAX_FIELDS = 20
+"Fields of a query, at most."
+
 _TYPES = {
     ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
@@ -62,7 +54,10 @@ class _PageResource(Resource):
         self._page = page
 
     def render_GET(self, request: Request) -> bytes | int:
-        query = parse_qs(request.uri.partition(b"?")[2].decode("ascii", "replace"), max_num_fields=20)
+        try:
+            query = parse_qs(request.uri.partition(b"?")[2].decode("ascii", "replace"), max_num_fields=MAX_FIELDS)
+        except ValueError:
+            return _encode(request, (400, f"the query has more than {MAX_FIELDS} fields\n"))
         result = self._page({name: values[-1] for name, values in query.items()})
         if not isinstance(result, Deferred):
             return _encode(request, result)
@@ -120,7 +115,9 @@ class _Asset(Resource):
         return self._data
 
 
-def site(pages: Mapping[str, Page], authentication: Authentication | None = None) -> Site:
+def site(
+    pages: Mapping[str, Page], authentication: Authentication | None = None, limits: AdminLimits | None = None
+) -> Site:
     """Builds the site: pages by path, such as ``api/status``, and the status page with its files."""
     root = _Folder()
     for path, page in pages.items():
@@ -136,7 +133,7 @@ def site(pages: Mapping[str, Page], authentication: Authentication | None = None
         if content_type is not None:
             path = "" if file.name == "index.html" else file.name
             root.putChild(path.encode(), _Asset(file.read_bytes(), content_type))
-    return GuardedSite(root, authentication)
+    return GuardedSite(root, authentication, limits)
 
 
 class _Folder(Resource):
@@ -146,25 +143,16 @@ class _Folder(Resource):
         return NoResource()
 
 
-class GuardedSite(Site):
-    """Sets the headers of every response, and authenticates each request before it is answered.
+class GuardedSite(AdminSite):
+    """Sets the headers of every response, and authenticates each request before it is answered."""
 
-    Has no access log: a probe every second would hide the lines that matter.
-    """
-
-    noisy = False
-    displayTracebacks = False
-
-    def __init__(self, root: Resource, authentication: Authentication | None) -> None:
-        super().__init__(root, parsePOSTFormSubmission=False)
+    def __init__(self, root: Resource, authentication: Authentication | None, limits: AdminLimits | None) -> None:
+        super().__init__(root, limits)
         self._authentication = authentication
-
-    def log(self, request: object) -> None:
-        """Logs nothing."""
 
     def getResourceFor(self, request: Request) -> Resource:
         """Returns the resource that answers a request: the page, or the rejection."""
-        for name, value in _HEADERS.items():
+        for name, value in SECURITY_HEADERS.items():
             request.setHeader(name, value)
         if self._authentication is not None:
             if (refusal := self._authentication.refusal(request)) is not None:

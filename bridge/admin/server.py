@@ -3,6 +3,7 @@
 
 import os
 import socket
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import Resource
 
 from bridge.admin.auth import Authentication
+from bridge.admin.control import MAX_BODY_BYTES
 from bridge.admin.resource import Page, site
+from bridge.admin.site import AdminLimits
 from bridge.config import Config
 from bridge.host.interfaces import Reactor
 from bridge.listen.sockets import ListenError, bind
@@ -35,9 +38,11 @@ class AdminServer:
         """``pages`` are served on both. ``control_pages`` and ``control`` are served on the control socket only."""
         self._config = config
         self._reactor = reactor
-        self._site = site(pages, Authentication(self._token))
+        self._limits = AdminLimits("admin.listen", reactor)
+        self._site = site(pages, Authentication(self._token, self._limits.note_refused), self._limits)
         self._context: ServerContext | None = None
-        self._control_site = site({**pages, **control_pages})
+        control_limits = AdminLimits("control.sock", reactor, body_limit=MAX_BODY_BYTES)
+        self._control_site = site({**pages, **control_pages}, limits=control_limits)
         self._control_site.resource.putChild(b"control", control)
         self._port: IListeningPort | None = None
         self._socket: UnixPort | None = None
@@ -72,6 +77,11 @@ class AdminServer:
             self._context.replace_with(ServerContext(admin.certificate, admin.private_key))
         except PemError as error:
             log.error("admin.listen: {why}. The previous certificate stays in use", why=error)
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Returns the number of refused connections and requests of the admin port, by reason."""
+        return self._limits.rejections.counts
 
     def certificates(self) -> dict[str, float]:
         """Returns the expiry time of the certificate, in seconds since the epoch; empty without a certificate."""

@@ -36,10 +36,11 @@ from bridge.collector.answer_writer import AnswerWriter
 from bridge.collector.body import BODY_LIMIT, inflated, sent_body
 from bridge.collector.credentials import Keys
 from bridge.collector.delivery import Delivery, EventIds, EventLines, Sink
-from bridge.collector.guard import BYTES_PER_SECOND, REQUEST_SECONDS, Guard
+from bridge.collector.guard import Guard
 from bridge.collector.head import Head, read_head
 from bridge.collector.refusal import Refusal
 from bridge.collector.request_queue import UNPACED, AbandonedError, Pace
+from bridge.host.limited_http import BYTES_PER_SECOND, REQUEST_SECONDS
 
 _MOST_IDS_AT_ONCE = 1000
 """An answer with more ids is written piece by piece."""
@@ -183,8 +184,7 @@ def _write_pieces(request: Request, pieces: Iterator[bytes], guard: Guard) -> No
     transport = cast(ITCPTransport, request.transport)
 
     def abort() -> None:
-        text = "the client does not read the answer to its request"
-        guard.note_refusal(client, Refusal(408, text, reason="answer_not_read"))
+        guard.note_refused(client, "answer_not_read", "the client does not read the answer to its request")
         transport.abortConnection()
 
     length = int(request.responseHeaders.getRawHeaders("Content-Length", ["0"])[0])

@@ -2,24 +2,14 @@
 
 from typing import Protocol
 
-from twisted.internet.interfaces import IReactorTime
-
 from bridge.collector.body_buffer import BodyBuffer
 from bridge.collector.refusal import Refusal
 from bridge.collector.request_queue import RequestQueue
-
-REQUEST_SECONDS = 60.0
-"""Seconds that a request, or the answer to it, may take besides the time that its bytes need."""
-BYTES_PER_SECOND = 16 * 1024
-"""The slowest line that is served. The deadline of a request grows with the bytes that have arrived."""
+from bridge.host.limited_http import HttpLimits
 
 
-class Guard(Protocol):
+class Guard(HttpLimits, Protocol):
     """Declares what limits the requests of one listener."""
-
-    @property
-    def clock(self) -> IReactorTime:
-        """Returns the clock of deadlines."""
 
     @property
     def queue(self) -> RequestQueue:

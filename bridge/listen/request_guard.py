@@ -28,5 +28,8 @@ class RequestGuard:
     def note_refusal(self, client: str, refusal: Refusal) -> None:
         """Counts and logs a refused request, if the refusal has a reason code."""
         if refusal.reason is not None:
-            sender = str(address_of(client) or client)
-            self._rejections.note_request(refusal.reason, sender, f"{refusal.status}, {refusal.text}")
+            self.note_refused(client, refusal.reason, f"{refusal.status}, {refusal.text}")
+
+    def note_refused(self, client: str, reason: str, text: str) -> None:
+        """Counts and logs a refused request."""
+        self._rejections.note_request(reason, str(address_of(client) or client), text)
