@@ -15,7 +15,7 @@ from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peer
 from bridge.ingest.read import Read, Taken
-from bridge.ingest.requests import RequestPace, RequestWriter, Slice
+from bridge.ingest.requests import Commit, RequestPace, RequestWriter, Slice
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.routing import Profile
 from bridge.spool.budget import Full
@@ -152,12 +152,15 @@ class Pipeline:
         self._requests.change()
         self._merged_readers.clear()
 
-    async def take_request(self, peer: Peer, slices: Callable[[], Iterable[Slice]], pace: RequestPace) -> Taken | Full:
+    async def take_request(
+        self, peer: Peer, slices: Callable[[], Iterable[Slice]], pace: RequestPace, commit: Commit
+    ) -> Taken | Full:
         """Takes the events of one HTTPS request, or none if there is no room for some of them (``Full``).
 
-        ``slices`` yields the events, some at a time. ``pace`` divides the work among reactor turns.
+        ``slices`` yields the events, some at a time. ``pace`` divides the work among reactor turns. ``commit`` syncs
+        the files that events were appended to.
         """
-        return await self._requests.take(peer, slices, pace)
+        return await self._requests.take(peer, slices, pace, commit)
 
     def take_many(
         self, by_peer: Iterable[tuple[Peer, list[bytes]]], to_frames: Callable[[list[bytes]], Frames]

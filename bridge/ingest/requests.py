@@ -27,6 +27,7 @@ from bridge.ingest.peers import Peer
 from bridge.ingest.read import Read, Taken
 from bridge.ingest.spool_writer import RequestFailed, SpoolWriter
 from bridge.routing import Disposition
+from bridge.spool.batch import OpenBatch
 from bridge.spool.budget import Full
 from bridge.syslog.columns import Columns
 from bridge.syslog.frames import list_of
@@ -35,6 +36,9 @@ from bridge.syslog.reader import read_columns
 
 TimedEvent = tuple[bytes, int | None]
 "An event or a frame, and the time that the client gives, in milliseconds since the epoch, or None."
+Commit = Callable[[Sequence[OpenBatch]], None]
+"""Called in the reactor turn in which the events were appended to these files: a full batch is sealed, delivered and
+closed while the rest of the request is written."""
 Slice = Mapping[str | None, list[TimedEvent]]
 "Some events of a request: ready-made events by intake, and under None frames for the routes."
 
@@ -82,7 +86,9 @@ class RequestWriter:
         """Called when another configuration was applied."""
         self._generation += 1
 
-    async def take(self, peer: Peer, slices: Callable[[], Iterable[Slice]], pace: RequestPace) -> Taken | Full:
+    async def take(
+        self, peer: Peer, slices: Callable[[], Iterable[Slice]], pace: RequestPace, commit: Commit
+    ) -> Taken | Full:
         """Stores a request. ``Full`` means that nothing was stored or counted. ``slices`` yields its events."""
         generation = -1
         while generation != self._generation:
@@ -94,7 +100,7 @@ class RequestWriter:
                 for part in _parts(peer, events, now):
                     grouped.append((part, self._writer.group(peer, now, *part[:3])))
                 await pace.pause()
-        result = await self._store(peer, now, grouped, pace)
+        result = await self._store(peer, now, grouped, pace, commit)
         if self._message_samples.watches and not isinstance(result, Full):
             for events in slices():
                 self._message_samples.add_read(peer, [event for rows in events.values() for event, _ in rows], now)
@@ -102,7 +108,7 @@ class RequestWriter:
         return result
 
     async def _store(
-        self, peer: Peer, now: int, grouped: list[tuple[RequestPart, Grouped | None]], pace: RequestPace
+        self, peer: Peer, now: int, grouped: list[tuple[RequestPart, Grouped | None]], pace: RequestPace, commit: Commit
     ) -> Taken | Full:
         sizes: Counter[str] = Counter()
         for _, found in grouped:
@@ -113,17 +119,21 @@ class RequestWriter:
             return room
         pace.keep()
         peer.note_keyed(sum(part.keyed for part, _ in grouped))
-        read = Read(peer, now, reserved=room)
         self._spool_writer.room.hold(sizes)
+        read = Read(peer, now, reserved=room)
+        files = read.taken.files
         received, stored = 0, Counter[str]()
         try:
             for step in self._steps(read, grouped, sizes):
+                written = len(files)
                 count, intake = step()
                 received += count
                 if intake is not None:
                     stored[intake] += count
                 peer.note_read(count, now)
                 self._writer.read_counts.by_listener[peer.listener] += count
+                if len(files) > written:
+                    commit(files[written:])
                 await pace.pause()
         except RequestFailed:
             pass

@@ -1,7 +1,7 @@
 """Passes the events of HTTPS requests to the pipeline, and answers when they are on disk."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from twisted.internet import defer
@@ -15,6 +15,7 @@ from bridge.host.waiting import reported
 from bridge.ingest.peers import Peer
 from bridge.ingest.requests import Slice, TimedEvent
 from bridge.listen.listener import ListenerContext
+from bridge.spool.batch import OpenBatch
 from bridge.spool.budget import Full
 from bridge.syslog.timestamps import milliseconds
 
@@ -82,19 +83,30 @@ class RequestSink:
             for rows in delivery.content.slices(SLICE_EVENTS):
                 yield self._by_intake(rows)
 
-        taken = await self.listener_context.pipeline.take_request(peer, slices, delivery.pace)
+        commits: list[defer.Deferred[None]] = []
+
+        def commit(files: Sequence[OpenBatch]) -> None:
+            commits.append(reported(lambda done: self.listener_context.commit(files, done)))
+
+        taken = await self.listener_context.pipeline.take_request(peer, slices, delivery.pace, commit)
         delivery.pace.end()
         if isinstance(taken, Full):
             why = "the spool cannot be written" if taken.reason == "spool_write_failed" else "no room for these events"
             text = f"{why}, none was taken; send them again later"
             raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
+        # Quarantined frames are in none of the files.
+        commit(())
+        committed = defer.DeferredList(commits, consumeErrors=True)
         if taken.lost:
             text = (
                 f"{taken.lost} of {count} events could not be stored; send the request again."
                 " The events that were stored may arrive twice"
             )
             raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
-        await reported(lambda done: self.listener_context.commit(taken.files, done)).addErrback(_refuse_unsynced)
+        for _, result in await committed:
+            failure: object = result
+            if isinstance(failure, Failure):
+                _refuse_unsynced(failure)
 
     def _by_intake(self, rows: list[EventRow]) -> Slice:
         by_intake: dict[str | None, list[TimedEvent]] = {}

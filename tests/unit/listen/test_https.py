@@ -34,6 +34,12 @@ class HttpsFixture(BackpressureFixture):
     def _commit(self, files, done):
         self.group_commit.append(done)
 
+    def commit(self, error=None):
+        """Ends the group commits that the requests wait for."""
+        waiting, self.group_commit = self.group_commit, []
+        for done in waiting:
+            done(error)
+
     def post(self, *rows):
         content = EventRows([EventRow(key, time, event) for key, time, event in rows])
         answers = []
@@ -56,9 +62,9 @@ def iso(seconds):
 
 def test_request_is_answered_after_the_commit(fixture):
     answers = fixture.post(("a", None, b"one"), ("b", iso(-60), b"two"))
-    assert (answers, len(fixture.group_commit)) == ([], 1)
+    assert answers == []
     assert fixture.ledger_columns() == {"received": 2, "spooled": 2}
-    fixture.group_commit[0](None)
+    fixture.commit()
     assert answers == ["kept"]
     assert (fixture.events("a"), fixture.events("b")) == ([b"one"], [b"two"])
     (path,) = (fixture.spool.directory / "b").iterdir()
@@ -67,7 +73,7 @@ def test_request_is_answered_after_the_commit(fixture):
 
 def test_sync_error_fails_the_request(fixture):
     answers = fixture.post(("a", None, b"one"))
-    fixture.group_commit[0](OSError(5, "Input/output error"))
+    fixture.commit(OSError(5, "Input/output error"))
     assert isinstance(answers[0], Refusal)
     assert (answers[0].status, answers[0].headers) == (503, {"Retry-After": "10"})
     assert "could not be synced to disk (Input/output error); send them again" in answers[0].text
@@ -122,7 +128,7 @@ def test_failed_write_in_the_middle_is_no_promise_and_counts_possible_duplicates
     assert fixture.ledger_columns() == {"received": 2, "spooled": 2}
     assert fixture.ledger.of("a").possible_duplicates == 2
     assert fixture.pipeline.read_counts.by_listener["tcp"] == fixture.peers.get("tcp", "192.0.2.7").events == 2
-    assert (fixture.events("a"), fixture.group_commit) == ([b"one", b"two"], [])
+    assert fixture.events("a") == [b"one", b"two"]
     del fixture.spool.append
     fixture.post(*request)
     assert fixture.ledger_columns() == {"received": 6, "spooled": 6}
