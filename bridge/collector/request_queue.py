@@ -95,6 +95,7 @@ class RequestQueue:
             self._waiting.setdefault(client, deque()).append(waiting)
             await waiting
         self._busy = True
+        self._begin_slice()
         return RequestTurn(self)
 
     def end_turn(self) -> None:
@@ -108,23 +109,27 @@ class RequestQueue:
 
     async def pause(self) -> None:
         """Lets the reactor handle other work if this turn's time is used up."""
-        now = self._clock.seconds()
         if self._began is None:
-            self._began = now
-            self._clock.callLater(0, self._new_slice)
-        if self._hurrying or now - self._began < SLICE_SECONDS:
-            return
-        waiting: defer.Deferred[None] = defer.Deferred()
-        self._paused = self._clock.callLater(0, self._resume), waiting
-        await waiting
+            # The request waited for something else since.
+            self._begin_slice()
+        elif not self._hurrying and self._clock.seconds() - self._began >= SLICE_SECONDS:
+            waiting: defer.Deferred[None] = defer.Deferred()
+            self._paused = self._clock.callLater(0, self._resume), waiting
+            await waiting
 
-    def _new_slice(self) -> None:
+    def _begin_slice(self) -> None:
+        if self._began is None:
+            self._began = self._clock.seconds()
+            self._clock.callLater(0, self._end_slice)
+
+    def _end_slice(self) -> None:
         self._began = None
 
     def _resume(self) -> None:
         if self._paused is not None:
             waiting, self._paused = self._paused[1], None
             self._began = None
+            self._begin_slice()
             waiting.callback(None)
 
     def _begin_next(self) -> None:

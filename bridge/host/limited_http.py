@@ -108,6 +108,8 @@ class LimitedChannel(HTTPChannel):
     that a slow line is served, but a client that sends a byte now and then is not.
     """
 
+    abortTimeout = 60
+    """Seconds until a connection ends although its client neither reads nor closes it."""
     _deadline: IDelayedCall | None = None
     _began = 0.0
     _received = 0
@@ -132,7 +134,7 @@ class LimitedChannel(HTTPChannel):
         super().allContentReceived()
 
     def requestDone(self, request: Request) -> None:
-        sent_ahead = bool(self._dataBuffer)
+        sent_ahead = any(self._dataBuffer)
         super().requestDone(request)
         if sent_ahead and not self._handlingRequest:
             self._watch()
@@ -147,6 +149,11 @@ class LimitedChannel(HTTPChannel):
             self.persistent = False
         else:
             self.loseConnection()
+
+    def loseConnection(self) -> None:
+        super().loseConnection()
+        if self._abortingCall is None:
+            self._abortingCall = self.callLater(self.abortTimeout, self.forceAbortClient)
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         if self.limits is not None:
