@@ -149,7 +149,6 @@ class Pipeline:
         self._truncate = truncate
         # The keys are profiles, and the old profiles are no longer used.
         self._contexts.clear()
-        self._requests.change()
         self._merged_readers.clear()
 
     async def take_request(

@@ -2,8 +2,8 @@
 
 Everything that can refuse a request is decided before its first event is written: all events are parsed, routed and
 grouped, and room for the bytes of every intake is reserved. A request is processed in slices, so that the reactor
-handles other work between them. Until its first event is written it can be given up without a trace. A reload before
-that moment groups the request again; one after it leaves the rest of the request as it was routed.
+handles other work between them. Until its first event is written it can be given up without a trace. A reload applies
+to the slices that are grouped after it.
 
 A write can still fail, on a disk that fills up or breaks. Events that are in the spool by then cannot be taken back:
 their batch may be sealed already. No more events are written, and the client is asked to send the request again.
@@ -79,27 +79,20 @@ class RequestWriter:
         self._ledger = ledger
         self._wall = wall
         self._message_samples = message_samples
-        self._generation = 0
-        "Increases with each configuration."
-
-    def change(self) -> None:
-        """Called when another configuration was applied."""
-        self._generation += 1
 
     async def take(
         self, peer: Peer, slices: Callable[[], Iterable[Slice]], pace: RequestPace, commit: Commit
     ) -> Taken | Full:
         """Stores a request. ``Full`` means that nothing was stored or counted. ``slices`` yields its events."""
-        generation = -1
-        while generation != self._generation:
-            generation, now = self._generation, int(self._wall() * 1000)
+        now = int(self._wall() * 1000)
+        grouped = []
+        for events in slices():
+            # A reload forgets what was decided about the peer.
             if not peer.decided:
                 peer.decide()
-            grouped = []
-            for events in slices():
-                for part in _parts(peer, events, now):
-                    grouped.append((part, self._writer.group(peer, now, *part[:3])))
-                await pace.pause()
+            for part in _parts(peer, events, now):
+                grouped.append((part, self._writer.group(peer, now, *part[:3])))
+            await pace.pause()
         result = await self._store(peer, now, grouped, pace, commit)
         if self._message_samples.watches and not isinstance(result, Full):
             for events in slices():

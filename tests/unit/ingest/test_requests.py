@@ -102,9 +102,8 @@ def test_files_are_committed_in_the_turn_in_which_they_were_written(fixture):
     assert fixture.pipeline.read_counts.by_listener["tcp"] == 6
 
 
-def test_reload_before_the_first_write_routes_the_whole_request_again(fixture):
-    request = Request(fixture, frames(b"1"), frames(b"2"))
-    request.pace.step()
+def test_reload_applies_to_the_slices_after_it(fixture):
+    request = Request(fixture, frames(b"1"), frames(b"2"), frames(b"3"))
     router = Router(
         routes=[Route("all", "b")], intakes={"a": Intake(), "b": Intake()}, listeners={"tcp": None},
         unrouted=Unrouted(), timezone=UTC,
@@ -112,7 +111,8 @@ def test_reload_before_the_first_write_routes_the_whole_request_again(fixture):
     fixture.peers.change(router)
     fixture.pipeline.change(limits=GroupLimits(), truncate=False)
     request.run()
-    assert (fixture.events("b"), fixture.ledger_columns()) == ([b"1", b"2"], {"received": 2, "spooled": 2})
+    assert (fixture.events("a"), fixture.events("b")) == ([b"1"], [b"2", b"3"])
+    assert fixture.ledger_columns() == {"received": 3, "spooled": 3}
 
 
 def test_request_whose_client_is_gone_leaves_no_trace_before_the_first_write(fixture):
