@@ -155,6 +155,9 @@ class LimitedChannel(HTTPChannel):
         if self._abortingCall is None:
             self._abortingCall = self.callLater(self.abortTimeout, self.forceAbortClient)
 
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self._respondToBadRequestAndDisconnect()
+
     def _respondToBadRequestAndDisconnect(self) -> None:
         if self.limits is not None:
             text = "400, malformed or too large head of an HTTP/1.1 request"
