@@ -18,6 +18,7 @@ from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog.frames import block_of
 from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import TimeReader, milliseconds
+from tests.harness.parsed import parsed
 
 NOON = milliseconds(datetime(2026, 11, 23, 12, tzinfo=UTC))
 KEY = "0123456789abcdef"
@@ -67,12 +68,12 @@ def test_collector_reads_the_events_that_were_sent(events, spool_encoding):
     for path, parser in (
         ("/jsons", formats.jsons), ("/batch", formats.structured_batch), ("/array", formats.array),
     ):  # fmt: skip
-        parsed = parser(json_body(ENDPOINTS[path], strings, times, KEY), envelope)
-        assert [row.event for row in parsed.content.rows()] == expected, path
+        found = parsed(parser, json_body(ENDPOINTS[path], strings, times, KEY), envelope)
+        assert [row.event for row in found.content.rows()] == expected, path
     for event, string, ms in zip(expected, strings, times, strict=True):
-        (row,) = formats.structured(json_body(ENDPOINTS["/"], [string], [ms], KEY), envelope).content.rows()
+        (row,) = parsed(formats.structured, json_body(ENDPOINTS["/"], [string], [ms], KEY), envelope).content.rows()
         assert (row.event, row.intake_key) == (event, KEY)
-    rows = formats.array(json_body(ENDPOINTS["/array"], strings, times, KEY), envelope).content.rows()
+    rows = parsed(formats.array, json_body(ENDPOINTS["/array"], strings, times, KEY), envelope).content.rows()
     assert [milliseconds(datetime.fromisoformat(row.event_timestamp)) for row in rows] == times
 
 

@@ -56,7 +56,7 @@ class EndpointFixture(CourierFixture):
             keys=Keys({KEY}), intake_key=headers.get("X-SEKOIAIO-INTAKE-KEY"),
             event_timestamp=headers.get("X-SEKOIAIO-EVENT-TIMESTAMP"),
         )  # fmt: skip
-        rows = parser(body, envelope).content.rows()
+        rows = parsed(parser, body, envelope).content.rows()
         self.received += [(row.event, row.event_timestamp) for row in rows]
         response = (
             {"event_id": "1"} if parser in (formats.plain, formats.structured) else {"event_ids": ["1"] * len(rows)}
