@@ -15,6 +15,7 @@ from bridge.deliver.context import DeliveryPath
 from bridge.deliver.exchange import Response
 from bridge.deliver.request import RequestTarget, authentication
 from bridge.spool import BatchLimits
+from tests.harness.parsed import parsed
 from tests.unit.deliver.test_courier import NOON, CourierFixture
 
 PARSERS = {
