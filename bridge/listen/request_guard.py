@@ -9,6 +9,16 @@ from bridge.config import Listener
 from bridge.ingest.peers import address_of
 from bridge.listen.connections import Rejections
 
+HINTS = {
+    "intake_key": "Check the intake key in the configuration of this sender",
+    "request_too_large": "Let this sender send smaller batches, or raise max_events_per_request",
+    "request_buffer": "Let this sender use fewer connections, or raise request_buffer",
+    "request_timeout": "Check the network, and what this sender is",
+    "answer_not_read": "Check the network, and what this sender is",
+    "bad_request": "Check that this sender posts events with HTTP/1.1",
+}
+"What the operator can do, by reason code."
+
 
 class RequestGuard:
     """Holds what limits the requests of one listener, and counts the refused ones in ``rejections``."""
@@ -32,4 +42,5 @@ class RequestGuard:
 
     def note_refused(self, client: str, reason: str, text: str) -> None:
         """Counts and logs a refused request."""
-        self._rejections.note_request(reason, str(address_of(client) or client), text)
+        hint = f". {HINTS[reason]}" if reason in HINTS else ""
+        self._rejections.note_request(reason, str(address_of(client) or client), text + hint)
