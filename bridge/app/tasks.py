@@ -82,7 +82,7 @@ class Tasks(PeriodicTasks):
 
     def _seal_due(self) -> None:
         spool, ingest = self._parts.storage.opened.spool, self._parts.ingest
-        if ingest.pipeline.spool_writer.backpressure.intakes():
+        if ingest.pipeline.spool_writer.backpressure.queues():
             # Acknowledged inputs are paused for room even with `drop-oldest`, so they must be resumed here. Held events
             # whose connection has ended must be appended, too.
             ingest.pipeline.spool_writer.resume()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from bridge.accounting import Ledger
 from bridge.batching import Group
-from bridge.ingest.backpressure import Backpressure
+from bridge.ingest.backpressure import Backpressure, HeldQueue
 from bridge.ingest.read import Read
 from bridge.spool import Spool
 from bridge.spool.batch import OpenBatch
@@ -116,21 +116,22 @@ class SpoolWriter:
             return
         self._resuming = True
         try:
-            for intake in self.backpressure.intakes():
-                while part := self.backpressure.first(intake):
-                    if isinstance(self._reserve(part, acknowledges=True), Full) or not self._append_held(part):
+            for queue in self.backpressure.queues():
+                while part := self.backpressure.first(queue):
+                    room = self._reserve(part, acknowledges=queue.acknowledged)
+                    if isinstance(room, Full) or not self._append_held(queue, part):
                         break
         finally:
             self._resuming = False
 
     def finish(self) -> None:
         """Appends all held events at shutdown, without asking for room. Failed writes are counted as dropped."""
-        for intake in self.backpressure.intakes():
-            while part := self.backpressure.first(intake):
-                self._append_held(part, drop=True)
+        for queue in self.backpressure.queues():
+            while part := self.backpressure.first(queue):
+                self._append_held(queue, part, drop=True)
 
-    def _append_held(self, part: Group, *, drop: bool = False) -> bool:
-        """Appends the first held group of an intake. If that fails, it stays held and the result is False, or it is
+    def _append_held(self, queue: HeldQueue, part: Group, *, drop: bool = False) -> bool:
+        """Appends the first held group of a queue. If that fails, it stays held and the result is False, or it is
         dropped."""
         try:
             batch: OpenBatch | None = self._spool.append(part)
@@ -142,5 +143,5 @@ class SpoolWriter:
             self._ledger.drop_buffered(part.intake, part.count, reason)
         else:
             self._ledger.spool_buffered(part.intake, part.count)
-        self.backpressure.pop(part.intake, batch)
+        self.backpressure.pop(queue, batch)
         return True
