@@ -8,6 +8,7 @@ with each event, or if the times of a read are scattered. Each line then carries
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
+from functools import cache
 from itertools import repeat
 from operator import floordiv
 from typing import NamedTuple
@@ -55,9 +56,10 @@ class Grouped:
     def replace_empty(self, events: Sequence[bytes], blank: dict[int, bytes]) -> Sequence[bytes]:
         """Returns the events with another form for those that would be empty. ``blank``: see ``Columns``."""
         filled = list(events)
+        replacement = cache(payload.replacement_for_empty)
         for row, frame in blank.items():
             if not filled[row].strip(b" \t"):
-                filled[row] = payload.replacement_for_empty(frame)
+                filled[row] = replacement(frame)
                 self.emptied += 1
         return filled
 

@@ -16,8 +16,9 @@ same result. As in the reference parser, the first rule that matches decides:
 ``key=value``, JSON and CEF, whose time is one of their values, are recognised by their first letters.
 """
 
+import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from bridge.syslog import grammar, parser
@@ -185,10 +186,13 @@ _REPLACEMENT = (
     b"${k:+\n${kd}\t${kt}\t${kz}\t${kn}\t${ke}\t${ks}\nk:\n${r}\n${r:+r:}${j:+j:}${q:+?:}}\n\n}}"
 )
 _rewrite = rewriter(_EXPRESSION, _REPLACEMENT)
+_EMPTY_FRAMES = re.compile(rb"\n{2,}")
 
 
 def read_mixed(block: bytes) -> Columns:
     """Returns the columns ``TEXT`` of a block's frames."""
+    if b"\n\n" in block:
+        block = _EMPTY_FRAMES.sub(b"\n", block)  # they make no row
     rewritten = _rewrite(block) if _rewrite else None
     if rewritten is None:
         return parse_each(list_of(block), TEXT)
@@ -269,17 +273,20 @@ def _reparse_rows(rows: _Rows, unresolved: list[int], block: bytes) -> dict[int,
     frames = block.split(b"\n")
     blank: dict[int, bytes] = {}
     empty = []
+    # Tiny frames without a text are alike: a read may have thousands of them.
+    read = cache(parser.read)
     for row in unresolved:
         frame = frames[row + 1]
         if not frame.strip(b" \t\r\n\0"):
             empty.append(row)
             continue
-        parts = parser.read(frame)
+        parts = read(frame)
         seconds[row], fractions[row], offsets[row] = parts.second, parts.fraction, parts.offset
         texts[row] = parts.msg.lstrip(b" \t")
         if not texts[row]:
             blank[row - len(empty)] = frame
-    for row in reversed(empty):
+    if empty:
+        gone = set(empty)
         for column in rows:
-            del column[row]
+            column[:] = [value for row, value in enumerate(column) if row not in gone]
     return blank

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 _NEWLINE_LF = 2
 _JIT_COMPLETE = 1
 _SUBSTITUTE = 0x100 | 0x200 | 0x400  # GLOBAL, EXTENDED, UNSET_EMPTY
+_ERROR_NO_MEMORY = -48
 
 _SONAMES = ("libpcre2-8.so.0", "libpcre2-8.0.dylib")
 
@@ -135,18 +136,26 @@ class Rewriter:
     def __call__(self, block: bytes) -> tuple[bytes, int] | None:
         """Returns the block with all matches replaced, and the number of matches.
 
-        Returns None if a frame exceeds PCRE2's match limits, or if the output is more than twice as long as the block.
+        Returns None if a frame exceeds PCRE2's match limits, or if the output is much longer than the block.
         """
+        count, output = self._substitute(block, 2 * len(block))
+        if count == _ERROR_NO_MEMORY:
+            # A block of tiny frames: an empty one is a single byte, and its replacement a few.
+            count, output = self._substitute(block, 8 * len(block))
+        return (output, count) if count >= 0 else None
+
+    def _substitute(self, block: bytes, room: int) -> tuple[int, bytes]:
+        """Returns the number of matches, or a negative error, and the block with all matches replaced."""
         library = self._library
-        space = library.workspace(2 * len(block))
+        space = library.workspace(room)
         space.length.value = len(space.output)
         count: int = library.substitute(
             self._code, block, len(block), 0, _SUBSTITUTE, space.match_data, None,
             self._replacement, len(self._replacement), space.output, space.length,
         )  # fmt: skip
-        found = (space.output[: space.length.value], count) if count >= 0 else None
+        output = space.output[: space.length.value] if count >= 0 else b""
         library.release(space)
-        return found
+        return count, output
 
     def __del__(self) -> None:
         if self._code:
