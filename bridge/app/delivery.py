@@ -43,7 +43,7 @@ def build_delivery(config: Config, process: Process, storage: StorageParts) -> D
     """Builds the couriers. They get every batch that is sealed from now on."""
     reactor, spool_thread = process.reactor, process.spool_thread
     gateway_clock = GatewayClock(storage.alarms, wall=process.wall)
-    runtime_metrics = RuntimeMetrics(reactor.seconds)
+    runtime_metrics = RuntimeMetrics(reactor.seconds, reactor.longest_turn)
     dispatcher = Dispatcher(
         reactor, connections=config.collector.connections, rate=config.collector.max_request_rate,
         bandwidth=deliver_config.bandwidth(config),

@@ -21,6 +21,9 @@ class Reactor(
 ):
     """The reactor of the process. Where only timers are needed, use Twisted's ``IReactorTime`` instead."""
 
+    def longest_turn() -> float:
+        """Returns the seconds of the longest turn since the last call, with the current one so far."""
+
 
 class Run(Protocol):
     """Runs a blocking job in another thread: ``await run(job)``. Jobs run one at a time, in order."""

@@ -32,21 +32,25 @@ class Histogram:
 
 
 class RuntimeMetrics:
-    """Holds the measurements of one bridge. ``clock`` returns monotonic seconds."""
+    """Holds the measurements of one bridge.
+
+    ``clock`` returns monotonic seconds, ``longest_turn`` the seconds of the longest reactor turn since the last call.
+    """
 
     TICK = 0.25
     "Seconds between two calls of ``tick``."
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], longest_turn: Callable[[], float] = lambda: 0.0) -> None:
         self.delivery = Histogram(DELAYS)
         "Time from the sealing of a batch to its acceptance, in seconds."
         self.error = Histogram(ERRORS)
         "Largest difference between the timestamp of a request and those of its events, in seconds."
         self._clock = clock
+        self._longest_turn = longest_turn
         self._last: float | None = None
         self._minute = clock()
         self._worst = (0.0, 0.0)
-        "Largest delay of a tick in the previous minute and in the current one, in seconds."
+        "Longest stall in the previous minute and in the current one, in seconds."
 
     def accepted(self, *, delay: float | None, error: float) -> None:
         """Records an accepted batch.
@@ -60,15 +64,15 @@ class RuntimeMetrics:
 
     @property
     def stall(self) -> float:
-        """The largest delay of a tick within the last one to two minutes, in seconds."""
+        """The longest stall within the last one to two minutes, in seconds: a reactor turn, or the delay of a tick."""
         return max(self._worst)
 
     def tick(self) -> None:
-        """Measures how late the reactor calls it; it is due every ``TICK`` seconds."""
+        """Takes the longest turn, and measures how late the reactor calls it; it is due every ``TICK`` seconds."""
         now = self._clock()
         before, worst = self._worst
         if now - self._minute >= 60:
             self._minute, before, worst = now, worst, 0.0
         if self._last is not None:
-            worst = max(worst, now - self._last - self.TICK)
+            worst = max(worst, now - self._last - self.TICK, self._longest_turn())
         self._worst, self._last = (before, worst), now

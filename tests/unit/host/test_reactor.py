@@ -73,3 +73,20 @@ def test_exception_in_a_callback_does_not_stop_the_others(reactor):
         pipe.close()
     assert calls == ["one", "end"]
     assert any("end of a reactor turn" in event.get("log_format", "") for event in logged)
+
+
+def test_longest_turn_is_measured_once_and_without_waiting(reactor):
+    clock = [100.0]
+    reactor.seconds = lambda: clock[0]
+    pipes = [Pipe(reactor, [], "one", lambda: clock.__setitem__(0, clock[0] + 3.5))]
+    reactor.doPoll(0)  # ends the turn that began when the reactor was made
+    reactor.longest_turn()
+    os.write(pipes[0]._write, b"x")
+    reactor.doPoll(0)
+    assert reactor.longest_turn() == 3.5, "the current turn so far"
+    clock[0] += 0.5
+    reactor.doPoll(0)
+    assert reactor.longest_turn() == 4.0, "the whole turn"
+    clock[0] += 0.25
+    assert reactor.longest_turn() == 0.25
+    pipes[0].close()
