@@ -5,17 +5,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITransport
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from bridge.listen import proxy_protocol_header
 from bridge.listen.connections import Connections
 from bridge.tls.records import RecordsFactory, RecordsTransport
 from bridge.tls.server import handshake_fault
-
-READ = 128 * 1024
-"""Bytes of one socket read, at most: twice Twisted's own limit. A sender at full speed has that much in the socket, and
-half as many reads halve the fixed cost per read.
-"""
 
 _HANDSHAKE = 0x16
 "The first byte of a TLS handshake (RFC 8446, content type 22)."
@@ -103,11 +98,6 @@ class TlsReceiver(Protocol):
 
 class TlsTransport(RecordsTransport):
     """Decrypts a client's data and tells the connection when one socket read is complete."""
-
-    def makeConnection(self, transport: ITransport) -> None:
-        """Called with the socket's transport: sets its read size."""
-        transport.bufferSize = READ  # type: ignore[attr-defined]  # of Twisted's FileDescriptor
-        super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypts the data of one socket read."""

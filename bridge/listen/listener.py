@@ -24,6 +24,7 @@ from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peer, address_of
 from bridge.ingest.pipeline import Pipeline
 from bridge.listen.descriptors import DescriptorReserve
+from bridge.listen.stream_turns import StreamTurns
 from bridge.spool.batch import OpenBatch
 from bridge.tls.seen_clients import SeenClients
 
@@ -55,6 +56,7 @@ class ListenerContext:
     "Returns the datagrams that the kernel dropped while an earlier process of the gateway had the socket."
     descriptors: DescriptorReserve = field(default_factory=DescriptorReserve)
     seen_clients: SeenClients = field(default_factory=SeenClients)
+    turns: StreamTurns = field(default_factory=StreamTurns)
 
 
 class OpenListener(ABC):

@@ -17,6 +17,7 @@ from bridge.listen.listener import Commit, ListenerContext, OpenListener
 from bridge.listen.relp import relp_listener
 from bridge.listen.socket_activation import InheritedSockets
 from bridge.listen.sockets import ListenError, bind, bind_unix
+from bridge.listen.stream_turns import StreamTurns
 from bridge.listen.tcp import TcpListener
 from bridge.listen.tls import TlsListener
 from bridge.listen.udp import UdpListener
@@ -79,7 +80,7 @@ class ListenerSet:
         self._inherited = InheritedSockets(store, config.spool.directory / ".sockets.json")
         self.listener_context = ListenerContext(
             reactor, pipeline, peers.get, config.max_frame_size, commit, Coalescer.for_reactor(reactor, pipeline),
-            self._inherited.drops_before,
+            self._inherited.drops_before, turns=StreamTurns.for_reactor(reactor),
         )  # fmt: skip
         self.listeners: dict[str, OpenListener] = {}
         "Open listeners by name."

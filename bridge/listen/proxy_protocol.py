@@ -19,8 +19,8 @@ from zope.interface import directlyProvides, providedBy
 
 from bridge.listen import proxy_protocol_header
 from bridge.listen.connections import Connections
-from bridge.listen.handshake import READ
 from bridge.listen.listener import is_within
+from bridge.listen.stream_transport import StreamTransport
 
 HEADER_TIMEOUT = 10.0
 "Seconds within which the header must arrive."
@@ -61,8 +61,7 @@ class _Connection(ProtocolWrapper):
         self._timeout_call: IDelayedCall | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
-        """Called by the reactor. Provides the same interfaces as the transport, whose read size it sets."""
-        transport.bufferSize = READ  # type: ignore[attr-defined]  # of Twisted's FileDescriptor
+        """Called by the reactor. Provides the same interfaces as the transport."""
         directlyProvides(self, providedBy(transport))
         self.transport = transport
         self.connected = 1
@@ -86,6 +85,8 @@ class _Connection(ProtocolWrapper):
         peer: IAddress = self.transport.getPeer()
         if header.source is not None:
             host, port = header.source
+            if isinstance(self.transport, StreamTransport):
+                self.transport.count_for(host)
             peer = (IPv6Address if ":" in host else IPv4Address)("TCP", host, port)
         self._source = peer
         inner = self.factory.wrappedFactory.buildProtocol(peer)

@@ -5,7 +5,8 @@ out in one write. Filtered and quarantined frames are acknowledged like any othe
 connection is closed without acknowledgement, and the sender sends it again.
 
 A full intake pauses its sender, whatever ``when_full`` says: nothing is read or acknowledged until what it sent is in
-the spool. With a certificate, the listener uses TLS.
+the spool. A sender with more than 64 KiB of acknowledgements that wait for a commit is not read either, so a slow disk
+lets no memory grow. With a certificate, the listener uses TLS.
 """
 # mypy: disallow-untyped-calls=False
 
@@ -15,6 +16,7 @@ from bridge import __version__
 from bridge.config import Listener
 from bridge.ingest.peers import Peer
 from bridge.listen.listener import ListenerContext
+from bridge.listen.pauses import Pause
 from bridge.listen.tcp import TcpListener
 from bridge.listen.tcp_connection import SyslogConnection, SyslogFactory
 from bridge.listen.tls import TlsConnection, TlsListener
@@ -40,6 +42,8 @@ class RelpConnection(SyslogConnection):
         self._held_lost = False
         "True if events that were held could not be stored."
         self._committing = 0
+        self._uncommitted = 0
+        "Bytes of the responses that wait for a commit."
         self._disconnected = self._close_requested = False
 
     def _read(self, data: bytes) -> None:
@@ -70,7 +74,7 @@ class RelpConnection(SyslogConnection):
                 self._files += taken.files
         if lost:
             self._refuse_lost()
-        elif self._paused:
+        elif Pause.HELD in self._pauses:
             if self._files:
                 # They may be sealed and closed before the sender is resumed, so their sync is requested now.
                 self._factory.listener_context.commit(self._files, lambda error: None)
@@ -79,7 +83,7 @@ class RelpConnection(SyslogConnection):
         elif self._answers:
             # There is nothing to wait for, on a disk that may be slow.
             answers, self._answers = self._answers, []
-            self._write(answers)
+            self._write(b"".join(answers))
 
     def _refuse_lost(self) -> None:
         text = "its messages could not be stored, so they are not acknowledged; the sender will repeat them"
@@ -99,12 +103,14 @@ class RelpConnection(SyslogConnection):
 
     def _acknowledge(self) -> None:
         """Sends the responses after a commit of the files with their events."""
-        answers, self._answers = self._answers, []
+        answers, self._answers = b"".join(self._answers), []
         files, self._files = self._files, []
         self._committing += 1
+        self._change_uncommitted(len(answers))
 
         def done(error: OSError | None) -> None:
             self._committing -= 1
+            self._change_uncommitted(-len(answers))
             if self._disconnected or self.transport is None:
                 return
             if error is not None:
@@ -115,9 +121,20 @@ class RelpConnection(SyslogConnection):
 
         self._factory.listener_context.commit(files, done)
 
-    def _write(self, answers: list[bytes]) -> None:
+    def _change_uncommitted(self, difference: int) -> None:
+        unsent = self._factory.listener_context.turns.unsent
+        unsent.change(difference)
+        self._uncommitted += difference
+        if self._disconnected:
+            return
+        if not self._uncommitted:
+            self._read_again(Pause.UNCOMMITTED)
+        elif unsent.stops(self._uncommitted):
+            self._stop_reading(Pause.UNCOMMITTED)
+
+    def _write(self, answers: bytes) -> None:
         assert self.transport is not None
-        self.transport.write(b"".join(answers))
+        self.transport.write(answers)
         if self._close_requested and not self._committing:
             self.transport.loseConnection()
 
@@ -144,7 +161,7 @@ class RelpConnection(SyslogConnection):
         self._close_requested = True
         if self._disconnected or self.transport is None:
             return
-        if self._paused:
+        if Pause.HELD in self._pauses:
             # Events that are held in memory are not acknowledged; the sender repeats them.
             self._answers.clear()
         if self._committing:
@@ -156,7 +173,7 @@ class RelpConnection(SyslogConnection):
 
     def check_idle(self) -> None:
         """Ends a paused connection that its sender has closed. A RELP frame carries its length, so none waits."""
-        if self._paused:
+        if self._pauses:
             self._end_if_closed()
 
     def _finish(self) -> None:

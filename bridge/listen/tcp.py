@@ -33,7 +33,7 @@ class TcpListener(OpenListener):
         self._factory: StreamFactory = factory or SyslogFactory(listener, listener_context)
         self._connections = self._factory.connections
         self._reactor = listener_context.reactor
-        self._descriptors = listener_context.descriptors
+        self._descriptors, self._turns = listener_context.descriptors, listener_context.turns
         self._proxy_factory = ProxyProtocolFactory(transport_factory or self._factory, self._connections, self._reactor)
         self._listening: IListeningPort | UnixPort | None = None
 
@@ -56,7 +56,9 @@ class TcpListener(OpenListener):
         return int(self.bound.getsockname()[1]) if self.bound.fileno() >= 0 else 0
 
     def start(self) -> None:
-        self._listening = TcpPort.listen_on(self.bound, self._reactor, self._proxy_factory, self._descriptors)
+        self._listening = TcpPort.listen_on(
+            self.bound, self._reactor, self._proxy_factory, descriptors=self._descriptors, turns=self._turns
+        )
 
     def check_idle(self) -> None:
         self._factory.check_idle()

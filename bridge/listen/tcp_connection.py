@@ -15,12 +15,11 @@ from twisted.python.failure import Failure
 from zope.interface import Attribute, implementer
 
 from bridge.config import Listener
-from bridge.ingest.backpressure import MAX_HELD
 from bridge.ingest.peers import Peer
 from bridge.listen import proxy_protocol_header
 from bridge.listen.connections import Connections
-from bridge.listen.handshake import READ
 from bridge.listen.listener import ListenerContext
+from bridge.listen.pauses import Pause, Pauses
 from bridge.spool.batch import OpenBatch
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import StreamFramer
@@ -47,15 +46,13 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._closed = False
         "True once the connection is rejected: data that still arrives is ignored."
         self._data_since_check = True
-        self._paused = False
+        self._pauses = Pauses()
 
     def callLater(self, period: float, func: Callable[..., object]) -> IDelayedCall:
         return self._factory.listener_context.reactor.callLater(period, func)
 
     def connectionMade(self) -> None:
         transport = self.transport
-        if self.speaks_plain:
-            transport.bufferSize = READ  # type: ignore[union-attr]  # of Twisted's FileDescriptor
         keepalive = self._factory.listener.keepalive
         if keepalive is not None and ITCPTransport.providedBy(transport):
             _enable_keepalive(transport, keepalive.total_seconds())
@@ -110,24 +107,30 @@ class SyslogConnection(Protocol, TimeoutMixin):
 
     def pause(self) -> None:
         """Stops reading, because events for a full intake are held."""
-        self._paused = True
-        self.setTimeout(None)
-        if self.transport is not None:
-            self.transport.pauseProducing()  # type: ignore[attr-defined]
+        self._stop_reading(Pause.HELD)
 
     def appended(self, batch: OpenBatch | None) -> None:
         """Does nothing: the sender gets no acknowledgement."""
 
     def resume(self) -> None:
-        """Reads again after held events have been appended."""
-        self._paused = False
-        self._start_timeout()
-        if self.transport is not None and not self._factory.connections.closing:
-            self.transport.resumeProducing()  # type: ignore[attr-defined]
+        """Reads again after held events have been appended, unless there is another reason to pause."""
+        self._read_again(Pause.HELD)
+
+    def _stop_reading(self, reason: Pause) -> None:
+        if self._pauses.begin(reason):
+            self.setTimeout(None)
+            if self.transport is not None:
+                self.transport.pauseProducing()  # type: ignore[attr-defined]
+
+    def _read_again(self, ended: Pause) -> None:
+        if self._pauses.end(ended):
+            self._start_timeout()
+            if self.transport is not None and not self._factory.connections.closing:
+                self.transport.resumeProducing()  # type: ignore[attr-defined]
 
     def check_idle(self) -> None:
         """Takes a frame that ended with NUL without waiting for more data. Called several times per second."""
-        if self._paused:
+        if self._pauses:
             self._end_if_closed()
             return
         if not self._data_since_check and (frames := self._framer.idle()):
@@ -139,13 +142,12 @@ class SyslogConnection(Protocol, TimeoutMixin):
 
         A sender that gets acknowledgements sends again what was not acknowledged, so the rest is not read.
         """
-        held = self._factory.listener_context.pipeline.spool_writer.backpressure.size
-        if self.transport is None or (left := bytes_left(self.transport)) is None or held + left > MAX_HELD:
+        if Pause.HELD not in self._pauses or self.transport is None or (left := bytes_left(self.transport)) is None:
             return
         if self.acknowledges:
             self.transport.abortConnection()  # type: ignore[attr-defined]
-        else:
-            self.transport.resumeProducing()  # type: ignore[attr-defined]
+        elif self._factory.listener_context.pipeline.spool_writer.backpressure.grant(self, left):
+            self._read_again(Pause.HELD)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.setTimeout(None)

@@ -2,6 +2,7 @@
 # mypy: disallow-untyped-calls=False
 
 import socket
+from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import IProtocolFactory
@@ -9,6 +10,8 @@ from twisted.python.failure import Failure
 
 from bridge.host.interfaces import Reactor
 from bridge.listen.descriptors import DescriptorReserve
+from bridge.listen.stream_transport import StreamTransport
+from bridge.listen.stream_turns import StreamTurns
 
 AT_ONCE = 100
 "Connections accepted before the reactor handles other events."
@@ -18,17 +21,23 @@ class TcpPort(tcp.Port):
     """Twisted's port, but it pauses when few descriptors are left. Twisted's own then closes new connections."""
 
     descriptors: DescriptorReserve
+    turns: StreamTurns
     clock: Reactor
 
     @classmethod
     def listen_on(
-        cls, bound: socket.socket, reactor: Reactor, factory: IProtocolFactory, descriptors: DescriptorReserve
-    ) -> "TcpPort":
+        cls, bound: socket.socket, reactor: Reactor, factory: IProtocolFactory, *,
+        descriptors: DescriptorReserve, turns: StreamTurns,
+    ) -> "TcpPort":  # fmt: skip
         """Starts to accept connections on a duplicate of a listening socket."""
         port: TcpPort = cls._fromListeningDescriptor(reactor, bound.fileno(), bound.family, factory)
-        port.descriptors, port.clock = descriptors, reactor
+        port.descriptors, port.turns, port.clock = descriptors, turns, reactor
         port.startListening()
         return port
+
+    def transport(self, *server: Any) -> StreamTransport:  # type: ignore[override]  # a class there
+        """Creates the transport of an accepted connection."""
+        return StreamTransport(*server, turns=self.turns)
 
     def doRead(self) -> None:
         """Called when connections are waiting: accepts some of them."""

@@ -36,4 +36,6 @@ class UnixStreamListener(TcpListener):
         super().__init__(listener, bound, listener_context, factory)
 
     def start(self) -> None:
-        self._listening = UnixPort(self.bound.dup(), self._reactor, self._factory, self._descriptors)
+        self._listening = UnixPort(
+            self.bound.dup(), self._reactor, self._factory, descriptors=self._descriptors, turns=self._turns
+        )

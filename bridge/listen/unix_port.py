@@ -7,12 +7,15 @@ descriptor, and may outlive the process.
 
 import socket
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IProtocolFactory, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bridge.host.interfaces import Reactor
 from bridge.listen.descriptors import DescriptorReserve
+from bridge.listen.stream_transport import UnixStreamTransport
+from bridge.listen.stream_turns import StreamTurns
 from bridge.listen.tcp_port import AT_ONCE
 
 
@@ -20,17 +23,18 @@ from bridge.listen.tcp_port import AT_ONCE
 class UnixPort:
     """Accepts connections on one listening socket, which ``stopListening`` closes.
 
-    With ``descriptors``, it pauses when few descriptors are left.
+    With ``descriptors``, it pauses when few descriptors are left. With ``turns``, its connections are read in turns.
     """
 
     def __init__(
-        self, bound: socket.socket, reactor: Reactor, factory: IProtocolFactory,
-        descriptors: DescriptorReserve | None = None,
+        self, bound: socket.socket, reactor: Reactor, factory: IProtocolFactory, *,
+        descriptors: DescriptorReserve | None = None, turns: StreamTurns | None = None,
     ) -> None:  # fmt: skip
         self._bound = bound
         self._reactor = reactor
         self._factory = factory
         self._descriptors = descriptors
+        self._turns = turns or StreamTurns()
         factory.doStart()
         reactor.addReader(self)
 
@@ -54,10 +58,13 @@ class UnixPort:
                 connection, _address = self._bound.accept()
             except OSError:
                 return
-            with connection:
-                connection.setblocking(False)
-                # The reactor takes a duplicate of the descriptor.
-                self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)  # type: ignore[arg-type]
+            protocol = self._factory.buildProtocol(UNIXAddress(None))
+            if protocol is None:
+                connection.close()
+                continue
+            protocol.makeConnection(
+                UnixStreamTransport(connection, protocol, "", None, 0, self._reactor, turns=self._turns)
+            )
 
     def _resume(self) -> None:
         self._reactor.addReader(self)

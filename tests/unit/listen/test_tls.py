@@ -4,7 +4,6 @@ import gc
 import ssl
 import sys
 import weakref
-from ipaddress import ip_network
 from types import ModuleType
 
 import pytest
@@ -15,9 +14,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from bridge.config import Listener
-from bridge.listen.handshake import READ, TlsTransportFactory
+from bridge.listen.handshake import TlsTransportFactory
 from bridge.listen.listener import ListenerContext
-from bridge.listen.proxy_protocol import ProxyProtocolFactory
 from bridge.listen.relp import RelpTlsConnection
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.listen.tls import TlsConnection, load_context
@@ -280,19 +278,6 @@ def test_ended_connection_is_freed_without_garbage_collection(fixture, finishes)
         assert connection() is None
     finally:
         gc.enable()
-
-
-@pytest.mark.parametrize("balanced", [False, True])
-def test_socket_is_read_in_large_blocks(fixture, balanced):
-    bridge, factory, connect = fixture
-    balancers = [ip_network("192.0.2.0/24")] if balanced else None
-    factory.connections.change(factory.listener.model_copy(update={"proxy_protocol": balancers}))
-    wrapping = TlsTransportFactory(load_context(factory.listener), factory, bridge.clock)
-    client = connect(wrapping=ProxyProtocolFactory(wrapping, factory.connections, bridge.clock))
-    if balanced:
-        client.protocol.dataReceived(b"PROXY TCP4 198.51.100.1 192.0.2.1 40000 6514\r\n")
-    client.handshake()
-    assert client.transport.bufferSize == READ
 
 
 def test_oversize_frames_of_several_reads_are_quarantined(fixture):

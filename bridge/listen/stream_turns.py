@@ -1,0 +1,153 @@
+"""Reads the stream connections that are ready, within a budget of time and bytes per reactor turn.
+
+All other sockets of the turn are read before them: datagrams would be lost in the kernel, while the sender of a stream
+waits. As the turns are short, timers, deliveries and the datagrams that arrive meanwhile are never far away.
+
+Usually all ready connections are read in each turn. If that takes more than the budget, addresses take turns: the
+connection to be read next is one of the address that has used the least time so far. So an address with many
+connections, or with data that takes long to parse, gets no more than any other address that sends.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heapreplace
+from typing import Protocol
+
+from bridge.host.interfaces import Reactor
+
+MAX_TIME = 0.02
+"Seconds of a turn after which no further connection is read."
+MAX_BYTES = 8 << 20
+"Bytes of a turn after which no further connection is read."
+MAX_UNSENT = 64 << 10
+"Bytes that a connection may have unsent. It is not read while it has more."
+MAX_ALL_UNSENT = 16 << 20
+"Unsent bytes of all connections above which a connection is not read while it has any."
+
+
+class StreamReader(Protocol):
+    """Declares what the turns need of a connection."""
+
+    source: str
+    "The address that its reads count for."
+    turn: int
+    "The number of the turn in which it was last read."
+
+    def read(self, turn: int) -> int:
+        """Reads once, in the turn with this number. Returns the number of bytes."""
+
+    def note_cost(self, size: int, seconds: float) -> bool:
+        """Adapts the size of the next read to the cost of the latest one. Returns True if there may be more data."""
+
+
+class UnsentTotal:
+    """Counts the bytes that wait until clients read them, over all connections."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def change(self, difference: int) -> None:
+        """Adds a difference."""
+        self.size += difference
+
+    @property
+    def exceeded(self) -> bool:
+        """Returns True if all connections together have more than they may have."""
+        return self.size > MAX_ALL_UNSENT
+
+    def stops(self, own: int) -> bool:
+        """Returns True if a connection with ``own`` unsent bytes must not be read until it has none."""
+        return own > MAX_UNSENT or (own > 0 and self.exceeded)
+
+
+class StreamTurns:
+    """Reads the ready connections of all listeners.
+
+    ``after_turn`` schedules one call of a function for the end of the turn. Without it, each connection is read at
+    once. ``clock`` returns monotonic seconds.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = lambda: 0.0,
+        after_turn: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:  # fmt: skip
+        self.unsent = UnsentTotal()
+        self._clock = clock
+        self._after_turn = after_turn
+        self._ready: list[StreamReader] = []
+        self._turn = 0
+        self._behind = False
+        "True if the budget was used up before all ready connections were read."
+        self._used: dict[str, float] = {}
+        "Seconds that addresses have used while the turns were behind."
+
+    @classmethod
+    def for_reactor(cls, reactor: Reactor) -> "StreamTurns":
+        """Creates the turns of a reactor. They need its ``after_turn`` (``bridge.host.reactor``)."""
+        return cls(reactor.seconds, getattr(reactor, "after_turn", None))
+
+    def ready(self, reader: StreamReader) -> None:
+        """Reads a connection that has data, in this turn or a later one. The reactor calls again in each turn."""
+        if self._after_turn is None:
+            reader.read(0)
+            return
+        if not self._ready:
+            self._after_turn(self._read)
+        self._ready.append(reader)
+
+    def _read(self) -> None:
+        ready, self._ready = self._ready, []
+        self._turn += 1
+        if self._behind:
+            self._behind = self._read_fairly(ready)
+        else:
+            self._behind = self._read_in_order(ready)
+        if not self._behind:
+            self._used = {}
+
+    def _read_in_order(self, ready: list[StreamReader]) -> bool:
+        """Reads the connections in any order. Returns True if the budget was used up before the last one."""
+        now = self._clock()
+        ends, left = now + MAX_TIME, MAX_BYTES
+        for reader in ready:
+            if now >= ends or left <= 0:
+                return True
+            began = now
+            size = reader.read(self._turn)
+            now = self._clock()
+            reader.note_cost(size, now - began)
+            left -= size
+        return False
+
+    def _read_fairly(self, ready: Iterable[StreamReader]) -> bool:
+        """Reads the address that has used the least time first, and of each address the connection that has waited
+        longest. Returns True if the budget was used up before the last one."""
+        waiting: dict[str, deque[StreamReader]] = {}
+        for reader in sorted(ready, key=lambda reader: reader.turn):
+            waiting.setdefault(reader.source, deque()).append(reader)
+        before = self._used
+        # An address that was silent has saved nothing, but it is the next one.
+        least = min((before[source] for source in waiting if source in before), default=0.0)
+        shares = [(before.get(source, least), source in before, source) for source in waiting]
+        heapify(shares)
+        used = before | {source: share for share, _, source in shares}
+        now = self._clock()
+        ends, left = now + MAX_TIME, MAX_BYTES
+        while shares and now < ends and left > 0:
+            share, _, source = shares[0]
+            queue = waiting[source]
+            reader, began = queue.popleft(), now
+            size = reader.read(self._turn)
+            now = self._clock()
+            if reader.note_cost(size, now - began):
+                queue.append(reader)
+            left -= size
+            used[source] = share + now - began
+            if queue:
+                heapreplace(shares, (used[source], True, source))
+            else:
+                heappop(shares)
+        # What an address has used counts as long as it is more than others have used.
+        least = shares[0][0] if shares else 0.0
+        self._used = {source: seconds for source, seconds in used.items() if source in waiting or seconds > least}
+        return bool(shares)
