@@ -12,11 +12,15 @@ lets no memory grow. With a certificate, the listener uses TLS.
 
 import socket
 
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
 from bridge import __version__
 from bridge.config import Listener
 from bridge.ingest.peers import Peer
 from bridge.listen.listener import ListenerContext
 from bridge.listen.pauses import Pause
+from bridge.listen.stream_transport import AnswersNotRead
 from bridge.listen.tcp import TcpListener
 from bridge.listen.tcp_connection import SyslogConnection, SyslogFactory
 from bridge.listen.tls import TlsConnection, TlsListener
@@ -175,6 +179,12 @@ class RelpConnection(SyslogConnection):
         """Ends a paused connection that its sender has closed. A RELP frame carries its length, so none waits."""
         if self._pauses:
             self._end_if_closed()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if reason.check(AnswersNotRead):
+            text = "it did not read its acknowledgements: is its RELP client stuck? It will repeat its messages"
+            self._factory.connections.rejections.note("answers_not_read", self._peer.address, text)
+        super().connectionLost(reason)
 
     def _finish(self) -> None:
         """Marks the connection as ended. Incomplete messages were not acknowledged, so the sender repeats them."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet import main, tcp, unix
+from twisted.internet.error import ConnectionLost
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -30,6 +31,10 @@ SLOW = 0.01
 "Seconds of a read after which the next one is half as long."
 QUICK = 0.0025
 "Seconds of a full read below which the next one is four times as long."
+
+
+class AnswersNotRead(ConnectionLost):
+    """Tells a protocol that its client was lost while it did not read what was sent to it."""
 
 
 class StreamTransport(tcp.Server):
@@ -125,6 +130,8 @@ class StreamTransport(tcp.Server):
 
     def connectionLost(self, reason: Failure) -> None:
         """Called when the connection has ended."""
+        if Pause.UNSENT in self._pauses and reason.check(ConnectionLost):
+            reason = Failure(AnswersNotRead())
         self._turns.unsent.change(-self._unsent)
         self._unsent = 0
         super().connectionLost(reason)

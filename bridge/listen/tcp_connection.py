@@ -205,15 +205,19 @@ def bytes_left(transport: ITransport) -> int | None:
 def _enable_keepalive(transport: ITransport, after: float) -> None:
     """Enables TCP keepalive after ``after`` silent seconds.
 
-    Linux's default of two hours is longer than NAT devices keep a connection in their tables.
+    Linux's default of two hours is longer than NAT devices keep a connection in their tables. A peer that takes none of
+    the data sent to it is closed after the same time as one that answers no probe: while data is unsent, there are no
+    probes.
     """
     connection = _tcp_socket(transport)
     if connection is None:
         return
+    silent, interval = max(1, round(after)), max(1, round(after / KEEPALIVE_PROBES))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, round(after)))
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, round(after / KEEPALIVE_PROBES)))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, silent)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * (silent + KEEPALIVE_PROBES * interval))
 
 
 class StreamFactory(IProtocolFactory):
