@@ -55,7 +55,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
         transport = self.transport
         keepalive = self._factory.listener.keepalive
         if keepalive is not None and ITCPTransport.providedBy(transport):
-            _enable_keepalive(transport, keepalive.total_seconds())
+            enable_keepalive(transport, keepalive.total_seconds())
         self._start_timeout()
 
     def _start_timeout(self) -> None:
@@ -202,7 +202,7 @@ def bytes_left(transport: ITransport) -> int | None:
         return None
 
 
-def _enable_keepalive(transport: ITransport, after: float) -> None:
+def enable_keepalive(transport: ITransport, after: float) -> None:
     """Enables TCP keepalive after ``after`` silent seconds.
 
     Linux's default of two hours is longer than NAT devices keep a connection in their tables. A peer that takes none of

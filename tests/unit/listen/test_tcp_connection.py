@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bridge.listen.tcp_connection import bytes_left
+from bridge.config import Listener
+from bridge.listen.tcp_connection import bytes_left, enable_keepalive
 from tests.harness.polling import until
 
 
@@ -51,3 +52,13 @@ def test_reset_connection_is_ended(pair: Pair) -> None:
     pair.sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     pair.sender.close()
     until(lambda: bytes_left(pair.transport) is not None, "the reset is seen")
+
+
+def test_peer_that_is_gone_is_closed_after_ten_minutes_by_default(pair: Pair) -> None:
+    """While data for it waits, the kernel sends no probes: then its timeout for unacknowledged data applies."""
+    keepalive = Listener.model_fields["keepalive"].default
+    enable_keepalive(pair.transport, keepalive.total_seconds())
+    option = lambda name: pair.gateway.getsockopt(socket.IPPROTO_TCP, name)  # noqa: E731
+    assert pair.gateway.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert option(socket.TCP_KEEPIDLE) + option(socket.TCP_KEEPINTVL) * option(socket.TCP_KEEPCNT) == 600
+    assert option(socket.TCP_USER_TIMEOUT) == 600_000
