@@ -27,11 +27,14 @@ class Coalescer:
     FLUSH_SIZE = 65_536
     "Collected bytes above which the reads are flushed before the turn ends."
 
+    FLUSH_FRAMES = 2048
+    "Collected frames above which the reads are flushed before the turn ends: tiny frames cost as much as others."
+
     def __init__(self, pipeline: Pipeline, after_turn: Callable[[Callable[[], None]], None]) -> None:
         self._pipeline = pipeline
         self._after_turn = after_turn
         self._scheduled = False
-        self._size = 0
+        self._size = self._frames = 0
         self._blocks: dict[Peer, list[bytes]] = {}
 
     @classmethod
@@ -51,7 +54,8 @@ class Coalescer:
         else:
             blocks.append(frames)
         self._size += len(frames)
-        if self._size > self.FLUSH_SIZE:
+        self._frames += frames.count(b"\n")
+        if self._size > self.FLUSH_SIZE or self._frames > self.FLUSH_FRAMES:
             self.flush()
         elif not self._scheduled:
             self._scheduled = True
@@ -66,7 +70,7 @@ class Coalescer:
     def flush(self) -> None:
         """Passes all collected reads to the pipeline."""
         if self._blocks:
-            blocks, self._blocks, self._size = self._blocks, {}, 0
+            blocks, self._blocks, self._size, self._frames = self._blocks, {}, 0, 0
             self._pipeline.take_blocks(blocks)
 
     def _turn_ended(self) -> None:

@@ -29,6 +29,8 @@ MIN_READ = 4 * 1024
 "Bytes of one read if the data is expensive, as many tiny messages are."
 SLOW = 0.01
 "Seconds of a read after which the next one is half as long."
+VERY_SLOW = 0.1
+"Seconds of a read after which all connections of its address are read in smaller pieces, new ones included."
 QUICK = 0.0025
 "Seconds of a full read below which the next one is four times as long."
 
@@ -44,7 +46,7 @@ class StreamTransport(tcp.Server):
         """Takes the arguments of Twisted's class."""
         self.turn = 0
         self._turns = turns
-        self._read_size = FIRST_READ
+        self._read_size = self._asked = FIRST_READ
         self._unsent = 0
         self._pauses = Pauses()
         super().__init__(*server)
@@ -65,8 +67,9 @@ class StreamTransport(tcp.Server):
         self.turn = turn
         if self._pauses or not self._is_open():
             return 0  # since it became ready
+        self._asked = MIN_READ if self._turns.unsent.exceeded else self._turns.read_size(self.source, self._read_size)
         try:
-            data = self.socket.recv(MIN_READ if self._turns.unsent.exceeded else self._read_size)
+            data = self.socket.recv(self._asked)
         except BlockingIOError:
             return 0
         except OSError:
@@ -84,11 +87,13 @@ class StreamTransport(tcp.Server):
 
     def note_cost(self, size: int, seconds: float) -> bool:
         """Adapts the size of the next read to the cost of the latest one. Returns True if there may be more data."""
-        full = size >= self._read_size
+        full = size >= self._asked
         if seconds > SLOW:
-            self._read_size = max(MIN_READ, self._read_size // 2)
+            self._read_size = max(MIN_READ, self._asked // 2)
+            if seconds > VERY_SLOW:
+                self._turns.limit_reads(self.source, self._read_size)
         elif full and seconds < QUICK and size < MAX_READ:
-            self._read_size = min(MAX_READ, self._read_size * 4)
+            self._read_size = min(MAX_READ, self._asked * 4)
         return full
 
     def pauseProducing(self) -> None:

@@ -25,6 +25,12 @@ MAX_ALL_UNSENT = 16 << 20
 "Unsent bytes of all connections above which a connection is not read while it has any."
 
 
+LIMIT_DOUBLES_AFTER = 10.0
+"Seconds after which reads of an address whose data was very expensive may be twice as long."
+MAX_LIMITED = 10_000
+"Addresses with limited reads that are remembered, at most."
+
+
 class StreamReader(Protocol):
     """Declares what the turns need of a connection."""
 
@@ -80,11 +86,28 @@ class StreamTurns:
         "True if the budget was used up before all ready connections were read."
         self._used: dict[str, float] = {}
         "Seconds that addresses have used while the turns were behind."
+        self._limits: dict[str, tuple[int, float]] = {}
+        "Bytes of the longest read of an address, and since when."
 
     @classmethod
     def for_reactor(cls, reactor: Reactor) -> "StreamTurns":
         """Creates the turns of a reactor. They need its ``after_turn`` (``bridge.host.reactor``)."""
         return cls(reactor.seconds, getattr(reactor, "after_turn", None))
+
+    def limit_reads(self, source: str, size: int) -> None:
+        """Limits the reads of an address to ``size`` bytes for a while, on all of its connections."""
+        self._limits.pop(source, None)
+        self._limits[source] = size, self._clock()
+        if len(self._limits) > MAX_LIMITED:
+            del self._limits[next(iter(self._limits))]
+
+    def read_size(self, source: str, wanted: int) -> int:
+        """Returns how many of ``wanted`` bytes may be read from an address at once."""
+        if (limit := self._limits.get(source)) is None:
+            return wanted
+        size, since = limit
+        doubled = int((self._clock() - since) / LIMIT_DOUBLES_AFTER)
+        return min(wanted, size << min(doubled, 10))
 
     def ready(self, reader: StreamReader) -> None:
         """Reads a connection that has data, in this turn or a later one. The reactor calls again in each turn."""

@@ -133,3 +133,15 @@ def test_nothing_is_coalesced_while_senders_may_be_paused(fixture, monkeypatch):
     monkeypatch.setattr(fixture.bridge.pipeline.spool_writer.room, "pauses", True, raising=False)
     fixture.connect("192.0.2.1").dataReceived(line(b"1"))
     fixture.bridge.check(received=1, spooled=1)
+
+
+def test_many_tiny_frames_are_flushed_before_the_turn_ends(fixture):
+    """They cost as much as frames of usual length, which the limit in bytes is made for."""
+    connection = fixture.connect("192.0.2.1")
+    tiny = b"<13>\n" * 400
+    reads = Coalescer.FLUSH_FRAMES // 400
+    for _ in range(reads):
+        connection.dataReceived(tiny)
+    fixture.bridge.check()
+    connection.dataReceived(tiny)
+    fixture.bridge.check(received=400 * (reads + 1), spooled=400 * (reads + 1))

@@ -5,19 +5,26 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from twisted.internet.protocol import Protocol
+from twisted.internet.address import IPv4Address
+from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
+from bridge.config import Listener
 from bridge.host.reactor import SteadyReactor
 from bridge.listen import stream_transport
-from bridge.listen.stream_transport import StreamTransport, share_of
+from bridge.listen.connections import Connections
+from bridge.listen.proxy_protocol import ProxyProtocolFactory
+from bridge.listen.stream_transport import StreamTransport, UnixStreamTransport, share_of
 from bridge.listen.stream_turns import MAX_ALL_UNSENT, MAX_UNSENT, StreamTurns
+from bridge.listen.unix_port import UnixPort
 
-QUICK, SLOW = 0.0, 1.0
+QUICK, SLOW, VERY_SLOW = 0.0, 0.05, 1.0
 MAX_READ, FIRST_READ, MIN_READ = 16_384, 1024, 512
 "A socket holds more than that, whatever the machine's settings."
 KEPT_BY_KERNEL = 64 << 20
@@ -43,13 +50,13 @@ class Receiver(Protocol):
 class Ends:
     """Both ends of a connection: ``transport`` and ``protocol`` are the gateway's."""
 
-    def __init__(self, reactor: Any, turns: StreamTurns) -> None:
+    def __init__(self, reactor: Any, turns: StreamTurns, protocol: Any = None) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             self.client = socket.create_connection(server.getsockname())
             accepted, address = server.accept()
         self.client.settimeout(60)
         self._reactor = reactor
-        self.protocol = Receiver()
+        self.protocol = protocol or Receiver()
         self.transport = StreamTransport(accepted, self.protocol, address, None, 0, reactor, turns=turns)
         self.protocol.makeConnection(self.transport)
 
@@ -120,6 +127,22 @@ def test_costly_data_is_read_in_small_pieces(ends: Ends) -> None:
     sizes = [read(ends, SLOW) for _ in range(8)]
     assert sizes == [16_384, 8192, 4096, 2048, 1024, MIN_READ, MIN_READ, MIN_READ]
     assert [read(ends, QUICK) for _ in range(2)] == [MIN_READ, 4 * MIN_READ]
+
+
+def test_very_costly_data_limits_new_connections_of_its_address(
+    ends: Ends, turns: StreamTurns, reactor: SteadyReactor
+) -> None:
+    for _ in range(3):
+        read(ends, QUICK)
+    other = Ends(reactor, turns)
+    assert [read(other, QUICK) for _ in range(2)] == [FIRST_READ, 4 * FIRST_READ]
+    for _ in range(5):
+        read(ends, VERY_SLOW)
+    assert [read(other, QUICK) for _ in range(3)] == [MIN_READ] * 3
+    new = Ends(reactor, turns)
+    assert read(new, QUICK) == MIN_READ
+    for each in (other, new):
+        each.client.close()
 
 
 def test_short_reads_tell_nothing(ends: Ends) -> None:
@@ -216,3 +239,41 @@ def test_while_much_is_unsent_in_all_reads_are_small(ends: Ends, turns: StreamTu
 def test_clients_of_an_ipv6_network_share_their_turns() -> None:
     assert share_of("2001:db8:1:2::1") == share_of("2001:db8:1:2:ffff::2") != share_of("2001:db8:1:3::1")
     assert share_of("::ffff:192.0.2.1") == share_of("192.0.2.1")
+
+
+def test_reads_behind_a_load_balancer_count_for_its_client(reactor: SteadyReactor, turns: StreamTurns) -> None:
+    listener = Listener.model_construct(
+        name="tcp", max_connections=10, proxy_protocol=[ip_network("127.0.0.0/8")], allow=None
+    )
+    balanced = ProxyProtocolFactory(Factory.forProtocol(Receiver), Connections(listener, reactor.seconds), reactor)
+    ends = Ends(reactor, turns, balanced.buildProtocol(IPv4Address("TCP", "127.0.0.1", 4000)))
+    assert ends.transport.source == "127.0.0.1"
+    ends.client.sendall(b"PROXY TCP4 198.51.100.1 192.0.2.1 40000 514\r\n")
+    while ends.transport.source != "198.51.100.1":
+        ends.turn()
+    ends.client.close()
+
+
+def test_unix_connections_are_read_in_turns(reactor: SteadyReactor, turns: StreamTurns, tmp_path: Path) -> None:
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    bound.bind(str(tmp_path / "socket"))
+    bound.listen()
+    bound.setblocking(False)
+    receiver = Receiver()
+    receiver.answer = b"y"
+    factory = Factory()
+    factory.noisy = False
+    factory.buildProtocol = lambda address: receiver  # type: ignore[method-assign]
+    port = UnixPort(bound, reactor, factory, turns=turns)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(str(tmp_path / "socket"))
+        client.sendall(b"x" * 10)
+        client.settimeout(60)
+        while len(receiver.received) < 10:
+            reactor.doPoll(0.01)
+        assert isinstance(receiver.transport, UnixStreamTransport)
+        reactor.doPoll(0.01)
+        assert client.recv(100) == b"y" * 10
+    while not receiver.lost:
+        reactor.doPoll(0.01)
+    port.stopListening()

@@ -6,7 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.listen.stream_turns import MAX_ALL_UNSENT, MAX_BYTES, MAX_TIME, MAX_UNSENT, StreamTurns, UnsentTotal
+from bridge.listen.stream_turns import (
+    LIMIT_DOUBLES_AFTER,
+    MAX_ALL_UNSENT,
+    MAX_BYTES,
+    MAX_LIMITED,
+    MAX_TIME,
+    MAX_UNSENT,
+    StreamTurns,
+    UnsentTotal,
+)
 
 
 class Turns:
@@ -139,3 +148,23 @@ def test_unsent_bytes_are_limited_per_connection_and_in_all() -> None:
     assert not unsent.stops(0), "a client that reads everything is served"
     unsent.change(-1)
     assert not unsent.stops(MAX_UNSENT)
+
+
+def test_limit_of_an_address_ends_by_and_by(turns: Turns) -> None:
+    size = lambda source="192.0.2.1": turns.turns.read_size(source, 10_000)  # noqa: E731
+    assert size() == 10_000
+    turns.turns.limit_reads("192.0.2.1", 1000)
+    assert (size(), size("192.0.2.2")) == (1000, 10_000)
+    sizes = []
+    for _ in range(5):
+        turns.now += LIMIT_DOUBLES_AFTER
+        sizes.append(size())
+    assert sizes == [2000, 4000, 8000, 10_000, 10_000]
+    turns.now += 1e9
+    assert size() == 10_000
+
+
+def test_limits_of_few_addresses_are_remembered(turns: Turns) -> None:
+    for number in range(MAX_LIMITED + 1):
+        turns.turns.limit_reads(str(number), 1)
+    assert [turns.turns.read_size(str(number), 2) for number in (0, 1, MAX_LIMITED)] == [2, 1, 1]
