@@ -8,6 +8,7 @@ connection to be read next is one of the address that has used the least time so
 connections, or with data that takes long to parse, gets no more than any other address that sends.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heapreplace
@@ -70,15 +71,18 @@ class StreamTurns:
     """Reads the ready connections of all listeners.
 
     ``after_turn`` schedules one call of a function for the end of the turn. Without it, each connection is read at
-    once. ``clock`` returns monotonic seconds.
+    once. ``clock`` returns monotonic seconds, ``cpu_time`` those that the thread has worked: reads cost no more on a
+    busy machine or with a slow disk.
     """
 
     def __init__(
         self, clock: Callable[[], float] = lambda: 0.0,
         after_turn: Callable[[Callable[[], None]], None] | None = None,
+        cpu_time: Callable[[], float] | None = None,
     ) -> None:  # fmt: skip
         self.unsent = UnsentTotal()
         self._clock = clock
+        self._cpu_time = cpu_time or clock
         self._after_turn = after_turn
         self._ready: list[StreamReader] = []
         self._turn = 0
@@ -92,7 +96,7 @@ class StreamTurns:
     @classmethod
     def for_reactor(cls, reactor: Reactor) -> "StreamTurns":
         """Creates the turns of a reactor. They need its ``after_turn`` (``bridge.host.reactor``)."""
-        return cls(reactor.seconds, getattr(reactor, "after_turn", None))
+        return cls(reactor.seconds, getattr(reactor, "after_turn", None), time.thread_time)
 
     def limit_reads(self, source: str, size: int) -> None:
         """Limits the reads of an address to ``size`` bytes for a while, on all of its connections."""
@@ -135,11 +139,8 @@ class StreamTurns:
         for reader in ready:
             if now >= ends or left <= 0:
                 return True
-            began = now
-            size = reader.read(self._turn)
+            left -= self._read_one(reader)[0]
             now = self._clock()
-            reader.note_cost(size, now - began)
-            left -= size
         return False
 
     def _read_fairly(self, ready: Iterable[StreamReader]) -> bool:
@@ -160,9 +161,9 @@ class StreamTurns:
             share, _, source = shares[0]
             queue = waiting[source]
             reader, began = queue.popleft(), now
-            size = reader.read(self._turn)
+            size, has_more = self._read_one(reader)
             now = self._clock()
-            if reader.note_cost(size, now - began):
+            if has_more:
                 queue.append(reader)
             left -= size
             used[source] = share + now - began
@@ -174,3 +175,9 @@ class StreamTurns:
         least = shares[0][0] if shares else 0.0
         self._used = {source: seconds for source, seconds in used.items() if source in waiting or seconds > least}
         return bool(shares)
+
+    def _read_one(self, reader: StreamReader) -> tuple[int, bool]:
+        """Reads a connection once. Returns the number of bytes, and True if there may be more."""
+        began = self._cpu_time()
+        size = reader.read(self._turn)
+        return size, reader.note_cost(size, self._cpu_time() - began)
