@@ -1,7 +1,9 @@
 """Implements ``syslog-bridge drill``: runs the checks and scenarios, prints the progress and the verdict."""
 
 import json
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ import click
 from bridge.cli.options import DEFAULT_FILE, CliCommand, example, parsed
 from bridge.config import Config, Share, load
 from bridge.config.units import duration, rate
+from bridge.host.privileges import become_owner
 from bridge.trial.drill import machine_checks
 from bridge.trial.drill.machine_checks import Finding, Need
 from bridge.trial.drill.processes import CollectorProcess, DrillError, GatewayProcess
@@ -151,6 +154,11 @@ def _system(config: Config | None, directory: Path | None, quick: bool) -> Itera
     parent = directory
     if parent is None and config is not None:
         parent = next(folder for folder in config.spool.directory.parents if folder.exists())
+    if parent is not None:
+        # The owner of the folder could replace the drill's own folder while root writes to it.
+        become_owner(parent)
+    if not os.access(sys.executable, os.X_OK):
+        raise DrillError(f"the owner of {parent} cannot run the program {sys.executable}. Give another --directory")
     try:
         folder = Path(tempfile.mkdtemp(prefix="syslog-bridge-drill-", dir=parent))
     except OSError as error:

@@ -1,6 +1,7 @@
 """Implements ``syslog-bridge key set``: replaces the key of an intake."""
 
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from bridge.cli.execute import bridge_runs, run_command
 from bridge.cli.options import WRONG_USAGE, CliGroup, configuration_option, example, fail
 from bridge.config import Fault, key_file, load
 from bridge.config.secret import looks_like_a_key
-from bridge.util.files import fsync_path, write_new
+from bridge.host.privileges import open_folder
+from bridge.util.errors import BridgeError
+from bridge.util.files import replace_in
 
 
 @click.group(cls=CliGroup, epilog=example("syslog-bridge key set firewalls < new-key"))
@@ -45,7 +48,7 @@ def set_(file: Path, intake: str) -> None:
     try:
         _write(path, text)
     except OSError as error:
-        fail(f"key set: {error.filename or path}: {error.strerror}. The old key is kept")
+        fail(f"key set: {path}: {error.strerror}. The old key is kept")
     click.echo(f"wrote {path}")
     if config.spool.directory.is_dir() and bridge_runs(config):
         run_command(config, "key", {"intake": intake, "key": text})
@@ -61,28 +64,29 @@ def _invalid(text: str) -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes the key file atomically.
+    """Writes the key file atomically. Never through a link, which could lead to any file of this user.
 
     Keeps the owner and the read and write rights of an existing file, except rights for others. Only the owner may
-    access a new file.
+    access a new file, and the group in a folder that passes on its group, as in the Debian package.
     """
+    folder = open_folder(path.parent)
     try:
-        before = path.stat()
-        path = path.resolve()
-    except FileNotFoundError:
-        before = None
+        try:
+            before = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            before = None
+        if before is not None and not stat.S_ISREG(before.st_mode):
+            what = "a link" if stat.S_ISLNK(before.st_mode) else "not a regular file"
+            raise BridgeError(f"{path} is {what}", "Name the file itself as intake_key: {file: PATH}")
 
-    def keep_rights(descriptor: int) -> None:
-        if before is not None:
-            if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(descriptor, before.st_uid, before.st_gid)
-            os.fchmod(descriptor, before.st_mode & 0o660)
+        def set_rights(descriptor: int) -> None:
+            if before is not None:
+                if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(descriptor, before.st_uid, before.st_gid)
+                os.fchmod(descriptor, before.st_mode & 0o660)
+            elif os.fstat(folder).st_mode & stat.S_ISGID:
+                os.fchmod(descriptor, 0o640)
 
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    try:
-        write_new(temporary, (f"{text}\n".encode(),), mode=0o600, finish=keep_rights)
-        temporary.replace(path)
-        fsync_path(path.parent)
+        replace_in(folder, path.name, f"{text}\n".encode(), finish=set_rights)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(folder)

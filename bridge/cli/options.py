@@ -12,6 +12,7 @@ import click
 
 from bridge.config import Config, ConfigurationError, load
 from bridge.config.faults import printable
+from bridge.host.privileges import become_owner
 from bridge.routing.conditions import Address
 from bridge.util.errors import BridgeError
 
@@ -43,6 +44,20 @@ def configured(command: Callable[..., Any]) -> Callable[..., Any]:
         command(load(file, secrets=False), **given)
 
     return loaded
+
+
+def with_spool(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the option ``-c FILE`` and passes the configuration as ``configured`` does, for a command on its spool.
+
+    If root runs the command on the spool of another user, the command has the rights of that user only.
+    """
+
+    @wraps(command)
+    def owned(config: Config, **given: object) -> None:
+        become_owner(config.spool.directory)
+        command(config, **given)
+
+    return configured(owned)
 
 
 def bundle(*options: Decorator) -> Decorator:

@@ -9,7 +9,7 @@ from heapq import nlargest
 import click
 
 from bridge.cli.execute import confirm, existing_spool, fail_if_interrupted, run_command, yes_option
-from bridge.cli.options import CliGroup, bundle, configured, example
+from bridge.cli.options import CliGroup, bundle, example, with_spool
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations.commands import networks
@@ -43,7 +43,7 @@ def quarantine() -> None:
 
 
 @quarantine.command("list", epilog=example("syslog-bridge quarantine list --reason refused --json"))
-@configured
+@with_spool
 @_WHICH
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of frames.")
 @click.option(
@@ -75,7 +75,7 @@ def list_(
 
 
 @quarantine.command(epilog=example("syslog-bridge quarantine retry --reason refused --intake firewalls"))
-@configured
+@with_spool
 @_WHICH
 def retry(config: Config, reason: tuple[str, ...], intake: str | None, source: str | None) -> None:
     """Retry frames with the current routes.
@@ -87,7 +87,7 @@ def retry(config: Config, reason: tuple[str, ...], intake: str | None, source: s
 
 
 @quarantine.command(epilog=example("syslog-bridge quarantine purge --reason damaged --yes"))
-@configured
+@with_spool
 @_WHICH
 @yes_option
 def purge(config: Config, reason: tuple[str, ...], intake: str | None, source: str | None, yes: bool) -> None:
@@ -106,7 +106,7 @@ def unrouted() -> None:
 
 
 @unrouted.command("list", epilog=example("syslog-bridge unrouted list --json"))
-@configured
+@with_spool
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def list_unrouted(config: Config, as_json: bool) -> None:
     """Show the senders of held frames.
@@ -142,7 +142,7 @@ def list_unrouted(config: Config, as_json: bool) -> None:
 
 
 @unrouted.command(epilog=example("syslog-bridge unrouted reroute --source 10.1.0.0/16"))
-@configured
+@with_spool
 @click.option("--source", metavar="ADDRESS", help="Only frames from this address or network.")
 def reroute(config: Config, source: str | None) -> None:
     """Route held frames by the current routes. Each event keeps its own time.

@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 
 from bridge.cli.execute import confirm, run_command, yes_option
-from bridge.cli.options import CliCommand, configured, example, time
+from bridge.cli.options import CliCommand, example, time, with_spool
 from bridge.config import Config
 from bridge.syslog.timestamps import milliseconds, rfc3339
 
@@ -14,7 +14,7 @@ from bridge.syslog.timestamps import milliseconds, rfc3339
     cls=CliCommand,
     epilog=example("syslog-bridge replay --intake linux --from 2026-11-23T07:00:00Z --to 2026-11-23T08:00:00Z"),
 )
-@configured
+@with_spool
 @click.option("--intake", required=True, metavar="NAME", help="Intake whose events are delivered to it again.")
 @click.option("--from", "since", required=True, type=time, metavar="TIME", help="Start of the period of event times.")
 @click.option("--to", "until", required=True, type=time, metavar="TIME", help="End of the period, not included.")

@@ -13,7 +13,7 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.rows import Report, ReportRow
 from bridge.accounting.report.totals import ReportBuilder
 from bridge.cli import report_text
-from bridge.cli.options import CliCommand, configured, example, fail, time
+from bridge.cli.options import CliCommand, example, fail, time, with_spool
 from bridge.config import Config
 from bridge.config.faults import printable
 
@@ -27,7 +27,7 @@ def day_or_time(text: str) -> datetime:
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge report --from 2026-03-01 --to 2026-04-01"))
-@configured
+@with_spool
 @click.option("--from", "begin", metavar="TIME", type=day_or_time,
               help="Start of the period: a day or an RFC 3339 time.  [default: start of the journal]")  # fmt: skip
 @click.option("--to", "end", metavar="TIME", type=day_or_time, help="End of the period, not included.  [default: now]")

@@ -6,13 +6,14 @@ from pathlib import Path
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import CliCommand, configuration_option, configured, example, fail, parsed
-from bridge.config import Config, load
+from bridge.cli.options import CliCommand, configuration_option, example, fail, parsed, with_spool
+from bridge.config import Config, ConfigurationError, load
 from bridge.config.units import duration
+from bridge.host.privileges import become_owner
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge reload -c /etc/syslog-bridge/bridge.yaml"))
-@configured
+@with_spool
 def reload(config: Config) -> None:
     """Reload the configuration of the running bridge.
 
@@ -35,16 +36,28 @@ def drain(file: Path, timeout: timedelta) -> None:
     delivering; its listeners stay closed until a reload or a restart. If no bridge is running, this command delivers
     the events in the spool itself.
     """
-    config = load(file, secrets=False)
+    # Root reads the program and the keys before it becomes the user of the spool, who may not be allowed to read them.
+    from bridge.app.offline_drain import drain_spool  # noqa: PLC0415
+
+    config, complete = load(file, secrets=False), _with_secrets(file)
+    become_owner(config.spool.directory)
     if bridge_runs(config):
         result = run_command(config, "drain", {"timeout_seconds": int(timeout.total_seconds())}, description="draining")
+    elif isinstance(complete, ConfigurationError):
+        raise complete
     else:
-        from bridge.app.offline_drain import drain_spool  # noqa: PLC0415
-
-        result = drain_spool(load(file), timeout.total_seconds())
+        result = drain_spool(complete, timeout.total_seconds())
     if not result["left"]:
         click.echo("drained: no events are left")
         return
     for intake, count in result["by_intake"].items():
         click.echo(f"{intake}: {count:,} events")
     fail(f'drain: {result["left"]:,} events are left. Run "syslog-bridge status" to see why')
+
+
+def _with_secrets(file: Path) -> Config | ConfigurationError:
+    """Returns the configuration with its secrets, which only a command without a running bridge needs, or its error."""
+    try:
+        return load(file)
+    except ConfigurationError as error:
+        return error

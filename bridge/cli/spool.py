@@ -1,6 +1,7 @@
 """Implements ``syslog-bridge spool``: lists, exports, moves and purges waiting events."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -10,8 +11,9 @@ import click
 
 from bridge.batching.encoding import escaped
 from bridge.cli.execute import confirm, existing_spool, fail_if_interrupted, run_command, yes_option
-from bridge.cli.options import CliGroup, bundle, configured, example, fail
+from bridge.cli.options import CliGroup, bundle, configured, example, fail, with_spool
 from bridge.config import Config
+from bridge.host.privileges import become_owner
 from bridge.operations import spool_summary
 from bridge.spool import inspect
 from bridge.spool.partition import EventFilter
@@ -35,7 +37,7 @@ def spool() -> None:
 
 
 @spool.command("list", epilog=example("syslog-bridge spool list --json"))
-@configured
+@with_spool
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def list_(config: Config, as_json: bool) -> None:
     """Show the waiting events of each intake: number, bytes, age of the oldest."""
@@ -56,9 +58,10 @@ def list_(config: Config, as_json: bool) -> None:
 
 
 @spool.command(epilog=example("syslog-bridge spool show --intake firewalls --limit 5"))
-@configured
+@with_spool
 @_FILTERS
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of events.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True,
+              help="Maximum number of events, or of files.")  # fmt: skip
 @click.option("--unreadable", is_flag=True, help="Print the files that cannot be read instead.")
 def show(
     config: Config, intake: str | None, source: str | None, containing: str | None, limit: int, unreadable: bool
@@ -68,7 +71,11 @@ def show(
     With --unreadable: the files whose events cannot be read, with intake, number of events (-: unknown) and error.
     """
     if unreadable:
-        _show_unreadable(config, intake)
+        if source or containing:
+            raise click.UsageError(
+                "--unreadable cannot be combined with --source or --containing: the text of these events is not known"
+            )
+        _show_unreadable(config, intake, limit)
         return
     for name, ms, event in islice(_events(config, intake, EventFilter(containing, source)), limit):
         text = escaped(masked(event)).decode("utf-8", "backslashreplace")
@@ -90,7 +97,9 @@ def export(config: Config, intake: str | None, source: str | None, containing: s
         fail(f"spool export: {output}: {error.strerror}")
     try:
         if output is not None:
-            output.chmod(0o600)
+            os.fchmod(out.fileno(), 0o600)
+        # The output belongs to the user who runs the command, also if that is root.
+        become_owner(config.spool.directory)
         for name, ms, event in _events(config, intake, EventFilter(containing, source)):
             row = {
                 "intake": name, "event_timestamp": rfc3339(ms) if ms else None,
@@ -106,7 +115,7 @@ def export(config: Config, intake: str | None, source: str | None, containing: s
 
 
 @spool.command(epilog=example("syslog-bridge spool move --intake old --to firewalls"))
-@configured
+@with_spool
 @_FILTERS
 @click.option("--to", required=True, metavar="NAME", help="Intake to move the events to.")
 @yes_option
@@ -126,7 +135,7 @@ def move(config: Config, intake: str | None, source: str | None, containing: str
 
 
 @spool.command(epilog=example("syslog-bridge spool purge --intake lab --containing 'debug:'"))
-@configured
+@with_spool
 @_FILTERS
 @click.option("--unreadable", is_flag=True, help="Only events in files that cannot be read.")
 @yes_option
@@ -145,15 +154,21 @@ def purge(
     fail_if_interrupted(result, "events")
 
 
-def _show_unreadable(config: Config, intake: str | None) -> None:
+def _show_unreadable(config: Config, intake: str | None, limit: int) -> None:
     directory = existing_spool(config.spool.directory)
+    count = 0
     for name in [intake] if intake is not None else inspect.intakes(directory):
 
         def report(path: Path, events: int, error: OSError, name: str = name) -> None:
-            click.echo(f"{name:<16} {events or '-':>12} {shown_path(path)}: {error.strerror}")
+            nonlocal count
+            count += 1
+            if count <= limit:
+                click.echo(f"{name:<16} {events or '-':>12} {shown_path(path)}: {error.strerror}")
 
         for _ in inspect.queued_batches(directory / name, report):
             continue
+    if count > limit:
+        click.echo(f"{count - limit:,} more files cannot be read. Raise --limit to list them", err=True)
 
 
 def _events(config: Config, intake: str | None, event_filter: EventFilter) -> Iterator[tuple[str, int, bytes]]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from bridge.cli import status_text
-from bridge.cli.options import CliCommand, configured, example, fail
+from bridge.cli.options import CliCommand, example, fail, with_spool
 from bridge.config import Config
 from bridge.operations import control_client, spool_summary
 
@@ -16,7 +16,7 @@ MAX_SOURCES = 100
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge status -c /etc/syslog-bridge/bridge.yaml"))
-@configured
+@with_spool
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the JSON of /api/status; running is false if no bridge runs."
 )

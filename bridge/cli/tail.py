@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import click
 
-from bridge.cli.options import CliCommand, configured, example
+from bridge.cli.options import CliCommand, example, with_spool
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations import control_client
@@ -24,7 +24,7 @@ POLL_INTERVAL = 0.4
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge tail --source 192.0.2.7 --sent"))
-@configured
+@with_spool
 @click.option("--source", metavar="ADDRESS", help="Only messages from this address.")
 @click.option("--raw", "form", flag_value="raw", help="Show complete frames as received.")
 @click.option(

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import click
 
-from bridge.cli.options import CliCommand, configured, example
+from bridge.cli.options import CliCommand, example, with_spool
 from bridge.cli.status_text import age
 from bridge.config import Config
 from bridge.config.faults import printable
@@ -34,7 +34,7 @@ class Step:
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge why 192.0.2.7 -c /etc/syslog-bridge/bridge.yaml"))
-@configured
+@with_spool
 @click.argument("address")
 @click.option("--json", "as_json", is_flag=True, help="Print what the bridge knows about the address as JSON.")
 def why(config: Config, address: str, as_json: bool) -> None:

@@ -1,9 +1,11 @@
 """Sends requests to the admin server of the running bridge through its Unix socket ``SPOOL/control.sock``."""
 
+import errno
 import http.client
 import json
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,12 +30,14 @@ class _Connection(http.client.HTTPConnection):
         self._directory = directory
 
     def connect(self) -> None:
-        # The path of a Unix socket has at most 107 bytes. The path through the open directory is always short enough.
-        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # The path through a descriptor never exceeds the 107 bytes of a socket's path, and follows no link.
+        descriptor = os.open(self._directory / "control.sock", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
+            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                raise OSError(errno.ENOTSOCK, "not a socket. Restart the bridge")
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.sock.settimeout(self.timeout)
-            self.sock.connect(f"/proc/self/fd/{descriptor}/control.sock")
+            self.sock.connect(f"/proc/self/fd/{descriptor}")
         finally:
             os.close(descriptor)
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +44,16 @@ def owner(directory: Path) -> str | None:
 
     Returns ``unknown`` if the lock file contains no ID.
     """
-    if is_foreign(directory / "lock"):
-        # No bridge can have it; the next start renames it.
-        return None
     try:
-        descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
+        descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) or is_foreign(directory / "lock", links=False):
+            # No bridge can have it; the next start renames it.
+            return None
+        raise
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
         # Take a shared lock and release it at once, so that a bridge that starts now can take the lock.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

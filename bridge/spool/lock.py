@@ -11,11 +11,14 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from bridge.host.privileges import other_owner
 from bridge.util.errors import BridgeError
-from bridge.util.files import write_replacing
+from bridge.util.files import clear_place, read_regular, write_replacing
 from bridge.util.os_errors import FORBIDDEN, reason_of
 
 FORMAT = "1"
+MOST_FORMAT = 1024
+"Maximum bytes of the file with the version of the layout."
 
 
 class SpoolError(BridgeError):
@@ -54,9 +57,10 @@ class SpoolLock:
         """
         own = os.fstat(self._file)
         with suppress(FileNotFoundError):
-            found = (self._directory / "lock").stat()
+            found = (self._directory / "lock").lstat()
             if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
                 return False
+        clear_place(self._directory / "lock", folder=False, links=False)
         new = _open_file(self._directory)
         try:
             _lock(new, self._directory, new)
@@ -84,6 +88,25 @@ def unusable(directory: Path, error: OSError) -> SpoolError:
     elif error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "Free disk space, or raise the quota"
     return SpoolError(f"spool {directory}: {where}{reason_of(error)}", hint)
+
+
+def refuse_root(directory: Path) -> None:
+    """Raises SpoolError if this process is root and the spool belongs to another user, or would be in a folder of one.
+
+    That user could lead root to any file by a link, and could not write what root leaves in the spool.
+    """
+    try:
+        user = other_owner(directory)
+    except OSError:
+        # What needs the folder reports its own failure.
+        return
+    if user is None:
+        return
+    what = "belongs to" if directory.is_dir() else "does not exist, and its folder belongs to"
+    raise SpoolError(
+        f"spool {directory}: {what} user {user.name}, but this process runs as root",
+        f"Start the service, or run as that user: sudo -u {user.name} syslog-bridge run",
+    )
 
 
 def take(directory: Path) -> SpoolLock:
@@ -116,14 +139,18 @@ def take(directory: Path) -> SpoolLock:
 
 def _layout_version(file: Path) -> str:
     """Returns the layout version of a spool. Writes it if it is missing, or empty after a kill. Raises OSError."""
-    found = file.read_text(errors="backslashreplace").strip() if file.exists() else ""
+    try:
+        found = read_regular(file, MOST_FORMAT, links=False).decode("utf-8", "backslashreplace").strip()
+    except FileNotFoundError:
+        found = ""
     if not found:
         write_replacing(file, f"{FORMAT}\n".encode(), mode=0o644)
     return found or FORMAT
 
 
 def _open_file(directory: Path) -> int:
-    return os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return os.open(directory / "lock", flags, 0o640)
 
 
 def _write_owner(descriptor: int) -> None:

@@ -3,7 +3,7 @@
 Such a file is renamed to ``.foreign-<name>``, beside its place, and nothing ever deletes it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bridge.spool.pack import PARTIAL
@@ -21,11 +21,11 @@ _KNOWN = {CONTROL_SOCKET, LOCK, FORMAT, *_FILES, *_FOLDERS, "lost+found"}
 
 
 def clear_for_lock(spool: Path) -> list[str]:
-    """Frees the places of the lock and of the version of the layout.
+    """Frees the places of the lock and of the version of the layout, also from links.
 
     Returns one line for each file that was renamed, or cannot be.
     """
-    return list(_clear((spool / name, False) for name in (LOCK, FORMAT)))
+    return list(_clear(((spool / name, False) for name in (LOCK, FORMAT)), links=False))
 
 
 def clear(spool: Path) -> list[str]:
@@ -62,11 +62,11 @@ def clear_folder(folder: Path) -> str | None:
     return None if folder.name in _KNOWN else next(_clear([(folder, True)]), None)
 
 
-def _clear(places: "Iterator[tuple[Path, bool]] | list[tuple[Path, bool]]") -> Iterator[str]:
+def _clear(places: Iterable[tuple[Path, bool]], *, links: bool = True) -> Iterator[str]:
     for place, folder in places:
         kind = "folder" if folder else "regular file"
         try:
-            renamed = clear_place(place, folder=folder)
+            renamed = clear_place(place, folder=folder, links=links)
         except OSError as error:
             # What needs the place reports its own failure.
             yield f"{shown_path(place)}: not a {kind}, and cannot be renamed: {reason_of(error)}"

@@ -64,6 +64,7 @@ class Spool:
         on_error: Callable[[str], object], archive: Archive | None = None,
     ) -> None:  # fmt: skip
         """Locks the spool directory. ``on_error`` may be called on the spool thread. Raises SpoolError."""
+        lock.refuse_root(directory)
         self.directory = directory
         self.limits = terms.batches
         self.on_error = on_error

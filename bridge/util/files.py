@@ -9,37 +9,77 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 "Flags with which opening a FIFO does not block."
+_KINDS = {
+    stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a link",
+}  # fmt: skip
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Opens a regular file for reading. Raises OSError, also for anything else; never blocks on a FIFO."""
-    descriptor = os.open(path, _READ)
+class TooLarge(OSError):
+    """Raised when a file has more bytes than its reader accepts."""
+
+    def __init__(self, most: int, path: Path) -> None:
+        limit = f"{most >> 20} MiB" if most >= 1 << 20 else f"{most >> 10} KiB"
+        super().__init__(errno.EFBIG, f"larger than {limit}", str(path))
+
+
+def open_regular(path: Path, *, links: bool = True) -> BinaryIO:
+    """Opens a regular file for reading. Raises OSError, also for anything else; never blocks on a FIFO.
+
+    ``links``: False if the file must not be a link either.
+    """
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        descriptor = os.open(path, _READ if links else _READ | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno == errno.ENXIO or (error.errno == errno.ELOOP and path.is_symlink()):
+            raise _irregular(path, path.stat(follow_symlinks=links).st_mode) from None
+        raise
+    try:
+        if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode):
+            raise _irregular(path, mode)
         return open(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def read_regular(path: Path) -> bytes:
-    """Returns the contents of a regular file. Raises OSError with the file's name, also for anything else."""
+def _irregular(path: Path, mode: int) -> OSError:
+    if stat.S_ISDIR(mode):
+        return OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    return OSError(errno.EINVAL, f"{_KINDS.get(stat.S_IFMT(mode), 'special')}, not a regular file", str(path))
+
+
+def read_regular(path: Path, most: int | None = None, *, links: bool = True) -> bytes:
+    """Returns the contents of a regular file. Raises OSError with the file's name, also for anything else.
+
+    Raises TooLarge for a file of more than ``most`` bytes, without reading more of it. ``links``: as for
+    ``open_regular``.
+    """
     try:
-        with open_regular(path) as file:
-            return file.read()
+        with open_regular(path, links=links) as file:
+            if most is None:
+                return file.read()
+            # The file may grow, and the size of a file in /proc is 0.
+            if os.fstat(file.fileno()).st_size > most or len(data := file.read(most + 1)) > most:
+                raise TooLarge(most, path)
+            return data
+    except TooLarge:
+        raise
     except OSError as error:
         # The error of a read does not name the file.
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def is_foreign(path: Path) -> bool:
-    """Returns True for anything but a regular file or a link to one, False if that cannot be read."""
+def is_foreign(path: Path, *, links: bool = True) -> bool:
+    """Returns True for anything but a regular file or a link to one, False if that cannot be read.
+
+    ``links``: False to return True also for a link to a regular file.
+    """
     try:
         mode = path.lstat().st_mode
-        if stat.S_ISLNK(mode):
+        if stat.S_ISLNK(mode) and links:
             return not os.path.isfile(path)  # noqa: PTH113 - does not raise on a loop of links
     except OSError:
         return False
@@ -65,13 +105,14 @@ def shown_path(path: Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def clear_place(place: Path, *, folder: bool) -> Path | None:
+def clear_place(place: Path, *, folder: bool, links: bool = True) -> Path | None:
     """Renames what is at a place where a folder, or a regular file, must be, if it is something else.
 
-    Returns its new path, or None if the place is free or correct, as is one that cannot be read. Raises OSError.
+    Returns its new path, or None if the place is free or correct, as is one that cannot be read. ``links``: False if a
+    link to the right kind is wrong, too. Raises OSError.
     """
     try:
-        mode = place.stat().st_mode
+        mode = place.stat(follow_symlinks=links).st_mode
         correct = stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)
     except OSError as error:
         correct = error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -147,6 +188,31 @@ def write_replacing(path: Path, data: bytes, *, mode: int = 0o640) -> None:
         temporary.unlink(missing_ok=True)
         raise
     fsync_path(path.parent)
+
+
+def replace_in(folder: int, name: str, data: bytes, *, finish: Callable[[int], None]) -> None:
+    """Writes a file of an open folder as ``write_replacing`` does, even if the folder's path leads elsewhere meanwhile.
+
+    Only the owner may access the file, unless ``finish`` changes that through its descriptor. Raises OSError.
+    """
+    temporary = f".{name}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(temporary, dir_fd=folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
+    try:
+        try:
+            write_all(descriptor, data)
+            finish(descriptor)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+    os.fsync(folder)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
