@@ -6,10 +6,12 @@ import click
 
 from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail
 from bridge.config.addresses import REGIONS
+from bridge.config.yaml_tree import LARGEST
 from bridge.setup import compose_file
 from bridge.setup.check_result import verdict
 from bridge.setup.configuration_writer import Draft, write
 from bridge.setup.forwarder_import import CUT_OVER, imported
+from bridge.util.files import read_regular
 
 _FILE = click.Path(path_type=Path)
 
@@ -30,9 +32,10 @@ def import_forwarder(file: Path, output: Path, region: str | None, compose: Path
     Each entry (name, protocol, port, intake_key) becomes a listener on the same port and an intake.
     """
     try:
-        data = file.read_bytes()
+        data = read_regular(file, LARGEST)
         beside = compose or file.with_name("docker-compose.yml")
-        tree = compose_file.parse(beside.read_bytes(), str(beside)) if compose or beside.exists() else None
+        given = compose is not None or beside.exists()
+        tree = compose_file.parse(read_regular(beside, LARGEST), str(beside)) if given else None
     except OSError as error:
         fail(f"import: {error.filename}: {error.strerror}", WRONG_USAGE)
     found, report = imported(data, str(file), tree, region)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 import click
 
@@ -23,12 +23,15 @@ from bridge.config.fields import intake_name, time_zone
 from bridge.formats import find
 from bridge.setup.check_result import Connect, lines_of, verdict
 from bridge.setup.configuration_writer import Draft, write
+from bridge.util.files import read_regular
 
 T = TypeVar("T")
 
 _SPOOL = Path("/var/lib/syslog-bridge/spool")
 _FORMAT_QUESTION = "Format of your intake, such as fortigate (`syslog-bridge formats` lists them)"
 _SYSTEMD = Path("/run/systemd/system")
+_LARGEST_KEY = 4096
+"Maximum bytes of a key file, so that a file given by mistake is not read completely."
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def _key(text: str) -> str:
     "--region", metavar="NAME|URL", help=f"{' '.join(REGIONS)}, or a base URL of the collector.  [default: FRA1]"
 )
 @click.option("--intake", metavar="NAME", help="Name for the intake.  [default: its format, or all]")
-@click.option("--key-file", metavar="FILE", type=click.File(), help="File with the intake key; - for stdin.")
+@click.option("--key-file", metavar="FILE", help="File with the intake key; - for stdin.")
 @click.option("--format", "form", metavar="NAME", help="Text format of the intake's parser; see syslog-bridge formats.")
 @click.option("--source", metavar="NETWORKS", help="Senders, such as '10.1.0.1, 10.2.0.0/16', or all.  [default: all]")
 @click.option("--listen", metavar="URLS", help="Listeners.  [default: udp://*:514 tcp://*:514]")
@@ -164,7 +167,7 @@ def _key(text: str) -> str:
 @click.option("--force", is_flag=True, help="Replace an existing configuration.")
 @click.pass_obj
 def setup(
-    connect: Connect | None, /, file: Path, key_file: IO[str] | None, spool: Path, non_interactive: bool,
+    connect: Connect | None, /, file: Path, key_file: str | None, spool: Path, non_interactive: bool,
     sending: bool, no_connect: bool, force: bool, **given: str | None,
 ) -> None:  # fmt: skip
     """Write a first configuration and test the connection.
@@ -175,8 +178,9 @@ def setup(
         raise click.UsageError("--send-test needs a connection, which --no-connect excludes")
     if non_interactive and key_file is None:
         raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - with the key on stdin")
-    if not non_interactive and not sys.stdin.isatty() and key_file is not None and key_file.name == "<stdin>":
+    if not non_interactive and not sys.stdin.isatty() and key_file == "-":
         raise click.UsageError("the key is read from stdin, so questions cannot be answered: add --non-interactive")
+    key = None if key_file is None or key_file == "-" else _read_key(Path(key_file))
     if not non_interactive:
         click.echo("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.\n")
     if not force:
@@ -184,9 +188,9 @@ def setup(
         Draft(file.absolute(), "", {}).refuse_existing()
     answers = _answers(_Asker(interactive=not non_interactive), spool.absolute(), given)
     name = answers.intake
-    if key_file is not None:
-        key = _read_key(key_file)
-    else:
+    if key_file == "-":
+        key = _given_key(sys.stdin.read(_LARGEST_KEY))
+    elif key is None:
         key = click.prompt(f"Intake key of {name} (not shown)", hide_input=True, value_proc=parsed(_key))
     draft = Draft(file.absolute(), answers.as_yaml(), {name: key})
     if not force:
@@ -242,11 +246,18 @@ class _Asker:
         return answer
 
 
-def _read_key(file: IO[str]) -> str:
+def _given_key(text: str) -> str:
+    return parsed(_key)(text)
+
+
+def _read_key(file: Path) -> str:
     try:
-        return parsed(_key)(file.read(4096))
-    except (OSError, UnicodeDecodeError):
-        raise click.BadParameter("the key file cannot be read as text", param_hint="--key-file") from None
+        return _given_key(read_regular(file, _LARGEST_KEY).decode())
+    except OSError as error:
+        text = f"cannot read {file}: {error.strerror}. To pass the key through a pipe, use --key-file -"
+        raise click.BadParameter(text, param_hint="--key-file") from None
+    except UnicodeDecodeError:
+        raise click.BadParameter(f"{file} is not UTF-8 text", param_hint="--key-file") from None
 
 
 def _next_steps(file: Path, answers: SetupAnswers) -> list[str]:

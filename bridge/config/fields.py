@@ -20,6 +20,8 @@ from bridge.config import addresses, networks, secret, units
 from bridge.config.faults import ValidationContext, shown, suggestion
 from bridge.config.secret import Secret
 from bridge.config.yaml_tree import Entries, Items, Scalar
+from bridge.tls import pem
+from bridge.util.files import read_regular
 
 T = TypeVar("T", int, float, timedelta)
 
@@ -195,8 +197,7 @@ def _authorities(path: Path, info: ValidationInfo) -> Path:
     # A configuration that is read without its secrets is read on another machine, which lacks these files too.
     if ValidationContext.of(info).secrets:
         try:
-            with path.open("rb") as file:
-                data = file.read(4 << 20)
+            data = read_regular(path, pem.LARGEST)
         except OSError as error:
             raise ValueError(f"cannot read {path}: {error.strerror}.") from None
         if b"-----BEGIN CERTIFICATE-----" not in data:

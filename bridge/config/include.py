@@ -16,7 +16,8 @@ from pathlib import Path
 
 from bridge.config.document import APPENDED
 from bridge.config.faults import FaultReport, Place, shown
-from bridge.config.yaml_tree import Entries, Items, Scalar, read
+from bridge.config.yaml_tree import LARGEST, Entries, Items, Scalar, read
+from bridge.util.files import read_regular
 
 # Sections whose keys may be spread over several files; other top-level keys, such as `timezone`, hold one value.
 _SPREAD = ("collector", "timestamps", "batch", "spool", "ledger", "admin")
@@ -57,7 +58,7 @@ class Texts:
         if file in self.files:
             return
         try:
-            data = path.read_bytes()
+            data = read_regular(path, LARGEST)
         except OSError as error:
             self.report.at(pattern.place, f"include: cannot read {path}: {error.strerror}.")
             self.whole = False

@@ -8,7 +8,8 @@ from bridge.config.include import Texts
 from bridge.config.lints import lint
 from bridge.config.model import Config, resolved
 from bridge.config.model_errors import validated
-from bridge.config.yaml_tree import Entries, Scalar
+from bridge.config.yaml_tree import LARGEST, Entries, Scalar
+from bridge.util.files import TooLarge, read_regular
 
 
 def load(path: Path | str, *, secrets: bool = True) -> Config:
@@ -47,7 +48,10 @@ def key_file(path: Path | str, intake: str) -> Path | Fault:
 
 def _read(path: Path | str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_regular(Path(path), LARGEST)
+    except TooLarge as error:
+        fault = Fault(str(path), 1, 1, f"the file is {error.strerror}. Is it a configuration?")
+        raise ConfigurationError([fault]) from None
     except OSError as error:
         fault = Fault(str(path), 1, 1, f"cannot read the file: {error.strerror}.")
         raise ConfigurationError([fault]) from None

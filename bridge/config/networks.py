@@ -5,6 +5,7 @@ from pydantic import ValidationInfo
 from bridge.config.addresses import Network, network
 from bridge.config.faults import Place, Reported, ValidationContext
 from bridge.config.yaml_tree import Entries, Items, Node, Scalar
+from bridge.util.files import TooLarge, read_regular
 
 _LARGEST = 4 << 20  # maximum bytes of a list file
 
@@ -49,12 +50,11 @@ def _entry(entry: Node, reading: ValidationContext) -> list[Network]:
 def _read_list(value: Scalar, reading: ValidationContext) -> list[Network]:
     path = value.path()
     try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
+        data = read_regular(path, _LARGEST)
+    except TooLarge as error:
+        raise ValueError(f"the list {path} is {error.strerror}. Split it into several files.") from None
     except OSError as error:
         raise ValueError(f"cannot read the list {path}: {error.strerror}.") from None
-    if len(data) > _LARGEST:
-        raise ValueError(f"the list {path} is larger than {_LARGEST >> 20} MiB. Split it into several files.")
     found: list[Network] = []
     faulty = False
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):

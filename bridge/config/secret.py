@@ -13,6 +13,7 @@ from pydantic import ValidationInfo
 
 from bridge.config.faults import FaultAtKey, ValidationContext
 from bridge.config.yaml_tree import Entries, Scalar
+from bridge.util.files import TooLarge, read_regular
 
 _LARGEST = 64 * 1024  # maximum bytes, so that a file given by mistake is not read completely
 _FORMS = "{file: PATH}, {credential: NAME}, {env: NAME} or the text itself"
@@ -99,12 +100,11 @@ def _given(value: object, reading: ValidationContext) -> str | None:
 
 def _contents(path: Path, name: str) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
+        data = read_regular(path, _LARGEST)
+    except TooLarge as error:
+        raise FaultAtKey(f"{name} is {error.strerror}. Is it the right file?") from None
     except OSError as error:
         raise FaultAtKey(f"cannot read {name}: {error.strerror}.") from None
-    if len(data) > _LARGEST:
-        raise FaultAtKey(f"{name} is larger than {_LARGEST >> 10} KiB. Is it the right file?")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -9,6 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bridge.util.errors import BridgeError
+from bridge.util.files import read_regular
+
+LARGEST = 4 << 20
+"Maximum bytes of a PEM file. The authorities of a system take some hundred KiB."
 
 
 class PemError(BridgeError, ValueError):
@@ -89,6 +93,6 @@ def _read_key(path: Path) -> PrivateKeyTypes:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, LARGEST)
     except OSError as error:
         raise PemError(path, f"cannot read {path}: {error.strerror}") from None
