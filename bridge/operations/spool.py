@@ -11,9 +11,9 @@ from bridge.spool.partition import (
     Backlog,
     EventFilter,
     divide,
-    drop_unreadable,
     reassign,
     remove,
+    remove_unreadable,
     sequences_needed,
 )
 from bridge.spool.transaction import Transaction, UnfinishedTransaction
@@ -44,18 +44,17 @@ async def purge(session: Session, intakes: Sequence[str], event_filter: EventFil
 
 
 async def purge_unreadable(session: Session, intakes: Sequence[str], progress: Progress) -> JSON:
-    """Removes the waiting events that cannot be read; the ledger counts them as dropped. Raises OSError."""
+    """Removes the waiting events that cannot be read; the ledger counts them as dropped.
+
+    Raises OSError, UnfinishedTransaction.
+    """
 
     async def drop(backlog: Backlog) -> int:
         ((stored, _),) = backlog
         (number,) = session.spool.sequences(1, exact=False)
-        dropped, rest = await session.run(partial(drop_unreadable, stored))
-        transaction = Transaction(session.spool.directory, number, PURGE)
-        transaction.account("purge", stored.intake, None, dropped)
-        await session.settle(transaction)
-        if rest is not None:
-            session.backlogs.enqueue(rest)
-        return dropped
+        divided = await session.run(partial(remove_unreadable, stored, session.spool.directory, number))
+        await session.settle(divided.transaction, divided.kept)
+        return divided.events
 
     done, interrupted = await _for_each(session, intakes, drop, progress)
     return {"purged": done, "interrupted": interrupted}

@@ -31,6 +31,7 @@ itself, and only for files within its range: a file that was sealed late may be 
 A pack is used on the spool thread only, except for its identity.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -323,23 +324,22 @@ class Pack:
             with suppress(OSError):
                 self._rename(name)
 
-    def give_up_unread(self) -> int:
-        """Records the events that have not been read as lost. Call after ``read`` could read no further.
-
-        Removes the file if it has no other unsettled events. Returns their number. Raises OSError.
+    def without_unread(self) -> "Pack | None":
+        """Returns the pack as a rename makes it that gives up the events that have not been read; None if no other
+        events are unsettled. Call on a copy, after ``read`` could read no further. Raises OSError.
         """
         events, size = self.unread
+        if self.count <= events:
+            return None
         parts = self._cursor.unread_positions(self.path, self.batches)
-        progress = replace(
-            self.progress, events=self.progress.events - events, size=self.progress.size - size,
-            settled=self.progress.settled.plus(parts),
-        )  # fmt: skip
-        if progress.events <= 0:
-            self.path.unlink(missing_ok=True)
-        else:
-            self._rename(str(progress))
-        self.progress, self.count = progress, self.count - events
-        return events
+        rest = replace(
+            self.progress, events=self.count - events, size=self.size - size, settled=self.progress.settled.plus(parts)
+        )
+        if len(str(rest)) > LONGEST_NAME:
+            rest = replace(rest, begun=rest.begun.hull())
+        if len(str(rest)) > LONGEST_NAME:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(self.path))
+        return Pack(self.intake, self.directory, rest, disk=self.disk)
 
     def _rename(self, name: str) -> None:
         try:

@@ -6,6 +6,8 @@ text: events that contain a string, or that contain a host name or address as a 
 Blocking calls; runs on the spool thread. A split happens completely or not at all (``bridge.spool.transaction``).
 """
 
+import errno
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -99,32 +101,64 @@ def remove(backlog: Backlog, spool: Path, number: int) -> Transaction:
     return transaction
 
 
-def drop_unreadable(item: Batch | Pack) -> tuple[int, Batch | Pack | None]:
-    """Deletes the events of a batch or pack that cannot be read: the file, or some blocks of a pack.
+def remove_unreadable(item: Batch | Pack, spool: Path, number: int) -> Partition:
+    """Removes the events of a batch or pack that cannot be read: the file, or some blocks of a pack.
 
-    Returns the number of deleted events, and the rest, if any. Raises OSError; then nothing has changed.
+    ``number`` is a sequence for the transaction. Raises OSError; then nothing has changed. Raises
+    UnfinishedTransaction.
     """
+    result = Partition()
+    rest: Batch | Pack | None
     if isinstance(item, Pack):
-        copy = item.rewound()
-        try:
-            while not (fed := copy.read(most_batches=1, most_bytes=1, sealed=float("-inf"))).exhausted:
-                if fed.stuck is not None:
-                    break
-        except FileNotFoundError:
-            return 0, item.rewound()
-        except OSError as error:
-            if not batch_reader.concerns_one_file(error):
-                raise
-        dropped = copy.give_up_unread() if copy.unread[0] else 0
-        return dropped, copy.rewound() if copy.count else None
+        copy = _read_as_far_as_possible(item)
+        result.events = copy.unread[0]
+        rest = copy.without_unread() if result.events else item.rewound()
+    else:
+        result.events = 0 if _is_readable(item) else item.count
+        rest = None if result.events else item
+    result.kept = [] if rest is None else [rest]
+    if not result.events:
+        return result
+    if not os.access(item.directory, os.W_OK | os.X_OK):
+        # The next starts could not finish the transaction either.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(item.directory))
+    result.transaction = Transaction(spool, number, PURGE)
+    with result.transaction.completion():
+        if rest is None:
+            result.transaction.remove(item.path)
+        else:
+            result.transaction.rename(item.path, rest.path)
+        result.transaction.account("purge", item.intake, None, result.events)
+    return result
+
+
+def _read_as_far_as_possible(pack: Pack) -> Pack:
+    """Returns a copy of a pack that has not read only what cannot be read. Raises OSError."""
+    copy = pack.rewound()
     try:
-        batch_reader.content(item)
-    except batch_reader.Damaged:
-        return 0, item
+        while not (fed := copy.read(most_batches=1, most_bytes=1, sealed=float("-inf"))).exhausted:
+            if fed.stuck is not None:
+                break
+    except FileNotFoundError:
+        copy.file_missing()
+    except OSError as error:
+        if not batch_reader.concerns_one_file(error):
+            raise
+    return copy
+
+
+def _is_readable(batch: Batch) -> bool:
+    """Returns False if the file of a batch cannot be read. Keeps its lines in the write cache. Raises OSError."""
+    if batch.fresh is not None:
+        return True
+    try:
+        batch_reader.content(batch)
     except batch_reader.Unreadable:
-        item.path.unlink(missing_ok=True)
-        return item.count, None
-    return 0, item
+        return False
+    except batch_reader.Damaged:
+        # The courier handles it.
+        return True
+    return True
 
 
 def sequences_needed(item: Batch | Pack) -> int:
