@@ -6,6 +6,7 @@ refers to the keys. Replaced files are kept as ``NAME.old``. Each key is a file 
 If that folder is setgid, as in the Debian package, the group may read the key; otherwise only its owner may.
 """
 
+import errno
 import os
 import shutil
 import stat
@@ -18,6 +19,9 @@ from pathlib import Path
 from bridge.config import Config, ConfigurationError, load
 from bridge.util.errors import BridgeError
 from bridge.util.files import fsync_path, write_new
+
+_NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"Errors of a filesystem that has no hard links (FAT, some network filesystems), or no further one for a file."
 
 
 class DraftError(BridgeError):
@@ -106,9 +110,27 @@ def _replace(new: Path, place: Path) -> None:
     if place.exists():
         old = place.with_name(f"{place.name}.old")
         old.unlink(missing_ok=True)
-        old.hardlink_to(place)
+        try:
+            old.hardlink_to(place)
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            _copy(place, old)
     new.replace(place)
     fsync_path(place.parent)
+
+
+def _copy(place: Path, copy: Path) -> None:
+    """Copies a file with its owner and mode, as far as its filesystem has them. Raises OSError."""
+    found = place.stat()
+
+    def keep_rights(descriptor: int) -> None:
+        # A filesystem without hard links may have no owners and modes either. Nobody gets more rights by that.
+        with suppress(PermissionError):
+            os.fchown(descriptor, found.st_uid, found.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
+
+    write_new(copy, (place.read_bytes(),), mode=0o600, finish=keep_rights)
 
 
 def _cannot_write(error: OSError, folder: Path) -> DraftError:
