@@ -9,6 +9,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
@@ -91,16 +92,14 @@ def probe(config: Config, connect: bool, send_test: bool) -> list[StepResult]:
 
 
 def _targets(config: Config) -> list[_Target]:
-    names: dict[tuple[object, ...], list[Intake]] = {}
+    found: dict[tuple[object, ...], _Target] = {}
     for intake in config.intakes.values():
-        found = intake.destination
-        for base in found.urls:
-            key = (base, found.endpoint, deliver_config.trust(found), deliver_config.proxy(found), found.timeout)
-            names.setdefault(key, []).append(intake)
-    return [
-        _Target(f"{key[0]}{key[1]}", intakes[0].destination, tuple(intake.name for intake in intakes))
-        for key, intakes in names.items()
-    ]
+        one = intake.destination
+        for base, path in product(one.urls, filter(None, (one.endpoint, one.scattered_endpoint))):
+            key = (base, path, deliver_config.trust(one), deliver_config.proxy(one), one.timeout)
+            before = found[key].intakes if key in found else ()
+            found[key] = _Target(f"{base}{path}", replace(one, endpoint=path), (*before, intake.name))
+    return list(found.values())
 
 
 class _TargetCheck:

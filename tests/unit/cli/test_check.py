@@ -191,6 +191,18 @@ def test_successful_check_lists_all_steps(tmp_path, ca_folder):
     assert events == []
 
 
+def test_scattered_endpoint_is_tried_too(tmp_path):
+    with collector("--key", KEY) as (port, events):
+        url = f'url: "http://127.0.0.1:{port}"'
+        file = configuration(tmp_path, {"a": url, "b": f"{url}, scattered_endpoint: /array"})
+        code, results, rows = run_check(file, "--connect")
+    assert code == 0, rows
+    assert len(results["a"]) == 3 and len(results["b"]) == 6
+    assert {row["target"] for row in rows} == {f"http://127.0.0.1:{port}{path}" for path in ("/plain/batch", "/array")}
+    assert [row["intakes"] for row in rows if row["target"].endswith("/array")] == [["b"]] * 3
+    assert events == []
+
+
 def test_send_test_sends_one_event_for_each_intake(tmp_path):
     with collector("--key", KEY) as (port, events):
         url = f'url: "http://127.0.0.1:{port}"'
