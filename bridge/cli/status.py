@@ -7,16 +7,18 @@ from typing import Any
 import click
 
 from bridge.cli import status_text
-from bridge.cli.options import CliCommand, example, fail, with_spool
+from bridge.cli.options import CliCommand, configured, example, fail
 from bridge.config import Config
+from bridge.host.privileges import become_owner
 from bridge.operations import control_client, spool_summary
+from bridge.util.os_errors import described
 
 MAX_SOURCES = 100
 "Sources requested from the bridge. The output shows as many as fit."
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge status -c /etc/syslog-bridge/bridge.yaml"))
-@with_spool
+@configured
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the JSON of /api/status; running is false if no bridge runs."
 )
@@ -31,6 +33,7 @@ def status(config: Config, as_json: bool, watched: bool) -> None:
     if watched and not as_json:
         _watch(directory)
         return
+    become_owner(directory)
     report, running = _read_status(directory, "" if as_json else f"?sources={MAX_SOURCES}")
     if as_json:
         click.echo(json.dumps(report, indent=2))
@@ -52,14 +55,16 @@ def _read_status(directory: Path, query: str) -> tuple[dict[str, Any], bool]:
 
 
 def _watch(directory: Path) -> None:
+    # Before root becomes the user of the spool, who may not be allowed to read the program.
     from rich.console import Console  # noqa: PLC0415
 
     from bridge.cli.status_watch import watch  # noqa: PLC0415
 
+    become_owner(directory)
     console = Console()
     if not console.is_terminal:
         fail("status: --watch needs a terminal. Without one, run status --json repeatedly")
     try:
         watch(lambda: control_client.get(directory, f"/api/status?sources={MAX_SOURCES}"), console)
     except (control_client.ControlError, OSError) as error:
-        fail(f"status: {error}. Check that the bridge is running")
+        fail(f"status: {described(error)}. Check that the bridge is running")

@@ -32,6 +32,7 @@ from bridge.deliver.backoff import doubling
 from bridge.deliver.context import DeliveryContext
 from bridge.deliver.courier import Courier
 from bridge.spool import Batch, Piece, batch_reader
+from bridge.util.os_errors import described
 
 MAX_BATCHES = 64
 MAX_BYTES = 8 << 20
@@ -235,7 +236,7 @@ class Publisher:
             self._forget(piece)
             self._courier.fail_handover(piece, error)
             if not isinstance(error, batch_reader.Damaged | batch_reader.Unreadable):
-                self._fail(f"cannot read the spool: {error}")
+                self._fail(f"cannot read the spool: {described(error)}")
         for piece, message in messages:
             if not channel.open or self._stopped:
                 self._take_back([piece])

@@ -20,6 +20,7 @@ from bridge.deliver.unreadable import UnreadableFiles
 from bridge.spool import Batch, Loss, Pack
 from bridge.spool.pack_read import Fed
 from bridge.spool.pack_writer import mergeable
+from bridge.util.os_errors import described
 
 FEED_BYTES = 16 << 20
 "Approximate limit in bytes of the lines that all intakes together hold in memory after reading packs."
@@ -152,7 +153,7 @@ class PackQueue:
     def _hold(self, pack: Pack, error: OSError) -> None:
         """Leaves the rest of a pack out until ``resume`` is called."""
         if not self._unreadable.set_pack_aside(pack, error):
-            self._unreadable.back_off(f"cannot read the spool: {error}")
+            self._unreadable.back_off(f"cannot read the spool: {described(error)}")
         elif pack in self._next:
             self._held[pack] = self._next.pop(pack)
             self._send_queue.unread_begin_at(self.oldest)
@@ -241,7 +242,7 @@ class PackQueue:
             self._send_queue.add(*batches, now=now)
             # The usual cause is a full disk. Dropping and delivering batches frees space; an immediate retry does not.
             self._not_before = now + TRY_AGAIN
-            log.error("intake {intake}: cannot pack its backlog: {why}", intake=self._name, why=str(error))
+            log.error("intake {intake}: cannot pack its backlog: {why}", intake=self._name, why=described(error))
 
         return self._run(lambda: self._context.store.pack(batches), done, failed)
 

@@ -15,6 +15,7 @@ from bridge.deliver.split_queue import SplitQueue, halves
 from bridge.deliver.unreadable import UnreadableFiles
 from bridge.spool import Batch, Loss, Pack, Piece, batch_reader
 from bridge.util.alarms import A_DAY, ENDS_IN_A_DAY
+from bridge.util.os_errors import described
 
 PUT_BACK_AT_ONCE = 5000
 "Pieces of cut batches that enter the lanes in one turn of the reactor."
@@ -223,7 +224,7 @@ class PendingBatches:
             if error.batch in self.batches:
                 self._quarantine_batch(error.batch, error)
         else:
-            self.unreadable.back_off(f"cannot read the spool: {error}")
+            self.unreadable.back_off(f"cannot read the spool: {described(error)}")
 
     def _quarantine_batch(self, batch: Batch, damage: Exception) -> None:
         """Quarantines a batch whose file does not match its name. If the file is missing, its events are counted as

@@ -17,6 +17,7 @@ from bridge.spool.partition import (
     sequences_needed,
 )
 from bridge.spool.transaction import Transaction, UnfinishedTransaction
+from bridge.util.os_errors import described
 
 MOVED_AT_ONCE = 100
 "Batches and packs of one transaction, at most."
@@ -134,7 +135,7 @@ async def _for_each(
                         continue
                     # Give it back: the courier handles such files when it reads them.
                     if not isinstance(error, FileNotFoundError):
-                        session.spool.on_error(str(error))
+                        session.spool.on_error(described(error))
                     for stored, _ in part:
                         await _requeue(session, stored)
                     del waiting[:at_once]

@@ -32,6 +32,7 @@ from bridge.spool.budget import on_disk
 from bridge.spool.pack import PARTIAL, Pack
 from bridge.util.clock import MOST_AHEAD
 from bridge.util.files import is_folder, is_foreign, is_nfs_leftover, shown_path, write_unsynced
+from bridge.util.os_errors import described
 
 MANY = 256
 _HOUR_US = 3_600_000_000
@@ -291,7 +292,7 @@ class Archive:
                 try:
                     batch.held = batch_reader.content(batch)
                 except (batch_reader.Damaged, batch_reader.Unreadable) as error:
-                    self._on_error(f"archive: {error}")
+                    self._on_error(f"archive: {described(error)}")
                     continue
                 seen.add(batch.sequence)
                 yield batch

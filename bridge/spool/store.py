@@ -31,7 +31,7 @@ from bridge.spool.write_cache import WriteCache
 from bridge.util.files import write_whole
 from bridge.util.filesystems import network_filesystem
 from bridge.util.jobs import Work
-from bridge.util.os_errors import reason_of
+from bridge.util.os_errors import described, reason_of
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 _MAY_BE_GONE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
@@ -345,4 +345,6 @@ class Spool:
                     f"spool {self.directory}: its lock file was removed while the bridge runs; it is made again"
                 )
         except (SpoolError, OSError) as error:
-            self.on_error(f"spool {self.directory}: its lock file was removed and cannot be made again: {error}")
+            self.on_error(
+                f"spool {self.directory}: its lock file was removed and cannot be made again: {described(error)}"
+            )

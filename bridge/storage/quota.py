@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from bridge.util.alarms import AlarmSink
 from bridge.util.files import write_replacing
 from bridge.util.jobs import Work
+from bridge.util.os_errors import described
 
 _MOST_DAYS = 3
 "Other days whose counts are remembered."
@@ -63,7 +64,11 @@ class Quotas:
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            log.warn("quota: cannot read {file}, counting today from zero: {why}", file=self._file, why=error)
+            log.warn(
+                "quota: cannot read {file}, counting today from zero: {why}",
+                file=self._file,
+                why=described(error),
+            )
         self._saved = dict(self.today)
 
     def change(self, limits: Mapping[str, int | None]) -> None:

@@ -17,6 +17,17 @@ def reason_of(error: OSError) -> str:
     return f"{reason}: this machine forbids it. Check owner and mode, and {SECURITY_MODULES}"
 
 
+def described(error: Exception) -> str:
+    """Returns the file and the reason of an error.
+
+    Python's own text has the number of the error, and the file in quotes or as ``PosixPath('...')``.
+    """
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    named = isinstance(error.filename, str | bytes | os.PathLike)
+    return f"{os.fsdecode(error.filename)}: {error.strerror}" if named else error.strerror
+
+
 def forbidden_connection(number: int, address: str) -> str:
     """Describes a connection that this machine forbids."""
     return (
