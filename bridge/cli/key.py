@@ -11,7 +11,7 @@ from bridge.cli.execute import bridge_runs, run_command
 from bridge.cli.options import WRONG_USAGE, CliGroup, configuration_option, example, fail
 from bridge.config import Fault, key_file, load
 from bridge.config.secret import looks_like_a_key
-from bridge.host.privileges import open_folder
+from bridge.host.privileges import become_owner, open_folder
 from bridge.util.errors import BridgeError
 from bridge.util.files import replace_in
 
@@ -50,6 +50,7 @@ def set_(file: Path, intake: str) -> None:
     except OSError as error:
         fail(f"key set: {path}: {error.strerror}. The old key is kept")
     click.echo(f"wrote {path}")
+    become_owner(config.spool.directory)
     if config.spool.directory.is_dir() and bridge_runs(config):
         run_command(config, "key", {"intake": intake, "key": text})
         click.echo("the running bridge uses the new key")

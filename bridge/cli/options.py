@@ -117,7 +117,10 @@ def _name(ctx: click.Context) -> str:
 def os_error_text(error: OSError, path: Path | None = None) -> str:
     """Returns file, reason and remedy of an error; ``path`` is the file if the error names none."""
     place = error.filename or path
-    remedy = ". Run the command as root or as the bridge's user" if isinstance(error, PermissionError) else ""
+    remedy = ""
+    if isinstance(error, PermissionError):
+        # Root has become the owner of the spool, who cannot use what root left there.
+        remedy = ". Run the command as root or as the bridge's user. That user must own all files of the spool"
     return f"{f'{place}: ' if place else ''}{error.strerror or error}{remedy}"
 
 

@@ -10,6 +10,7 @@ import os
 import pwd
 import stat
 from collections import deque
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -39,6 +40,9 @@ def other_owner(path: Path) -> User | None:
     """
     if os.geteuid() != ROOT:
         return None
+    with suppress(OSError):
+        # Mounts a folder that is mounted on its first use. The steps below do not.
+        os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     status = _deciding(path)
     return None if status.st_uid == ROOT else _user(status)
 

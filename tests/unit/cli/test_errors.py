@@ -51,7 +51,8 @@ def test_an_unreadable_file_is_named_with_the_remedy() -> None:
     result = run(PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/spool/lock"))
     assert result.exit_code == 1
     assert result.stderr == (
-        "spool list: /spool/lock: Permission denied. Run the command as root or as the bridge's user\n"
+        "spool list: /spool/lock: Permission denied. Run the command as root or as the bridge's user."
+        " That user must own all files of the spool\n"
     )
 
 

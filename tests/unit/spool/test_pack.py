@@ -245,9 +245,9 @@ def test_restart_reads_only_file_names(spool_fixture, monkeypatch):
     found = spool_fixture.restart()
     assert (len(found.packs), len(found.batches)) == (1, 3)
     directory = str(spool_fixture.directory)
-    assert [path for path in opened if path.startswith(directory)] == [
-        f"{directory}/lock", directory, f"{directory}/format",
-    ]  # fmt: skip
+    assert {path for path in opened if path.startswith(directory)} == {
+        directory, f"{directory}/lock", f"{directory}/format",
+    }  # fmt: skip
 
 
 def test_sequence_continues_after_a_pack(spool_fixture):
