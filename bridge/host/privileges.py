@@ -113,8 +113,12 @@ def _walk(path: Path) -> _Walk:
         while steps:
             try:
                 found = os.open(steps.popleft(), _ANY, dir_fd=folder)
-            except (FileNotFoundError, NotADirectoryError) as error:
-                return _Walk(folder, link, OSError(error.errno, error.strerror, str(path)))
+            except OSError as error:
+                # The error names the step only.
+                failure = OSError(error.errno, error.strerror, str(path))
+                if isinstance(error, FileNotFoundError | NotADirectoryError):
+                    return _Walk(folder, link, failure)
+                raise failure from None
             try:
                 status = os.fstat(found)
                 if not stat.S_ISLNK(status.st_mode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -194,11 +196,13 @@ def test_link_in_place_of_the_spool_reaches_no_folder_of_root(gateway: Gateway) 
     assert list(target.iterdir()) == []
 
 
-def test_link_to_a_socket_of_root_gets_no_command(gateway: Gateway) -> None:
-    asked: list[bytes] = []
-    path = gateway.root / "root.sock"
+@contextmanager
+def answering(path: Path, asked: list[bytes]) -> Iterator[None]:
+    """Answers each request at a Unix socket as a bridge whose reload has succeeded."""
+    result = b'{"result": {"text": "reloaded"}}\n'
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
+        path.chmod(0o600)
         listening.listen()
 
         def answer() -> None:
@@ -209,23 +213,38 @@ def test_link_to_a_socket_of_root_gets_no_command(gateway: Gateway) -> None:
                     return
                 with connection:
                     asked.append(connection.recv(1000))
+                    connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + result)
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
-        gateway.link(gateway.spool / "control.sock", path)
-        # Somebody holds the lock: a bridge seems to run.
-        holder = subprocess.Popen(["flock", str(gateway.spool), "flock", str(gateway.spool / "lock"), "cat"],
-                                  stdin=subprocess.PIPE)  # fmt: skip
-        try:
-            for words in (("status",), ("spool", "purge", "--yes")):
-                gateway.run(*words, code=1)
-        finally:
-            assert holder.stdin is not None
-            holder.stdin.close()
-            holder.wait()
+        yield
         listening.shutdown(socket.SHUT_RDWR)
         thread.join()
-    assert [each for each in asked if each] == []
+
+
+@contextmanager
+def locked(spool: Path) -> Iterator[None]:
+    """Holds the lock of a spool, as a running bridge does."""
+    with (spool / "lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def test_link_to_a_socket_of_root_gets_no_command(gateway: Gateway) -> None:
+    asked: list[bytes] = []
+    gateway.link(gateway.spool / "control.sock", gateway.root / "root.sock")
+    with answering(gateway.root / "root.sock", asked), locked(gateway.spool):
+        for words in (("status",), ("reload",), ("spool", "purge", "--yes")):
+            assert "control.sock" in gateway.run(*words, code=1).stderr
+    assert asked == []
+
+
+def test_socket_of_the_user_gets_the_command(gateway: Gateway) -> None:
+    asked: list[bytes] = []
+    with answering(gateway.spool / "control.sock", asked), locked(gateway.spool):
+        gateway.give(gateway.spool)
+        assert gateway.run("reload").stdout == "reloaded\n"
+    assert len(asked) == 1 and asked[0].startswith(b"POST /control/reload ")
 
 
 def test_export_writes_a_file_of_root(gateway: Gateway) -> None:
