@@ -11,14 +11,13 @@ without any sync. The spool thread opens the files, because it also renames them
 slow disk does not delay the deliveries of other batches.
 """
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice, takewhile
 from typing import Literal
 
 from bridge.spool.batch import Batch
 from bridge.spool.synced_folders import SyncedFolders
-from bridge.util.files import close_quietly
+from bridge.util.files import close_quietly, regular_descriptor
 from bridge.util.jobs import Work
 from bridge.util.os_errors import reason_of
 
@@ -162,7 +161,7 @@ def _open(batches: Iterable[Batch]) -> dict[Batch, int | OSError]:
     for batch in batches:
         if batch.pack is None:
             try:
-                opened[batch] = os.open(batch.path, os.O_RDONLY | os.O_CLOEXEC)
+                opened[batch] = regular_descriptor(batch.path)
             except FileNotFoundError:
                 # It was delivered, or is in a pack, which is synced.
                 continue

@@ -30,6 +30,11 @@ def open_regular(path: Path, *, links: bool = True) -> BinaryIO:
 
     ``links``: False if the file must not be a link either.
     """
+    return open(regular_descriptor(path, links=links), "rb")
+
+
+def regular_descriptor(path: Path, *, links: bool = True) -> int:
+    """Returns the descriptor of a regular file for reading, as ``open_regular`` opens it. Raises OSError."""
     try:
         descriptor = os.open(path, _READ if links else _READ | os.O_NOFOLLOW)
     except OSError as error:
@@ -39,10 +44,10 @@ def open_regular(path: Path, *, links: bool = True) -> BinaryIO:
     try:
         if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode):
             raise _irregular(path, mode)
-        return open(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor
 
 
 def _irregular(path: Path, mode: int) -> OSError:
