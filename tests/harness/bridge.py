@@ -25,6 +25,16 @@ def key_of(intake: str) -> str:
     return f"{letters}{'0' * 16}"[:16]
 
 
+def balanced(body: bytes) -> dict[str, Any]:
+    """Returns the status in the body of `/api/status`, and asserts that the ledger balances in it."""
+    status: dict[str, Any] = json.loads(body)
+    ledger = status["ledger"]
+    taken = sum(ledger[name] for name in _IN)
+    accounted = sum(ledger[name] for name in _OUT) + sum(ledger["dropped"].values())
+    assert taken == accounted, f"the ledger does not balance: {ledger}"
+    return status
+
+
 class Bridge:
     """Manages one bridge: a directory with its configuration, keys and spool. It can be started repeatedly."""
 
@@ -100,12 +110,7 @@ class Bridge:
         """Returns `/api/status`, and asserts that the ledger balances in it."""
         code, body = self.get("/api/status")
         assert code == 200, f"/api/status: {code} {body!r}; {self._stderr()}"
-        status: dict[str, Any] = json.loads(body)
-        ledger = status["ledger"]
-        taken = sum(ledger[name] for name in _IN)
-        accounted = sum(ledger[name] for name in _OUT) + sum(ledger["dropped"].values())
-        assert taken == accounted, f"the ledger does not balance: {ledger}"
-        return status
+        return balanced(body)
 
     def ledger(self) -> dict[str, Any]:
         ledger: dict[str, Any] = self.status()["ledger"]

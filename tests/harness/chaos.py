@@ -16,7 +16,7 @@ from tests.harness.bridge import Bridge, key_of
 from tests.harness.disk_faults import FULL, KINDS, DiskFaults
 from tests.harness.faulty import FaultyCollector, faulty
 from tests.harness.messages import number_of
-from tests.harness.numbered_senders import HttpsSender, NumberedSender, RelpSender, TcpSender, UdpSender
+from tests.harness.numbered_senders import NUMBERS, HttpsSender, NumberedSender, RelpSender, TcpSender, UdpSender
 from tests.harness.pki import Authority
 from tests.harness.polling import until
 from tests.harness.ports import free_port
@@ -54,9 +54,6 @@ CONSTANTS = altered.SHORT_WAITS | {
     "bridge.deliver.pack_queue.TRY_AGAIN": 0.5,
 }
 """Short waits, and packs of few batches, so that packs are written, read and settled under faults too."""
-
-NUMBERS = 10_000_000
-"""Numbers that each sender has to itself in each process run."""
 
 
 class Chaos:

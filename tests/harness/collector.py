@@ -54,6 +54,11 @@ class Collector:
         return f"http://{self._bracketed}:{self.port}"
 
     @property
+    def output(self) -> Path:
+        """The file with the events that were accepted since the last start."""
+        return self._output
+
+    @property
     def _bracketed(self) -> str:
         return f"[{self._host}]" if ":" in self._host else self._host
 

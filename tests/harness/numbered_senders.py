@@ -1,4 +1,4 @@
-"""Sends numbered messages over UDP, TCP, RELP and HTTPS until it is stopped, and records which were acknowledged.
+"""Sends numbered messages over UDP, TCP, TLS, RELP and HTTPS until it is stopped, and records which were acknowledged.
 
 No number is ever sent twice: a message without acknowledgement counts as unknown, and a message that arrives twice was
 delivered twice. A sender whose connection breaks connects again and continues with the next number.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +20,19 @@ from tests.harness.agent import Agent
 from tests.harness.messages import SentMessage, number_of, rfc5424
 from tests.harness.relp import RelpClient
 
+NUMBERS = 10_000_000
+"""Numbers that each sender has to itself: each begins with a multiple of this."""
 _FAILURES = (OSError, http.client.HTTPException, AssertionError, ValueError)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many messages a sender sends at once, and the seconds between two blocks."""
+
+    per_block: int = 5
+    pause: float = 0.05
+    keep_texts: bool = True
+    """False for millions of messages: the sender counts them only."""
 
 
 class NumberedSender:
@@ -26,12 +40,15 @@ class NumberedSender:
 
     acknowledges = False
 
-    def __init__(self, first: int, *, per_block: int = 5, pause: float = 0.05) -> None:
+    def __init__(self, first: int, pace: Pace = Pace()) -> None:  # it is frozen
+        self.first = first
+        self.count = 0
+        "Messages so far, counted before they are sent; their numbers follow on from `first`."
         self.sent: dict[int, str] = {}
         "The text of each message by its number, recorded before the message is sent."
         self.acknowledged: set[int] = set()
         self.failures: list[str] = []
-        self._first, self._per_block, self._pause = first, per_block, pause
+        self._pace = pace
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -48,9 +65,11 @@ class NumberedSender:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            now, number = datetime.now(UTC), self._first + len(self.sent)
-            block = [rfc5424(number + ahead, now) for ahead in range(self._per_block)]
-            self.sent |= {number_of(message.text): message.text for message in block}
+            now, number = datetime.now(UTC), self.first + self.count
+            block = [rfc5424(number + ahead, now) for ahead in range(self._pace.per_block)]
+            self.count += len(block)
+            if self._pace.keep_texts:
+                self.sent |= {number_of(message.text): message.text for message in block}
             try:
                 self._send(block)
             except _FAILURES as error:
@@ -58,7 +77,7 @@ class NumberedSender:
                 with suppress(*_FAILURES):
                     self._close()
                 self._stopping.wait(0.2)
-            self._stopping.wait(self._pause)
+            self._stopping.wait(self._pace.pause)
 
     def _send(self, block: Sequence[SentMessage]) -> None:
         """Sends a block, and records what was acknowledged. Raises one of `_FAILURES`."""
@@ -71,8 +90,8 @@ class NumberedSender:
 class UdpSender(NumberedSender):
     """Sends datagrams."""
 
-    def __init__(self, port: int, first: int, *, source: str) -> None:
-        super().__init__(first)
+    def __init__(self, port: int, first: int, *, source: str, pace: Pace = Pace()) -> None:
+        super().__init__(first, pace)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((source, 0))
         self._port = port
@@ -85,17 +104,18 @@ class UdpSender(NumberedSender):
 class TcpSender(NumberedSender):
     """Sends lines."""
 
-    def __init__(self, port: int, first: int, *, source: str) -> None:
-        super().__init__(first)
+    def __init__(self, port: int, first: int, *, source: str, pace: Pace = Pace()) -> None:
+        super().__init__(first, pace)
         self._port, self._source = port, source
         self._socket: socket.socket | None = None
 
     def _send(self, block: Sequence[SentMessage]) -> None:
         if self._socket is None:
-            self._socket = socket.create_connection(
-                ("127.0.0.1", self._port), timeout=180, source_address=(self._source, 0)
-            )
+            self._socket = self._connect()
         self._socket.sendall(b"".join(message.frame + b"\n" for message in block))
+
+    def _connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self._port), timeout=180, source_address=(self._source, 0))
 
     def _close(self) -> None:
         open_socket, self._socket = self._socket, None
@@ -104,13 +124,30 @@ class TcpSender(NumberedSender):
                 open_socket.shutdown(socket.SHUT_WR)
 
 
+class TlsSender(TcpSender):
+    """Sends lines over TLS."""
+
+    def __init__(self, port: int, first: int, *, source: str, ca: Path, pace: Pace = Pace()) -> None:
+        super().__init__(port, first, source=source, pace=pace)
+        self._context = ssl.create_default_context(cafile=str(ca))
+
+    def _connect(self) -> socket.socket:
+        return self._context.wrap_socket(super()._connect(), server_hostname="localhost")
+
+    def _close(self) -> None:
+        open_socket, self._socket = self._socket, None
+        if isinstance(open_socket, ssl.SSLSocket):
+            with open_socket:
+                open_socket.unwrap()
+
+
 class RelpSender(NumberedSender):
     """Sends over RELP and waits for the acknowledgement of each block."""
 
     acknowledges = True
 
-    def __init__(self, port: int, first: int, *, source: str) -> None:
-        super().__init__(first)
+    def __init__(self, port: int, first: int, *, source: str, pace: Pace = Pace()) -> None:
+        super().__init__(first, pace)
         self._port, self._source = port, source
         self._client: RelpClient | None = None
 
@@ -137,8 +174,17 @@ class HttpsSender(NumberedSender):
 
     acknowledges = True
 
-    def __init__(self, port: int, first: int, *, source: str, ca: Path, key: str) -> None:
-        super().__init__(first)
+    def __init__(
+        self,
+        port: int,
+        first: int,
+        *,
+        source: str,
+        ca: Path,
+        key: str,
+        pace: Pace = Pace(),
+    ) -> None:
+        super().__init__(first, pace)
         self._agent = Agent(port, ca, source=source)
         self._key = key
 
