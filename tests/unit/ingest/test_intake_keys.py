@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from bridge.syslog.frames import Frames, block_of
 from bridge.syslog.framing import Oversize, datagrams
@@ -94,10 +95,22 @@ def test_relay_is_the_sender_of_the_keys_of_its_hosts(make_bridge_with_sources: 
     assert ip_network(relay.address) == RELAY[0]
 
 
+class AtOnce:
+    """Processes a request in one turn."""
+
+    async def pause(self) -> None:
+        pass
+
+    def keep(self) -> None:
+        pass
+
+
 def test_request_with_a_key_in_its_events(make_bridge: Any) -> None:
     bridge = make_bridge(Route("all", "a"))
     peer = bridge.peers.get("tcp", "192.0.2.1")
-    bridge.pipeline.take_request(peer, {"a": [(b"keyed " + ELEMENT, None), (b"plain", None)], None: [(frame(b"x"), 5)]})
+    events = {"a": [(b"keyed " + ELEMENT, None), (b"plain", None)], None: [(frame(b"x"), 5)]}
+    request = bridge.pipeline.take_request(peer, lambda: [events], AtOnce(), lambda files: None)
+    Deferred.fromCoroutine(request)
     assert sorted(bridge.events("a")) == [b"keyed ", b"plain", b"x"]
     assert peer.keyed == 2
 
