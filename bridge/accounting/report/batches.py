@@ -2,7 +2,8 @@
 
 After a kill, batches that a request had carried are sent again as a whole. For one batch, receipted events beyond the
 largest number that one process receipted were delivered twice. Each ``start`` names the batches that are queued again,
-so the report knows which earlier batches can be sent again.
+so the report knows which earlier batches can be sent again. It does not name a batch whose file could not be renamed
+before its request was sent: that one is recognised when the next process settles it.
 """
 
 from collections import Counter, OrderedDict, defaultdict
@@ -10,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _MOST_COMPLETE = 100_000
-"Most completely receipted batches that are remembered within a process run; older ones are assumed to be unlinked."
+"""Most completely receipted batches that are remembered within a process run; older ones are assumed to be unlinked.
+Also the most that are remembered after it."""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,21 @@ class BatchReceipts:
     def __init__(self) -> None:
         self._records: dict[int, _BatchRecord] = {}
         self._complete: OrderedDict[int, None] = OrderedDict()
+        self._gone: OrderedDict[int, _BatchRecord] = OrderedDict()
+        "Batches of earlier processes that no start has named as queued again."
+
+    def found_unmarked(self, sequence: int, total: int) -> Counter[str]:
+        """Returns the events of a batch that were settled by an earlier process, by intake, if no ``start`` has named
+        the batch since. The caller is about to settle it, so its file was found without the mark of a sent batch, and
+        its events looked newly received."""
+        record = self._gone.get(sequence)
+        if record is None or record.total != total or sequence in self._records:
+            return Counter()
+        self._records[sequence] = self._gone.pop(sequence)
+        settled = Counter({record.intake: record.settled_now})
+        for outcome in record.outcomes.values():
+            outcome.now = 0
+        return settled
 
     def settle(self, outcome: str, sequence: int, intake: str, events: int, total: int) -> int:
         """Records events of a batch that were accepted, refused or handed over, as ``outcome`` says.
@@ -86,6 +103,8 @@ class BatchReceipts:
         for sequence, record in self._records.items():
             if sequence not in queued:
                 if record.settled_now >= record.total or record.total > unnamed[record.intake]:
+                    self._gone[sequence] = record
+                    self._gone.move_to_end(sequence)
                     continue
                 unnamed[record.intake] -= record.total
             queued_again[queued.get(sequence, record.intake)] += record.settled_now
@@ -94,4 +113,6 @@ class BatchReceipts:
             kept[sequence] = record
         self._records = kept
         self._complete.clear()
+        while len(self._gone) > _MOST_COMPLETE:
+            self._gone.popitem(last=False)
         return queued_again

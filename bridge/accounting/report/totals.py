@@ -190,10 +190,10 @@ class ReportBuilder:
             unique = settled
             since.taken += settled
         else:
-            unique = sum(
-                self._batch_receipts.settle("accepted", sequence, intake, events, total)
-                for sequence, events, total in line["batches"]
-            )
+            unique = 0
+            for sequence, events, total in line["batches"]:
+                self._correct_unmarked(run, sequence, total)
+                unique += self._batch_receipts.settle("accepted", sequence, intake, events, total)
         row.receipts += 1
         row.receipted += count
         row.twice += min(count, settled - unique)
@@ -209,6 +209,7 @@ class ReportBuilder:
         taken = bool(line.get("taken"))
         unique = count
         if not taken:
+            self._correct_unmarked(run, line["sequence"], line["batch_events"])
             unique = self._batch_receipts.settle("refused", line["sequence"], intake, count, line["batch_events"])
         row, since = self._interval.rows[intake], run.since[intake]
         row.refused += unique
@@ -222,8 +223,19 @@ class ReportBuilder:
     def _handed(self, line: Fields) -> None:
         run, intake, count = self._current_run(), line["intake"], line["count"]
         run.ended = False
+        self._correct_unmarked(run, line["sequence"], line["batch_events"])
         self._batch_receipts.settle("handed", line["sequence"], intake, count, line["batch_events"])
         run.since[intake].handed += count
+
+    def _correct_unmarked(self, run: ProcessRun, sequence: int, total: int) -> None:
+        """Counts a batch as queued again that looked newly received, or that a clean stop had not left."""
+        for intake, count in self._batch_receipts.found_unmarked(sequence, total).items():
+            row = self._interval.rows[intake]
+            row.again += count
+            if run.after_kill:
+                row.received -= count
+            else:
+                row.unexplained -= count
 
     def _command(self, line: Fields) -> None:
         self._current_run().take_command(line)

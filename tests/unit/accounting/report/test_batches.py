@@ -27,6 +27,17 @@ def test_requeued_batch_is_counted_twice_only_beyond_its_settled_events():
     assert receipts.settle("accepted", 1, "fw", 10, 10) == 10
 
 
+def test_batch_without_the_mark_of_a_sent_one_is_recognised_when_it_is_settled_again():
+    receipts = BatchReceipts()
+    receipts.settle("accepted", 1, "fw", 10, 10)
+    assert not receipts.queued_again(NO_BATCHES)
+    assert not receipts.found_unmarked(1, total=9)
+    assert not receipts.found_unmarked(2, total=10)
+    assert receipts.found_unmarked(1, total=10) == {"fw": 10}
+    assert not receipts.found_unmarked(1, total=10)
+    assert receipts.settle("accepted", 1, "fw", 10, 10) == 0
+
+
 def test_moved_batch_is_queued_again_for_its_new_intake():
     receipts = BatchReceipts()
     receipts.settle("accepted", 1, "fw", 6, 10)
