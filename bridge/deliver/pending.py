@@ -160,9 +160,9 @@ class PendingBatches:
         while (loose := self.send_queue.drop_oldest()) is not None:
             self._forget_loose(loose)
             released.append((loose, loose.count))
-        for unreadable in self.unreadable.whole_batches():
-            self._forget_loose(unreadable)
-            released.append((unreadable, unreadable.count))
+        for batch in (*self.send_queue.release_cut(), *self.unreadable.whole_batches()):
+            self._forget_loose(batch)
+            released.append((batch, batch.count))
         return released
 
     def _give_up(self, pack: Pack) -> int:

@@ -243,6 +243,17 @@ class SendQueue:
             self.forget((piece.batch,))
         return piece.batch
 
+    def release_cut(self) -> list[Batch]:
+        """Forgets and returns the batches in files of their own that were cut, and of which all events wait here."""
+        waiting: Counter[Batch] = Counter()
+        for piece in self.pieces():
+            if piece.lines is not None and piece.batch.pack is None:
+                waiting[piece.batch] += piece.count
+        cut = [batch for batch, events in waiting.items() if events == batch.unacknowledged == batch.count]
+        if cut:
+            self.forget(cut)
+        return cut
+
     def _pop(self, lane: Lane) -> Piece:
         piece = lane.popleft()
         self._count(piece, -1)

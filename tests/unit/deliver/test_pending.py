@@ -130,6 +130,25 @@ def test_forgotten_batches_leave_no_amount(intake: IntakeFixture) -> None:
     assert (intake.pending.events, list(intake.pending.batches)) == (1, [second])
 
 
+def test_release_gives_a_batch_that_was_cut_unless_a_part_is_settled(intake: IntakeFixture) -> None:
+    data = b"".join(b"%d\tevent %d\n" % ((NOON + second) * 1000, second) for second in range(9))
+    for _ in range(2):
+        intake.spool.append(Group("fw", "lines", NOON, NOON * 1000, (NOON + 8) * 1000, 9, data, timed=True))
+        intake.ledger.receive_spooled("fw", 9)
+        intake.spool.seal_all()
+    queue, limits = intake.pending.send_queue, {"width_ms": 1000, "max_events": 100, "max_bytes": 10_000}
+    for _ in range(2):
+        whole = queue.take(0, **limits)
+        defer.ensureDeferred(intake.pending.cut(whole, 1000, 100, 10_000))
+    settled = queue.take(0, **limits)
+    intake.pending.settle(settled)
+    partly = settled[0].batch
+    released = intake.pending.release()
+    assert [(batch is partly, events) for batch, events in released] == [(False, 9)]
+    assert (intake.pending.events, list(intake.pending.batches)) == (8, [partly])
+    assert {piece.batch for piece in queue.pieces()} == {partly}
+
+
 def test_ranges_of_a_cut_batch_enter_the_lanes_in_several_turns(
     intake: IntakeFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
