@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections import Counter
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -457,6 +457,33 @@ def test_partial_acceptance_is_reported_as_a_shortfall():
         row = build_checked_report(gateway).rows["fw"]
         assert (row.received, row.delivered, row.twice, row.dropped.total(), row.held) == (5, 3, 0, 2, 0)
         assert row.dropped["collector_shortfall"] == 2
+
+    check()
+
+
+def test_batch_sent_without_the_mark_of_a_sent_one_has_the_totals_of_a_marked_one():
+    @in_temporary_folder
+    def check(folder):
+        rows = []
+        for marked in (True, False):
+            gateway = GatewaySimulation(folder / str(marked))
+            gateway.receive("fw", [False] * 5)
+            gateway.minute()
+            (file,) = gateway.files
+            for _ in range(2):
+                file.sending = marked
+                gateway.ledger.deliver("fw", 5)
+                receipt = Receipt("fw", [(file.sequence, 5, 5)], 5, "", 200, None, None, confirmed=True)
+                gateway.journal.receipt(receipt)
+                if gateway.starts == 1:
+                    gateway.kill(torn=False)
+            gateway.files.clear()
+            gateway.stop()
+            rows.append(build_checked_report(gateway).rows["fw"])
+        row = rows[1]
+        assert (row.received, row.again, row.delivered, row.twice, row.held) == (5, 5, 5, 5, 0)
+        assert (row.carried, row.unexplained, row.dropped.total()) == (0, 0, 0)
+        assert replace(rows[0], possible=0) == row
 
     check()
 
