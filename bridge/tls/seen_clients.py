@@ -36,7 +36,7 @@ class SeenClient(NamedTuple):
 
 
 class Sighting(NamedTuple):
-    """Where and when a client connected last."""
+    """Holds address and time of a client's latest connection."""
 
     address: str
     seen_ms: int
