@@ -6,7 +6,7 @@ one label. Any other refused client could have invented its name, and is not rem
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,8 @@ PRECISION_MS = 3_600_000
 "The time of a client in the file is at most this much older than its latest connection, in milliseconds."
 _LATEST_MS = 253_402_300_799_000
 "The end of the year 9999, the latest time that can be shown."
+LARGEST = 8 << 20
+"Bytes of the file, at most. A larger one is not read."
 MOST = 5000
 "Clients that are remembered, at most. The one that has been silent longest is forgotten first."
 
@@ -105,12 +107,11 @@ class SeenClientsFile:
         changes = self._seen.changes
         if changes == self._saved_changes:
             return
-        rows = [[*client, *sighting] for client, sighting in self._seen.clients.items()]
-        self._work(partial(self._save, json.dumps({"clients": rows})), partial(self._saved, changes))
+        self._work(partial(self._save, list(self._seen.clients.items())), partial(self._saved, changes))
 
-    def _save(self, text: str) -> OSError | None:
+    def _save(self, clients: Sequence[tuple[SeenClient, Sighting]]) -> OSError | None:
         try:
-            write_replacing(self._file, f"{text}\n".encode())
+            write_replacing(self._file, _encode(clients))
         except OSError as error:
             return error
         return None
@@ -121,10 +122,27 @@ class SeenClientsFile:
             self._saved_changes = changes
 
 
+def _encode(clients: Sequence[tuple[SeenClient, Sighting]]) -> bytes:
+    """Returns the contents of the file. Leaves out the earliest clients if it would be larger than ``LARGEST``."""
+    head, separator, tail = '{"clients": [', ", ", "]}\n"
+    rows: list[str] = []
+    size = len(head) + len(tail)
+    for client, sighting in reversed(clients):
+        row = json.dumps([*client, *sighting])
+        size += len(row) + len(separator)
+        if size > LARGEST:
+            break
+        rows.append(row)
+    return f"{head}{separator.join(reversed(rows))}{tail}".encode()
+
+
 def read_clients(folder: Path) -> dict[SeenClient, Sighting]:
-    """Reads the file of a spool. Returns nothing if it is missing or cannot be read."""
+    """Reads the file of a spool. Returns nothing if it is missing, too large, a link, or cannot be read.
+
+    ``check`` may read it as root from a folder of another user, so no file of that user may exhaust the memory.
+    """
     try:
-        rows = json.loads(read_regular(folder / FILE))["clients"]
+        rows = json.loads(read_regular(folder / FILE, LARGEST, links=False))["clients"][-MOST:]
         return {
             SeenClient(str(listener), tuple(map(str, names))): Sighting(str(address), int(seen_ms))
             for listener, names, address, seen_ms in rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from bridge.tls.client_names import ClientNames
 from bridge.tls.seen_clients import (
     FILE,
+    LARGEST,
     MOST,
     PRECISION_MS,
     WEEK_MS,
@@ -157,6 +159,55 @@ def test_number_of_clients_is_bounded() -> None:
 def test_damaged_file_is_ignored(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     assert read_clients(tmp_path) == {}
+
+
+def test_link_or_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    content = json.dumps({"clients": [["secure", ["gw.example"], "192.0.2.1", NOW_MS]]}).encode()
+    (tmp_path / FILE).write_bytes(content)
+    assert read_clients(tmp_path)
+    (tmp_path / FILE).rename(tmp_path / "elsewhere")
+    (tmp_path / FILE).symlink_to("elsewhere")
+    assert read_clients(tmp_path) == {}
+    (tmp_path / FILE).unlink()
+    (tmp_path / FILE).write_bytes(content.ljust(LARGEST))
+    assert read_clients(tmp_path)
+    (tmp_path / FILE).write_bytes(content.ljust(LARGEST + 1))
+    assert read_clients(tmp_path) == {}
+    os.truncate(tmp_path / FILE, 1 << 40)
+    assert read_clients(tmp_path) == {}
+
+
+def test_no_more_clients_are_read_than_are_remembered(tmp_path: Path) -> None:
+    rows = [["secure", [f"gw-{n}.example"], "192.0.2.1", NOW_MS] for n in range(MOST + 1)]
+    (tmp_path / FILE).write_text(json.dumps({"clients": rows}))
+    found = read_clients(tmp_path)
+    assert len(found) == MOST
+    assert SeenClient("secure", ("gw-0.example",)) not in found
+
+
+def test_written_file_is_not_too_large_to_be_read(tmp_path: Path) -> None:
+    disk, seen = Disk(), SeenClients()
+    file = SeenClientsFile(tmp_path, seen, wall=lambda: NOW_MS / 1000, work=disk.work)
+    for number in range(100):
+        seen.note("secure", (f"{number}-{'x' * (LARGEST // 50)}",), "192.0.2.1")
+    file.look()
+    kept = [client.names[0].partition("-")[0] for client in read_clients(tmp_path)]
+    assert kept == [str(number) for number in range(51, 100)]
+
+
+def test_links_in_the_place_of_the_file_are_not_followed_when_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    other = tmp_path / "other"
+    other.write_text("unchanged")
+    for name in (FILE, f".{FILE}.new"):
+        (tmp_path / "spool" / name).symlink_to(other)
+    disk, seen = Disk(), SeenClients()
+    file = SeenClientsFile(tmp_path / "spool", seen, wall=lambda: NOW_MS / 1000, work=disk.work)
+    seen.note("secure", ("gw.example",), "192.0.2.1")
+    file.look()
+    assert other.read_text() == "unchanged"
+    assert [each.name for each in (tmp_path / "spool").iterdir()] == [FILE]
+    assert list(read_clients(tmp_path / "spool")) == [SeenClient("secure", ("gw.example",))]
 
 
 def test_refused_clients_of_a_listener_are_named(tmp_path: Path) -> None:
