@@ -32,7 +32,8 @@ def of_running(status: dict[str, Any]) -> str:
         for row in status.get("clients_not_in_client_names", [])
     )
     columns = ("client", "listener", "address", "last seen", "pattern to accept it")
-    lines += _table("clients that client_names refuses", columns, refused)
+    total = status.get("clients_not_in_client_names_count")
+    lines += _table("clients that client_names refuses", columns, refused, total)
     lines += ["", *_ledger(status.get("ledger", {}))]
     for name, title in (("quarantine", "quarantined: "), ("possible_duplicates", "possible duplicates: ")):
         table = status.get(name)
@@ -144,10 +145,11 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Iterable[object]], t
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
         return []
-    left_out = (total or len(cells)) - _MAX_ROWS
-    cells = cells[:_MAX_ROWS]
-    more = [f"  ... and {left_out:,} more; use --json to see all"] if left_out > 0 else []
-    return ["", title, *(f"  {line}" for line in aligned((heads, *cells))), *more]
+    shown = cells[:_MAX_ROWS]
+    left_out = (total or len(cells)) - len(shown)
+    hint = "; use --json to see all" if len(cells) > _MAX_ROWS else ""
+    more = [f"  ... and {left_out:,} more{hint}"] if left_out > 0 else []
+    return ["", title, *(f"  {line}" for line in aligned((heads, *shown))), *more]
 
 
 def _cell(value: object) -> str:

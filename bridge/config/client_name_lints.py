@@ -7,10 +7,8 @@ from datetime import UTC, datetime
 from bridge.config.faults import Place, printable
 from bridge.config.model import Config
 from bridge.config.yaml_tree import Entries
-from bridge.tls.seen_clients import read_clients, refused_clients
-
-MOST_NAMED = 20
-"Clients that are named for each listener."
+from bridge.tls.refused_clients import RefusedClientFinder
+from bridge.tls.seen_clients import read_clients
 
 
 def lint_client_names(config: Config, nodes: Sequence[Entries]) -> Iterator[tuple[Place, str]]:
@@ -26,11 +24,11 @@ def lint_client_names(config: Config, nodes: Sequence[Entries]) -> Iterator[tupl
                 place,
                 'client_names: "*" matches names without a dot only. Without client_names any name is accepted.',
             )
-        refused = refused_clients(seen.items(), listener.name, listener.client_names, now_ms)
-        for found in refused[:MOST_NAMED]:
+        refused = RefusedClientFinder(listener.name, listener.client_names).find(seen.items(), now_ms)
+        for found in refused.named:
             when = datetime.fromtimestamp(found.sighting.seen_ms / 1000, UTC)
             names, pattern = printable(", ".join(found.client.names)), printable(found.pattern)
             text = f"client_names: the client {names} ({found.sighting.address}, last seen {when:%Y-%m-%d %H:%M} UTC)"
             yield place, f'{text} is refused. A * stands for one label. Add "{pattern}" to accept it.'
-        if len(refused) > MOST_NAMED:
-            yield place, f"client_names: {len(refused) - MOST_NAMED} more clients of the last week are refused."
+        if refused.more:
+            yield place, f"client_names: {refused.more} more clients of the last week are refused."

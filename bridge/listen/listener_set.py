@@ -22,7 +22,7 @@ from bridge.listen.tcp import TcpListener
 from bridge.listen.tls import TlsListener
 from bridge.listen.udp import UdpListener
 from bridge.listen.unix import UnixDatagramListener, UnixStreamListener
-from bridge.tls.seen_clients import RefusedClient, refused_clients
+from bridge.tls.refused_clients import RefusedClients, RefusedClientsCache
 
 DRAIN_WITHIN = 2.0
 "Seconds after which draining stops although data still arrives."
@@ -82,6 +82,7 @@ class ListenerSet:
             reactor, pipeline, peers.get, config.max_frame_size, commit, Coalescer.for_reactor(reactor, pipeline),
             self._inherited.drops_before, turns=StreamTurns.for_reactor(reactor),
         )  # fmt: skip
+        self._refused_clients = RefusedClientsCache(self.listener_context.seen_clients)
         self.listeners: dict[str, OpenListener] = {}
         "Open listeners by name."
         self._drops: dict[str, int] = {}
@@ -175,15 +176,11 @@ class ListenerSet:
         """Returns True while no connections are accepted because few file descriptors are left."""
         return self.listener_context.descriptors.exhausted(self._reactor.seconds())
 
-    def refused_clients(self, now_ms: int) -> list[RefusedClient]:
-        """Returns the clients of the last week whose names the ``client_names`` of their listener do not accept."""
-        seen = self.listener_context.seen_clients
-        seen.update(now_ms)
-        return [
-            refused
-            for name, each in self.listeners.items()
-            for refused in refused_clients(seen.clients.items(), name, each.listener.client_names, now_ms)
-        ]
+    def refused_clients(self, now_ms: int) -> dict[str, RefusedClients]:
+        """Returns the clients of the last week whose names ``client_names`` does not accept, by listener."""
+        return self._refused_clients.find(
+            {name: each.listener.client_names for name, each in self.listeners.items()}, now_ms
+        )
 
     def certificates(self) -> dict[str, float]:
         """Returns when each TLS listener's certificate expires, in seconds since the epoch."""

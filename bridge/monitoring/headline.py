@@ -205,7 +205,9 @@ def _source_problems(status: JSON) -> Iterator[JSON]:
     clients = status.get("clients_not_in_client_names", [])
     if refused := [row for row in clients if (row.get("silent_seconds") or 0) < REFUSED_SECONDS]:
         first, more = refused[0], len(refused) - 1
-        names = ", ".join(first.get("names") or []) + (f" and {more:,} more" if more else "")
+        # The status names only the latest clients of each listener.
+        least = "at least " if status.get("clients_not_in_client_names_count", 0) > len(clients) else ""
+        names = ", ".join(first.get("names") or []) + (f" and {least}{more:,} more" if more else "")
         yield _problem(
             DEGRADED, f"Clients that client_names refuses: {names}",
             f'add "{first.get("pattern")}" to client_names of listener {first.get("listener")}',

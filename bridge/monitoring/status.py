@@ -128,7 +128,7 @@ class Status:
             },
             "refused_connections": self.listener_set.refused(),
             "refusals": self.listener_set.rejections(),
-            "clients_not_in_client_names": self._refused_clients(),
+            **self._refused_clients(),
             "certificates": {name: round(left) for name, left in self.certificates().items()},
             "silent_sources": self.silent(),
             "copies": {
@@ -145,14 +145,17 @@ class Status:
         }  # fmt: skip
         return {"headline": headline.of(status), **status}
 
-    def _refused_clients(self) -> list[JSON]:
+    def _refused_clients(self) -> JSON:
         now_ms = int(self.wall() * 1000)
-        return [
+        refused = self.listener_set.refused_clients(now_ms)
+        rows = [
             {"listener": found.client.listener, "names": list(found.client.names), "address": found.sighting.address,
              "last_seen": rfc3339(found.sighting.seen_ms), "pattern": found.pattern,
              "silent_seconds": max(0, (now_ms - found.sighting.seen_ms) // 1000)}
-            for found in self.listener_set.refused_clients(now_ms)
+            for of_listener in refused.values() for found in of_listener.named
         ]  # fmt: skip
+        count = sum(of_listener.count for of_listener in refused.values())
+        return {"clients_not_in_client_names": rows, "clients_not_in_client_names_count": count}
 
     def intakes(self) -> list[JSON]:
         """Returns one entry per intake with its state, backlog and delivery figures."""

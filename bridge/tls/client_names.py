@@ -26,7 +26,7 @@ class ClientNames:
 
     def match(self, names: Sequence[str]) -> bool:
         """Returns True if one of the names matches one of the patterns."""
-        return any(_matches(pattern, _labels(name)) for name in names for pattern in self._patterns.values())
+        return any(_matches(pattern, labels) for labels in map(_labels, names) for pattern in self._patterns.values())
 
     def matched_formerly(self, names: Sequence[str]) -> bool:
         """Returns True if a name matches when ``*`` stands for any number of labels, as in earlier versions."""
@@ -38,11 +38,11 @@ class ClientNames:
             for pattern in self._patterns:
                 missing = len(_labels(name)) - len(_labels(pattern))
                 first, dot, _ = pattern.partition(".")
-                if missing > 0 and first == "*" and ClientNames((extended := "*." * missing + pattern,)).match((name,)):
+                if missing > 0 and first == "*" and _accepts(extended := "*." * missing + pattern, name):
                     return extended
                 # ``gw-*`` matched ``gw-1.example``.
                 whole = ".".join((pattern, *_labels(name)[-missing:]))
-                if missing > 0 and not dot and ClientNames((whole,)).match((name,)):
+                if missing > 0 and not dot and _accepts(whole, name):
                     return whole
         return names[0] if names else ""
 
@@ -76,6 +76,10 @@ def _matches(pattern: Sequence[re.Pattern[str] | str], labels: Sequence[str]) ->
         want == label if isinstance(want, str) else want.fullmatch(label)
         for want, label in zip(pattern, labels, strict=True)
     )
+
+
+def _accepts(pattern: str, name: str) -> bool:
+    return _matches(tuple(map(_expression, _labels(pattern))), _labels(name))
 
 
 def _former_expression(pattern: str) -> str:

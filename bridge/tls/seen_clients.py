@@ -6,13 +6,11 @@ one label. Any other refused client could have invented its name, and is not rem
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from bridge.tls.client_names import ClientNames
 from bridge.util.files import read_regular, write_replacing
 from bridge.util.jobs import Work
 
@@ -44,16 +42,6 @@ class Sighting(NamedTuple):
     seen_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedClient:
-    """A client that was seen within a week, and whose names do not match the listener's ``client_names``."""
-
-    client: SeenClient
-    sighting: Sighting
-    pattern: str
-    "A pattern that would accept it."
-
-
 class SeenClients:
     """The clients of all listeners. ``note`` is called for each handshake and costs next to nothing."""
 
@@ -62,10 +50,10 @@ class SeenClients:
         "Clients that connected since ``update``, with their addresses."
         self.clients: dict[SeenClient, Sighting] = {}
         self.changes = 0
-        "Number of changes that are worth writing to the file."
+        "Number of changes that are worth writing to the file. ``clients`` is the same while it is."
 
     def load(self, known: dict[SeenClient, Sighting]) -> None:
-        """Adds the clients that an earlier process has seen."""
+        """Adds the clients that an earlier process has seen. Called before any client is read."""
         self.clients = {**known, **self.clients}
 
     def note(self, listener: str, names: tuple[str, ...], address: str) -> None:
@@ -150,17 +138,3 @@ def read_clients(folder: Path) -> dict[SeenClient, Sighting]:
         }
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return {}
-
-
-def refused_clients(
-    clients: Iterable[tuple[SeenClient, Sighting]], listener: str, client_names: tuple[str, ...], now_ms: int
-) -> list[RefusedClient]:
-    """Returns the clients of a listener within the last week whose names do not match ``client_names``."""
-    if not client_names:
-        return []
-    names = ClientNames(client_names)
-    return [
-        RefusedClient(client, sighting, names.pattern_for(client.names))
-        for client, sighting in clients
-        if client.listener == listener and now_ms - sighting.seen_ms <= WEEK_MS and not names.match(client.names)
-    ]

@@ -159,3 +159,9 @@ def test_status_shows_events_that_do_not_match_their_format() -> None:
     lines = [line for line in text.splitlines() if "do not match its format" in line]
     assert len(lines) == 1
     assert lines[0].startswith("Intake fw: 1,100 of 1,200 sampled events do not match its format")
+
+
+def test_refused_clients_that_the_status_does_not_name_are_counted():
+    row = {"names": ["a.b.example"], "listener": "secure", "address": "192.0.2.1", "last_seen": "", "pattern": "*"}
+    text = of_running({"clients_not_in_client_names": [row] * 20, "clients_not_in_client_names_count": 25})
+    assert "\n  ... and 5 more\n" in text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config import linted
-from bridge.config.client_name_lints import MOST_NAMED
+from bridge.tls.refused_clients import MOST_NAMED
 from bridge.tls.seen_clients import FILE, WEEK_MS
 from tests.harness.pki import Authority
 

@@ -139,3 +139,6 @@ def test_refused_clients_are_a_problem_while_they_try_to_connect():
     assert problem["text"] == "Clients that client_names refuses: a.b.branch.example and 1 more"
     assert problem["remedy"] == 'add "*.*.branch.example" to client_names of listener secure'
     assert headline.of(HEALTHY | {"clients_not_in_client_names": rows[:1]})["state"] == "well"
+    limited = {"clients_not_in_client_names": rows, "clients_not_in_client_names_count": 4}
+    (problem,) = headline.of(HEALTHY | limited)["problems"]
+    assert problem["text"] == "Clients that client_names refuses: a.b.branch.example and at least 1 more"

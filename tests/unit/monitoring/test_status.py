@@ -23,6 +23,8 @@ from bridge.monitoring.sources import SourceList
 from bridge.monitoring.status import Status
 from bridge.monitoring.sync_monitor import SyncMonitor
 from bridge.syslog.frames import block_of
+from bridge.tls.refused_clients import RefusedClient, RefusedClients
+from bridge.tls.seen_clients import SeenClient, Sighting
 from tests.harness.builders import NOON, build_fsync_policy, build_pipeline, build_spool
 
 CONFIGURATION = """
@@ -54,7 +56,7 @@ class StatusFixture:
         self.listener_set.open_ = True
         for method in ("kernel_drops", "ports", "refused", "rejections"):
             getattr(self.listener_set, method).return_value = {}
-        self.listener_set.refused_clients.return_value = []
+        self.listener_set.refused_clients.return_value = {}
         self.mirror: Any = SimpleNamespace(sent=Counter(), dropped=Counter())
         self.rate_history: Any = SimpleNamespace(received=0.0, delivered=0.0, rates={})
         gateway_clock: Any = SimpleNamespace(offset=None)
@@ -148,6 +150,18 @@ def test_report_limits_the_source_rows_but_not_their_count(gateway: StatusFixtur
     assert len(report["sources"]) == 2
     assert report["sources_count"]["total"] == 5
     assert gateway.status.report(sources=0)["sources"] == []
+
+
+def test_report_names_the_latest_refused_clients_and_counts_all(gateway: StatusFixture) -> None:
+    client = SeenClient("secure", ("a.b.example",))
+    found = RefusedClient(client, Sighting("192.0.2.1", (NOON - 60) * 1000), "*.*.example")
+    gateway.listener_set.refused_clients.return_value = {"secure": RefusedClients(25, [found])}
+    report: dict[str, Any] = gateway.status.report()
+    assert report["clients_not_in_client_names"] == [
+        {"listener": "secure", "names": ["a.b.example"], "address": "192.0.2.1", "pattern": "*.*.example",
+         "last_seen": "2026-11-23T11:59:00.000Z", "silent_seconds": 60},
+    ]  # fmt: skip
+    assert report["clients_not_in_client_names_count"] == 25
 
 
 def test_alarms_and_delivery_errors_are_problems(gateway: StatusFixture) -> None:

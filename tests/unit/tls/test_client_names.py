@@ -21,7 +21,6 @@ from bridge.tls.seen_clients import (
     SeenClientsFile,
     Sighting,
     read_clients,
-    refused_clients,
 )
 
 NOW_MS = 1_795_435_200_000
@@ -208,16 +207,3 @@ def test_links_in_the_place_of_the_file_are_not_followed_when_it_is_written(tmp_
     assert other.read_text() == "unchanged"
     assert [each.name for each in (tmp_path / "spool").iterdir()] == [FILE]
     assert list(read_clients(tmp_path / "spool")) == [SeenClient("secure", ("gw.example",))]
-
-
-def test_refused_clients_of_a_listener_are_named(tmp_path: Path) -> None:
-    clients = {
-        SeenClient("secure", ("a.branch.example",)): Sighting("192.0.2.1", NOW_MS),
-        SeenClient("secure", ("a.b.branch.example",)): Sighting("192.0.2.2", NOW_MS - WEEK_MS + 1000),
-        SeenClient("secure", ("old.b.branch.example",)): Sighting("192.0.2.3", NOW_MS - WEEK_MS - 1),
-        SeenClient("other", ("a.b.branch.example",)): Sighting("192.0.2.4", NOW_MS),
-    }
-    (found,) = refused_clients(clients.items(), "secure", ("*.branch.example",), NOW_MS)
-    assert (found.client.names, found.pattern) == (("a.b.branch.example",), "*.*.branch.example")
-    assert refused_clients(clients.items(), "secure", (), NOW_MS) == []
-    assert json.dumps(found.sighting.address) == '"192.0.2.2"'
