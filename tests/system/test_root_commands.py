@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +23,10 @@ from bridge.batching import Group
 from bridge.spool import Batch
 from bridge.spool.archive import Archive
 from bridge.spool.quarantine_entry import QuarantineEntry
+from bridge.tls.seen_clients import FILE
 from tests.harness.builders import NOON, build_spool, fail
 from tests.harness.collector import Collector
+from tests.harness.pki import Authority
 from tests.harness.ports import free_port
 from tests.harness.process import SYSLOG_BRIDGE
 
@@ -115,6 +120,21 @@ class Gateway:
         assert done.returncode == code, f"{words}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
+    def check_as(self, user: int) -> str:
+        """Runs ``check`` as another user and returns its output.
+
+        That user may be unable to read the folder of Python, so root runs it once in the same process before.
+        """
+        script = (
+            "import os, pathlib, sys; from bridge.cli.check import check; from bridge.config import linted;"
+            f"linted(pathlib.Path(sys.argv[1])); os.setgroups([]); os.setgid({user}); os.setuid({user});"
+            "check.main(['-c', sys.argv[1]])"
+        )
+        command = [sys.executable, "-c", script, str(self.file)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def files_of_others(self) -> list[str]:
         """Returns the files in the state folder that do not belong to the user of the spool."""
         return [str(path) for path in self.state.rglob("*") if path.lstat().st_uid != self.uid]
@@ -147,6 +167,44 @@ def test_every_file_that_a_command_makes_belongs_to_the_user_of_the_spool(gatewa
         gateway.run(*words)
         assert gateway.files_of_others() == [], words
     assert "2 events deleted" not in gateway.run("spool", "purge", "--yes").stdout
+
+
+@every_user
+def test_check_reads_the_seen_clients_and_changes_nothing_in_the_spool(gateway: Gateway) -> None:
+    pki = Authority(gateway.etc / "pki")
+    issued = pki.issue("gateway")
+    configuration = yaml.safe_load(gateway.file.read_text())
+    configuration["listeners"] = [
+        {"name": "secure", "tls": f"127.0.0.1:{free_port()}", "certificate": str(issued.certificate),
+         "private_key": str(issued.private_key), "client_ca": str(pki.ca), "client_names": ["*.branch.example"]},
+    ]  # fmt: skip
+    gateway.file.write_text(yaml.safe_dump(configuration))
+    rows = [["secure", ["a.b.branch.example"], "192.0.2.1", int(time.time() * 1000)]]
+    clients, refused = gateway.spool / FILE, "a.b.branch.example (192.0.2.1"
+    clients.write_text(json.dumps({"clients": rows}))
+    clients.chmod(0o600)
+    gateway.give(clients)
+    before = sorted(gateway.state.rglob("*"))
+    assert refused in gateway.run("check").stdout
+    assert (sorted(gateway.state.rglob("*")), gateway.files_of_others()) == (before, [])
+    # A user who may read the configuration but not the spool.
+    for path in (gateway.etc, *gateway.etc.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    gateway.spool.chmod(0o700)
+    output = gateway.check_as(NO_USER + 1)
+    assert refused not in output
+    assert "configuration is valid: 1 listener" in output
+    # A file that root could read, and one that would take all memory.
+    secret = gateway.root / "clients"
+    secret.write_bytes(clients.read_bytes())
+    gateway.link(clients, secret)
+    assert refused not in gateway.run("check").stdout
+    clients.unlink()
+    clients.touch()
+    os.truncate(clients, 1 << 40)
+    gateway.give(clients)
+    assert refused not in gateway.run("check").stdout
+    assert (sorted(gateway.state.rglob("*")), gateway.files_of_others()) == (before, [])
 
 
 def test_command_that_only_reads_prints_no_file_of_root(gateway: Gateway) -> None:
