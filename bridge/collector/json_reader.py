@@ -15,6 +15,10 @@ WINDOW = 2 * 1024 * 1024
 """Bytes of a body that are decoded at once, and the longest value. An event's 250 KiB fit even if each character is
 written as an escape of six bytes."""
 
+MAX_NAMES = 1000
+"""Names that all objects around the events may have. Values beside the events are skipped, so no limit of events ends
+the reading."""
+
 _BLANK = re.compile(r"[ \t\n\r]*")
 _CUT_TAIL = 16
 "An error closer than this to the end of a window may be due to the cut: the longest token is a pair of escapes."
@@ -46,6 +50,7 @@ class JsonReader:
         "Position in the window, in characters."
         self._last = False
         "True if the window reaches the end of the body."
+        self._names = 0
         self._move()
         if not self.peek():
             raise Refusal(400, "the body is empty")
@@ -96,7 +101,10 @@ class JsonReader:
                 return
 
     def names(self) -> Iterator[str]:
-        """Yields the names in the object that comes next. The caller reads each value before the next name."""
+        """Yields the names in the object that comes next. The caller reads each value before the next name.
+
+        Raises Refusal (413) after ``MAX_NAMES`` names, in this object and others.
+        """
         self._take("{")
         if self.peek() == "}":
             self._at += 1
@@ -104,6 +112,10 @@ class JsonReader:
         while True:
             if self.peek() != '"':
                 raise self._invalid("Expecting property name enclosed in double quotes", self._at)
+            self._names += 1
+            if self._names > MAX_NAMES:
+                text = f"the objects around the events have more than {MAX_NAMES} names"
+                raise Refusal(413, text, reason="request_too_large")
             name = self.value()
             self._take(":")
             yield str(name)

@@ -140,6 +140,8 @@ BOMBS = {
     "empty objects": ("/array", b"[" + b"{}," * 3_400_000 + b"{}]"),
     "one object of empty lists": ("/jsons", b'[{"a":[' + b"[]," * 3_400_000 + b"[]]}]"),
     "strings beside the events": ("/batch", b'{"x":[' + b'"ab",' * 2_000_000 + b'"a"],"jsons":["a"]}'),
+    "names beside the events": ("/batch", b"{" + b'"a":1,' * 1_740_000 + b'"a":1}'),
+    "names beside the path": ("/jsons?path=$.x", b"{" + b'"a":1,' * 1_740_000 + b'"a":1}'),
     "blanks": ("/jsons", b"[" + b" " * 10_400_000 + b'"a",1]'),
 }
 

@@ -181,6 +181,20 @@ def test_more_events_than_max_events_per_request_are_413(path, body):
     assert site.send(path=path, body=body) == 200
 
 
+@pytest.mark.parametrize("path, events", [("/batch", b'"jsons":["a"]'), ("/jsons?path=$.x", b'"x":["a"]')])
+def test_more_than_1000_names_beside_the_events_are_413(site, path, events):
+    assert site.send(path=path, body=b"{" + b'"a":1,' * 999 + events + b"}") == 200
+    assert site.send(path=path, body=b"{" + b'"a":1,' * 1000 + events + b"}") == 413
+    assert "more than 1000 names" in site.error
+    assert site.rejections.counts == {"request_too_large": 1}
+
+
+def test_names_of_repeated_objects_count_together(site):
+    body = b"{" + b",".join([b'"a":{' + b'"x":1,' * 20 + b'"b":[""]}'] * 100) + b"}"
+    assert site.send(path="/jsons?path=$.a.b", body=body) == 413
+    assert "more than 1000 names" in site.error
+
+
 def test_change_applies_to_the_next_request(site):
     site.guard.change(Listener.model_construct(name="post", max_events_per_request=1))
     assert site.send(body=b"a\nb") == 413
