@@ -22,6 +22,8 @@ the reading."""
 _BLANK = re.compile(r"[ \t\n\r]*")
 _CUT_TAIL = 16
 "An error closer than this to the end of a window may be due to the cut: the longest token is a pair of escapes."
+_CUT_EXPONENT = 2
+"A number may go on if it ends at most this far from the end of a window: ``1`` of ``1e+16`` is followed by ``e+``."
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -82,7 +84,7 @@ class JsonReader:
             except ValueError:
                 raise Refusal(400, "the body is not valid JSON: a number is out of range") from None
             else:
-                if end < len(self._text) or self._last:
+                if end < len(self._text) - _CUT_EXPONENT or self._last:
                     self._at = end
                     return value
             if not self._at:

@@ -48,6 +48,12 @@ def test_members_are_those_of_json_loads(members, indent, ascii_only, window):
         reader.end()
 
 
+@pytest.mark.parametrize("cut", range(380, 400))
+def test_number_that_a_window_cuts_is_read_whole(small_window, cut):
+    body = b'["' + b"a" * (cut - 5) + b'",-1.35e+16,1]'
+    assert list(JsonReader(body).members())[1:] == [-1.35e16, 1]
+
+
 @given(record=st.dictionaries(st.text(max_size=12), VALUES, max_size=30))
 def test_names_and_values_are_those_of_json_loads(record):
     body = json.dumps(record).encode()
