@@ -148,10 +148,12 @@ def jsons(body: bytes, envelope: Envelope) -> Rows:
     """Parses ``/jsons``: an array of strings or objects. The event of an object is its compact JSON."""
     key = envelope.key()
     found = _PATH.fullmatch(envelope.path or "$")
-    if found is None:
-        raise Refusal(400, "path must consist of names from the top level of the body, such as $.records or $.a.b")
+    names = [] if found is None else found[1].split(".")[1:]
+    if found is None or len(names) > _MAX_PATH:
+        text = f"path must consist of at most {_MAX_PATH} names from the top level of the body"
+        raise Refusal(400, f"{text}, such as $.records or $.a.b")
     reader = JsonReader(body)
-    members = _select(reader, found[1].split(".")[1:], "the value at path" if envelope.path else "the body")
+    members = _select(reader, names, "the value at path" if envelope.path else "the body")
     for index, member in envelope.numbered(members):
         yield index, EventRow(key, envelope.event_timestamp, _text(member, index))
     reader.end()
@@ -237,6 +239,8 @@ def _has_long_line(text: bytes) -> bool:
 
 # ?path= is a JSONPath that has only names, such as `$.records` or `$.a.b[*]`.
 _PATH = re.compile(r"\$((?:\.[^.\[\]*$]+)*)(?:\[\*\])?")
+_MAX_PATH = 20
+"""Names in a path."""
 
 
 def _select(reader: JsonReader, names: list[str], what: str) -> Iterator[object]:

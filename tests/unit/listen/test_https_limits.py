@@ -195,6 +195,13 @@ def test_names_of_repeated_objects_count_together(site):
     assert "more than 1000 names" in site.error
 
 
+def test_path_of_more_than_20_names_is_400(site):
+    for names, status in ((20, 200), (21, 400), (2000, 400)):
+        body = b'{"a":' * names + b'["x"]' + b"}" * names
+        assert site.send(path="/jsons?path=$" + ".a" * names, body=body) == status
+    assert "at most 20 names" in site.error
+
+
 def test_change_applies_to_the_next_request(site):
     site.guard.change(Listener.model_construct(name="post", max_events_per_request=1))
     assert site.send(body=b"a\nb") == 413
