@@ -22,10 +22,13 @@ class AnswerWriter:
         self._ended = False
 
     def start(self) -> None:
-        """Writes until the client has to read first."""
+        """Writes until the client has to read first. It may have to read earlier answers before this one begins."""
         self._request.notifyFinish().addBoth(lambda result: self._end())
+        # Twisted pauses a producer once, so one that is registered later has to wait by itself.
+        self._paused = waits_for_client(self._request)
         self._request.registerProducer(self, True)
-        self.resumeProducing()
+        if not self._paused:
+            self.resumeProducing()
 
     def resumeProducing(self) -> None:
         self._paused = False
@@ -47,3 +50,8 @@ class AnswerWriter:
         if not self._ended:
             self._ended = True
             self._done()
+
+
+def waits_for_client(request: Request) -> bool:
+    """Returns True if earlier answers on the connection fill its buffer, so that the client has to read first."""
+    return bool(getattr(request.channel, "_waitingForTransport", False))

@@ -32,7 +32,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from bridge.collector import formats
-from bridge.collector.answer_writer import AnswerWriter
+from bridge.collector.answer_writer import AnswerWriter, waits_for_client
 from bridge.collector.body import BODY_LIMIT, inflated, sent_body
 from bridge.collector.credentials import Keys
 from bridge.collector.delivery import Delivery, EventIds, EventLines, Sink
@@ -43,7 +43,7 @@ from bridge.collector.request_queue import UNPACED, AbandonedError, Pace
 from bridge.host.limited_http import BYTES_PER_SECOND, REQUEST_SECONDS
 
 _MOST_IDS_AT_ONCE = 1000
-"""An answer with more ids is written piece by piece."""
+"""An answer with more ids is written piece by piece, and so is every answer behind one that is not read yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class IntakeResource(Resource):
         if head.is_single:
             return _json(head.success_status, f'{{"received":true,"event_id":"{ids.as_list()[0]}"}}')
         errors = f',"errors":{json.dumps(parsed.errors)}' if parsed.errors else ""
-        if self._guard is not None and ids.count > _MOST_IDS_AT_ONCE:
+        if self._guard is not None and (ids.count > _MOST_IDS_AT_ONCE or waits_for_client(request)):
             return _long(head.success_status, ids, errors)
         return _json(head.success_status, f'{{"received":true,"event_ids":{ids.as_json()}{errors}}}')
 

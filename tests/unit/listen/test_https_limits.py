@@ -318,3 +318,19 @@ def test_client_that_does_not_read_its_answer_is_disconnected():
     site.clock.advance(150)
     assert site.transport.aborted
     assert site.rejections.counts == {"answer_not_read": 1}
+
+
+def test_answer_behind_unread_ones_waits_for_its_client(site):
+    """As a client that pipelines and does not read."""
+    site.channel.pauseProducing()
+    written = len(site.transport.value())
+    for count in (500, 50_000):
+        site.send(WITH_KEY, body=b"\n".join([b"a"] * count))
+    assert len(site.transport.value()) - written < 1000, "the head of the first answer only"
+    while site.transport.value().count(b"]}") < 2:
+        written = len(site.transport.value())
+        site.channel.resumeProducing()
+        assert len(site.transport.value()) > written
+        if not site.transport.full:
+            site.transport.full = True
+    assert not [call for call in site.clock.getDelayedCalls() if "abort" in str(call.func)]
