@@ -40,7 +40,7 @@ from bridge.collector.guard import Guard
 from bridge.collector.head import Head, read_head
 from bridge.collector.refusal import Refusal
 from bridge.collector.request_queue import UNPACED, AbandonedError, Pace
-from bridge.host.limited_http import BYTES_PER_SECOND, REQUEST_SECONDS
+from bridge.host.limited_http import BYTES_PER_SECOND, REQUEST_SECONDS, LimitedChannel
 
 _MOST_IDS_AT_ONCE = 1000
 """An answer with more ids is written piece by piece, and so is every answer behind one that is not read yet."""
@@ -188,7 +188,9 @@ def _write_pieces(request: Request, pieces: Iterator[bytes], guard: Guard) -> No
         transport.abortConnection()
 
     length = int(request.responseHeaders.getRawHeaders("Content-Length", ["0"])[0])
-    timer = guard.clock.callLater(REQUEST_SECONDS + length / BYTES_PER_SECOND, abort)
+    seconds = REQUEST_SECONDS + length / BYTES_PER_SECOND
+    cast(LimitedChannel, request.channel).allow_to_read(seconds)
+    timer = guard.clock.callLater(seconds, abort)
     AnswerWriter(request, pieces, lambda: timer.cancel() if timer.active() else None).start()
 
 

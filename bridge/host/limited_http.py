@@ -108,8 +108,8 @@ class LimitedChannel(HTTPChannel):
     that a slow line is served, but a client that sends a byte now and then is not.
     """
 
-    abortTimeout = 60
-    """Seconds until a connection ends although its client neither reads nor closes it."""
+    abortTimeout: float = REQUEST_SECONDS  # type: ignore[assignment]  # any number of seconds
+    """Seconds until a connection that is being closed ends although its client neither reads nor closes it."""
     _deadline: IDelayedCall | None = None
     _began = 0.0
     _received = 0
@@ -126,6 +126,7 @@ class LimitedChannel(HTTPChannel):
         super().dataReceived(data)
 
     def allHeadersReceived(self) -> None:
+        self.abortTimeout = REQUEST_SECONDS
         self.requests[-1].head_received(self._command, self._path, self._version)
         super().allHeadersReceived()
 
@@ -142,6 +143,10 @@ class LimitedChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._stop_watching()
         super().connectionLost(reason)
+
+    def allow_to_read(self, seconds: float) -> None:
+        """Gives the client time to read the answer that begins now, if the connection is closed after it."""
+        self.abortTimeout = seconds
 
     def end(self) -> None:
         """Closes the connection, after the answer if a request is being processed."""

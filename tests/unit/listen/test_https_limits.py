@@ -14,6 +14,7 @@ from bridge.collector.api import IntakeResource
 from bridge.collector.credentials import Keys
 from bridge.collector.site import IntakeSite
 from bridge.config import Listener
+from bridge.host.limited_http import REQUEST_SECONDS
 from bridge.listen.connections import Rejections
 from bridge.listen.request_guard import RequestGuard
 
@@ -334,3 +335,20 @@ def test_answer_behind_unread_ones_waits_for_its_client(site):
         if not site.transport.full:
             site.transport.full = True
     assert not [call for call in site.clock.getDelayedCalls() if "abort" in str(call.func)]
+
+
+def test_slow_line_has_time_to_read_a_long_answer_before_the_connection_is_closed(site):
+    """Of 2 MB, 16 KiB arrive per second."""
+    site.send(WITH_KEY, "Connection: close", body=b"\n".join([b"a"] * 50_000))
+    assert site.transport.disconnecting
+    site.clock.advance(REQUEST_SECONDS + 100)
+    assert not site.transport.aborted
+    site.clock.advance(30)
+    assert site.transport.aborted
+
+
+def test_short_answer_leaves_the_usual_time_to_close(site):
+    site.send(WITH_KEY, body=b"\n".join([b"a"] * 50_000))
+    site.send(WITH_KEY, "Connection: close", body=b"a")
+    site.clock.advance(REQUEST_SECONDS + 1)
+    assert site.transport.aborted
