@@ -40,6 +40,7 @@ from bridge.collector.guard import Guard
 from bridge.collector.head import Head, read_head
 from bridge.collector.refusal import Refusal
 from bridge.collector.request_queue import UNPACED, AbandonedError, Pace
+from bridge.collector.site import BoundedRequest
 from bridge.host.limited_http import BYTES_PER_SECOND, REQUEST_SECONDS, LimitedChannel
 
 _MOST_IDS_AT_ONCE = 1000
@@ -112,6 +113,9 @@ class IntakeResource(Resource):
         try:
             await pace.pause()
             parsed = await self._parse(request, head, pace)
+            if isinstance(request, BoundedRequest):
+                # It would count until the client has read its answer.
+                request.free_body()
             ids = EventIds(parsed.content.count)
             await self._store(Delivery(received, parsed.content, ids, _client(request), pace))
         finally:

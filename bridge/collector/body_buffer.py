@@ -1,4 +1,4 @@
-"""Limits the bytes of request bodies that are buffered, per client and in all.
+"""Limits the bytes of request bodies that are buffered until they are parsed, per client and in all.
 
 When all bodies together exceed the limit, the largest body of the client that holds most is refused. So a client that
 sends little is served while others fill the buffer.
@@ -21,7 +21,7 @@ class BufferedBody:
     refuse: Callable[[Refusal], None]
     size: int = 0
     complete: bool = False
-    "True once the whole body has arrived. It is processed, and not refused any more."
+    "True once the whole body has arrived. It is parsed in its turn, and not refused any more."
 
 
 class BodyBuffer:

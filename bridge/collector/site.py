@@ -63,11 +63,11 @@ class BoundedRequest(LimitedRequest):
         super().requestReceived(command, path, version)
 
     def finish(self) -> None:
-        self._free()
+        self.free_body()
         super().finish()
 
     def connectionLost(self, reason: Failure) -> None:
-        self._free()
+        self.free_body()
         super().connectionLost(reason)
 
     def refuse(self, refusal: Refusal, *, keep_alive: bool = False) -> None:
@@ -75,18 +75,18 @@ class BoundedRequest(LimitedRequest):
         site = self._site()
         if site.guard is not None:
             site.guard.note_refusal(self.getClientAddress().host, refusal)
-        self._free()
+        self.free_body()
         self.answer_now(refusal.status, refusal.text, headers=refusal.headers, keep_alive=keep_alive)
 
     def error_body(self, text: str) -> tuple[str, bytes]:
         return "application/json", json.dumps({"error": text}).encode()
 
     def late(self, text: str) -> None:
-        self._free()
+        self.free_body()
         super().late(f"{text}, no event was taken")
 
-    def _free(self) -> None:
-        """Ends the count of the buffered bytes. Called once the body is no longer needed."""
+    def free_body(self) -> None:
+        """Drops the body and ends the count of its bytes. Called after its last use, whether it is answered or not."""
         guard = self._site().guard
         if guard is not None and self._buffered is not None:
             guard.buffer.remove(self._buffered)

@@ -296,6 +296,13 @@ def test_buffered_bytes_are_limited_and_freed(site):
         assert site.guard.buffer.size == 0
 
 
+def test_body_does_not_count_while_its_answer_is_not_read(site):
+    site.transport.full = True
+    assert site.send(WITH_KEY, body=b"\n".join([b"a"] * 50_000)) == 200
+    assert not site.transport.value().endswith(b"]}")
+    assert site.guard.buffer.size == 0
+
+
 def test_long_answer_is_written_as_it_is_read():
     site = Site()
     site.transport.full = True
