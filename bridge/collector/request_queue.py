@@ -57,9 +57,14 @@ class RequestTurn:
         self._abandoned = self._kept = self._ended = False
 
     async def pause(self) -> None:
+        self._check()
+        await self._queue.pause()
+        # The client may have gone while the request waited.
+        self._check()
+
+    def _check(self) -> None:
         if self._abandoned and not self._kept:
             raise AbandonedError
-        await self._queue.pause()
 
     def keep(self) -> None:
         self._kept = True

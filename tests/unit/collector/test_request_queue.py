@@ -83,6 +83,13 @@ def test_request_without_client_is_given_up_only_before_it_is_stored(requests):
     assert [(name, type(error)) for name, error in requests.failed] == [("gone", AbandonedError)]
 
 
+def test_request_whose_client_goes_while_it_waits_is_given_up(requests):
+    requests.start("gone", "a", before_last=lambda turn: requests.clock.callLater(0, turn.abandon))
+    requests.turn_reactor(20)
+    assert requests.done == [("gone", 0), ("gone", 1)]
+    assert [(name, type(error)) for name, error in requests.failed] == [("gone", AbandonedError)]
+
+
 def test_close_finishes_the_current_request_at_once_and_refuses_the_others(requests):
     requests.start("current", "a", slices=50)
     requests.start("waiting", "b")
