@@ -17,7 +17,7 @@ sees that some were refused.
 # (twisted.web has few annotations)
 
 import json
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Awaitable, Callable, Iterator, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -116,26 +116,30 @@ class IntakeResource(Resource):
             if isinstance(request, BoundedRequest):
                 # It would count until the client has read its answer.
                 request.free_body()
-            ids = EventIds(parsed.content.count)
-            await self._store(Delivery(received, parsed.content, ids, _client(request), pace))
+            ids, refused = EventIds(parsed.content.count), parsed.errors
+            stored = self._store(Delivery(received, parsed.content, ids, _client(request), pace))
+            # Many requests may wait until their events are synced, so nothing holds the events until then.
+            del parsed
+            await stored
         finally:
             pace.end()
         if head.is_single:
             return _json(head.success_status, f'{{"received":true,"event_id":"{ids.as_list()[0]}"}}')
-        errors = f',"errors":{json.dumps(parsed.errors)}' if parsed.errors else ""
+        errors = f',"errors":{json.dumps(refused)}' if refused else ""
         if self._guard is not None and (ids.count > _MOST_IDS_AT_ONCE or waits_for_client(request)):
             return _long(head.success_status, ids, errors)
         return _json(head.success_status, f'{{"received":true,"event_ids":{ids.as_json()}{errors}}}')
 
-    async def _store(self, delivery: Delivery) -> None:
-        try:
-            await maybeDeferred(self._sink.accept, delivery)
-        except (Refusal, AbandonedError):
-            raise
-        except Exception:
-            self._log.failure("the sink cannot store the events of a request")
-            text = "the events could not be stored; send them again"
-            raise Refusal(503, text, headers={"Retry-After": "5"}) from None
+    def _store(self, delivery: Delivery) -> Awaitable[object]:
+        return maybeDeferred(self._sink.accept, delivery).addErrback(self._explain)
+
+    def _explain(self, failure: Failure) -> None:
+        """Raises the error of the sink, or a Refusal if it is a defect."""
+        if failure.check(Refusal, AbandonedError):
+            failure.raiseException()
+        self._log.failure("the sink cannot store the events of a request", failure)
+        text = "the events could not be stored; send them again"
+        raise Refusal(503, text, headers={"Retry-After": "5"})
 
     async def _turn(self, request: Request) -> Pace:
         """Waits until the request may be processed."""

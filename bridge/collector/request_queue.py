@@ -1,7 +1,8 @@
 """Processes the bodies of requests one at a time and in slices, so that no request holds the reactor.
 
-Only one request is parsed and stored at a time, so that only one body is held inflated. Clients take turns: after a
-request of one client follows the oldest request of the next one, however many requests a client sends.
+Only one request is parsed and stored at a time. While it waits for the sync, nothing holds its events, so only one body
+is held inflated. Clients take turns: after a request of one client follows the oldest request of the next one, however
+many requests a client sends.
 """
 
 from collections import deque

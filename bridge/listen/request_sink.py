@@ -1,7 +1,7 @@
 """Passes the events of HTTPS requests to the pipeline, and answers when they are on disk."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from twisted.internet import defer
@@ -71,9 +71,11 @@ class RequestSink:
         Fails with Refusal if there is no room or the sender exceeds its limit, which takes nothing, or if a write
         fails, which may leave some events in the spool (``bridge.ingest.requests``).
         """
-        return defer.Deferred.fromCoroutine(self._accept(delivery))
+        # Two steps, so that nothing holds the events during the commits: many requests wait for one.
+        return defer.Deferred.fromCoroutine(self._take(delivery)).addCallback(_all_committed)
 
-    async def _accept(self, delivery: Delivery) -> None:
+    async def _take(self, delivery: Delivery) -> list["defer.Deferred[None]"]:
+        """Returns the commits of a request's events."""
         self.requests += 1
         count = delivery.content.count
         peer = self.listener_context.peer(self.listener.name, delivery.client)
@@ -96,17 +98,14 @@ class RequestSink:
             raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
         # Quarantined frames are in none of the files.
         commit(())
-        committed = defer.DeferredList(commits, consumeErrors=True)
         if taken.lost:
+            defer.DeferredList(commits, consumeErrors=True)
             text = (
                 f"{taken.lost} of {count} events could not be stored; send the request again."
                 " The events that were stored may arrive twice"
             )
             raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
-        for _, result in await committed:
-            failure: object = result
-            if isinstance(failure, Failure):
-                _refuse_unsynced(failure)
+        return commits
 
     def _by_intake(self, rows: list[EventRow]) -> Slice:
         by_intake: dict[str | None, list[TimedEvent]] = {}
@@ -124,6 +123,17 @@ class RequestSink:
                 429, f"this sender's limit of {peer.bucket.rate} events per second is exceeded; send again later",
                 headers={"Retry-After": str(math.ceil(wait))},
             )  # fmt: skip
+
+
+def _all_committed(commits: list["defer.Deferred[None]"]) -> "defer.Deferred[None]":
+    """Returns a Deferred that fires when all commits are done. Fails with Refusal if one has failed."""
+
+    def check(results: Iterable[tuple[bool, object]]) -> None:
+        for _, result in results:
+            if isinstance(result, Failure):
+                _refuse_unsynced(result)
+
+    return defer.DeferredList(commits, consumeErrors=True).addCallback(check)
 
 
 def _refuse_unsynced(failure: Failure) -> None:

@@ -1,5 +1,6 @@
 """Tests when HTTPS requests are answered: only after their events are on disk."""
 
+import gc
 from datetime import UTC, datetime
 
 import pytest
@@ -69,6 +70,14 @@ def test_request_is_answered_after_the_commit(fixture):
     assert (fixture.events("a"), fixture.events("b")) == ([b"one"], [b"two"])
     (path,) = (fixture.spool.directory / "b").iterdir()
     assert path.name.split("-")[1].split(".")[0] == str((NOON - 60) * 1000)
+
+
+def test_events_are_not_held_until_the_commit(fixture):
+    answers = fixture.post(("a", None, b"not held"))
+    held = [each for each in gc.get_objects() if isinstance(each, Delivery | EventRows)]
+    assert not [each for each in held if "not held" in repr(each)]
+    fixture.commit()
+    assert answers == ["kept"]
 
 
 def test_sync_error_fails_the_request(fixture):

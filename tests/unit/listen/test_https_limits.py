@@ -1,17 +1,19 @@
 """Tests how requests to an HTTPS listener are limited while they are received and answered."""
 
 import base64
+import gc
 import gzip
 import json
 import re
 
 import pytest
-from twisted.internet.defer import succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from bridge.collector.api import IntakeResource
 from bridge.collector.credentials import Keys
+from bridge.collector.delivery import Delivery, EventLines, EventRows
 from bridge.collector.site import IntakeSite
 from bridge.config import Listener
 from bridge.host.limited_http import REQUEST_SECONDS
@@ -301,6 +303,17 @@ def test_body_does_not_count_while_its_answer_is_not_read(site):
     assert site.send(WITH_KEY, body=b"\n".join([b"a"] * 50_000)) == 200
     assert not site.transport.value().endswith(b"]}")
     assert site.guard.buffer.size == 0
+
+
+@pytest.mark.parametrize("path, body", [("/plain/batch", b"not held\nb"), ("/jsons", b'["not held","b"]')])
+def test_events_are_not_held_while_the_sink_waits(site, path, body):
+    stored = Deferred()
+    site.sink.accept = lambda delivery: stored
+    assert site.send(path=path, body=body) is None
+    held = [each for each in gc.get_objects() if isinstance(each, Delivery | EventLines | EventRows)]
+    assert not [each for each in held if "not held" in repr(each)]
+    stored.callback(None)
+    assert site.status == 200
 
 
 def test_long_answer_is_written_as_it_is_read():
