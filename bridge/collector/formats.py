@@ -30,6 +30,10 @@ EVENT_LIMIT = 250 * 1024
 
 _NO_EVENT = "the body contains no event"
 _ROWS_PER_PAUSE = 16
+_LARGE = 4096
+"""Characters of a value after which the next one may have to wait."""
+_SKIPPED = object()
+"""Stands for a value beside the events."""
 _FIELDS = ("intake_key", "@timestamp", "timestamp")
 """Fields of ``/batch`` besides the events."""
 
@@ -119,7 +123,7 @@ class Parsed:
 
 
 Rows = Iterator[tuple[int, EventRow] | None]
-"""Events with their index. None: something was read that makes no event yet."""
+"""Events with their index. None: it is a good time to pause, because much was read since the event before."""
 Parser = Callable[[bytes, Envelope], "EventLines | Rows"]
 
 
@@ -154,8 +158,14 @@ def jsons(body: bytes, envelope: Envelope) -> Rows:
         raise Refusal(400, f"{text}, such as $.records or $.a.b")
     reader = JsonReader(body)
     members = _select(reader, names, "the value at path" if envelope.path else "the body")
-    for index, member in envelope.numbered(members):
-        yield index, EventRow(key, envelope.event_timestamp, _text(member, index))
+    index = 0
+    for member in members:
+        if member is not _SKIPPED:
+            envelope.check_count(index + 1)
+            yield index, EventRow(key, envelope.event_timestamp, _text(member, index))
+            index += 1
+        if reader.last_size > _LARGE:
+            yield None
     reader.end()
 
 
@@ -178,11 +188,14 @@ def structured_batch(body: bytes, envelope: Envelope) -> Rows:
             value = reader.value()
             if name in _FIELDS:
                 record[name] = value
+            if reader.last_size > _LARGE:
+                yield None
             continue
         events = []
         for index, member in envelope.numbered(_members(reader, "jsons")):
             events.append(_event(member, f"jsons[{index}]"))
-            yield None
+            if index % _ROWS_PER_PAUSE == 0 or reader.last_size > _LARGE:
+                yield None
     reader.end()
     key, timestamp = envelope.key_in(record), envelope.timestamp_in(record)
     for index, event in enumerate(_checked(events, list, "jsons must be a JSON array")):
@@ -197,6 +210,8 @@ def array(body: bytes, envelope: Envelope) -> Rows:
         record = _object(member, where)
         event = _event(record.get("json"), where + "json")
         yield index, EventRow(envelope.key_in(record, where), envelope.timestamp_in(record, where), event)
+        if reader.last_size > _LARGE:
+            yield None
     reader.end()
 
 
@@ -207,7 +222,7 @@ async def sift(rows: Rows, pace: Pace) -> Parsed:
     errors: list[dict[str, object]] = []
     message = f"the event is larger than {EVENT_LIMIT} bytes"
     for number, found in enumerate(rows):
-        if number % _ROWS_PER_PAUSE == 0:
+        if found is None or number % _ROWS_PER_PAUSE == 0:
             await pace.pause()
         if found is None:
             continue
@@ -244,7 +259,8 @@ _MAX_PATH = 20
 
 
 def _select(reader: JsonReader, names: list[str], what: str) -> Iterator[object]:
-    """Yields the members of the array that is found by the names of objects in each other."""
+    """Yields the members of the array that is found by the names of objects in each other, and ``_SKIPPED`` for each
+    value beside it."""
     if not names:
         yield from _members(reader, what)
         return
@@ -257,6 +273,7 @@ def _select(reader: JsonReader, names: list[str], what: str) -> Iterator[object]
             yield from _select(reader, names[1:], what)
         else:
             reader.value()
+            yield _SKIPPED
     if not found:
         raise Refusal(400, missing)
 

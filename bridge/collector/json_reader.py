@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from bridge.collector.refusal import Refusal
 
-WINDOW = 2 * 1024 * 1024
+WINDOW = 1536 * 1024
 """Bytes of a body that are decoded at once, and the longest value. An event's 250 KiB fit even if each character is
 written as an escape of six bytes."""
 
@@ -53,6 +53,8 @@ class JsonReader:
         self._last = False
         "True if the window reaches the end of the body."
         self._names = 0
+        self.last_size = 0
+        "Characters of the latest value."
         self._move()
         if not self.peek():
             raise Refusal(400, "the body is empty")
@@ -85,6 +87,7 @@ class JsonReader:
                 raise Refusal(400, "the body is not valid JSON: a number is out of range") from None
             else:
                 if end < len(self._text) - _CUT_EXPONENT or self._last:
+                    self.last_size = end - self._at
                     self._at = end
                     return value
             if not self._at:
