@@ -85,18 +85,21 @@ class RequestWriter:
     ) -> Taken | Full:
         """Stores a request. ``Full`` means that nothing was stored or counted. ``slices`` yields its events."""
         now = int(self._wall() * 1000)
-        grouped = []
+        grouped: list[tuple[RequestPart, Grouped | None]] = []
+        watched: list[list[bytes]] = []
         for events in slices():
             # A reload forgets what was decided about the peer.
             if not peer.decided:
                 peer.decide()
             for part in _parts(peer, events, now):
                 grouped.append((part, self._writer.group(peer, now, *part[:3])))
+            if self._message_samples.watches:
+                watched.append([event for rows in events.values() for event, _ in rows])
             await pace.pause()
         result = await self._store(peer, now, grouped, pace, commit)
-        if self._message_samples.watches and not isinstance(result, Full):
-            for events in slices():
-                self._message_samples.add_read(peer, [event for rows in events.values() for event, _ in rows], now)
+        if not isinstance(result, Full):
+            for frames in watched:
+                self._message_samples.add_read(peer, frames, now)
                 await pace.pause()
         return result
 
