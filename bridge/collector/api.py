@@ -147,7 +147,7 @@ class IntakeResource(Resource):
             return UNPACED
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
-        turn = await self._guard.queue.turn(_client(request))
+        turn = await self._guard.queue.turn(self._guard.share_of(_client(request)))
         if gone:
             turn.abandon()
         request.notifyFinish().addErrback(lambda failure: turn.abandon())

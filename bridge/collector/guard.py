@@ -23,5 +23,8 @@ class Guard(HttpLimits, Protocol):
     def max_events(self) -> int:
         """Returns the most events that one request may have."""
 
+    def share_of(self, client: str) -> str:
+        """Returns what an address counts as in the queue and in the buffer. Several may count as one client."""
+
     def note_refusal(self, client: str, refusal: Refusal) -> None:
         """Counts and logs a refused request, if the refusal has a reason code."""

@@ -46,7 +46,7 @@ class BoundedRequest(LimitedRequest):
             self.refuse(refusal, keep_alive=length is not None and length <= _SMALL_BODY and not waits)
             return
         if site.guard is not None:
-            self._buffered = BufferedBody(self.getClientAddress().host, self.refuse)
+            self._buffered = BufferedBody(site.guard.share_of(self.getClientAddress().host), self.refuse)
 
     def handleContentChunk(self, data: bytes) -> None:
         site = self._site()

@@ -313,6 +313,15 @@ def address_of(host: str) -> Address | None:
     return address
 
 
+def share_of(host: str) -> str:
+    """Returns the client among which turns and buffers are shared: the IPv4 address, or a network of 64 bits for IPv6,
+    because a client has many of those addresses."""
+    address = address_of(host)
+    if address is not None and address.version == 6:
+        return f"{int(address) >> 64:x}"
+    return str(address or host)
+
+
 def _names_zone(second: bytes, offset: bytes) -> bool:
     """Returns True if a timestamp means the same instant in every zone. An unknown zone name does not count."""
     return second.isdigit() or (bool(offset) and zone_of(offset) is not None)

@@ -6,7 +6,7 @@ from bridge.collector.body_buffer import BodyBuffer
 from bridge.collector.refusal import Refusal
 from bridge.collector.request_queue import RequestQueue
 from bridge.config import Listener
-from bridge.ingest.peers import address_of
+from bridge.ingest.peers import address_of, share_of
 from bridge.listen.connections import Rejections
 
 HINTS = {
@@ -34,6 +34,10 @@ class RequestGuard:
         """Applies the limits of another configuration to the next requests."""
         self.buffer.change(listener.request_buffer)
         self.max_events = listener.max_events_per_request
+
+    def share_of(self, client: str) -> str:
+        """Returns what an address counts as in the queue and in the buffer."""
+        return share_of(client)
 
     def note_refusal(self, client: str, refusal: Refusal) -> None:
         """Counts and logs a refused request, if the refusal has a reason code."""

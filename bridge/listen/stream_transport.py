@@ -13,7 +13,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.ingest.peers import address_of
+from bridge.ingest.peers import share_of
 from bridge.listen.pauses import Pause, Pauses
 from bridge.listen.stream_turns import StreamTurns
 
@@ -157,11 +157,3 @@ class UnixStreamTransport(StreamTransport, unix.Server):
     """Reads the Unix socket connection of one client when it is its turn."""
 
     repstr = "connection to a Unix socket"
-
-
-def share_of(host: str) -> str:
-    """Returns the address that shares reads: a network of 64 bits for IPv6, because a client has many of those."""
-    address = address_of(host)
-    if address is not None and address.version == 6:
-        return f"{int(address) >> 64:x}"
-    return str(address or host)

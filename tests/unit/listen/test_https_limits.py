@@ -7,6 +7,7 @@ import json
 import re
 
 import pytest
+from twisted.internet.address import IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -27,8 +28,8 @@ WITH_KEY = f"X-SEKOIAIO-INTAKE-KEY: {KEY}"
 class Transport(StringTransport):
     """Also records an abort, and pauses its producer when told to."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **addresses):
+        super().__init__(**addresses)
         self._lenient = True
         self.aborted = False
         self.full = False
@@ -66,8 +67,9 @@ class Site:
         self.site = IntakeSite(resource, self.clock, guard=self.guard, check_head=resource.check_head)
         self.connect()
 
-    def connect(self):
-        self.channel, self.transport = self.site.buildProtocol(None), Transport()
+    def connect(self, client="192.168.1.1"):
+        self.channel = self.site.buildProtocol(None)
+        self.transport = Transport(peerAddress=IPv6Address("TCP", client, 54321))
         self.channel.makeConnection(self.transport)
 
     def send(self, *head, body=b"", method="POST", path="/plain/batch", length=None):
@@ -296,6 +298,28 @@ def test_buffered_bytes_are_limited_and_freed(site):
         assert site.guard.buffer.size == 5000
         end()
         assert site.guard.buffer.size == 0
+
+
+def test_addresses_of_one_ipv6_network_share_the_buffer():
+    site = Site(request_buffer=2_000_000)
+    for client, status in (
+        ("2001:db8::1", None),
+        ("2001:db8::2", None),
+        ("2001:db8::3", 503),
+        ("2001:db8:0:1::1", None),
+    ):
+        site.connect(client)
+        assert site.send(body=b"x" * 400_000, length=400_001) == status
+    assert "503" in site.rejections.latest(lambda host: host == "2001:db8::3")
+
+
+def test_addresses_of_one_ipv6_network_take_turns_as_one(site):
+    clients, turn = [], site.guard.queue.turn
+    site.guard.queue.turn = lambda client: (clients.append(client), turn(client))[1]
+    for client in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"):
+        site.connect(client)
+        site.send(body=b"a")
+    assert clients[0] == clients[1] != clients[2]
 
 
 def test_body_does_not_count_while_its_answer_is_not_read(site):

@@ -17,10 +17,11 @@ from twisted.python.failure import Failure
 
 from bridge.config import Listener
 from bridge.host.reactor import SteadyReactor
+from bridge.ingest.peers import share_of
 from bridge.listen import stream_transport
 from bridge.listen.connections import Connections
 from bridge.listen.proxy_protocol import ProxyProtocolFactory
-from bridge.listen.stream_transport import StreamTransport, UnixStreamTransport, share_of
+from bridge.listen.stream_transport import StreamTransport, UnixStreamTransport
 from bridge.listen.stream_turns import MAX_ALL_UNSENT, MAX_UNSENT, StreamTurns
 from bridge.listen.unix_port import UnixPort
 
