@@ -36,8 +36,8 @@ from bridge.collector.answer_writer import AnswerWriter, waits_for_client
 from bridge.collector.body import BODY_LIMIT, inflated, sent_body
 from bridge.collector.credentials import Keys
 from bridge.collector.delivery import Delivery, EventIds, EventLines, Sink
-from bridge.collector.guard import Guard
 from bridge.collector.head import Head, read_head
+from bridge.collector.limits import IntakeLimits
 from bridge.collector.refusal import Refusal
 from bridge.collector.request_queue import UNPACED, AbandonedError, Pace
 from bridge.collector.site import BoundedRequest
@@ -62,8 +62,8 @@ class IntakeResource(Resource):
     """Serves the API below the path where it is mounted, and below `REGION_PATH` there.
 
     ``keys``: the accepted intake keys, None for any. ``now``: returns the wall time of reception, aware.
-    ``body_limit``: bytes; a `bridge.collector.site.IntakeSite` stops reading at its own limit. ``guard``: the limits of
-    a listener. Without it, each request is processed in one reactor turn.
+    ``body_limit``: bytes; a `bridge.collector.site.IntakeSite` stops reading at its own limit. ``limits``: those of a
+    listener. Without them, each request is processed in one reactor turn.
     """
 
     isLeaf = True
@@ -71,18 +71,18 @@ class IntakeResource(Resource):
 
     def __init__(
         self, sink: Sink, *, keys: Set[str] | Keys | None = None, body_limit: int = BODY_LIMIT,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC), guard: Guard | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC), limits: IntakeLimits | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self._sink = sink
         self._keys = keys if isinstance(keys, Keys) else Keys(keys)
         self._body_limit = body_limit
         self._now = now
-        self._guard = guard
+        self._limits = limits
 
     def render(self, request: Request) -> int:
         """Answers a request of any method; called by twisted.web."""
-        send_when_ready(request, self.answer(request), self._guard)
+        send_when_ready(request, self.answer(request), self._limits)
         return NOT_DONE_YET
 
     def answer(self, request: Request) -> Deferred[ApiAnswer]:
@@ -91,14 +91,14 @@ class IntakeResource(Resource):
 
     def check_head(self, request: Request) -> Head:
         """Returns the head of a request, before its body is read. Raises Refusal."""
-        return read_head(request, self._keys, None if self._guard is None else self._guard.max_events)
+        return read_head(request, self._keys, None if self._limits is None else self._limits.max_events)
 
     async def _answer(self, request: Request) -> ApiAnswer:
         try:
             return await self._process(request)
         except Refusal as refusal:
-            if self._guard is not None:
-                self._guard.note_refusal(_client(request), refusal)
+            if self._limits is not None:
+                self._limits.note_refusal(_client(request), refusal)
             return _error(refusal)
         except AbandonedError:
             return _error(Refusal(503, "the client has closed the connection"))
@@ -126,7 +126,7 @@ class IntakeResource(Resource):
         if head.is_single:
             return _json(head.success_status, f'{{"received":true,"event_id":"{ids.as_list()[0]}"}}')
         errors = f',"errors":{json.dumps(refused)}' if refused else ""
-        if self._guard is not None and (ids.count > _MOST_IDS_AT_ONCE or waits_for_client(request)):
+        if self._limits is not None and (ids.count > _MOST_IDS_AT_ONCE or waits_for_client(request)):
             return _long(head.success_status, ids, errors)
         return _json(head.success_status, f'{{"received":true,"event_ids":{ids.as_json()}{errors}}}')
 
@@ -143,11 +143,11 @@ class IntakeResource(Resource):
 
     async def _turn(self, request: Request) -> Pace:
         """Waits until the request may be processed."""
-        if self._guard is None:
+        if self._limits is None:
             return UNPACED
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
-        turn = await self._guard.queue.turn(self._guard.share_of(_client(request)))
+        turn = await self._limits.queue.turn(self._limits.share_of(_client(request)))
         if gone:
             turn.abandon()
         request.notifyFinish().addErrback(lambda failure: turn.abandon())
@@ -168,7 +168,9 @@ class IntakeResource(Resource):
         return await formats.sift(parsed, pace)
 
 
-def send_when_ready(request: Request, answer: Deferred[ApiAnswer], guard: Guard | None = None) -> Deferred[None]:
+def send_when_ready(
+    request: Request, answer: Deferred[ApiAnswer], limits: IntakeLimits | None = None
+) -> Deferred[None]:
     """Writes the response when it is ready, unless the client has disconnected. Fires when that is done."""
     disconnected: list[Failure] = []
     request.notifyFinish().addErrback(disconnected.append)
@@ -177,8 +179,8 @@ def send_when_ready(request: Request, answer: Deferred[ApiAnswer], guard: Guard 
         if disconnected:
             return
         write_head(request, ready)
-        if ready.pieces is not None and guard is not None:
-            _write_pieces(request, ready.pieces(), guard)
+        if ready.pieces is not None and limits is not None:
+            _write_pieces(request, ready.pieces(), limits)
             return
         request.write(ready.body)
         request.finish()
@@ -186,19 +188,19 @@ def send_when_ready(request: Request, answer: Deferred[ApiAnswer], guard: Guard 
     return answer.addCallback(write)
 
 
-def _write_pieces(request: Request, pieces: Iterator[bytes], guard: Guard) -> None:
+def _write_pieces(request: Request, pieces: Iterator[bytes], limits: IntakeLimits) -> None:
     """Writes a long answer. Ends the connection of a client that does not read it in time."""
     client = _client(request)
     transport = cast(ITCPTransport, request.transport)
 
     def abort() -> None:
-        guard.note_refused(client, "answer_not_read", "the client does not read the answer to its request")
+        limits.note_refused(client, "answer_not_read", "the client does not read the answer to its request")
         transport.abortConnection()
 
     length = int(request.responseHeaders.getRawHeaders("Content-Length", ["0"])[0])
     seconds = REQUEST_SECONDS + length / BYTES_PER_SECOND
     cast(LimitedChannel, request.channel).allow_to_read(seconds)
-    timer = guard.clock.callLater(seconds, abort)
+    timer = limits.clock.callLater(seconds, abort)
     AnswerWriter(request, pieces, lambda: timer.cancel() if timer.active() else None).start()
 
 

@@ -34,7 +34,7 @@ _SINGLE = {formats.plain, formats.structured}
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the head of a request says about its body, and about the answer."""
+    """Holds what was decided from the head of a request."""
 
     parser: formats.Parser
     envelope: formats.Envelope = field(repr=False)

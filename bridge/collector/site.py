@@ -11,8 +11,8 @@ from twisted.web.server import Site
 
 from bridge.collector.body import BODY_LIMIT, too_large
 from bridge.collector.body_buffer import BufferedBody
-from bridge.collector.guard import Guard
 from bridge.collector.head import CheckHead, Head
+from bridge.collector.limits import IntakeLimits
 from bridge.collector.refusal import Refusal
 from bridge.host.limited_http import LimitedChannel, LimitedRequest
 
@@ -45,16 +45,16 @@ class BoundedRequest(LimitedRequest):
             waits = self.requestHeaders.hasHeader("Expect")
             self.refuse(refusal, keep_alive=length is not None and length <= _SMALL_BODY and not waits)
             return
-        if site.guard is not None:
-            self._buffered = BufferedBody(site.guard.share_of(self.getClientAddress().host), self.refuse)
+        if site.limits is not None:
+            self._buffered = BufferedBody(site.limits.share_of(self.getClientAddress().host), self.refuse)
 
     def handleContentChunk(self, data: bytes) -> None:
         site = self._site()
         if not self.refused and self._body.tell() + len(data) > site.body_limit:
             self.refuse(too_large(site.body_limit))
-        if not self.refused and site.guard is not None and self._buffered is not None:
+        if not self.refused and site.limits is not None and self._buffered is not None:
             # May refuse this request, or another one.
-            site.guard.buffer.add(self._buffered, len(data))
+            site.limits.buffer.add(self._buffered, len(data))
         super().handleContentChunk(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
@@ -73,8 +73,8 @@ class BoundedRequest(LimitedRequest):
     def refuse(self, refusal: Refusal, *, keep_alive: bool = False) -> None:
         """Answers before the body has arrived."""
         site = self._site()
-        if site.guard is not None:
-            site.guard.note_refusal(self.getClientAddress().host, refusal)
+        if site.limits is not None:
+            site.limits.note_refusal(self.getClientAddress().host, refusal)
         self.free_body()
         self.answer_now(refusal.status, refusal.text, headers=refusal.headers, keep_alive=keep_alive)
 
@@ -87,9 +87,9 @@ class BoundedRequest(LimitedRequest):
 
     def free_body(self) -> None:
         """Drops the body and ends the count of its bytes. Called after its last use, whether it is answered or not."""
-        guard = self._site().guard
-        if guard is not None and self._buffered is not None:
-            guard.buffer.remove(self._buffered)
+        limits = self._site().limits
+        if limits is not None and self._buffered is not None:
+            limits.buffer.remove(self._buffered)
             self._buffered = None
             self._body.close()
 
@@ -101,15 +101,15 @@ class IntakeChannel(LimitedChannel):
     """Reads the requests of one connection."""
 
     @property
-    def limits(self) -> Guard | None:
+    def limits(self) -> IntakeLimits | None:
         site: IntakeSite = self.site  # type: ignore[attr-defined]  # set by Site.buildProtocol
-        return site.guard
+        return site.limits
 
 
 class IntakeSite(Site):
     """Serves `bridge.collector.api.IntakeResource`: HTTP/1.1 with keep-alive, limited bodies, no access log.
 
-    ``body_limit`` is in bytes. Connections without traffic for ``idle_timeout`` seconds are closed. ``guard``: further
+    ``body_limit`` is in bytes. Connections without traffic for ``idle_timeout`` seconds are closed. ``limits``: further
     limits of a listener; ``check_head`` then decides whether the body is read.
     """
 
@@ -118,7 +118,7 @@ class IntakeSite(Site):
     def __init__(
         self, resource: IResource, reactor: IReactorTime, *,
         body_limit: int = BODY_LIMIT, idle_timeout: float = IDLE_TIMEOUT_SECONDS,
-        guard: Guard | None = None, check_head: CheckHead | None = None,
+        limits: IntakeLimits | None = None, check_head: CheckHead | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
             resource, requestFactory=BoundedRequest, parsePOSTFormSubmission=False, reactor=reactor,
@@ -127,7 +127,7 @@ class IntakeSite(Site):
         # The default protocol also speaks HTTP/2 if it is installed, which would bypass the limits.
         self.protocol = IntakeChannel  # type: ignore[assignment]
         self.body_limit = body_limit
-        self.guard = guard
+        self.limits = limits
         self.check_head = check_head
 
     def log(self, request: object) -> None:

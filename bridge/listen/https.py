@@ -6,7 +6,7 @@ after its events are in the spool and a group commit has synced them to disk. Wi
 with ``Retry-After``, at once; a request is never held.
 
 No client can stop the gateway: the key is checked before the body is read, the bytes and the time of a request and the
-bytes of all requests are limited (``request_guard``), and bodies are processed one at a time in slices.
+bytes of all requests are limited (``https_limits``), and bodies are processed one at a time in slices.
 """
 # mypy: disallow-untyped-calls=False
 
@@ -28,8 +28,8 @@ from bridge.config import Listener
 from bridge.ingest.peers import address_of
 from bridge.listen.connections import Connections
 from bridge.listen.handshake import Handshake
+from bridge.listen.https_limits import HttpsLimits
 from bridge.listen.listener import ListenerContext
-from bridge.listen.request_guard import RequestGuard
 from bridge.listen.request_sink import IntakeKeys, RequestSink
 from bridge.listen.tcp_connection import StreamFactory
 from bridge.listen.tls import TlsListener
@@ -87,19 +87,19 @@ class HttpsFactory(WrappingFactory):
         self.request_sink = RequestSink(listener, listener_context, keys, wall)
         reactor = listener_context.reactor
         self.connections: Connections[_HttpsConnection] = Connections(listener, reactor.seconds)
-        self.guard = RequestGuard(listener, reactor, self.connections.rejections)
+        self.limits = HttpsLimits(listener, reactor, self.connections.rejections)
         resource = IntakeResource(
-            self.request_sink, keys=keys, now=lambda: datetime.fromtimestamp(wall(), UTC), guard=self.guard
+            self.request_sink, keys=keys, now=lambda: datetime.fromtimestamp(wall(), UTC), limits=self.limits
         )
         idle = IDLE_TIMEOUT_SECONDS if listener.idle_timeout is None else listener.idle_timeout.total_seconds()
         super().__init__(
-            IntakeSite(resource, reactor, idle_timeout=idle, guard=self.guard, check_head=resource.check_head)
+            IntakeSite(resource, reactor, idle_timeout=idle, limits=self.limits, check_head=resource.check_head)
         )
 
     def change(self, listener: Listener, listener_context: ListenerContext) -> None:
         self.request_sink.change(listener, listener_context)
         self.connections.change(listener)
-        self.guard.change(listener)
+        self.limits.change(listener)
 
     def buildProtocol(self, addr: IAddress | None) -> _HttpsConnection | None:  # type: ignore[override]
         host = str(getattr(addr, "host", ""))
@@ -119,7 +119,7 @@ class HttpsListener(TlsListener):
         self, listener: Listener, bound: socket.socket, listener_context: ListenerContext, factory: HttpsFactory
     ) -> None:
         super().__init__(listener, bound, listener_context, factory)
-        self._queue = factory.guard.queue
+        self._queue = factory.limits.queue
 
     def close(self, *, shared: bool) -> Deferred[None]:
         # Nothing is stored after this: the spool is closed next.

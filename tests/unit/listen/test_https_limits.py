@@ -19,7 +19,7 @@ from bridge.collector.site import IntakeSite
 from bridge.config import Listener
 from bridge.host.limited_http import REQUEST_SECONDS
 from bridge.listen.connections import Rejections
-from bridge.listen.request_guard import RequestGuard
+from bridge.listen.https_limits import HttpsLimits
 
 KEY = "k" * 16
 WITH_KEY = f"X-SEKOIAIO-INTAKE-KEY: {KEY}"
@@ -62,9 +62,9 @@ class Site:
         self.clock, self.sink = Clock(), Sink()
         listener = Listener.model_construct(name="post", **options)
         self.rejections = Rejections("post", self.clock.seconds)
-        self.guard = RequestGuard(listener, self.clock, self.rejections)
-        resource = IntakeResource(self.sink, keys=Keys({KEY}, optional=True), guard=self.guard)
-        self.site = IntakeSite(resource, self.clock, guard=self.guard, check_head=resource.check_head)
+        self.limits = HttpsLimits(listener, self.clock, self.rejections)
+        resource = IntakeResource(self.sink, keys=Keys({KEY}, optional=True), limits=self.limits)
+        self.site = IntakeSite(resource, self.clock, limits=self.limits, check_head=resource.check_head)
         self.connect()
 
     def connect(self, client="192.168.1.1"):
@@ -120,7 +120,7 @@ def test_wrong_key_and_malformed_authorization_are_401_before_the_body(site, hea
     assert KEY not in site.error
     assert site.rejections.counts == {"intake_key": 1}
     site.channel.dataReceived(b"x" * 100_000)
-    assert (site.guard.buffer.size, site.sink.events) == (0, [])
+    assert (site.limits.buffer.size, site.sink.events) == (0, [])
 
 
 @pytest.mark.parametrize("head", [(), (WITH_KEY,), (basic(f"any:{KEY}"),)])
@@ -159,7 +159,7 @@ def test_too_large_content_length_is_413_at_once_and_the_rest_is_discarded_up_to
     for _ in range(25):
         site.channel.dataReceived(b"x" * 1_000_000)
     assert site.transport.disconnecting
-    assert site.guard.buffer.size == 0
+    assert site.limits.buffer.size == 0
     assert not site.transport.aborted
     site.clock.advance(60)
     assert site.transport.aborted, "although the client does not close the connection"
@@ -208,7 +208,7 @@ def test_path_of_more_than_20_names_is_400(site):
 
 
 def test_change_applies_to_the_next_request(site):
-    site.guard.change(Listener.model_construct(name="post", max_events_per_request=1))
+    site.limits.change(Listener.model_construct(name="post", max_events_per_request=1))
     assert site.send(body=b"a\nb") == 413
 
 
@@ -227,7 +227,7 @@ def test_slow_head_and_slow_body_end_at_the_deadline(site):
         assert site.transport.aborted
     assert site.status == 408
     assert site.rejections.counts == {"request_timeout": 2}
-    assert site.guard.buffer.size == 0
+    assert site.limits.buffer.size == 0
     assert not [call for call in site.clock.getDelayedCalls() if "deadline" in str(call.func)]
 
 
@@ -288,16 +288,16 @@ def test_buffered_bytes_are_limited_and_freed(site):
     site = Site(request_buffer=2_000_000)
     site.send(length=9_000_000)
     site.channel.dataReceived(b"x" * 999_000)
-    assert (site.status, site.guard.buffer.size) == (None, 999_000)
+    assert (site.status, site.limits.buffer.size) == (None, 999_000)
     site.channel.dataReceived(b"x" * 2_000)
-    assert (site.status, site.guard.buffer.size) == (503, 0)
+    assert (site.status, site.limits.buffer.size) == (503, 0)
     assert "request_buffer" in site.error
     for end in (lambda: site.channel.dataReceived(b"x"), lambda: site.channel.connectionLost(None)):
         site.connect()
         site.send(WITH_KEY, body=b"y" * 5000, length=5001)
-        assert site.guard.buffer.size == 5000
+        assert site.limits.buffer.size == 5000
         end()
-        assert site.guard.buffer.size == 0
+        assert site.limits.buffer.size == 0
 
 
 def test_addresses_of_one_ipv6_network_share_the_buffer():
@@ -314,8 +314,8 @@ def test_addresses_of_one_ipv6_network_share_the_buffer():
 
 
 def test_addresses_of_one_ipv6_network_take_turns_as_one(site):
-    clients, turn = [], site.guard.queue.turn
-    site.guard.queue.turn = lambda client: (clients.append(client), turn(client))[1]
+    clients, turn = [], site.limits.queue.turn
+    site.limits.queue.turn = lambda client: (clients.append(client), turn(client))[1]
     for client in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"):
         site.connect(client)
         site.send(body=b"a")
@@ -326,7 +326,7 @@ def test_body_does_not_count_while_its_answer_is_not_read(site):
     site.transport.full = True
     assert site.send(WITH_KEY, body=b"\n".join([b"a"] * 50_000)) == 200
     assert not site.transport.value().endswith(b"]}")
-    assert site.guard.buffer.size == 0
+    assert site.limits.buffer.size == 0
 
 
 @pytest.mark.parametrize("path, body", [("/plain/batch", b"not held\nb"), ("/jsons", b'["not held","b"]')])

@@ -20,7 +20,7 @@ HINTS = {
 "What the operator can do, by reason code."
 
 
-class RequestGuard:
+class HttpsLimits:
     """Holds what limits the requests of one listener, and counts the refused ones in ``rejections``."""
 
     def __init__(self, listener: Listener, clock: IReactorTime, rejections: Rejections) -> None:

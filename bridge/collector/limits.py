@@ -8,7 +8,7 @@ from bridge.collector.request_queue import RequestQueue
 from bridge.host.limited_http import HttpLimits
 
 
-class Guard(HttpLimits, Protocol):
+class IntakeLimits(HttpLimits, Protocol):
     """Declares what limits the requests of one listener."""
 
     @property
