@@ -13,8 +13,8 @@ HINTS = {
     "intake_key": "Check the intake key in the configuration of this sender",
     "request_too_large": "Let this sender send smaller batches, or raise max_events_per_request",
     "request_buffer": "Let this sender use fewer connections, or raise request_buffer",
-    "request_timeout": "Check the network, and what this sender is",
-    "answer_not_read": "Check the network, and what this sender is",
+    "request_timeout": "Check the line to this sender. If it is not one of yours, remove it from allow",
+    "answer_not_read": "Check the line to this sender. If it is not one of yours, remove it from allow",
     "bad_request": "Check that this sender posts events with HTTP/1.1",
 }
 "What the operator can do, by reason code."

@@ -363,6 +363,7 @@ def test_client_that_does_not_read_its_answer_is_disconnected():
     site.clock.advance(150)
     assert site.transport.aborted
     assert site.rejections.counts == {"answer_not_read": 1}
+    assert "Check the line to this sender" in site.rejections.latest(lambda host: True)
 
 
 def test_answer_behind_unread_ones_waits_for_its_client(site):
