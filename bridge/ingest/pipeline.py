@@ -14,7 +14,7 @@ from bridge.ingest.disposition_writer import DispositionWriter
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peer
-from bridge.ingest.read import Read, Taken
+from bridge.ingest.read import BLANK, HOSTNAME, Read, Taken
 from bridge.ingest.requests import Commit, RequestPace, RequestWriter, Slice
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.routing import Profile
@@ -26,9 +26,6 @@ from bridge.syslog.intake_key import count_keyed
 from bridge.syslog.reader import ReadContext, Reader, read_columns
 from bridge.syslog.timestamps import TimeReader
 from bridge.util.token_bucket import TokenBucket
-
-_HOSTNAME = frozenset(("hostname",))
-_BLANK = b" \t\r\n\0"
 
 
 class Pipeline:
@@ -88,7 +85,7 @@ class Pipeline:
 
     def _within_limit(self, peer: Peer, bucket: TokenBucket, frames: Frames, now: int) -> Frames:
         """Returns the frames within the peer's rate limit. The others are dropped unparsed."""
-        sent = [frame for frame in list_of(frames) if frame.strip(_BLANK)]
+        sent = [frame for frame in list_of(frames) if frame.strip(BLANK)]
         allowed = bucket.take(len(sent), now)
         if allowed == len(sent):
             return frames
@@ -106,7 +103,7 @@ class Pipeline:
         Frames of hosts with the same routing profile are routed together.
         """
         relay, now = read.peer, read.now
-        columns = read_columns(frames, relay.profile.needs | _HOSTNAME)
+        columns = read_columns(frames, relay.profile.needs | HOSTNAME)
         if not columns.count:
             return
         relay.note_read(0, now)
@@ -208,7 +205,7 @@ class Pipeline:
                     member.note_keyed(count_keyed(to_frames(pieces)))
             if parsed.count != sum(count for _, _, count in group):
                 for member, pieces, _ in group:
-                    blank = sum(not frame.strip(_BLANK) for frame in list_of(to_frames(pieces)))
+                    blank = sum(not frame.strip(BLANK) for frame in list_of(to_frames(pieces)))
                     member.note_blank(blank)
             if parsed.count and self._writer.route(Read(peer, now), profile, parsed):
                 self._find_out_of_range([(peer, to_frames(pieces)) for peer, pieces, _ in group], now)

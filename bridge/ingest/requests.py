@@ -24,7 +24,7 @@ from bridge.batching.grouping import Grouped
 from bridge.ingest.disposition_writer import DispositionWriter
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.peers import Peer
-from bridge.ingest.read import Read, Taken
+from bridge.ingest.read import BLANK, HOSTNAME, Read, Taken
 from bridge.ingest.spool_writer import RequestFailed, SpoolWriter
 from bridge.routing import Disposition
 from bridge.spool.batch import OpenBatch
@@ -42,9 +42,7 @@ closed while the rest of the request is written."""
 Slice = Mapping[str | None, list[TimedEvent]]
 "Some events of a request: ready-made events by intake, and under None frames for the routes."
 
-_BLANK = b" \t\r\n\0"
 _RAW = frozenset(("raw",))
-_HOSTNAME = frozenset(("hostname",))
 
 
 class RequestPace(Protocol):
@@ -190,7 +188,7 @@ def _merged(grouped: Iterable[Grouped]) -> list[Group]:
 
 def _parts(peer: Peer, events: Slice, now: int) -> Iterator[RequestPart]:
     for intake, timed_events in events.items():
-        rows = [(event, ms) for event, ms in timed_events if event.strip(_BLANK)]
+        rows = [(event, ms) for event, ms in timed_events if event.strip(BLANK)]
         if intake is not None:
             # Events are passed on as they are, except that the sender's key is not part of its text.
             texts, keyed = [event for event, _ in rows], 0
@@ -205,7 +203,7 @@ def _parts(peer: Peer, events: Slice, now: int) -> Iterator[RequestPart]:
         for event, ms in rows:
             by_time.setdefault(ms, []).append(event)
         for ms, frames in by_time.items():
-            columns = read_columns(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
+            columns = read_columns(frames, peer.profile.needs | HOSTNAME if peer.relay else peer.profile.needs)
             keyed = columns.keyed
             for disposition, part in peer.profile.assign(columns) if columns.count else ():
                 yield RequestPart(disposition, part, None if ms is None else [ms] * part.count, keyed)
