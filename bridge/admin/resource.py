@@ -19,7 +19,7 @@ from twisted.web.resource import NoResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from bridge.admin.auth import Authentication
-from bridge.admin.site import SECURITY_HEADERS, AdminLimits, AdminSite
+from bridge.admin.site import SECURITY_HEADERS, AdminChannel, AdminLimits, AdminRequest
 
 log = Logger(namespace="admin")
 
@@ -133,7 +133,7 @@ def site(
         if content_type is not None:
             path = "" if file.name == "index.html" else file.name
             root.putChild(path.encode(), _Asset(file.read_bytes(), content_type))
-    return GuardedSite(root, authentication, limits)
+    return AdminSite(root, authentication, limits)
 
 
 class _Folder(Resource):
@@ -143,12 +143,29 @@ class _Folder(Resource):
         return NoResource()
 
 
-class GuardedSite(AdminSite):
-    """Sets the headers of every response, and authenticates each request before it is answered."""
+class AdminSite(Site):
+    """Serves resources within limits. Sets the headers of every response, and authenticates each request before it is
+    answered. Without ``limits``, only bodies are refused.
+
+    Has no access log: a probe every second would hide the lines that matter.
+    """
+
+    noisy = False
+    displayTracebacks = False
 
     def __init__(self, root: Resource, authentication: Authentication | None, limits: AdminLimits | None) -> None:
-        super().__init__(root, limits)
+        super().__init__(root, requestFactory=AdminRequest, parsePOSTFormSubmission=False)
+        # The default protocol also speaks HTTP/2 if it is installed, which would bypass the limits.
+        self.protocol = AdminChannel  # type: ignore[assignment]
+        self.limits = limits
         self._authentication = authentication
+
+    def log(self, request: object) -> None:
+        """Logs nothing."""
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Returns only HTTP/1.1."""
+        return [b"http/1.1"]
 
     def getResourceFor(self, request: Request) -> Resource:
         """Returns the resource that answers a request: the page, or the rejection."""

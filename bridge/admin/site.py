@@ -9,8 +9,6 @@ closed for a new one.
 from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.resource import Resource
-from twisted.web.server import Site
 
 from bridge.host.limited_http import LimitedChannel, LimitedRequest
 from bridge.listen.connections import Rejections
@@ -91,8 +89,7 @@ class AdminChannel(LimitedChannel):
 
     @property
     def limits(self) -> AdminLimits | None:
-        site: AdminSite = self.site  # type: ignore[attr-defined]  # set by Site.buildProtocol
-        return site.limits
+        return self.site.limits  # type: ignore[attr-defined,no-any-return]  # set by Site.buildProtocol
 
     @property
     def is_idle(self) -> bool:
@@ -122,26 +119,3 @@ class AdminChannel(LimitedChannel):
     def abort(self) -> None:
         """Ends the connection at once."""
         self.transport.abortConnection()
-
-
-class AdminSite(Site):
-    """Serves resources within limits. Without ``limits``, only bodies are refused.
-
-    Has no access log: a probe every second would hide the lines that matter.
-    """
-
-    noisy = False
-    displayTracebacks = False
-
-    def __init__(self, root: Resource, limits: AdminLimits | None = None) -> None:
-        super().__init__(root, requestFactory=AdminRequest, parsePOSTFormSubmission=False)
-        # The default protocol also speaks HTTP/2 if it is installed, which would bypass the limits.
-        self.protocol = AdminChannel  # type: ignore[assignment]
-        self.limits = limits
-
-    def log(self, request: object) -> None:
-        """Logs nothing."""
-
-    def acceptableProtocols(self) -> list[bytes]:
-        """Returns only HTTP/1.1."""
-        return [b"http/1.1"]
