@@ -37,7 +37,7 @@ class AdminLimits:
     def __init__(self, name: str, clock: IReactorTime, *, body_limit: int = 0) -> None:
         self.clock = clock
         self.body_limit = body_limit
-        self.rejections = Rejections(name, clock.seconds)
+        self.rejections = Rejections(name, clock.seconds, "admin socket")
         self._open: dict[AdminChannel, None] = {}
         "Connections; the one that has been idle longest is first."
 
@@ -73,7 +73,9 @@ class AdminRequest(LimitedRequest):
         limits = self._limits()
         most = 0 if limits is None else limits.body_limit
         if length is None or length > most:
-            text = f"the body is longer than {most} bytes, or of unknown length" if most else "send no body"
+            text = "the request has a body; pages of the admin endpoint take none"
+            if most:
+                text = f"the body is longer than {most} bytes, or of unknown length"
             if limits is not None:
                 limits.note_refused(getattr(self.getClientAddress(), "host", ""), "request_too_large", f"413, {text}")
             self.answer_now(413, text, headers=SECURITY_HEADERS)

@@ -34,12 +34,16 @@ class Closable(Protocol):
 
 
 class Rejections:
-    """Counts the rejections of one listener, and logs them at a limited rate."""
+    """Counts the rejections of one listener, and logs them at a limited rate.
 
-    def __init__(self, listener: str, clock: Callable[[], float]) -> None:
+    ``kind``: what the name in log lines is the name of.
+    """
+
+    def __init__(self, listener: str, clock: Callable[[], float], kind: str = "listener") -> None:
         self.counts: Counter[str] = Counter()
         "Rejections by reason code."
         self._listener = listener
+        self._kind = kind
         self._clock = clock
         self._since = float("-inf")
         self._logged: set[tuple[str, str]] = set()
@@ -75,8 +79,8 @@ class Rejections:
             return
         self._logged.add((reason, host))
         log.warn(
-            f"listener {{name}}: {what}: {{why}}",
-            name=self._listener, host=host or "this machine", why=text,
+            f"{{kind}} {{name}}: {what}: {{why}}",
+            kind=self._kind, name=self._listener, host=host or "this machine", why=text,
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import tempfile
 import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
 
 from bridge.admin.auth import Authentication
 from bridge.admin.control import MAX_BODY_BYTES, Control
@@ -90,6 +91,15 @@ def test_body_is_refused_before_it_is_read_with_and_without_the_token(fixture, l
                 channel.dataReceived(b"x" * 1_000_000)
             assert transport.aborted
     assert fixture.limits.rejections.counts == {"request_too_large": 2}
+    assert "pages of the admin endpoint take none" in fixture.limits.rejections.latest(lambda host: True)
+
+
+def test_log_names_the_socket_and_calls_it_no_listener(fixture):
+    with capturedLogs() as logs:
+        fixture.request("POST /control/echo", "Content-Length: 300000000", where=fixture.control)
+    (line,) = [formatEvent(event) for event in logs if "why" in event]
+    assert line.startswith("admin socket control.sock: request from ")
+    assert "the body is longer than" in line
 
 
 def test_request_without_body_is_answered(fixture):
