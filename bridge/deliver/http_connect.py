@@ -23,8 +23,7 @@ from bridge.util.errors import BridgeError
 _MAX_SCHEMES = 5
 "Number of a proxy's authentication schemes that are named."
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
-_INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9]{2}(?: |\r|$)")
-_SCHEME = re.compile(rb"\r\nproxy-authenticate:[ \t]*([A-Za-z0-9-]+)", re.IGNORECASE)
+_SCHEME = re.compile(rb"\nproxy-authenticate:[ \t]*([A-Za-z0-9-]+)", re.IGNORECASE)
 _TAGS = re.compile(rb"<(style|script|head)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -67,8 +66,8 @@ class _Tunnel(Protocol):
         self._proxy = proxy
         self._authority = authority
         self._factory = factory
-        self._head = b""
-        self._limits = ResponseHead()
+        self._received = b""
+        self._head = ResponseHead()
         self._inner: IProtocol | None = None
 
     def connectionMade(self) -> None:
@@ -82,18 +81,15 @@ class _Tunnel(Protocol):
         if self._inner is not None:
             self._inner.dataReceived(data)
             return
-        limit = self._limits.add(data)
-        self._head += data
-        head, end, rest = self._head.partition(b"\r\n\r\n")
-        while end and _INTERIM.match(head):
-            self._head = rest
-            head, end, rest = rest.partition(b"\r\n\r\n")
-        if not _STATUS.match(self._head) and (end or b"\n" in self._head or len(self._head) > 1024):
+        limit = self._head.add(data)
+        self._received += data
+        head = self._received[self._head.start : self._head.end or None]
+        if not _STATUS.match(head) and (b"\n" in head or len(head) > 1024):
             self._refuse(f"the server at {self._proxy} is not an HTTP proxy; check proxy.url")
         elif limit is not None:
             self._refuse(f"the answer of the proxy {self._proxy} was broken off: {limit}; check the proxy")
-        elif end:
-            self._answered(head + b"\r\n", rest)
+        elif self._head.ended:
+            self._answered(head, self._received[self._head.end :])
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._inner is not None:
@@ -133,7 +129,7 @@ class _Tunnel(Protocol):
         if inner is None:
             self._refuse("the connection is no longer needed")
             return
-        self._inner, self._head = inner, b""
+        self._inner, self._received = inner, b""
         inner.makeConnection(self.transport)
         self.open.callback(inner)
 

@@ -14,18 +14,25 @@ class ResponseHead:
     def __init__(self) -> None:
         self.ended = False
         "True once the header is complete. Bytes after it are not counted."
+        self.start = 0
+        "Offset in all added bytes at which the current header begins. Interim responses are before it."
+        self.end = 0
+        "Offset behind the blank line of the final header; 0 if it has not arrived."
         self._data = b""
-        self._start = 0
-        "Offset at which the current header begins; those before it belong to interim responses."
 
     def add(self, data: bytes) -> str | None:
         """Adds received bytes. Returns which limit the header exceeds; None if it exceeds none."""
-        searched = max(self._start, len(self._data) - 2)
+        if self.ended:
+            return None
+        searched = max(self.start, len(self._data) - 2)
         self._data += data
         while not self.ended and (end := self._blank_line(searched)):
-            self.ended = not _is_interim(self._data[self._start : end])
-            self._start = searched = end
-        head = self._data[: self._start] if self.ended else self._data
+            searched = end
+            if _is_interim(self._data[self.start : end]):
+                self.start = end
+            else:
+                self.ended, self.end = True, end
+        head = self._data[: self.end] if self.ended else self._data
         if self.ended:
             self._data = b""
         if len(head) > MAX_BYTES:
@@ -37,7 +44,7 @@ class ResponseHead:
         return None
 
     def _blank_line(self, start: int) -> int:
-        """Returns the offset behind the next blank line; 0 if there is none yet."""
+        """Returns the offset behind the next blank line; 0 if it has not arrived."""
         ends = [at + len(mark) for mark in (b"\n\n", b"\n\r\n") if (at := self._data.find(mark, start)) >= 0]
         return min(ends, default=0)
 

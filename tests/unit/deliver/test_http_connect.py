@@ -71,6 +71,8 @@ TUNNELS = {
     "two segments": [b"HTTP/1.0 200 O", b"K\r\n\r\n"],
     "byte by byte": [bytes((byte,)) for byte in b"HTTP/1.0 200 OK\r\nVia: x\r\n\r\n"],
     "interim response": [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"],
+    "bare line feeds": [b"HTTP/1.1 100 Continue\n\nHTTP/1.1 200 OK\nVia: x\n\n"],
+    "bare line feed at the end": [b"HTTP/1.1 200 OK\r\nVia: x\n\r\n"],
     "interim responses in one segment": [b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"],
 }
 
@@ -82,6 +84,15 @@ def test_tunnel_is_open_after_the_header_and_passes_all_bytes(segments, first):
     assert tunnel.inner.received == b""
     tunnel.answer(first, b"and more")
     assert tunnel.inner.received == first + b"and more"
+
+
+def test_page_behind_a_header_with_bare_line_feeds_is_refused_at_once():
+    tunnel = TunnelFixture().answer(b"HTTP/1.1 200 OK\n\n", b"")
+    assert tunnel.inner.received == b""
+    tunnel = TunnelFixture().answer(b"HTTP/1.1 200 OK\n\nLog in first")
+    assert "with its own page instead of a tunnel" in tunnel.error and tunnel.transport.aborted
+    tunnel = TunnelFixture().answer(b"HTTP/1.1 407 x\nProxy-Authenticate: NTLM\n\n")
+    assert "it requires NTLM" in tunnel.error
 
 
 def test_407_names_the_schemes_if_basic_is_not_among_them():
