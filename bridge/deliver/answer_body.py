@@ -16,7 +16,9 @@ MAX_ANSWER = 8 * 1024 * 1024
 MAX_ERROR_PAGE = 64 * 1024
 "Limit of the body of any other response in bytes. Only its beginning is shown."
 MAX_PARTS = 20_000
-"Limit of the number of parts of a body, such as chunks. A collector sends few large ones; each costs time."
+"Limit of the number of parts of a body, such as chunks, beyond one for every MIN_PART bytes. Each costs time."
+MIN_PART = 16
+"Bytes. A collector may send each id of an answer in a part of its own; an id is longer."
 _GZIP = 31
 "Window of zlib for gzip alone."
 
@@ -29,8 +31,8 @@ class AnswerBody(Protocol):
     """Collects a body. At the limit the connection is aborted, and ``done`` fires with the beginning of the body."""
 
     def __init__(self, progress: Progress, status: int, *, packed: bool) -> None:
-        self.cut = False
-        "True if the body has exceeded a limit."
+        self.cut: str | None = None
+        "Limit that the body has exceeded; None if it is complete."
         self.done: defer.Deferred[bytes] = defer.Deferred(lambda cancelled: progress.abort())
         self._progress = progress
         self._status = status
@@ -53,9 +55,12 @@ class AnswerBody(Protocol):
         except zlib.error:
             self._fail("its body is not gzip, as its header says")
             return
-        if max(self._received, len(self._body)) > self._limit or self._parts > MAX_PARTS:
+        if max(self._received, len(self._body)) > self._limit:
+            self.cut = "its body is far larger than the answer to a batch"
+        elif self._parts > MAX_PARTS + self._received // MIN_PART:
+            self.cut = f"its body came in {self._parts:,} parts of {self._received // self._parts} bytes on average"
+        if self.cut is not None:
             # The rest of the body is not read, so the connection cannot be used again.
-            self.cut = True
             self._progress.abort()
             self.done.callback(bytes(self._body[:MAX_ERROR_PAGE]))
         else:

@@ -34,8 +34,8 @@ class Response:
     "Header names in lower case. Of repeated headers, the last value is stored."
     repeated: bool = False
     "True if the request was sent twice, because its first connection ended without a response."
-    cut: bool = False
-    "True if the body exceeded a limit, so that only its beginning was read."
+    cut: str | None = None
+    "Limit that the body exceeded, so that only its beginning was read; None if the body is complete."
 
 
 class Progress(TimeoutMixin):

@@ -152,8 +152,8 @@ def _unsent(error: BaseException | None) -> bool:
 
 
 def _success(answer: Response, count: int) -> Outcome:
-    if answer.cut:
-        return _foreign(answer, f"its body is far larger than the answer to a batch: {shown(answer.body) or 'blanks'}")
+    if answer.cut is not None:
+        return _foreign(answer, f"{answer.cut}: {shown(answer.body) or 'blanks'}")
     if ids := _id_list(answer.body):
         id_count = ids.count(b'"') // 2
         if id_count == count or b"null" not in ids:

@@ -147,7 +147,7 @@ class ClientCase(TestCase):
     @inlineCallbacks
     def test_response_body_beyond_the_limit_is_cut(self):
         response = yield self.client().post(self.url + "large", b"x", {})
-        self.assertEqual((len(response.body), response.cut), (MAX_ERROR_PAGE, True))
+        self.assertEqual((len(response.body), response.cut is not None), (MAX_ERROR_PAGE, True))
 
     @inlineCallbacks
     def test_missing_response_raises_no_progress(self):
