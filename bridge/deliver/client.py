@@ -147,7 +147,8 @@ class Client:
             rate = f"{MIN_RATE >> 10} KiB/s"
             return f"no progress: the answer took more than {self._timeout:g} s, at less than {rate}"
         if not progress.begun:
-            return f"no connection within {self._timeout:g} s: a name lookup, the server or the proxy does not answer"
+            proxy = "" if self._proxy is None else f", the proxy {self._proxy}"
+            return f"no connection within {self._timeout:g} s: a name lookup{proxy} or the server does not answer"
         return f"no progress for {self._timeout:g} s"
 
     def _explanation(self, url: str, failure: Failure) -> BaseException | None:

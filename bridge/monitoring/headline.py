@@ -39,6 +39,9 @@ _OVERDUE_REMEDY = (
     ' "syslog-bridge check --connect"'
 )
 
+_CHECK_CONNECTION = 'run "syslog-bridge check --connect": it names the step that fails (DNS, firewall, proxy)'
+_CHECK_TLS = 'run "syslog-bridge check --connect"; if a proxy inspects TLS, add its CA as extra_ca_file'
+
 JSON = dict[str, Any]
 
 
@@ -161,13 +164,16 @@ def _remedy(error: str) -> str:
         ("answered 401", "put the right intake key into its file"),
         ("answered 403", "put the right intake key into its file"),
         ("answered 404", "check url: and endpoint: of the intake"),
+        ("legacy_ciphers", "let the server offer TLS 1.3 or AES-GCM, or set legacy_ciphers: true for the collector"),
+        ("no connection within", _CHECK_CONNECTION),
+        ("untrusted issuer", _CHECK_TLS),
         ("proxy", "allow this gateway to reach the collector through the proxy"),
         ("not from the collector", "something else answers instead of the collector: allow this gateway to reach it"),
         ("broken off", "something else answers instead of the collector: check the URL and any proxy in between"),
         ("resolve", 'run "syslog-bridge check --connect" and check the DNS settings of this gateway'),
-        ("certificate", 'run "syslog-bridge check --connect"; if a proxy inspects TLS, add its CA as extra_ca_file'),
-        ("connect", 'run "syslog-bridge check --connect": it names the step that fails (DNS, firewall, proxy)'),
-        ("progress", 'run "syslog-bridge check --connect": it names the step that fails (DNS, firewall, proxy)'),
+        ("certificate", _CHECK_TLS),
+        ("connect", _CHECK_CONNECTION),
+        ("progress", _CHECK_CONNECTION),
         ("answered 413", "check the limit of request bodies of a proxy in front of the collector"),
         ("answered 5", "the collector has a fault; delivery resumes by itself when it is back"),
         ("answered 429", "no action needed: delivery is retried; lower max_request_rate if this persists"),

@@ -239,8 +239,11 @@ class HostileCase(TestCase):
         failures = []
         yield self.client(timeout=0.3).post("http://collector.test/", b"x", {}).addErrback(failures.append)
         result = of_failure(failures[0])
-        self.assertIn("no connection within 0.3 s: a name lookup", result.reason)
+        self.assertEqual(result.reason, "no connection within 0.3 s: a name lookup or the server does not answer")
         self.assertEqual((result.uncertain, result.cut_off), (False, False))
+        client = self.client(timeout=0.3, proxy=HttpProxy("proxy.test", 3128))
+        yield client.post("http://collector.test/", b"x", {}).addErrback(failures.append)
+        self.assertIn("a name lookup, the proxy proxy.test:3128 or the server", of_failure(failures[1]).reason)
 
     @inlineCallbacks
     def test_data_on_an_idle_connection_ends_it(self):

@@ -77,6 +77,21 @@ def test_each_problem_has_a_remedy(status, state, text, remedy):
     assert remedy in result["problems"][0]["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        ("no connection within 30 s: a name lookup or the server does not answer", "check --connect"),
+        ("no connection within 30 s: a name lookup, the proxy p:3128 or the server does not answer", "check --connect"),
+        ("handshake failure. If the server or a proxy in between offers only CBC, set legacy_ciphers: true", "AES-GCM"),
+        ("the server certificate has the untrusted issuer X. If a proxy inspects TLS, add its CA", "extra_ca_file"),
+        ("the proxy p:3128 refused a tunnel to collector:443: 403", "through the proxy"),
+    ],
+)  # fmt: skip
+def test_remedy_is_for_the_proxy_only_if_the_proxy_is_the_reason(error, remedy):
+    (problem,) = headline.of(intake("backing-off", error))["problems"]
+    assert remedy in problem["remedy"]
+
+
 def behind(delivered, received, **fields):
     rates = {"delivered_per_second": delivered, "received_per_second": received}
     row = {"name": "a", "state": "delivering", "backlog_events": 12_345, "oldest_seconds": 95.2}
