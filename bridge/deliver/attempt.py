@@ -61,13 +61,14 @@ class Attempt:
         await self._sync()
         request = await context.run(self._compose)
         await context.dispatcher.send(self.slot, len(request.data), breaker.stall_timeout)
-        began = context.clock.seconds()
+        began, headers = context.clock.seconds(), dict[str, str]()
         try:
             url = target.urls[self.delivery_path.base_urls.index(breaker)]
-            answer = await self.delivery_path.post(url, request.data, request.headers | target.headers())
+            headers = target.headers()
+            answer = await self.delivery_path.post(url, request.data, request.headers | headers)
         except Exception:
             failure = Failure()
-            result = outcome.of_failure(failure)
+            result = outcome.of_failure(failure, target.secrets(headers))
             copies = result.uncertain + outcome.was_repeated(failure)
         else:
             count = sum(piece.count for piece in self.pieces)

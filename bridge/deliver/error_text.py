@@ -1,6 +1,7 @@
 """Describes network errors for the operator, without memory addresses of objects and without values of our headers."""
 
 import os
+from collections.abc import Iterable
 
 from OpenSSL import SSL
 from service_identity.exceptions import VerificationError
@@ -24,9 +25,13 @@ def one_line(text: str, most: int) -> str:
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))[:most]
 
 
-def describe_failure(failure: Failure) -> str:
-    """Describes a failed request or connection, on one line. An error may quote what the server sent."""
-    return one_line(_describe(failure), 400)
+def describe_failure(failure: Failure, secrets: Iterable[str] = ()) -> str:
+    """Describes a failed request or connection, on one line. An error may quote what the server sent, and that the
+    request. ``secrets`` are masked before the text is cut, so that no part of one stays."""
+    text = _describe(failure)
+    for secret in secrets:
+        text = text.replace(secret, "****")
+    return one_line(text if len(text) <= 300 else text[:300] + "...", 400)
 
 
 def _describe(failure: Failure) -> str:
@@ -48,8 +53,7 @@ def _describe(failure: Failure) -> str:
         return "the server does not speak HTTP; check the URL and any proxy in between"
     if isinstance(error, SSL.Error | VerificationError):
         return describe_tls_error(error)
-    text = str(error) or type(error).__name__
-    return text if len(text) <= 300 else text[:300] + "..."
+    return str(error) or type(error).__name__
 
 
 def describe_tls_error(error: BaseException | None) -> str:

@@ -22,6 +22,7 @@ events.
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -126,13 +127,14 @@ def read(answer: Response, count: int, *, now: float, size: int | None = None) -
     return Outcome(Verdict.PARKED, reason + remedy.get(status, ""), status)
 
 
-def of_failure(failure: Failure) -> Outcome:
-    """Returns the outcome of a request without a response."""
+def of_failure(failure: Failure, secrets: Iterable[str] = ()) -> Outcome:
+    """Returns the outcome of a request without a response. The reason does not contain the ``secrets``."""
     unsent = _unsent(failure.value)
     cut_off = not unsent and bool(failure.check(NoProgress, RequestTransmissionFailed, ResponseNeverReceived))
     # A collector that has received only a part of a body accepts nothing of it.
     uncertain = not unsent and not failure.check(RequestTransmissionFailed)
-    return Outcome(Verdict.RETRY, describe_failure(failure), network=True, cut_off=cut_off, uncertain=uncertain)
+    reason = describe_failure(failure, secrets)
+    return Outcome(Verdict.RETRY, reason, network=True, cut_off=cut_off, uncertain=uncertain)
 
 
 def was_repeated(failure: Failure) -> bool:

@@ -42,13 +42,17 @@ class RequestTarget:
         """Returns all URLs in order of preference."""
         return (self.url, *self.fallback_urls)
 
+    def secrets(self, headers: dict[str, str]) -> list[str]:
+        """Returns the forms of the key in a request with these headers. With Basic authentication the header has
+        another form of it."""
+        forms = (self.key(), *(value.removeprefix("Basic ") for value in headers.values()))
+        return [form for form in forms if form]
+
     def without_key(self, body: bytes) -> bytes:
         """Returns the body of a response without the key, because a response may repeat the request. Call it before any
         text is cut, so that no part of the key stays."""
-        for secret in (self.key(), *self.headers().values()):
-            # With Basic authentication the header is another form of the key.
-            sent = secret.removeprefix("Basic ").encode()
-            if sent and sent in body:
+        for secret in self.secrets(self.headers()):
+            if (sent := secret.encode()) in body:
                 body = body.replace(sent, b"****")
         return body
 

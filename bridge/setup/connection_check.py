@@ -6,7 +6,7 @@ are made as the couriers make them, with the same authorities and the same clien
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
@@ -269,7 +269,7 @@ async def _send_test(reactor: Reactor, intake: Intake) -> StepResult:
         finally:
             await client.close()
     except Exception:
-        ok, text = False, _failure_text()
+        ok, text = False, _failure_text(target.secrets(target.headers()))
     else:
         found = outcome.read(replace(answer, body=target.without_key(answer.body)), 1, now=now.timestamp())
         ok, text = found.verdict is Verdict.ACCEPTED and found.accepted == 1, found.reason
@@ -295,8 +295,8 @@ def _client(reactor: Reactor, destination: Destination) -> Client:
     )  # fmt: skip
 
 
-def _failure_text() -> str:
-    """Describes the exception being handled; an operating system error by its own text."""
+def _failure_text(secrets: Iterable[str] = ()) -> str:
+    """Describes the exception being handled without the ``secrets``; an operating system error by its own text."""
     failure = Failure()
     number = getattr(failure.value, "osError", None)
-    return f"no connection ({os.strerror(number)})" if isinstance(number, int) else describe_failure(failure)
+    return f"no connection ({os.strerror(number)})" if isinstance(number, int) else describe_failure(failure, secrets)

@@ -326,6 +326,19 @@ def test_key_echoed_by_the_collector_is_masked(tmp_path):
     assert "****" in fixture.courier.parked
 
 
+@pytest.mark.parametrize("form", [KEY, "c3lzbG9nLWJyaWRnZTowMTIzNDU2Nzg5YWJjZGVm"])
+def test_key_that_an_error_quotes_is_masked_before_the_error_is_cut(tmp_path, form):
+    fixture = EndpointFixture(tmp_path / "spool")
+    basic = RequestTarget("http://collector.test/", lambda: authentication("basic", KEY), False, key=lambda: KEY)
+    fixture.change(basic)
+    for length in (290, 300 - len(form) // 2):
+        fixture.seal(b"one")
+        _, _, answer = fixture.posted.pop(0)
+        answer.errback(ValueError("x" * length + form + " and more" * 50))
+        assert form[:5] not in fixture.courier.last_error and "x****" in fixture.courier.last_error
+        fixture.clock.advance(60)
+
+
 def test_file_that_cannot_be_encoded_raises_a_damage_alarm(tmp_path):
     fixture = EndpointFixture(tmp_path / "spool", "/jsons", in_flight=1)
     fixture.seal(b"first")
