@@ -7,7 +7,7 @@ only that the connection ended. ``Progress`` therefore keeps the early answer.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IConsumer, IReactorTime
@@ -21,6 +21,7 @@ _CHUNK = 256 * 1024
 MAX_EARLY = 64 * 1024
 "Limit in bytes of what is kept of an early answer."
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9]{2}\b")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]*)?\r\n")
 _ERROR = re.compile(rb"HTTP/1\.[01] ([45][0-9]{2})\b")
 
 
@@ -100,7 +101,18 @@ class Progress(TimeoutMixin):
     @property
     def early_response(self) -> Response | None:
         """Returns the error that the server answered before the body had ended, or None. An early success is ignored,
-        because the server has not read the body."""
+        because the server has not read the body. A compressed body is left out."""
+        if (response := self._early_error()) is None:
+            return None
+        headers, body = response.headers, response.body
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            body = b""
+        elif "chunked" in headers.get("transfer-encoding", "").lower():
+            body = _without_chunk_lines(body)
+        return replace(response, body=body)
+
+    def _early_error(self) -> Response | None:
+        """Returns the error that the server answered early, with its body as received."""
         head, end, body = self._early.partition(b"\r\n\r\n")
         while _INTERIM.match(head):
             head, end, body = body.partition(b"\r\n\r\n")
@@ -114,7 +126,7 @@ class Progress(TimeoutMixin):
     @property
     def early_response_is_complete(self) -> bool:
         """Returns True if the server has answered with an error, and nothing of it is missing."""
-        if (response := self.early_response) is None:
+        if (response := self._early_error()) is None:
             return False
         length = response.headers.get("content-length", "")
         if length.isascii() and length.isdigit():
@@ -129,6 +141,15 @@ class Progress(TimeoutMixin):
         self.expired = True
         assert self._request is not None
         self._request.cancel()
+
+
+def _without_chunk_lines(body: bytes) -> bytes:
+    """Returns the data of the chunks of a body (RFC 9112 section 7.1), which may be incomplete."""
+    parts, at = [], 0
+    while (line := _CHUNK_LINE.match(body, at)) is not None and (size := int(line[1], 16)):
+        parts.append(body[line.end() : line.end() + size])
+        at = line.end() + size + len(b"\r\n")
+    return b"".join(parts)
 
 
 @implementer(IBodyProducer)

@@ -25,6 +25,28 @@ def test_early_error_is_kept_also_after_interim_responses(interim: bytes) -> Non
     assert (response.status, response.headers["retry-after"], response.body) == (413, "7", b"sorry")
 
 
+CHUNKED = b"HTTP/1.1 413 Too Large\r\nTransfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (CHUNKED + b"\r\n2\r\nno\r\n0\r\n\r\n", b"no"),
+        (CHUNKED + b"\r\n0a;x=y\r\ntoo large,\r\n4\r\n no\n\r\n00\r\n\r\n", b"too large, no\n"),
+        (CHUNKED + b"\r\n400\r\nincomplete", b"incomplete"),
+        (CHUNKED + b"\r\n2\r\nno\r\n-1\r\nx", b"no"),
+        (CHUNKED + b"\r\nno chunk", b""),
+        (CHUNKED + b"Content-Encoding: GZIP\r\n\r\n2\r\n\x1f\x8b\r\n0\r\n\r\n", b""),
+        (TOO_LARGE.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n"), b""),
+        (TOO_LARGE.replace(b"\r\n\r\n", b"\r\nContent-Encoding: identity\r\n\r\n"), b"sorry"),
+    ],
+)
+def test_body_of_an_early_error_has_no_chunk_lines_and_no_compressed_bytes(answer: bytes, body: bytes) -> None:
+    progress = Progress(Clock())
+    progress.answered_early(answer)
+    assert progress.early_response is not None and progress.early_response.body == body
+
+
 def test_early_success_is_ignored() -> None:
     progress = Progress(Clock())
     progress.answered_early(b"HTTP/1.1 200 OK\r\n\r\n")
