@@ -6,9 +6,7 @@ the collector sees it, share the request rate. The last known values apply while
 """
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -19,10 +17,6 @@ from bridge.cluster.terms import ClusterTerms
 
 EVERY = 5.0
 "Seconds between two polls."
-ANSWER_TIMEOUT = 10.0
-"Seconds without an answer after which the connection to the broker is closed."
-
-T = TypeVar("T")
 
 log = Logger(namespace="fleet")
 
@@ -76,7 +70,8 @@ class QueueMonitor:
                 except QueueMissing:
                     self.depths.pop(queue, None)
         except BrokerError as error:
-            # The channel or its session is closed. The next poll opens another.
+            # The channel or its session is closed, or the broker has not answered in time, which closes its session.
+            # The next poll opens another.
             log.debug("cannot poll the queues: {why}", why=error)
             return
         couriers = max(1, presence.consumers)
@@ -85,24 +80,16 @@ class QueueMonitor:
             self._on_courier_count(couriers)
 
     async def _announce(self) -> Channel:
-        channel = await self._with_timeout(self._connection.channel())
-        await self._with_timeout(channel.declare(self._terms.presence, max_bytes=1))
+        channel = await self._connection.channel()
+        await channel.declare(self._terms.presence, max_bytes=1)
         if self._terms.consumes:
-            presence = channel.consume(
+            await channel.consume(
                 self._terms.presence, prefetch=1, got=lambda received: channel.requeue(received.delivery_tag)
             )
-            await self._with_timeout(presence)
         return channel
 
     async def _depth(self, queue: str) -> QueueDepth:
         # A separate channel, as a missing queue closes it.
         if self._inspect_channel is None or not self._inspect_channel.open:
-            self._inspect_channel = await self._with_timeout(self._connection.channel())
-        return await self._with_timeout(self._inspect_channel.inspect(queue))
-
-    async def _with_timeout(self, request: "defer.Deferred[T]") -> T:
-        try:
-            return await request.addTimeout(ANSWER_TIMEOUT, self._clock)
-        except defer.TimeoutError:
-            self._connection.abort(f"no answer about a queue within {ANSWER_TIMEOUT:g} s")
-            raise BrokerError("no answer") from None
+            self._inspect_channel = await self._connection.channel()
+        return await self._inspect_channel.inspect(queue)
