@@ -39,7 +39,8 @@ from bridge.host.interfaces import Reactor
 HEARTBEAT = 10
 "Seconds between heartbeats. A silent broker is disconnected after at most twice as long."
 CONNECT_TIMEOUT, OPEN_TIMEOUT, CLOSE_TIMEOUT = 5.0, 10.0, 1.0
-"Seconds to wait for TCP and TLS, for the AMQP handshake, and for an orderly close."
+"""Seconds to wait for TCP; for the name and TCP, and again for TLS and the AMQP handshake; and for an orderly
+close."""
 ANSWER_TIMEOUT = 15.0
 "Seconds within which the broker must answer a request on a channel. Then the connection is closed."
 
@@ -82,11 +83,18 @@ class Rabbit:
                 )
                 endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), endpoint)
             # The resolution of the name has no limit of its own.
-            await endpoints.connectProtocol(endpoint, protocol).addTimeout(OPEN_TIMEOUT, self._reactor)
+            connecting = endpoints.connectProtocol(endpoint, protocol)
+            await connecting.addTimeout(OPEN_TIMEOUT, self._reactor, onTimeoutCancel=_raise_timeout)
             await protocol.opened.addTimeout(OPEN_TIMEOUT, self._reactor)
         except defer.TimeoutError:
+            if protocol.transport is None:
+                raise BrokerError(
+                    f"no connection within {OPEN_TIMEOUT:g} s", "Check the broker's name and the firewall."
+                ) from None
             protocol.abort()
-            raise BrokerError("no AMQP handshake within 10 s", "Check that the port is a broker's.") from None
+            raise BrokerError(
+                f"no AMQP handshake within {OPEN_TIMEOUT:g} s", "Check that the port is a broker's."
+            ) from None
         except Exception:
             refused = policy.refused(host) if policy is not None else None
             raise BrokerError(refused or self._describe_error(protocol.reason or Failure().value)) from None
@@ -113,6 +121,11 @@ class Rabbit:
         if isinstance(error, exceptions.ProbableAccessDeniedError):
             return f"{login} may not use the virtual host {self._share.virtual_host}. Check its permissions."
         return describe_error(error)
+
+
+def _raise_timeout(result: object, timeout: float) -> NoReturn:
+    """Fails a connection that took too long. The error of its cancellation would be that its name does not exist."""
+    raise defer.TimeoutError(timeout)
 
 
 class _Protocol(twisted_connection.TwistedProtocolConnection):  # type: ignore[misc]

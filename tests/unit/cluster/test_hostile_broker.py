@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 from twisted.internet import reactor
 from twisted.internet.defer import inlineCallbacks
+from twisted.internet.interfaces import IHostnameResolver
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
+from zope.interface import implementer
 
 from bridge.cluster import amqp
 from bridge.cluster.broker import BrokerError, BrokerLost
@@ -86,6 +88,20 @@ class HostileBrokerCase(TestCase):
         error = yield self.assertFailure(self.connect(), BrokerError)
         self.assertIn("no AMQP handshake within", str(error))
         yield self.wait_ended()
+
+    @inlineCallbacks
+    def test_name_lookup_without_an_answer_is_no_connection(self):
+        @implementer(IHostnameResolver)
+        class Resolver:
+            def resolveHostName(self, receiver, *rest, **named):
+                receiver.resolutionBegan(self)
+                return self
+
+        self.addCleanup(reactor.installNameResolver, reactor.installNameResolver(Resolver()))
+        self.patch(amqp, "OPEN_TIMEOUT", 0.1)
+        rabbit = amqp.Rabbit(reactor, SHARE, lambda: None, name="test")
+        error = yield self.assertFailure(rabbit.connect("amqp://broker.test"), BrokerError)
+        self.assertEqual(str(error), "no connection within 0.1 s. Check the broker's name and the firewall.")
 
     @inlineCallbacks
     def test_endless_frame_ends_the_connection(self):
