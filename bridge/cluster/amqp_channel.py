@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import NoReturn, Protocol, TypeVar
 
 import pika
+from OpenSSL import SSL
 from pika import exceptions, spec
 from pika.adapters.twisted_connection import ClosableDeferredQueue, ReceivedMessage, TwistedChannel
 from pika.frame import Method
@@ -202,4 +203,6 @@ def _describe(error: BaseException | None) -> str:
         return "the server does not speak AMQP 0-9-1; check the port"
     if isinstance(error, exceptions.AMQPError):
         return str(error) or type(error).__name__
+    if isinstance(error, SSL.Error):
+        return error_text.describe_tls_error(error, legacy_ciphers=False)
     return "no reason given" if error is None else error_text.describe_failure(Failure(error))

@@ -56,9 +56,9 @@ def _describe(failure: Failure) -> str:
     return str(error) or type(error).__name__
 
 
-def describe_tls_error(error: BaseException | None) -> str:
+def describe_tls_error(error: BaseException | None, *, legacy_ciphers: bool = True) -> str:
     """Describes a failed TLS handshake from its error alone. ``tls.CachedPolicy`` knows more about a rejected
-    certificate."""
+    certificate. ``legacy_ciphers`` is False if the connection does not have this option."""
     if isinstance(error, VerificationError):
         return "the server certificate is for another name; check the URL and whether a proxy inspects TLS"
     if not isinstance(error, SSL.Error) or not error.args:
@@ -68,7 +68,7 @@ def describe_tls_error(error: BaseException | None) -> str:
         return "the server certificate cannot be verified"
     if "wrong version number" in reason or "packet length too long" in reason or "http request" in reason:
         return "the server does not speak TLS on this port; check the URL"
-    if "handshake failure" in reason or "insufficient security" in reason:
+    if legacy_ciphers and ("handshake failure" in reason or "insufficient security" in reason):
         return (
             f"the TLS handshake failed: {reason}. If the server or a proxy in between offers only CBC or static RSA for"
             " TLS 1.2, set legacy_ciphers: true"

@@ -5,6 +5,7 @@ import struct
 import time
 from types import SimpleNamespace
 
+from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.defer import inlineCallbacks
 from twisted.internet.interfaces import IHostnameResolver
@@ -13,6 +14,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from bridge.cluster import amqp
+from bridge.cluster.amqp_channel import describe_error
 from bridge.cluster.broker import BrokerError, BrokerLost
 from tests.harness.accepting import ThreadedServer
 from tests.harness.hostile_server import CONTROL, until_closed
@@ -42,6 +44,11 @@ REQUESTS = {
 }  # fmt: skip
 "Beginning of the request to which each answer belongs."
 HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
+
+
+def test_failed_handshake_names_no_option_of_the_collector():
+    error = SSL.Error([("SSL routines", "", "sslv3 alert handshake failure")])
+    assert describe_error(error) == "the TLS handshake failed: sslv3 alert handshake failure"
 
 
 class HostileBrokerCase(TestCase):
