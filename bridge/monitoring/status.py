@@ -183,7 +183,6 @@ class Status:
                     "requests": dict(courier.requests),
                     "next_attempt_seconds": courier.next_attempt_in,
                     "body_limit_bytes": courier.learned_body_limit,
-                    "overdue_after_seconds": max(headline.OVERDUE_SECONDS, courier.live_for),
                     "late_after_seconds": max(headline.LATE_SECONDS, courier.live_for),
                     **self.quota(name),
                     "format_sampled": self.pipeline.read_counts.format_sampled[name],
