@@ -145,7 +145,7 @@ class Client:
     def _describe_expiry(self, progress: Progress) -> str:
         if progress.late:
             rate = f"{MIN_RATE >> 10} KiB/s"
-            return f"no progress: the answer took more than {self._timeout:g} s, at less than {rate}"
+            return f"no progress: the answer came at less than {rate} for more than {self._timeout:g} s"
         if not progress.begun:
             proxy = "" if self._proxy is None else f", the proxy {self._proxy}"
             return f"no connection within {self._timeout:g} s: a name lookup{proxy} or the server does not answer"

@@ -110,7 +110,7 @@ def _intake_problems(status: JSON) -> Iterator[JSON]:
         elif _falls_behind(row):
             yield _problem(DEGRADED, f"Intake {name} falls behind: {_pace(row)}; {waiting}", _pace_remedy(row, error))
         elif is_overdue(row):
-            yield _problem(DEGRADED, f"Intake {name} has events that wait: {_pace(row)}; {waiting}", _OVERDUE_REMEDY)
+            yield _problem(DEGRADED, f"Intake {name} has overdue events: {_pace(row)}; {waiting}", _OVERDUE_REMEDY)
         elif error:
             yield _problem(DEGRADED, f"Intake {name}: {error}")
         sampled, mismatches = row.get("format_sampled") or 0, row.get("format_mismatches") or 0

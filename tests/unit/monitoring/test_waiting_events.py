@@ -30,7 +30,7 @@ def test_headline_is_never_healthy_while_an_event_is_overdue(state, error):
 
 def test_overdue_event_is_named_with_its_age_and_what_to_do():
     (problem,) = headline.of({"intakes": [row(4000.0)]})["problems"]
-    assert "Intake a has events that wait" in problem["text"] and "the oldest event is 4,000 s old" in problem["text"]
+    assert "Intake a has overdue events" in problem["text"] and "the oldest event is 4,000 s old" in problem["text"]
     assert "check --connect" in problem["remedy"]
 
 
