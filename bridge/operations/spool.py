@@ -53,7 +53,8 @@ async def purge_unreadable(session: Session, intakes: Sequence[str], progress: P
     async def drop(backlog: Backlog) -> int:
         ((stored, _),) = backlog
         (number,) = session.spool.sequences(1, exact=False)
-        divided = await session.run(partial(remove_unreadable, stored, session.spool.directory, number))
+        spool = session.spool
+        divided = await session.run(partial(remove_unreadable, stored, spool.directory, number, spool.discard))
         await session.settle(divided.transaction, divided.kept)
         return divided.events
 

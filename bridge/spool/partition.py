@@ -9,7 +9,7 @@ Blocking calls; runs on the spool thread. A split happens completely or not at a
 import errno
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -101,11 +101,13 @@ def remove(backlog: Backlog, spool: Path, number: int) -> Transaction:
     return transaction
 
 
-def remove_unreadable(item: Batch | Pack, spool: Path, number: int) -> Partition:
+def remove_unreadable(
+    item: Batch | Pack, spool: Path, number: int, discard: Callable[[Sequence[Batch | Pack]], None]
+) -> Partition:
     """Removes the events of a batch or pack that cannot be read: the file, or some blocks of a pack.
 
-    ``number`` is a sequence for the transaction. Raises OSError; then nothing has changed. Raises
-    UnfinishedTransaction.
+    ``number`` is a sequence for the transaction. If the disk is full, ``discard`` deletes a whole file without a
+    committed transaction. Raises OSError; then nothing has changed. Raises UnfinishedTransaction.
     """
     result = Partition()
     rest: Batch | Pack | None
@@ -123,12 +125,18 @@ def remove_unreadable(item: Batch | Pack, spool: Path, number: int) -> Partition
         # The next starts could not finish the transaction either.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(item.directory))
     result.transaction = Transaction(spool, number, PURGE)
-    with result.transaction.completion():
-        if rest is None:
-            result.transaction.remove(item.path)
-        else:
-            result.transaction.rename(item.path, rest.path)
-        result.transaction.account("purge", item.intake, None, result.events)
+    try:
+        with result.transaction.completion():
+            if rest is None:
+                result.transaction.remove(item.path)
+            else:
+                result.transaction.rename(item.path, rest.path)
+            result.transaction.account("purge", item.intake, None, result.events)
+    except OSError as error:
+        if rest is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # A full disk has no room for a transaction, but a purge must make room.
+        discard([item])
     return result
 
 

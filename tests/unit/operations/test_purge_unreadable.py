@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.spool import batch_reader, pack_blocks, pack_writer
+from bridge.spool import batch_reader, pack_blocks, pack_writer, transaction
 from bridge.spool.partition import remove_unreadable
 from bridge.util.files import read_regular
 from tests.harness.builders import build_spool
@@ -56,7 +56,7 @@ def test_lines_in_the_write_cache_stay_there(gateway: StoppedGateway) -> None:
     batch = spool.recover().batches[0]
     batch.fresh = [b"gw 1\n", b"gw 2\n"]
     batch.path.unlink()
-    result = remove_unreadable(batch, gateway.directory, 1)
+    result = remove_unreadable(batch, gateway.directory, 1, spool.discard)
     assert (result.events, result.kept, result.transaction) == (0, [batch], None)
     assert batch.take_fresh() == [b"gw 1\n", b"gw 2\n"]
     spool.close()
@@ -115,6 +115,34 @@ def test_folder_that_cannot_be_written_is_left_alone(gateway: StoppedGateway, mo
     batch = spool.recover().batches[1]
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(PermissionError):
-        remove_unreadable(batch, gateway.directory, 1)
+        remove_unreadable(batch, gateway.directory, 1, spool.discard)
     assert broken.exists() and not list(gateway.directory.glob(".transfer/*"))
     spool.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_does_not_stop_the_removal_of_a_whole_file(
+    gateway: StoppedGateway, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    broken = sorted((gateway.directory / "fw").iterdir())[1]
+    make_unreadable(monkeypatch, broken)
+    fail_transactions(monkeypatch, number)
+    assert not gateway.run_killed(*PURGE, 10_000)
+    assert not broken.exists()
+    assert commands(gateway) == [[["purge", "fw", None, 2]]]
+
+
+def test_other_error_of_a_transaction_keeps_the_file(gateway: StoppedGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = sorted((gateway.directory / "fw").iterdir())[1]
+    make_unreadable(monkeypatch, broken)
+    fail_transactions(monkeypatch, errno.EROFS)
+    with pytest.raises(AssertionError, match="ended with 1"):
+        gateway.run_killed(*PURGE, 10_000)
+    assert broken.exists()
+
+
+def fail_transactions(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def fail(path: Path, *rest: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(transaction, "write_new", fail)
