@@ -196,7 +196,7 @@ class DiskBudget:
                 self._eviction.reclaim_borrowed(wanted, size + granule, shares, names)
         if dropped := self._eviction.take_dropped():
             self._work(lambda: self._spool.discard(dropped), lambda nothing: self._discarded())
-        self._used = shares.used
+        self._used = sum(self._uses().values())
         self._remaining = {name: shares.room(name) - (size if name == wanted else 0) for name in full}
         for name in full - self.full:
             effect = "its senders wait" if pause else "its oldest events are dropped"
@@ -302,7 +302,8 @@ class DiskBudget:
         if self._write_faults.closed:
             return self._write_faults.unready()
         all_full = bool(self._members) and self.full >= set(self._members)
-        if all_full or (self._disk is not None and self.full and self._limit - self._used < 3 * self._granule):
+        held = (+self._held).total()
+        if all_full or (self._disk is not None and self.full and self._limit - self._used - held < 3 * self._granule):
             return ["the spool is full"]
         return self._write_faults.unready()
 

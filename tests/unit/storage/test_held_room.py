@@ -39,3 +39,19 @@ def test_release_of_what_was_written_in_parts_leaves_nothing(fixture):
     for part in ({"a": 60}, {"a": 40}, {"b": 50}):
         fixture.disk_budget.release(part)
     assert not +fixture.disk_budget._held
+
+
+def test_held_room_is_not_reported_as_used(fixture):
+    fixture.write("a")
+    fixture.look()
+    used = fixture.disk_budget.report()["bytes"]
+    assert used > 0
+    fixture.disk_budget.hold({"a": 95 * MB // 100})
+    for _ in range(5):
+        fixture.look()
+        fixture.monotonic += 60
+    assert fixture.disk_budget.report()["bytes"] == used
+    assert fixture.disk_budget.full_in > 3600
+    assert not [kind for kind, _ in fixture.alarms.active if kind == "budget"]
+    assert fixture.disk_budget.full
+    assert fixture.disk_budget.unready() == ["the spool is full"]
