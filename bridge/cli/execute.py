@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from bridge.config import Config
 from bridge.operations import control_client, spool_summary
 from bridge.operations.commands import run_on_files
 from bridge.util.errors import BridgeError
+
+# Rich loads this module with the first progress bar. Root loads it before it becomes the user of the spool, who may not
+# be allowed to read it.
+import_module("rich._emoji_codes")
 
 JSON = dict[str, Any]
 
