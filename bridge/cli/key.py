@@ -11,7 +11,7 @@ from bridge.cli.execute import bridge_runs, run_command
 from bridge.cli.options import WRONG_USAGE, CliGroup, configuration_option, example, fail
 from bridge.config import Fault, key_file, load
 from bridge.config.secret import looks_like_a_key
-from bridge.host.privileges import become_owner, open_folder
+from bridge.host.privileges import become_owner, check_reachable, open_folder
 from bridge.util.errors import BridgeError
 from bridge.util.files import replace_in
 
@@ -36,6 +36,7 @@ def set_(file: Path, intake: str) -> None:
     path = key_file(file, intake)
     if isinstance(path, Fault):
         fail(f"key set: {path}")
+    check_reachable(config.spool.directory)
     if sys.stdin.isatty():
         text = click.prompt(f"Key of intake {intake}", hide_input=True, err=True)
     else:

@@ -48,10 +48,14 @@ def other_owner(path: Path) -> User | None:
 
 
 def become_owner(path: Path) -> None:
-    """Becomes the user that ``other_owner`` returns, for the rest of this process. Raises BridgeError, OSError."""
+    """Becomes the user that ``other_owner`` returns, for the rest of this process.
+
+    Raises BridgeError, also if that user cannot reach a path that exists. Raises OSError.
+    """
     user = other_owner(path)
     if user is None:
         return
+    exists = path.exists()
     try:
         os.setgroups(user.groups)
         os.setresgid(user.gid, user.gid, user.gid)
@@ -61,6 +65,36 @@ def become_owner(path: Path) -> None:
             f"{path} belongs to user {user.name}, and this process cannot become that user: {error.strerror}",
             f"Run the command as that user: sudo -u {user.name} syslog-bridge",
         ) from None
+    if exists and not os.access(path, os.F_OK):
+        raise _unreachable(path, user)
+
+
+def check_reachable(path: Path) -> None:
+    """Raises the BridgeError that ``become_owner`` raises if the user cannot reach a path. Raises OSError.
+
+    A child process becomes the user, so this process keeps its rights.
+    """
+    user = other_owner(path)
+    if user is None or not path.exists():
+        return
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            become_owner(path)
+            code = 0
+        finally:
+            # A child that could not become the user is still root. Then ``become_owner`` reports why.
+            os._exit(0 if os.geteuid() == ROOT else code)
+    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        raise _unreachable(path, user)
+
+
+def _unreachable(path: Path, user: User) -> BridgeError:
+    return BridgeError(
+        f"{path}: its owner {user.name} cannot enter a folder above it",
+        f"Let this user enter it: chmod o+x FOLDER, or setfacl -m u:{user.uid}:x FOLDER",
+    )
 
 
 def open_folder(path: Path) -> int:

@@ -352,3 +352,13 @@ def test_drill_leaves_no_file_of_root_in_a_folder_of_another_user(gateway: Gatew
     )  # fmt: skip
     assert "cannot run the program" in done.stderr if done.returncode else "Passed" in done.stdout, done
     assert gateway.files_of_others() == []
+
+
+@pytest.mark.parametrize("words", [("status",), ("spool", "list"), ("key", "set", "fw")])
+def test_folder_that_the_user_of_the_spool_cannot_enter_is_the_cause(gateway: Gateway, words: tuple[str, ...]) -> None:
+    gateway.root.chmod(0o700)
+    key = (gateway.etc / "keys" / "fw").read_text()
+    done = gateway.run(*words, stdin="k" * 16, code=1)
+    assert f"{gateway.spool}: its owner '#{gateway.uid}' cannot enter a folder above it" in done.stderr
+    assert f"setfacl -m u:{gateway.uid}:x FOLDER" in done.stderr
+    assert (gateway.etc / "keys" / "fw").read_text() == key

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bridge.host.privileges import become_owner, open_folder, other_owner
+from bridge.host.privileges import become_owner, check_reachable, open_folder, other_owner
 from bridge.util.errors import BridgeError
 
 USER, OTHER = 54_321, 54_322
@@ -89,8 +91,17 @@ def test_user_with_a_name_gets_its_groups(tmp_path: Path) -> None:
     assert user == (nobody.pw_uid, nobody.pw_gid, tuple(os.getgrouplist("nobody", nobody.pw_gid)), "nobody")
 
 
-def test_root_gives_up_all_its_rights_for_good(tmp_path: Path) -> None:
-    mine = folder_of(tmp_path / "mine", USER)
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """Returns a folder that all users may enter. The folder of pytest is open to root only."""
+    with tempfile.TemporaryDirectory(prefix="syslog-bridge-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+def test_root_gives_up_all_its_rights_for_good(public: Path) -> None:
+    mine = folder_of(public / "mine", USER)
     process = os.fork()
     if process == 0:
         code = 1
@@ -104,6 +115,18 @@ def test_root_gives_up_all_its_rights_for_good(tmp_path: Path) -> None:
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+
+
+def test_user_who_cannot_enter_a_folder_above_is_named(public: Path) -> None:
+    above = folder_of(public / "above", 0)
+    mine = folder_of(above / "mine", USER)
+    check_reachable(mine)
+    above.chmod(0o700)
+    with pytest.raises(BridgeError, match=rf"mine: its owner '#{USER}' cannot enter a folder above it"):
+        check_reachable(mine)
+    assert os.getresuid() == (0, 0, 0)
+    above.chmod(0o711)
+    check_reachable(mine)
 
 
 def test_root_that_may_not_become_the_user_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
