@@ -8,7 +8,9 @@ belong to the user.
 import errno
 import os
 import pwd
+import shlex
 import stat
+import sys
 from collections import deque
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -63,7 +65,7 @@ def become_owner(path: Path) -> None:
     except OSError as error:
         raise BridgeError(
             f"{path} belongs to user {user.name}, and this process cannot become that user: {error.strerror}",
-            f"Run the command as that user: sudo -u {user.name} syslog-bridge",
+            run_as(user),
         ) from None
     if exists and not os.access(path, os.F_OK):
         raise _unreachable(path, user)
@@ -88,6 +90,12 @@ def check_reachable(path: Path) -> None:
             os._exit(0 if os.geteuid() == ROOT else code)
     if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
         raise _unreachable(path, user)
+
+
+def run_as(user: User) -> str:
+    """Returns the advice to run the command of this process as a user."""
+    command = shlex.join(["syslog-bridge", *sys.argv[1:]])
+    return f"Run it as that user: sudo -u {user.name} {command}, or start the container as that user"
 
 
 def _unreachable(path: Path, user: User) -> BridgeError:

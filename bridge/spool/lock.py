@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from bridge.host.privileges import other_owner
+from bridge.host.privileges import other_owner, run_as
 from bridge.util.errors import BridgeError
 from bridge.util.files import clear_place, read_regular, write_replacing
 from bridge.util.os_errors import FORBIDDEN, reason_of
@@ -105,7 +105,7 @@ def refuse_root(directory: Path) -> None:
     what = "belongs to" if directory.is_dir() else "does not exist, and its folder belongs to"
     raise SpoolError(
         f"spool {directory}: {what} user {user.name}, but this process runs as root",
-        f"Start the service, or run as that user: sudo -u {user.name} syslog-bridge run",
+        f"Start the service. {run_as(user)}",
     )
 
 

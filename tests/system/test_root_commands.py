@@ -322,7 +322,7 @@ def test_run_as_root_is_refused(gateway: Gateway) -> None:
     before = sorted(map(str, gateway.state.rglob("*")))
     done = gateway.run("run", code=2)
     user = "nobody" if gateway.uid == NOBODY else f"'#{gateway.uid}'"
-    assert f"sudo -u {user} syslog-bridge run" in done.stderr
+    assert f"sudo -u {user} syslog-bridge run -c {gateway.file}, or start the container as that user" in done.stderr
     assert sorted(map(str, gateway.state.rglob("*"))) == before
 
 

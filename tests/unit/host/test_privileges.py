@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,7 +135,9 @@ def test_root_that_may_not_become_the_user_says_so(tmp_path: Path, monkeypatch: 
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(os, "setgroups", deny)
-    with pytest.raises(BridgeError, match=rf"Run the command as that user: sudo -u '#{USER}' syslog-bridge"):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/syslog-bridge", "spool", "list"])
+    advice = rf"sudo -u '#{USER}' syslog-bridge spool list, or start the container as that user"
+    with pytest.raises(BridgeError, match=advice):
         become_owner(folder_of(tmp_path / "mine", USER))
     assert os.getresuid() == (0, 0, 0)
 
