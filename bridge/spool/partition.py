@@ -156,7 +156,10 @@ def _read_as_far_as_possible(pack: Pack) -> Pack:
 
 
 def _is_readable(batch: Batch) -> bool:
-    """Returns False if the file of a batch cannot be read. Keeps its lines in the write cache. Raises OSError."""
+    """Returns False if the file of a batch cannot be read. Raises OSError.
+
+    Does not read a batch whose lines are in memory, because reading would take them from there.
+    """
     if batch.fresh is not None:
         return True
     try:
