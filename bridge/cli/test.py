@@ -35,8 +35,11 @@ from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
 from bridge.ingest import from_config as ingest_config
 from bridge.routing import Router
+from bridge.util.files import TooLarge, read_regular
 
 KEYS = {"name", "from", "listener", "client_name", "received", "frame", "base64", "expect"}
+MOST_BYTES = 16 << 20
+"Size of a file of samples, at most."
 T = TypeVar("T")
 
 EXPECTED = {"intake", "route", "payload", "event", "event_timestamp"}
@@ -70,7 +73,9 @@ def test(file: Path, samples: tuple[Path, ...]) -> None:
 def _read(path: Path) -> Iterator[dict[str, Any]]:
     """Yields the samples of a file, each with its file and line as ``place``."""
     try:
-        node = yaml.compose(path.read_bytes(), Loader=yaml.BaseLoader)
+        node = yaml.compose(read_regular(path, MOST_BYTES), Loader=yaml.BaseLoader)
+    except TooLarge as error:
+        fail(f"{path}: the file is {error.strerror}. Is it a list of samples?", WRONG_USAGE)
     except OSError as error:
         fail(f"{path}: {error.strerror}", WRONG_USAGE)
     except yaml.YAMLError as error:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +106,19 @@ def test_samples_are_compared_with_their_expectations(tmp_path: Path) -> None:
     for wrong in ("- {frame: x}", "hello: 1", "- {frame: x, expect: {intak: a}}", "- {frame: x, from: y, expect: {}}"):
         samples.write_text(wrong)
         run("test", "-c", str(file), str(samples), code=2)
+
+
+def test_file_of_samples_must_be_regular_and_small(tmp_path: Path) -> None:
+    large, pipe = tmp_path / "large.yaml", tmp_path / "pipe.yaml"
+    with large.open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    os.mkfifo(pipe)
+    for path, text in ((large, "the file is larger than 16 MiB. Is it a list of samples?"), (pipe, "a FIFO, not a")):
+        result = subprocess.run(
+            [sys.executable, "-m", "bridge", "test", "-c", str(CONF / "site-office.yaml"), str(path)],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (result.returncode, text in result.stderr) == (2, True), result.stderr
 
 
 def test_sixty_generated_sites_are_valid_and_pass_their_samples(tmp_path: Path) -> None:
