@@ -269,8 +269,10 @@ def answering(path: Path, asked: list[bytes]) -> Iterator[None]:
                     connection, _ = listening.accept()
                 except OSError:
                     return
-                with connection:
-                    asked.append(connection.recv(1000))
+                with connection, connection.makefile("rb") as reading:
+                    head = list(iter(reading.readline, b"\r\n"))
+                    length = next((int(line[15:]) for line in head if line.lower().startswith(b"content-length:")), 0)
+                    asked.append(b"".join(head) + reading.read(length))
                     connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + result)
 
         thread = threading.Thread(target=answer, daemon=True)

@@ -3,7 +3,9 @@
 import base64
 
 import pytest
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from bridge.admin.auth import Authentication
 from bridge.admin.resource import site
@@ -27,6 +29,8 @@ def request(path, *, token=TOKEN, method="GET", **headers):
     fields = {"Host": "127.0.0.1:8514", "Connection": "close", **{k.replace("_", "-"): v for k, v in headers.items()}}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
     protocol.dataReceived("\r\n".join(lines).encode())
+    # It waits for the client to close the connection, with a time limit.
+    protocol.connectionLost(Failure(ConnectionDone()))
     response = transport.value().decode()
     return int(response.split()[1]), response
 
