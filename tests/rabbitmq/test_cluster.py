@@ -255,7 +255,8 @@ def test_events_refused_by_a_full_queue_wait_in_the_spool(cluster: Cluster, tmp_
         bridge.configuration["batch"] = {"max_age": "200ms", "max_events": 500}
         bridges.append(bridge)
     gateway, courier = bridges
-    count, now = 30_000, datetime.now(UTC)
+    # A broker that is busy takes twice the limit before it refuses.
+    count, now = 90_000, datetime.now(UTC)
     try:
         gateway.start()
         send_lines(gateway.tcp, (rfc5424(number, now).frame for number in range(count)))
