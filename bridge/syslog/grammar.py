@@ -42,18 +42,64 @@ ISO_OFFSET = rb"Z|[+-][0-9]{2}:[0-9]{2}"
 # RFC 5424 section 6.3: [ID name="value" ...]. Inside a value, `"`, `\` and `]` are escaped. Possessive, so linear.
 SD_ELEMENT = rb'\[[^\s=\]"]++(?: [^\s=\]"]++="(?:[^"\\\]]++|\\[\x00-\xff])*+")*+\]'
 
-# Text accepted as a host: no `key=value`, CSV, JSON or bracket. A colon is accepted only inside an address.
-HOST = rb"(?!%|:[^:])(?:[^\s:=,;\"{}\[\]<>|]++|:(?=\S))++"
+# HOSTNAME is a name, an IPv4 or an IPv6 address, also with a zone id. A level in upper case, a time and the name `DST`,
+# which some devices write after a zone, are not hosts (parsing decision 16).
+_HEX = rb"[0-9A-Fa-f]{1,4}"
+IPV4 = rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
+IPV6 = (
+    rb"(?:(?:%b(?::%b){0,6})?::(?:(?:%b:){0,6}(?:%b|%b))?|(?:%b:){7}%b|(?:%b:){6}%b)(?:%%[A-Za-z0-9_.-]{1,32})?"
+    % (_HEX, _HEX, _HEX, IPV4, _HEX, _HEX, _HEX, _HEX, IPV4)
+)  # fmt: skip
+MAC = rb"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}"
+UPPER_LEVEL = (
+    rb"(?=[ACDEFINPSTVW][A-Z]{2})(?:EMERGENCY|EMERG|PANIC|ALERT|CRITICAL|CRIT|FATAL|SEVERE|ERROR|ERR|WARNING|WARN|NOTICE|INFORMATIONAL|INFO"
+    rb"|VERBOSE|DEBUG|TRACE|FINE)"
+)  # fmt: skip
+_NAME = rb"[A-Za-z0-9_\x80-\xff][A-Za-z0-9_.+\x80-\xff-]*+"
+NO_HOST = (
+    rb"(?:"
+    + UPPER_LEVEL
+    + rb"|DST)[ :]|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[T ][0-9]|[A-Z][a-z]{2} [ 0-3]?[0-9] [0-9]{1,2}:[0-9]"
+)
+HOST = rb"(?!" + NO_HOST + rb")(?>(?:" + _NAME + rb"|-(?= ))(?!:[0-9A-Fa-f:])|" + IPV6 + rb")"
+# Cisco's contexts: `asa-1/admin`. Elsewhere a word with a slash is not a host.
+CISCO_HOST = HOST + rb"(?:/[A-Za-z0-9_.-]++)?"
 LEVEL = rb"(?:emergency|emerg|panic|alert|critical|crit|error|err|warning|warn|notice|informational|info|debug)"
 # %FACILITY-n-MNEMONIC. Facility and mnemonic have one or more parts, the severity is a digit or a letter.
 MNEMONIC = rb"%[A-Za-z0-9_][A-Za-z0-9_/.]*+(?:-[A-Za-z0-9_/.]++){2,9}(?=[ ]?:| \[)"
 # `CEF:` and `LEEF:` are the beginning of the message, never a tag.
 CEF = rb"(?:CEF|LEEF):[ ]?[0-9]"
-# RFC 3164 section 4.1.3: TAG ends at `:` or at `[pid]` followed by `:` or a blank, and never contains a blank. The
-# scheme of a URL, the hour of a time, and the first key of `key=value` (whose value may be a time) are not tags.
-TAG = re.compile(
-    rb"(?!CEF:|LEEF:|[0-9]++:[0-9]|[A-Za-z_]++=)([^\s:\[\]<>][^\s:\[]*+)(?:\[([^\]\s]*+)\](?::|(?= |\Z))|:(?!//))"
+# The module of Force10 and Dell before a mnemonic.
+STACK_UNIT = rb"(?:%[A-Z0-9]++(?:-[A-Z])?:[A-Z0-9]{1,4} (?=%))?"
+# RFC 3164 section 4.1.3: TAG ends at `[pid]` followed by `:` or a blank, or at `:`, and never contains a blank. Before
+# `:` alone it must be the name of a program: not an address, a time, a drive letter or the scheme of a URL (parsing
+# decision 15). Any other word is a tag only before a `[pid]` that begins with a digit.
+_NO_TAG = (
+    rb"[0-9.]++:|[A-Za-z]:\\|" + MAC + rb"|(?:%b(?::%b){0,6})?::|(?:%b:){7}" % (_HEX, _HEX, _HEX)
+    + rb"|[^\s:\[]*+:[0-9]{2}:[0-9]{2}|[^\s:\[]{0,32}?[0-9]{4}-?[0-9]{2}-?[0-9]{2}[T_-]?[0-9]{2}:[0-9]"
+    + rb"|[A-Za-z0-9-]++\.[A-Za-z0-9.-]*+:[0-9]{1,5}(?![A-Za-z0-9_])"
 )  # fmt: skip
+_TAG_END = rb"(?::|(?= |\Z))"
+_TAG = (
+    rb"(?!CEF:|LEEF:)(?:(?!" + _NO_TAG + rb")(%b[A-Za-z0-9_./+@$#~*%%\x28\x80-\xff-][A-Za-z0-9_./+@$#~*%%\x28\x29\x80-\xff-]*+)"
+    rb"(?:\[(%b[^\]\s]*+)\]" + _TAG_END + rb"|:(?!//))"
+    rb"|(?![\"'`{}<]|[A-Za-z_]++=)(%b[^\s\[]++)\[(%b[0-9][^\]\s]*+|-)\]" + _TAG_END + rb")"
+)  # fmt: skip
+TAG = re.compile(_TAG % (b"", b"", b"", b""))
+"Groups 1 and 2 are the tag and the pid. They are 3 and 4 if the tag is not the name of a program."
+TAG_FOLLOWS = rb"(?=" + _TAG % ((b"?:",) * 4) + rb")"
+# A plain number, a name with `@`, a MAC address and an address with a port are a host only directly before a tag.
+HOST_BEFORE_TAG = (
+    rb"(?:(?![0-9]++ )"
+    + HOST
+    + rb"|(?:[A-Za-z0-9_.@-]++|"
+    + MAC
+    + rb"|"
+    + IPV4
+    + rb":[0-9]{1,5})(?= ++"
+    + TAG_FOLLOWS
+    + rb"))"
+)
 
 BOM = b"\xef\xbb\xbf"
 
@@ -77,8 +123,8 @@ def content_5424(app_name: bytes, procid: bytes, msg: bytes) -> bytes:
 def content_shown(app_name: bytes, procid: bytes, msg: bytes) -> bytes:
     """Returns tag and MSG for a header of any format. MSG that begins with a Cisco mnemonic gets no second tag.
 
-    Cisco's mnemonic is both the APP-NAME and the beginning of MSG.
+    Cisco's mnemonic is both the APP-NAME and the beginning of MSG. The module of a stack may stand before it.
     """
-    if app_name[:1] == b"%" and msg.startswith(app_name):
+    if app_name[:1] == b"%" and msg[:1] == b"%":
         return msg
     return content_5424(app_name, procid, msg)

@@ -16,16 +16,46 @@ No input raises an exception and no text is lost: bytes that are not part of the
 
 import re
 
-from bridge.syslog.grammar import BOM, HOST, PRI, PRIVAL, RFC5424, RFC5424_LOOSE, Header, content_5424
-from bridge.syslog.shapes import KIWI, LAST, NO_TIME, TIMED, UNTIMED, VERSIONED, cisco, keyvalue, tagged
+from bridge.syslog.grammar import (
+    BOM,
+    HOST,
+    HOST_BEFORE_TAG,
+    PRI,
+    PRIVAL,
+    RFC5424,
+    RFC5424_LOOSE,
+    TAG_FOLLOWS,
+    UPPER_LEVEL,
+    Header,
+    content_5424,
+)
+from bridge.syslog.shapes import (
+    EPOCH,
+    KIWI,
+    LAST,
+    NO_TIME,
+    TIMED,
+    UNTIMED,
+    VERSIONED,
+    WITHOUT_DATA,
+    cisco,
+    keyvalue,
+    tagged,
+)
 from bridge.syslog.time_formats import Stamp, scan
 from bridge.syslog.timestamps import is_time
 
-_PRI = re.compile(rb"(?:[1-9][0-9]{0,5} (?=<))?\s*+" + PRI % PRIVAL + rb" ?")
+_PRI = re.compile(rb"(?:\xef\xbb\xbf)?(?:[1-9][0-9]{0,5} (?:\xef\xbb\xbf)?(?=<))?\s*+" + PRI % PRIVAL + rb" ?")
 # The separator after a time: blanks, a colon, both, or a TAB. A few devices write the host directly after the time.
-_AFTER_TIME = re.compile(rb" ++(?!:)|( ?: ++)|:?\t|:?\Z|(?=[A-Za-z])")
-_HOST = re.compile(rb"(" + HOST + rb") ++(?:: ++)?")
-_VERSION = re.compile(rb"1 ++(?=[0-9])")
+# syslogd of FreeBSD writes `<facility.level> ` after it.
+_AFTER_TIME = re.compile(
+    rb"(?: ++(?!:(?!:))|( ?: ++)|:?\t|:?\Z|(?=[A-Za-z]))(?:<(?:[a-z]++[0-7]?|[0-9]{1,2})\.(?:[a-z]++|[0-7])> ++)?"
+)
+_HOST = re.compile(rb"(" + HOST_BEFORE_TAG + rb") ++(?:: ++)?")
+_TWICE = re.compile(rb"(" + HOST + rb") ++(?=\1 )")
+# The device's header behind the time of a relay: a host and a tag that is not a level.
+RELAYED = re.compile(rb"(" + HOST_BEFORE_TAG + rb") ++(?:: ++)?(?!(?i:" + UPPER_LEVEL + rb")[:\[])" + TAG_FOLLOWS)
+_VERSION = re.compile(rb"1 ++(?=[0-9A-Z])")
 _KIWI = re.compile(KIWI.pattern)
 
 
@@ -85,8 +115,12 @@ def _rfc5424(priority: bytes, device: bytes) -> Header | None:
     if second and not is_time(second, offset):
         return None
     hostname, app_name, procid, msgid = (b"" if f == b"-" else f for f in (match[4], match[5], match[6], match[7]))
-    # `TIME HOST TAG: some words - text` matches RFC 5424 by chance (HPE iLO).
-    if app_name.endswith(b":") and (procid or msgid):
+    # `TIME HOST TAG: some words - text` matches RFC 5424 by chance (HPE iLO). QNAP writes valid fields after such a tag.
+    if (
+        app_name.endswith(b":")
+        and (procid or msgid)
+        and not ((not procid or procid.isdigit()) and structured[:1] == b"[")
+    ):
         return None
     msg = msg.removeprefix(BOM)
     return Header(
@@ -109,32 +143,54 @@ def _timed(priority: bytes, text: bytes, start: int, at: int, *, versioned: bool
     gap = _AFTER_TIME.match(text, stamp.end)
     if gap is None:
         return None
-    if versioned and (header := VERSIONED.read(priority, text, start, gap.end(), stamp)):
-        return header
     if stamp.format == "epoch":
         # Seconds since 1970 are a time only in Meraki's layout.
-        header = VERSIONED.read(priority, text, start, gap.end(), stamp)
-        return header if header and header.shape == "meraki" else None
-    # Cisco writes only a colon between time and mnemonic.
-    if gap[1] and (header := cisco.read(priority, text[start:])):
+        return EPOCH.read(priority, text, start, gap.end(), stamp)
+    like_5424 = versioned and stamp.format == "iso"
+    if like_5424 and (header := VERSIONED.read(priority, text, start, gap.end(), stamp)):
         return header
-    return _header_after_time(priority, text, start, gap.end(), stamp)
+    if gap[1]:
+        # Cisco writes only a colon between time and mnemonic. In other texts, no host follows a colon.
+        return cisco.read(priority, text[start:]) or (
+            TIMED.read(priority, text, start, gap.end(), stamp)
+            or tagged(priority, text, start, stamp, "rfc3164", b"", gap.end())
+        )
+    return _header_after_time(priority, text, start, gap.end(), stamp, like_5424=like_5424)
 
 
-def _header_after_time(priority: bytes, text: bytes, start: int, at: int, stamp: Stamp) -> Header:
+def _header_after_time(priority: bytes, text: bytes, start: int, at: int, stamp: Stamp, *, like_5424: bool) -> Header:
     """Parses the rest of the header after a time: a device shape, a second time, or HOST TAG: MSG."""
     if header := TIMED.read(priority, text, start, at, stamp):
         return header
-    shape = "rfc3164"
-    if second := cisco.second(priority, text, start, at):
-        if second.header:
-            return second.header
-        gap = _AFTER_TIME.match(text, second.stamp.end)
-        if gap and _HOST.match(text, gap.end()):
-            stamp, at, shape = second.stamp, gap.end(), "relayed"
-            if header := TIMED.read(priority, text, start, at, stamp):
-                return header
+    if header := _after_second_time(priority, text, start, at):
+        return header
+    if like_5424 and (header := WITHOUT_DATA.read(priority, text, start, at, stamp)):
+        return header
+    # The host is written twice (UniFi OS).
+    if (twice := _TWICE.match(text, at)) and (host := _HOST.match(text, twice.end())):
+        header = TIMED.read(priority, text, start, twice.end(), stamp) or tagged(
+            priority, text, start, stamp, "rfc3164", host[1], host.end()
+        )
+        if header.app_name or header.shape != "rfc3164":
+            return header
     host = _HOST.match(text, at)
     if host is None:
-        return tagged(priority, text, start, stamp, shape, b"", at)
-    return tagged(priority, text, start, stamp, shape, host[1], host.end())
+        return tagged(priority, text, start, stamp, "rfc3164", b"", at)
+    return tagged(priority, text, start, stamp, "rfc3164", host[1], host.end())
+
+
+def _after_second_time(priority: bytes, text: bytes, start: int, at: int) -> Header | None:
+    """Parses the device's own header, if a relay has put its ``TIME`` or ``TIME HOST`` before it (decision 17).
+
+    Returns None if there is no second time, or if it is part of the text that an application has written.
+    """
+    second = cisco.second(priority, text, start, at)
+    if second is None or second.header:
+        return second and second.header
+    gap = _AFTER_TIME.match(text, second.stamp.end)
+    if gap is None:
+        return None
+    if header := TIMED.read(priority, text, start, gap.end(), second.stamp):
+        return header._replace(hostname=header.hostname or second.relay)
+    host = RELAYED.match(text, gap.end())
+    return host and tagged(priority, text, start, second.stamp, "relayed", host[1], host.end())

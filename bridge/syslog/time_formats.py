@@ -90,7 +90,7 @@ _DAY = rb"(?P<day>[0-3]?[0-9])"
 _YEAR = rb"(?P<year>(?:19|20)[0-9]{2})"
 _CLOCK = rb"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _WEEKDAY = rb"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?"
-_HALF = rb"(?P<half>[AP]M)"
+_HALF = rb"(?P<half>[AP]M)(?![A-Za-z0-9_-])"
 _N2 = rb"[0-9]{2}"
 
 FORMATS = (
@@ -115,6 +115,9 @@ FORMATS = (
     TimeFormat("iso", rb"(?P<year>[0-9]{4})-(?P<month>%b)-(?P<day>%b)[Tt ](?P<hour>%b):(?P<minute>%b):(?P<second>%b)"
            % ((_N2,) * 5), b"",
            numbers, b"2026-11-23T08:24:00.123456789+01:00", "2026-11-23T07:24:00.123456Z"),
+    # Huawei
+    TimeFormat("iso-unpadded", rb"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})[Tt ]" + _CLOCK, b"",
+           numbers, b"2026-11-3 07:24:00.270", "2026-11-03T07:24:00.27Z"),
     TimeFormat("iso-minutes", rb"(?P<year>[0-9]{4})-(?P<month>%b)-(?P<day>%b)T(?P<hour>%b):(?P<minute>%b)"
            % ((_N2,) * 4), b"", numbers, b"2026-11-23T07:24Z", "2026-11-23T07:24:00Z"),
     TimeFormat("iso-basic", _YEAR + rb"(?P<month>%b)(?P<day>%b)T(?P<hour>%b)(?P<minute>%b)(?P<second>%b)"
@@ -135,7 +138,8 @@ FORMATS = (
            epoch, b"1795418640.795119971", "2026-11-23T07:24:00.795119Z"),
 )  # fmt: skip
 
-FRACTION = rb"[.,][0-9]{1,9}"
+# Digits beyond the microsecond are ignored.
+FRACTION = rb"[.,][0-9]++"
 
 
 class Stamp(NamedTuple):
@@ -152,6 +156,8 @@ class Stamp(NamedTuple):
 
 # An unknown name counts as a zone only if a year follows it.
 _BETWEEN = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b>" + ZONE + rb")?"
+# Huawei appends a counter to the fraction: `.270.1`.
+_AFTER_ISO = rb"(?:(?P<f%b>" + FRACTION + rb")(?:\.[0-9]{1,3}(?= ))?)?(?P<z%b>" + ZONE + rb")?"
 _BEFORE_YEAR = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b> (?:[A-Z]{1,5}|" + OFFSET + rb"))?"
 _NAMED = re.compile(rb"\(\?P<\w+>")
 # A blank, followed by nothing that could belong to the time.
@@ -176,7 +182,7 @@ def pattern_of(row: TimeFormat, name: bytes = b"") -> bytes:
     The groups ``c``, ``f``, ``z`` and ``t`` are core, fraction, zone and tail. ``name`` is appended to each group name.
     """
     tail = rb" (?P<t%b>%b)(?![0-9A-Za-z._-]|:\S)" % (name, _NAMED.sub(b"(?:", row.tail)) if row.tail else b""
-    between = _BEFORE_YEAR if row.tail == _YEAR else _BETWEEN
+    between = _BEFORE_YEAR if row.tail == _YEAR else _AFTER_ISO if row.name in ("iso", "iso-unpadded") else _BETWEEN
     return b"(?P<c%b>%b)%b%b" % (name, _NAMED.sub(b"(?:", row.core), between % (name, name), tail)
 
 

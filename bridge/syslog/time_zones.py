@@ -20,24 +20,31 @@ ABBREVIATIONS: dict[bytes, int] = {
     b"BRT": -180, b"ART": -180, b"CLT": -240, b"CLST": -180,
 }  # fmt: skip
 
-OFFSET = rb"[+-][0-9]{2}:?[0-9]{2}"
+OFFSET = rb"[+-](?:[0-9]{2}:?[0-9]{2}|[0-9]:[0-9]{2})"
 _NAMES = b"|".join(sorted(ABBREVIATIONS, reverse=True))
-# Java writes `GMT+01:00`. A name in lower case is a zone only before a colon, as IOS writes it.
+# Java writes `GMT+01:00`. A name in lower case is a zone only before a colon, as IOS writes it. PIX writes name and
+# offset (`PST -8:00`). `DST` stands after a zone, or alone for an unknown one.
 ZONE = (
     rb"(?:(?:[Zz]|" + OFFSET + rb")(?![A-Za-z0-9_/.-])| {0,2}(?:" + OFFSET
-    + rb"|(?:GMT|UTC)(?:\+[0-9]{1,2}(?::?[0-9]{2})?|-[0-9]{1,2}:[0-9]{2})|(?:" + _NAMES + rb")|(?:"
+    + rb"|(?:GMT|UTC)(?:\+[0-9]{1,2}(?::?[0-9]{2})?|-[0-9]{1,2}:[0-9]{2}|-[0-9]{1,2}(?= ?:))"
+    + rb"|[A-Z]{1,5} [+-][0-9]{1,2}:[0-9]{2}|(?:" + _NAMES + rb")(?: DST)?|DST|(?:"
     + _NAMES.lower() + rb")(?= ?:))(?![A-Za-z0-9_/.-]))"
 )  # fmt: skip
 "Expression for the zone after a time, including the blanks before it."
 
-_OFFSET = re.compile(rb"(?:GMT|UTC)?([+-])([0-9]{1,2}):?([0-9]{2})?")
+_OFFSET = re.compile(rb"(?:GMT|UTC|[A-Z]{1,5} )?([+-])([0-9]{1,2}):?([0-9]{2})?")
+_DST = b" DST"
 
 
 @lru_cache(maxsize=1000)
 def zone_of(text: bytes) -> tzinfo | None:
-    """Returns the zone of ``Z``, ``+01:00``, ``-0500``, ``GMT+1`` or ``CEST``, or None if the text is not a zone."""
-    minutes = 0 if text in (b"Z", b"z") else ABBREVIATIONS.get(text.upper())
+    """Returns the zone of ``Z``, ``+01:00``, ``GMT+1``, ``CEST``, ``CET DST`` or ``PST -8:00``.
+
+    Returns None if the text is not a zone, or an unknown name.
+    """
+    minutes = 0 if text in (b"Z", b"z") else ABBREVIATIONS.get(text.removesuffix(_DST).upper())
     if minutes is not None:
+        minutes += 60 if text.endswith(_DST) else 0
         return timezone(timedelta(minutes=minutes)) if minutes else UTC
     match = _OFFSET.fullmatch(text)
     if match is None or int(match[2]) > 23 or int(match[3] or 0) > 59:

@@ -27,7 +27,10 @@ def in_block(pattern: bytes) -> bytes:
 
 OPTIONAL_TAG = rb"(?>(?:" + in_block(grammar.TAG.pattern) + b" ?)?)"
 # Before the text, only the words that the reference parser accepts as host and tag.
-_HOST_AND_TAG = rb"(?>(?:" + grammar.HOST + rb" ++(?:: ++)?)?)(?&tag)"
+_HOST_AND_TAG = rb"(?>(?:" + in_block(grammar.HOST_BEFORE_TAG) + rb" ++(?:: ++)?)?)(?&tag)"
+# The host is written twice. This is rare and left to the reference parser.
+_NOT_TWICE = rb"(?!(?&twice))"
+TWICE = rb"(?<word>\S++) ++\k<word> "
 
 
 TIME_GROUPS = {"bsd": b"b", "iso": b"i", "epoch": b"e"}
@@ -60,10 +63,10 @@ def rows(table_rows: Iterable[Shape], last: bytes = rb"(?!)") -> bytes:
 
 
 PLAIN_HOST_AND_TAG = HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")"
-_MNEMONIC = b"(?=" + grammar.MNEMONIC + b"|%%[0-9]{2}[A-Za-z0-9_]++/[0-7]/[A-Za-z0-9_])"
+_MNEMONIC = b"(?=" + grammar.STACK_UNIT + grammar.MNEMONIC + b"|%%[0-9]{2}[A-Za-z0-9_]++/[0-7]/[A-Za-z0-9_])"
 # Words that are not a host in some shape, or that belong to the text.
 _NO_HOST = (
-    rb"(?:CEF|LEEF):|MSWinEventLog|slot[0-9]|[Mm]essage |[Ll]ast "
+    grammar.NO_HOST + rb"|[0-9]++ |[0-9.]++:|(?:CEF|LEEF):|MSWinEventLog|slot[0-9]|[Mm]essage |[Ll]ast "
     rb"|(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|ftp|local[0-7])[a-z]*+\."
 )
 _PAN_OS = rb"[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} "
@@ -76,6 +79,7 @@ _BY_FIRST_LETTER = (
     + grammar.LEVEL + rb" ++(?!" + grammar.CEF + rb")[^\s:\[\]<>]++(?:\[[^\]\s]*+\])?: ?"
     + rb"|vectra\w*+ (?=-: (?!" + grammar.CEF + rb"))"
     + rb"|syslogd [0-9][0-9.]*+(?:#[0-9]++)?: ?"
+    + rb"|ansible-<[a-z]++>: ?"
     + rb"|(?=(?:last m|m)essage repeated [0-9]++ time))",
     rb"(?=[0-9x,])(?:(?=[0-9]++-PPE-[0-9]++ :)|(?=" + _PAN_OS + rb")|[0-9]{5} [A-Za-z0-9_-]++: ?)",
     rb"(?=[A-Z])(?:(?=MSWinEventLog[ \t#,])"
@@ -85,16 +89,21 @@ _BY_FIRST_LETTER = (
     + rb"|[A-Z][A-Za-z]*+(?: [A-Z0-9][A-Za-z0-9.]*+){1,3}\[[0-9]++\]: ?)",
     rb"(?:" + _WORD + rb" (?:-: ?)?)?(?=" + grammar.CEF + rb")",
 )  # fmt: skip
-# RFC 5424 without its version needs four more fields and is left to the rows.
-_NO_ROW = rb"(?(i)(?! *+[0-9a-f]{12},)(?!\S++ (?:-|[0-9]++) )|(?![0-9a-f]{12},))"
+# RFC 5424 without its version needs four more fields and is left to the rows. So are WatchGuard's time in parentheses,
+# Infoblox' address, and the name of a relay before Cisco's host.
+_NO_ROW = (
+    rb"(?! *+[0-9A-Fa-f]{12},|(?:[0-9A-Z]{6,20} )?\((?:[0-9]{4}-|[A-Z][a-z]{2} )|\*%|\S++ ++(?:: ++)?(?:[A-Z]{2,5} ?: ++)?\*?%"
+    rb"|[0-9A-Fa-f.:]++(?:%[^ \n]*+)? [^ \n:\[]++(?:\[[0-9]++\])?:)"
+    rb"(?(i)(?!\S++ (?:-|[0-9]++) ))"
+)
 _AFTER_PLAIN_HOST = (
-    rb"(?!" + _NO_HOST + rb")[A-Za-z0-9][A-Za-z0-9._-]*+"
+    rb"(?!" + _NO_HOST + rb")" + _NOT_TWICE + rb"[A-Za-z0-9][A-Za-z0-9._-]*+"
     rb"(?: (?=[^ :\n])" + _NO_ROW + rb"(?:" + b"|".join(_BY_FIRST_LETTER) + b"|" + _NO_SECOND_TIME + b"(?&tag))"
     rb"|: (?!//)" + _NO_SECOND_TIME + rb"|\[" + PID + rb"\]: (?!%)" + _NO_SECOND_TIME + b")"
 )  # fmt: skip
 _FALLBACK = (
     b"".join(_reject_other_times(row) for row in TIMED.rows if row.needs) + rb"(?!" + cisco.MAY_BE_RELAYED + b")"
-    + _HOST_AND_TAG
+    + _NOT_TWICE + _HOST_AND_TAG
 )  # fmt: skip
 AFTER_TIMESTAMP = rb"(?>" + PLAIN_HOST_AND_TAG + b"|" + _AFTER_PLAIN_HOST + b"|(?&shapes)|" + _FALLBACK + b")"
 "Matches everything between the timestamp of RFC 3164 (with its blank) and the text."

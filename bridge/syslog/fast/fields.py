@@ -50,9 +50,11 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
     for name in plan.absent:
         fields[name] = [b""] * len(rows)
     if plan.format == b"rfc5424":
-        _nil(fields)
+        _nil(fields, ("hostname", "app_name", "procid", "msgid", "structured_data"))
         if "content" in needs:
             fields["content"] = list(map(content_5424, fields["app_name"], fields["procid"], fields["msg"]))
+    else:
+        _nil(fields, ("procid",))
     return parse_each(unmatched, needs, fields) if any(unmatched) else Columns(len(rows), fields)
 
 
@@ -106,8 +108,15 @@ def _plan(kind: str, needs: frozenset[str]) -> _Plan:
         pattern += opening("device") + group("second", BSD + b"|" + ISO) + group("fraction", FRACTION)
         pattern += group("offset", b"(?:" + OFFSET + b")?") + b" "
         pattern += group("hostname", HOST) + b" "
+        # Cisco's mnemonic is the tag, also after a zone with a colon.
         pattern += (
-            opening("content") + group("app_name", TAG) + rb"(?:\[" + group("procid", PID) + rb"\]: |" + COLON + b")"
+            opening("content")
+            + group("app_name", TAG)
+            + rb"(?:\["
+            + group("procid", PID)
+            + rb"\]: |"
+            + COLON
+            + b"(?!%))"
         )
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b"))))"
     else:
@@ -137,9 +146,9 @@ def _are_times(seconds: Column) -> bool:
     return all(map(is_time, filter(None, set(seconds))))
 
 
-def _nil(fields: dict[str, Column]) -> None:
+def _nil(fields: dict[str, Column], names: Iterable[str]) -> None:
     """Replaces the NILVALUE of RFC 5424 by an empty field."""
-    for name in ("hostname", "app_name", "procid", "msgid", "structured_data"):
+    for name in names:
         column = fields.get(name)
         if column is not None and b"-" in column:
             fields[name] = [b"" if value == b"-" else value for value in column]

@@ -23,12 +23,19 @@ from typing import NamedTuple
 
 from bridge.syslog import grammar, parser
 from bridge.syslog.columns import TEXT, Columns
-from bridge.syslog.fast.after_timestamp import AFTER_TIMESTAMP, OPTIONAL_TAG, PLAIN_HOST_AND_TAG, in_block, rows
+from bridge.syslog.fast.after_timestamp import (
+    AFTER_TIMESTAMP,
+    OPTIONAL_TAG,
+    PLAIN_HOST_AND_TAG,
+    TWICE,
+    in_block,
+    rows,
+)
 from bridge.syslog.fast.fields import parse_each
 from bridge.syslog.fast.pcre2 import rewriter
 from bridge.syslog.fast.plain_patterns import BOM, BSD, ISO, OFFSET, PRI, SD, WORD
 from bridge.syslog.frames import list_of
-from bridge.syslog.shapes import KIWI, NO_TIME, TIMED, UNTIMED, VERSIONED, cisco, keyvalue
+from bridge.syslog.shapes import EPOCH, KIWI, NO_TIME, TIMED, UNTIMED, VERSIONED, WITHOUT_DATA, cisco, keyvalue
 from bridge.syslog.time_formats import (
     BLANK_ENDS_TIME,
     DIGIT_FIRST,
@@ -69,8 +76,8 @@ def _any_of(formats: list[TimeFormat]) -> bytes:
 
 
 _ANY_TIME = b"(?>" + PLAIN + b"|(?=[0-9])" + _any_of(DIGIT_FIRST) + b"|(?![0-9])" + _any_of(LETTER_FIRST) + b")"
-_GAP = rb"(?> ++(?!:)|:?\t|(?=[A-Za-z]))"
-_ONE_BLANK = rb" (?=[^ :\n])"
+_GAP = rb"(?> ++(?![:<])|:?\t(?!<)|(?=[A-Za-z]))"
+_ONE_BLANK = rb" (?=[^ :<\n])"
 
 # --- RFC 5424 ---
 # An APP-NAME that ends with a colon is the tag of RFC 3164, unless the two fields after it are `-`.
@@ -78,21 +85,18 @@ _FIELDS = WORD + b" " + WORD + b"(?:(?<!:) " + WORD + b" " + WORD + b"|(?<=:) - 
 _RFC5424 = _FIELDS + b"(?:" + SD + b") " + BOM
 _BAD_DATA = _FIELDS + rb"(?=\[)(?!(?:" + in_block(grammar.SD_ELEMENT) + rb")++(?:[ \n]|\Z))"
 # Headers that cannot be RFC 5424, with or without valid data, or that have a tag in the place of the APP-NAME.
-_NOT_5424 = rb"(?:(?!\S++ \S++ \S++ \S++ [-\[])|(?=\S++ \S++(?<=:) (?!- - )))"
-_NOT_ITS_TIME = b"(?!" + grammar.ISO_SECOND + rb"(?:[.,][0-9]{1,9})?(?:" + grammar.ISO_OFFSET + b") )"
+_NOT_5424 = rb"(?:(?!\S++ \S++ \S++ \S++ [-\[])|(?=\S++ \S++(?<=:) (?!(?:-|[0-9]++) )))"
+_NOT_ITS_TIME = b"(?!" + grammar.ISO_SECOND + rb"(?:[.,][0-9]++)?(?:" + grammar.ISO_OFFSET + b") )"
+# The layouts that need a date of ISO 8601.
+_LIKE_5424 = (
+    b"(?>(?&versions)|(?&shapes)|(?!" + cisco.MAY_BE_RELAYED + b")(?>" + rows(WITHOUT_DATA.rows) + b"|(?&after)))"
+)
 _VERSIONED = (
     b"1 (?|-" + _ONE_BLANK + _RFC5424
     + b"|" + _ISO + _ONE_BLANK
-    + b"(?>" + _RFC5424 + b"|" + _BAD_DATA + b"|" + _NOT_5424 + b"(?>(?&versions)|(?&after)))"
+    + b"(?>" + _RFC5424 + b"|" + _BAD_DATA + b"|" + _NOT_5424 + _LIKE_5424 + b")"
     + b"| *+" + _NOT_ITS_TIME + b"(?=[0-9])" + _OTHER + _GAP
-    + b"(?>(?&versions)|(?(e)(?!))(?&after)))"
-)  # fmt: skip
-
-# Seconds since 1970 are a time only in Meraki's layout.
-_MERAKI = [row for row in VERSIONED.rows if row.needs == "epoch"]
-_EPOCH = (
-    b"(?!" + rows(row for row in VERSIONED.rows if row not in _MERAKI) + b")(?>"
-    + b"|".join(in_block(row.pattern) for row in _MERAKI) + b")"
+    + b"(?(e)(?&epoch)|(?(i)" + _LIKE_5424 + b"|(?&after))))"
 )  # fmt: skip
 
 # --- Cisco, and relays ---
@@ -101,17 +105,17 @@ _TAIL = b"(?>" + in_block(cisco.TAIL.pattern) + b")"
 _UPTIME = b"(?>" + in_block(cisco.UPTIME.pattern) + b")"
 _CISCO = (
     b"(?!1 |(?&time)" + _GAP + b")" + _HEAD + b"(?|" + _OTHER + _TAIL + b"|" + _UPTIME + _TAIL
-    + b"|(?<=: )(?=" + grammar.MNEMONIC + b"))"
+    + b"|(?:(?<=: )|(?<=:))(?=" + grammar.STACK_UNIT + grammar.MNEMONIC + b"))"
 )  # fmt: skip
-# After a counter, a word with a colon may be Cisco's zone.
-_NO_ZONE = rb"(?![A-Za-z]{1,8} ?: )"
+# After a counter, a word with a colon may be Cisco's zone or origin.
+_NO_ZONE = rb"(?![A-Za-z]{1,8} ?: |[^%\n]*+%)"
 _BSD = BSD + BLANK_ENDS_TIME + _ONE_BLANK
 _COUNTED = rb"[0-9]++: " + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?&after)"
 # The rows that require a time of RFC 3164. Here that is the relay's time, which is in no group.
 _OF_BSD = b"|".join(in_block(row.pattern) for row in TIMED.rows if row.needs == "bsd")
 _RELAYED = (
     _BSD + b"(?=" + cisco.MAY_BE_RELAYED + b")(?!" + _OF_BSD + b"|(?&shapes))" + grammar.HOST + b" "
-    + b"(?|" + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?=" + grammar.HOST + b" )(?&after)"
+    + b"(?|" + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?>(?&shapes)|" + in_block(parser.RELAYED.pattern) + b"(?&tag))"
     + b"|(?:[0-9]++: )?[*.]?" + _OTHER + _TAIL + b")"
 )  # fmt: skip
 
@@ -143,8 +147,8 @@ _JSON = _NO_VALUES + rb"(?(w)(?!))(?=\{)(?P<j>)"
 _UNKNOWN = _NO_VALUES + _unset((b"j",)) + b"(?P<q>)"
 # Text without a syslog header. Text that may be a header of some shape is left to the reference parser.
 _PLAIN_TEXT = (
-    rb"(?<=\n)(?=<)|(?<=>|> |\n)(?(p)|(?![0-9]++ <))(?=[A-Za-z0-9])"
-    rb"(?!1 |(?&time)|Original|[0-9]*+: |[A-Za-z_][\w.-]*+=|" + grammar.CEF
+    rb"(?<=\n)(?=<)|(?<=>|> |\n)(?(p)|(?![0-9]++ [<\xef]))(?=[A-Za-z0-9])"
+    rb"(?!(?:[A-Za-z0-9][A-Za-z0-9_.-]*+[, ])?[0-9A-Fa-f]{12},|1 |(?&time)|Original|[0-9]*+: |[A-Za-z_][\w.-]*+=|" + grammar.CEF
     + rb"|[A-Za-z_][A-Za-z0-9_./-]*+(?:\[[^\]\s]*+\])?: "
     + rb"|.*?(?:%|last message repeated |MSWinEvent|NetScreen |essage for))"
 )  # fmt: skip
@@ -155,19 +159,21 @@ _DEFINITIONS = {
     b"tag": OPTIONAL_TAG,
     b"shapes": rows(TIMED.rows),
     b"versions": rows(VERSIONED.rows),
+    b"epoch": b"|".join(in_block(row.pattern) for row in EPOCH.rows),
+    b"twice": TWICE,
     b"after": AFTER_TIMESTAMP,
 }
 # Alternatives that the first letters decide come first, only for speed: they exclude all others.
 _ALTERNATIVES = (
     # The most common header: RFC 3164 with a plain host and tag.
     b"(?|" + _PLAIN + b"|" + _ISO + b")" + _ONE_BLANK + PLAIN_HOST_AND_TAG,
-    b"(?=[0-9]*+: )(?|(?(p)" + _COUNTED + b"|(?!))|" + _CISCO + b")",
+    b"(?=[0-9]*+: |:[A-Z*.%])(?|(?(p)" + _COUNTED + b"|(?!))|" + _CISCO + b")",
     b"(?(w)(?!)) {0,3}+(?=[A-Za-z_])(?>" + _PAIRS + b")",
     _CEF,
     _JSON,
     _VERSIONED,
     _RELAYED,
-    b"(?!1 ) {0,3}+(?|" + _PLAIN + b"|(?!" + PLAIN + b")" + _OTHER + b")" + _GAP + b"(?(e)" + _EPOCH + b"|(?&after))",
+    b"(?!1 ) {0,3}+(?|" + _PLAIN + b"|(?!" + PLAIN + b")" + _OTHER + b")" + _GAP + b"(?(e)(?&epoch)|(?&after))",
     b"(?=[A-Za-z])" + _CISCO,
     b"(?=[A-Za-z%])(?!(?&time))" + rows(_UNTIMED, _TAG_ALONE),
     _PLAIN_TEXT,
@@ -175,9 +181,26 @@ _ALTERNATIVES = (
 )
 # w is set after Kiwi's prefix. A header must then follow.
 _KIWI = b"(?>(?(p)" + in_block(KIWI.pattern) + b"(?P<w>)|(?!))|)"
+# Parts that occur in many rows are called by name as well: a compiled expression may have 65,535 bytes.
+_PARTS = {
+    b"follows": in_block(grammar.TAG_FOLLOWS),
+    b"host": grammar.HOST,
+    b"mnemonic": grammar.MNEMONIC,
+    b"relayed": cisco.MAY_BE_RELAYED,
+    b"element": in_block(grammar.SD_ELEMENT),
+}
+
+
+def _with_calls(pattern: bytes) -> bytes:
+    for name, part in _PARTS.items():
+        pattern = pattern.replace(part, b"(?&" + name + b")")
+    return pattern
+
+
+_DEFINED = [*((name, _with_calls(pattern)) for name, pattern in _DEFINITIONS.items()), *_PARTS.items()]
 _EXPRESSION = (
-    b"(?(DEFINE)" + b"".join(b"(?<" + name + b">" + pattern + b")" for name, pattern in _DEFINITIONS.items()) + b")"
-    rb"\n(?:(?:[1-9][0-9]{0,5} (?=<))?+(?P<p>" + PRI + b") ?+)?+" + _KIWI + b"(?|" + b"|".join(_ALTERNATIVES)
+    b"(?(DEFINE)" + b"".join(b"(?<" + name + b">" + pattern + b")" for name, pattern in _DEFINED) + b")"
+    rb"\n(?:(?:\xef\xbb\xbf)?+(?:[1-9][0-9]{0,5} (?=<))?+(?P<p>" + PRI + b") ?+)?+" + _KIWI + b"(?|" + _with_calls(b"|".join(_ALTERNATIVES))
     + rb")[ \t]*+"
 )  # fmt: skip
 # The first branch is for most frames. Skipping the other branch costs less than testing each of its groups.

@@ -3,13 +3,13 @@
 They accept less than the reference parser (``parser``). What they accept has the same meaning for both.
 """
 
-from bridge.syslog.grammar import ISO_SECOND
+from bridge.syslog.grammar import ISO_SECOND, UPPER_LEVEL
 from bridge.syslog.shapes import cisco
 from bridge.syslog.time_formats import MONTHS
 
-# HOSTNAME: not a zone name and not a year (both may follow a time), and no colon. If the first letter rules these out,
-# there is no lookahead, because a lookahead costs as much as the rest of the name.
-HOST = rb"(?:[a-z][A-Za-z0-9._-]*+|(?![A-Z]{2,5} |[0-9]{4} )[A-Z0-9][A-Za-z0-9._-]*+)"
+# HOSTNAME: not a zone name, a year (both may follow a time) or a level, and no colon. If the first letter rules these
+# out, there is no lookahead, because a lookahead costs as much as the rest of the name.
+HOST = rb"(?:[a-z][A-Za-z0-9._-]*+|(?![A-Z]{2,5} |[0-9]{4} |" + UPPER_LEVEL + rb" )[A-Z0-9][A-Za-z0-9._-]*+)"
 TAG = rb"(?:[a-z_][A-Za-z0-9_./()-]*+|(?!CEF:|LEEF:)[A-Z][A-Za-z0-9_./()-]*+)"
 PID = rb"[A-Za-z0-9_.:-]*+"
 # After a tag without pid, a second time may follow, from a device behind a relay. Then the tag is the device's name.

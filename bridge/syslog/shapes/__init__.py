@@ -10,13 +10,28 @@ To support a new device, add a row to one of these modules.
 
 from bridge.syslog.shapes import cisco, keyvalue
 from bridge.syslog.shapes.shape import NO_TIME, Shape, tagged
-from bridge.syslog.shapes.timed import TIMED, VERSIONED
+from bridge.syslog.shapes.timed import EPOCH, TIMED, VERSIONED, WITHOUT_DATA
 from bridge.syslog.shapes.untimed import KIWI, LAST, UNTIMED
 
 SHAPES: dict[str, Shape] = {
     shape.name: shape
-    for shape in (*UNTIMED.rows, *LAST.rows, KIWI, *cisco.SHAPES, *keyvalue.SHAPES, *TIMED.rows, *VERSIONED.rows)
+    for shape in (*UNTIMED.rows, *LAST.rows, KIWI, *cisco.SHAPES, *keyvalue.SHAPES, *TIMED.rows, *VERSIONED.rows,
+                  *WITHOUT_DATA.rows, *EPOCH.rows)
 }  # fmt: skip
 "All shapes by name."
 
-__all__ = ["KIWI", "LAST", "NO_TIME", "SHAPES", "TIMED", "UNTIMED", "VERSIONED", "Shape", "cisco", "keyvalue", "tagged"]
+__all__ = [
+    "EPOCH",
+    "KIWI",
+    "LAST",
+    "NO_TIME",
+    "SHAPES",
+    "TIMED",
+    "UNTIMED",
+    "VERSIONED",
+    "WITHOUT_DATA",
+    "Shape",
+    "cisco",
+    "keyvalue",
+    "tagged",
+]

@@ -2,51 +2,74 @@
 
 ::
 
-    [COUNTER: ] [ORIGIN[:] ] [SEQUENCE: ] [NODE:] [TASK: ] [*.] TIME [ZONE]: [PROCESS[PID]: ] %FACILITY-n-MNEMONIC: text
+    [COUNTER: ] [ORIGIN[:] ] [[DATA]: ] [SEQUENCE: ] [NODE:] [TASK: ] [*.] TIME [ZONE] [HOST]: [HOST: ] [PROCESS[PID]: ]
+    [*] %FACILITY-n-MNEMONIC: text
 
-Every part is optional. The counter may be empty (``: ``). An uptime (``2y10w``, ``1d03h``, ``00:00:52``) may replace
-the time. A relay may put its own ``TIME HOST `` before the whole header. ``*`` and ``.`` mark a clock that is not
-synchronised; the time is used all the same.
+Every part is optional. The counter may be empty (``: ``, EMBLEM ``:``). An uptime (``2y10w``, ``1d03h``, ``00:00:52``)
+may replace the time. A relay may put its own ``TIME HOST `` before the whole header. ``*`` and ``.`` mark a clock that
+is not synchronised; the time is used all the same. An origin may have several words before a mnemonic (decision 19).
 """
 
 import re
 from typing import NamedTuple
 
-from bridge.syslog.grammar import HOST, MNEMONIC, Header
+from bridge.syslog.grammar import CISCO_HOST, HOST, MNEMONIC, SD_ELEMENT, STACK_UNIT, Header
 from bridge.syslog.shapes.shape import NO_TIME, Shape
 from bridge.syslog.time_formats import Stamp, scan
 from bridge.syslog.timestamps import is_time
 
 # Text that is not a host: a counter, a clock mark, or the beginning of a time.
-_NO_HOST = rb"(?![0-9]++: |[*.]|[A-Z][a-z]{2} [ 0-9][0-9 ]|(?:19|20)[0-9]{2} [A-Z][a-z]{2} |[0-9]{4}-[0-9]{2}-)"
+_NO_HOST = rb"(?![0-9]++: |[*.]|[A-Z][a-z]{2} [ 0-9][0-9 ]|(?:19|20)[0-9]{2} [A-Z][a-z]{2} |[0-9]{4}-[0-9]{1,2}-)"
+_FIRST_COUNTER = rb"(?P<counter>[0-9]*+: |:(?! ))?"
 _COUNTER = rb"(?:[0-9]*+: )?"
-_ORIGIN = rb"(?:" + _NO_HOST + rb"(?P<host>" + HOST + rb"):? )?"
+_ORIGIN = rb"(?:" + _NO_HOST + rb"(?P<host>" + CISCO_HOST + rb"):? )?"
+# IOS: `logging host ... session-id ... sequence-num-session`
+_DATA = rb"(?:(?P<sd>" + SD_ELEMENT + rb"): )?"
 _NODE = rb"(?:[A-Z0-9]{1,4}/[A-Z0-9/]++:)?"
-_TASK = rb"(?:\*[A-Za-z0-9_.-]++: )?"
-_MARK = rb"[*.]?"
+_TASK = rb"(?:\*(?![A-Z][a-z]{2} [ 0-9])[A-Za-z0-9_.\x28\x29/#-]++(?: [A-Za-z0-9_.\x28\x29/#-]++){0,3}: )?"
+_MARK = rb"(?:[*.](?!%))?"
+_TIME_FOLLOWS = rb"(?=[0-9A-Z%]|\*%)"
 
-HEAD = re.compile(rb"(?P<counter>[0-9]*+: )?" + _ORIGIN + _COUNTER + _NODE + _TASK + _MARK + rb"(?=[0-9A-Z%])")
-UPTIME = re.compile(rb"(?:(?:[0-9]++[ywdhms]){1,5}|[0-9]{1,3}:[0-9]{2}:[0-9]{2})(?=: )")
-# The text between time and mnemonic: a zone with an unknown name, and the process of IOS-XR.
-TAIL = re.compile(
-    rb"(?: ?[A-Za-z]{1,8})? ?: (?P<content>)(?:[A-Za-z0-9_./-]++\[(?P<pid>[0-9]++)\]: ?)?(?P<msg>)(?=(?P<app>"
-    + MNEMONIC + rb"))"
+HEAD = re.compile(_FIRST_COUNTER + _ORIGIN + _DATA + _COUNTER + _NODE + _TASK + _MARK + _TIME_FOLLOWS)
+# The words of an origin-id end in a colon.
+_ORIGIN_WORD = rb"[A-Za-z0-9_./#\x28\x29\x80-\xff-]++"
+_WORDS_HEAD = re.compile(
+    _FIRST_COUNTER + _NO_HOST + rb"(?P<host>" + _ORIGIN_WORD + rb"(?: " + _ORIGIN_WORD + rb"){1,5}): " + _DATA + _COUNTER
+    + _MARK + _TIME_FOLLOWS
 )  # fmt: skip
+UPTIME = re.compile(rb"(?:(?:[0-9]++[ywdhms]){1,5}|[0-9]{1,3}:[0-9]{2}:[0-9]{2})(?=: )")
+_PROCESS = rb"(?P<content>)(?:[A-Za-z0-9_./-]++\[(?P<pid>[0-9]++)\]: ?)?\*?(?P<msg>)(?=" + STACK_UNIT + rb"(?P<app>"
+_PROCESS += MNEMONIC + rb"))"
+# The text between time and mnemonic: a zone with an unknown name, an origin before or after the colon, and the process
+# of IOS-XR.
+TAIL = re.compile(
+    rb"(?: ?[A-Za-z]{1,8}(?![A-Za-z0-9_.-]))?(?: (?![A-Z]{1,5} ?:)(?P<origin>" + CISCO_HOST + rb"))? ?: (?:(?P<host>" + CISCO_HOST
+    + rb"): ++(?=%))?" + _PROCESS
+)  # fmt: skip
+_TIMELESS_TAIL = re.compile(_PROCESS)
 _TAIL_REPEATED = re.compile(rb" ?: (?P<content>)(?P<msg>)(?=last message repeated )")
-_SECOND = re.compile(rb"(?P<relay>" + HOST + rb")(?: ?:)? ++" + _ORIGIN + _COUNTER + _TASK + _MARK + rb"(?=[0-9A-Z])")
+_SECOND = re.compile(
+    rb"(?:" + _NO_HOST + rb"(?P<relay>" + HOST + rb")(?: ?:)? ++)?" + _ORIGIN + _COUNTER + _NODE + _TASK + _MARK
+    + rb"(?=[0-9A-Z])"
+)  # fmt: skip
 # A quick check for a second time, without named groups: it rejects most messages. The fast readers apply
 # MAY_BE_SECOND after a tag.
-MAY_BE_SECOND = rb"(?:[0-9]++: )?(?:\*[A-Za-z0-9_.-]++: )?[*.]?(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- ])"
-MAY_BE_RELAYED = rb"\S++ (?:: ?)?(?:\S++ )?" + MAY_BE_SECOND
+MAY_BE_SECOND = (
+    rb"(?:[0-9]++: )?(?:[A-Z0-9]{1,4}/[A-Z0-9/]++:)?(?:\*[A-Za-z0-9_.-]++(?: [A-Za-z0-9_.-]++){0,3}: )?[*.]?"
+    rb"(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- /]|[0-9]{2}/[0-9A-Za-z]{2,3}/)"
+)  # fmt: skip
+MAY_BE_RELAYED = rb"(?:\S++ (?:: ?)?(?:\S++ )?)?" + MAY_BE_SECOND
 _MAY_BE_RELAYED = re.compile(MAY_BE_RELAYED)
+# `YYYY-MM-DD hh:mm:ss,mmm` without a zone is always the time of an application.
+OF_APPLICATION = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2},")
 # CUCM names its node in the text if the header has no host.
 _NODE_ID = re.compile(rb"\[ ?Node ?ID ?=([A-Za-z0-9_.-]++)\]|\bNode ID:([A-Za-z0-9_.-]++)")
 _NODE_ID_WITHIN = 4096
 _COUNTED = re.compile(rb"[0-9]*+: (?=\S)")
 
 _DROPS = (
-    rb"[0-9]*+: |[A-Z0-9]{1,4}/[A-Z0-9/]++:|\*[A-Za-z0-9_.-]++: |[*.]|(?:[0-9]++[ywdhms]){1,5}"
-    rb"|[0-9]{1,3}:[0-9]{2}:[0-9]{2}|[A-Za-z]{1,8}(?= ?:)|[A-Za-z0-9_./-]++(?=\[)"
+    rb"[0-9]*+: |[A-Z0-9]{1,4}/[A-Z0-9/]++:|\*[A-Za-z0-9_.\x28\x29/#-]++(?: [A-Za-z0-9_.\x28\x29/#-]++){0,3}: |[*.]|(?:[0-9]++[ywdhms]){1,5}"
+    rb"|[0-9]{1,3}:[0-9]{2}:[0-9]{2}|[^\s:]++(?= ?:)|[A-Za-z0-9_./-]++(?=\[)"
 )
 
 SHAPES = (
@@ -64,24 +87,31 @@ SHAPES = (
         b"<34>123: Nov 23 07:24:00 gw-4 su: 'su root' failed for anna on /dev/pts/8",
         drops=rb"[0-9]*+: "),
     Shape("relayed", b"",
-        b"<165>Nov 23 07:24:01 relay-1 Nov 23 07:24:00 ise-2 CISE_Failed_Attempts 0000012345 1 0 Authentication failed",
+        b"<86>Nov 23 07:24:01 relay-1 Nov 23 07:24:00 bastion-2 sshd[4711]: Accepted publickey for anna from 192.0.2.9",
         drops=rb"[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|\S++"),
 )  # fmt: skip
 
 
 class Second(NamedTuple):
-    """A second timestamp after ``TIME HOST``."""
+    """A second timestamp after ``TIME`` or ``TIME HOST``."""
 
     header: Header | None
     "The complete header, if Cisco's mnemonic follows the second timestamp."
     stamp: Stamp
+    relay: bytes
+    "HOST before the second timestamp."
 
 
 def read(priority: bytes, text: bytes) -> Header | None:
     """Parses a text that begins with a counter, an origin-id or Cisco's time. Returns None if it is not Cisco's."""
     head = HEAD.match(text)
-    if head is None:
-        return None
+    header = head and _read_after(head, priority, text)
+    if header is None and (words := _WORDS_HEAD.match(text)):
+        header = _read_after(words, priority, text)
+    return header
+
+
+def _read_after(head: re.Match[bytes], priority: bytes, text: bytes) -> Header | None:
     at = head.end()
     # Without a host, only counters and clock marks precede the time.
     start = (head.end("counter") if head["counter"] else 0) if head["host"] else at
@@ -90,13 +120,14 @@ def read(priority: bytes, text: bytes) -> Header | None:
         end = stamp.end
     elif uptime := UPTIME.match(text, at):
         stamp, end = NO_TIME, uptime.end()
-    elif at >= 2 and text[at : at + 1] == b"%":
-        # `counter: %MNEMONIC`: the tail begins at the colon, which HEAD has consumed.
-        stamp, end = NO_TIME, at - 2
+    elif text[at : at + 1] in (b"%", b"*") and (not at or text[at - 1 : at] == b":" or text[at - 2 : at] == b": "):
+        # `counter: %MNEMONIC`
+        tail = _TIMELESS_TAIL.match(text, at)
+        return tail and _build_header("cisco-ios", priority, text, start, head, NO_TIME, tail)
     else:
         return None
     tail = TAIL.match(text, end) or (_TAIL_REPEATED.match(text, end) if at else None)
-    return tail and _build_header("cisco-ios", priority, text, start, head["host"] or b"", stamp, tail)
+    return tail and _build_header("cisco-ios", priority, text, start, head, stamp, tail)
 
 
 def after_counter(text: bytes) -> int:
@@ -106,30 +137,31 @@ def after_counter(text: bytes) -> int:
 
 
 def second(priority: bytes, text: bytes, start: int, at: int) -> Second | None:
-    """Finds the device's own timestamp in a text that a relay sent with its own ``TIME HOST`` before it."""
+    """Finds a second timestamp: the device's own, if a relay has put its ``TIME`` or ``TIME HOST`` before it."""
     if _MAY_BE_RELAYED.match(text, at) is None:
         return None
     head = _SECOND.match(text, at)
     stamp = head and scan(text, head.end())
     if not head or not stamp or not is_time(stamp.second, stamp.offset):
         return None
+    relay = head["relay"] or b""
     if tail := TAIL.match(text, stamp.end):
-        host = head["host"] or head["relay"]
-        return Second(_build_header("cisco-relayed", priority, text, start, host, stamp, tail), stamp)
-    # Other messages count as relayed only if nothing but the relay's name separates the two times.
-    if head["host"] or text[at : head.end()].rstrip(b" ") != head["relay"]:
+        return Second(_build_header("cisco-relayed", priority, text, start, head, stamp, tail), stamp, relay)
+    # Other messages count as relayed only if nothing but the relay's name and a clock mark separates the two times.
+    if head["host"] or text[at : head.end()].rstrip(b" *.") != relay or OF_APPLICATION.match(text, head.end()):
         return None
-    return Second(None, stamp)
+    return Second(None, stamp, relay)
 
 
 def _build_header(
-    shape: str, priority: bytes, text: bytes, start: int, host: bytes, stamp: Stamp, tail: re.Match[bytes]
+    shape: str, priority: bytes, text: bytes, start: int, head: re.Match[bytes], stamp: Stamp, tail: re.Match[bytes]
 ) -> Header:
-    groups = tail.groupdict()
+    before, groups = head.groupdict(), tail.groupdict()
+    host = before["host"] or groups.get("host") or groups.get("origin") or before.get("relay") or b""
     if not host and (groups.get("app") or b"").startswith((b"%UC_", b"%CCM_")):
         node = _NODE_ID.search(text, tail.end(), _NODE_ID_WITHIN)
         shape, host = "cisco-cucm", (node[1] or node[2]) if node else b""
     return Header(
         "rfc3164", shape, priority, stamp.second, stamp.fraction, stamp.offset, host, groups.get("app") or b"",
-        groups.get("pid") or b"", b"", b"", text[tail.start("msg") :], text[tail.start("content") :], text[start:],
+        groups.get("pid") or b"", b"", before.get("sd") or b"", text[tail.start("msg") :], text[tail.start("content") :], text[start:],
     )  # fmt: skip

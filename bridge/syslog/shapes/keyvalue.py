@@ -3,12 +3,15 @@
 The whole text is MSG. Only the first 2,048 bytes are searched. If a key is repeated, its first value is used.
 
 ===================== ==========================================================
-host                  ``devname`` ``device_name`` ``hostname`` ``host_name`` ``fw``
+host                  the key of the device's shape (``_HOST_KEYS``), for no other text
 date and time of day  ``date`` and ``time``, with the zone of ``tz`` or ``timezone``
 epoch                 ``eventtime`` or ``time``: seconds, with or without further digits for the fraction
 CEF                   ``dvchost`` and ``rt``
 whole time            ``time`` or ``timestamp`` or ``date``, quoted if it contains a blank
 ===================== ==========================================================
+
+A ``hostname`` in a text of unknown origin is data that a client may have chosen, so it is not used (decision 21). Of a
+JSON object, only its own members are read, not those of nested objects.
 """
 
 import re
@@ -30,13 +33,11 @@ _DVCHOST = re.compile(rb"(?<=[ |])dvchost=([^\s=|]++)")
 _RT = re.compile(rb"(?<=[ |])rt=([^=|]++)")
 
 _GMT = re.compile(rb"\((GMT[+-][0-9]{1,2}:[0-9]{2})\)")
-# The first member of a name is used: the object's own members come before those of nested objects.
-_MEMBER = re.compile(
-    rb'[{,]\s*+"((?i:hostname|logtimestamp|eventtime|creationtime|timestamp|@timestamp))"\s*+:\s*+"([^"\\]*+)"'
-)
 _TIME_MEMBERS = (b"logtimestamp", b"eventtime", b"@timestamp", b"timestamp", b"creationtime")
-
-_HOST_KEYS = (b"devname", b"device_name", b"hostname", b"host_name", b"fw")
+_TIME_MEMBER = re.compile(rb'[{,]\s*+"((?i:' + b"|".join(_TIME_MEMBERS) + rb'))"\s*+:\s*+"([^"\\]*+)"')
+_NESTS = re.compile(rb"[{\[]")
+# A member whose value is a string, any other string, and the brackets that nest.
+_TOKEN = re.compile(rb'"([^"\\]*+)"\s*+:\s*+"([^"\\]*+)"|"(?:[^"\\]++|\\[\x00-\xff])*+"|[{\[]|[}\]]')
 
 
 SHAPES = (
@@ -68,6 +69,14 @@ _IDENTIFYING_KEYS = (
     ("stormshield", {b"startime"}),
     ("sonicwall", {b"sn"}),
 )
+# The key of the device's name, by shape.
+_HOST_KEYS = {
+    "fortinet": b"devname",
+    "checkpoint-splunk": b"hostname",
+    "sophos": b"device_name",
+    "stormshield": b"fw",
+    "sonicwall": b"fw",
+}
 
 
 def read(priority: bytes, text: bytes) -> Header | None:
@@ -83,11 +92,13 @@ def read_pairs(priority: bytes, text: bytes) -> Header | None:
     for key, quoted, bare in _PAIR.findall(text, 0, _SCAN_LIMIT):
         if key not in values:
             values[key] = quoted or bare
-    host = next((values[key] for key in _HOST_KEYS if values.get(key)), b"")
+    # Both SonicWall and Stormshield begin with `id=firewall`.
+    unknown = "stormshield" if values.get(b"id") == b"firewall" else "key-value"
+    shape = next((name for name, keys in _IDENTIFYING_KEYS if not keys.isdisjoint(values)), unknown)
+    host = values.get(_HOST_KEYS.get(shape, b""), b"")
     stamp = _time(values)
     if not host and not stamp.second:
         return None
-    shape = next((name for name, keys in _IDENTIFYING_KEYS if not keys.isdisjoint(values)), "key-value")
     return Header(
         "none", shape, priority, stamp.second, stamp.fraction, stamp.offset,
         host if _HOST.fullmatch(host) else b"", b"", b"", b"", b"", text, text, text,
@@ -95,18 +106,37 @@ def read_pairs(priority: bytes, text: bytes) -> Header | None:
 
 
 def read_json(priority: bytes, text: bytes) -> Header | None:
-    """Parses a JSON object (Zscaler, NXLog). Returns None if it has neither host nor time."""
+    """Parses a JSON object (Zscaler, NXLog). Returns None if it has no time."""
     values: dict[bytes, bytes] = {}
-    for key, value in _MEMBER.findall(text, 0, _SCAN_LIMIT):
-        values.setdefault(key.lower(), value)
-    host = values.get(b"hostname", b"")
+    nests = _NESTS.search(text, 1, _SCAN_LIMIT)
+    own = nests.start() if nests else _SCAN_LIMIT
+    for member in _TIME_MEMBER.finditer(text, 0, _SCAN_LIMIT):
+        if member.start() > own:
+            values = _members(text)
+            break
+        values.setdefault(member[1].lower(), member[2])
     stamp = _time({b"time": next((values[key] for key in _TIME_MEMBERS if key in values), b"")})
-    if not host and not stamp.second:
+    if not stamp.second:
         return None
     return Header(
-        "none", "json", priority, stamp.second, stamp.fraction, stamp.offset,
-        host if _HOST.fullmatch(host) else b"", b"", b"", b"", b"", text, text, text,
-    )  # fmt: skip
+        "none", "json", priority, stamp.second, stamp.fraction, stamp.offset, b"", b"", b"", b"", b"", text, text, text
+    )
+
+
+def _members(text: bytes) -> dict[bytes, bytes]:
+    """Returns the members of a JSON object whose values are strings, by name in lower case. Omits nested objects."""
+    values: dict[bytes, bytes] = {}
+    depth = 0
+    for token in _TOKEN.finditer(text, 0, _SCAN_LIMIT):
+        if token[0] in (b"{", b"["):
+            depth += 1
+        elif token[0] in (b"}", b"]"):
+            depth -= 1
+            if not depth:
+                break
+        elif depth == 1 and token[1] is not None:
+            values.setdefault(token[1].lower(), token[2])
+    return values
 
 
 def of_cef(header: Header) -> Header:

@@ -92,10 +92,11 @@ def _given(field: bytes | None) -> bytes:
 
 def tagged(priority: bytes, text: bytes, start: int, stamp: Stamp, shape: str, hostname: bytes, at: int) -> Header:
     """Builds a header from ``TAG[PID]: MSG`` at ``at``. Without a tag, the whole rest is MSG."""
+    hostname = _nil(hostname)
     app_name = procid = b""
     msg = at
     if tag := TAG.match(text, at):
-        app_name, procid = tag[1], tag[2] or b""
+        app_name, procid = tag[1] or tag[3], _nil(tag[2] or tag[4])
         # One blank separates tag and MSG. Further blanks belong to MSG.
         msg = tag.end()
         if text[msg : msg + 1] == b" ":

@@ -3,7 +3,19 @@
 The examples were written for the tests. See ``shape`` for the groups of a pattern.
 """
 
-from bridge.syslog.grammar import CEF, HOST, LEVEL, MNEMONIC, SD_ELEMENT
+from bridge.syslog.grammar import (
+    CEF,
+    CISCO_HOST,
+    HOST,
+    IPV4,
+    IPV6,
+    LEVEL,
+    MNEMONIC,
+    SD_ELEMENT,
+    STACK_UNIT,
+    TAG_FOLLOWS,
+    UPPER_LEVEL,
+)
 from bridge.syslog.shapes.shape import Shape, ShapeTable
 
 _WORD = rb"[A-Za-z_][A-Za-z0-9_./-]*+"
@@ -11,6 +23,12 @@ _NAME = rb"[A-Za-z0-9][A-Za-z0-9_.-]*+"
 _BLANKS = rb"[ ]++"
 _HOST = rb"(?P<host>" + HOST + rb")" + _BLANKS
 _ASA = rb"%(?:ASA|FTD|PIX|FWSM|ACE|NGIPS)-"
+_MNEMONIC = rb"(?P<msg>)(?=" + STACK_UNIT + rb"(?P<app>" + MNEMONIC + rb"))"
+_DAEMON = rb"(?:dhcpdv6|dhcpd|named|httpd|sshd|ntpd|chronyd|radiusd|snmpd|syslogd|rsyslogd|kernel|dnsmasq|unbound):"
+
+# MAC,FIRMWARE of UniFi
+UNIFI = rb"[0-9A-Fa-f]{12},[A-Za-z0-9_.+-]++:?" + _BLANKS + rb"(?::" + _BLANKS + rb")?"
+UNIFI_DROPS = rb",?[0-9A-Fa-f]{12},[A-Za-z0-9_.+-]++"
 
 TIMED = ShapeTable(
     # --- Cisco: the mnemonic is in the place of the tag. It is APP-NAME and also stays in MSG ---
@@ -19,13 +37,13 @@ TIMED = ShapeTable(
         rb"(?P<host>[A-Za-z0-9_.]++(?:-[A-Za-z0-9_.]++){0,6}?)-[A-Za-z_]++-[0-7]-[A-Z]++-[0-9]++)[ ]?:)",
         b"<189>Nov 23 07:24:00 SYSMGR[812]: %Viptela-edge-paris-2-sysmgrd-6-INFO-1400002: Notification: config change",
         drops=_WORD),
-    # ASA writes ` : ` or `: ` after the host.
-    Shape("cisco", rb"(?:(?P<host>" + HOST + rb")(?::(?=[ ]++" + _ASA + rb")|[ ]:)?" + _BLANKS + rb")?(?:[A-Z]{2,5} ?:"
-        + _BLANKS + rb")?(?P<msg>)(?=(?P<app>" + MNEMONIC + rb"))",
+    # ASA writes ` : ` or `: ` after the host. A relay may put its own name or address before the host.
+    Shape("cisco", rb"(?:(?:" + HOST + _BLANKS + rb"(?![A-Z]{2,5} ?:|[%:]))?(?P<host>" + CISCO_HOST + rb")(?::(?=[ ]++" + _ASA
+        + rb")|[ ]:)?" + _BLANKS + rb")?(?:[A-Z]{2,5} ?:" + _BLANKS + rb")?\*?" + _MNEMONIC,
         b"<166>Nov 23 2026 07:24:00 fw-edge : %ASA-6-302013: Built inbound TCP connection 471 for outside:198.51.100.7",
-        drops=rb"[A-Z]{2,5} ?:"),
+        drops=rb"[A-Z]{2,5} ?:|\*|[^\s%]++(?= ++[^\s%])"),
     # After an ISO time, the word of `WORD: %` is an agent of Arista EOS: a tag.
-    Shape("cisco-colon", rb"(?P<host>" + HOST + rb"):" + _BLANKS + rb"(?P<msg>)(?=(?P<app>" + MNEMONIC + rb"))",
+    Shape("cisco-colon", rb"(?P<host>" + CISCO_HOST + rb"):" + _BLANKS + rb"\*?" + _MNEMONIC,
         b"<189>Nov 23 07:24:00 access-sw-07: %LINK-3-UPDOWN: Interface GigabitEthernet1/0/7, changed state to up",
         needs="bsd"),
     # H3C, HPE Comware and Huawei
@@ -40,6 +58,18 @@ TIMED = ShapeTable(
     Shape("snare", rb"(?:(?P<host>" + HOST + rb")[ \t]++)?(?P<msg>)(?=MSWinEventLog[ \t#,])",
         b"<14>Nov 23 07:24:00 dc1.example.org MSWinEventLog\t1\tSecurity\t4711\tMon Nov 23 07:24:00 2026\t4624\tok"),
     # --- Others ---
+    # WatchGuard writes its serial number and its own time before the tag
+    Shape("watchguard", rb"(?:" + _HOST + rb")?(?:[0-9A-Z]{6,20} )?"
+        rb"\((?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]|[A-Z][a-z]{2} [ 0-9]?[0-9] )[0-9]{2}:[0-9]{2}:[0-9]{2}[0-9A-Za-z.,:+-]*+\) "
+        + TAG_FOLLOWS,
+        b'<140>Nov 23 07:24:00 m370-lyon (2026-11-23T07:24:00) firewall: msg_id="3000-0148" Deny 1-Trusted 0-External',
+        drops=rb"[0-9A-Z]{6,20}|\([^)]*+\)"),
+    # Infoblox grids write the address of the member after the host
+    Shape("host-and-address", _HOST + rb"(?:" + IPV4 + rb"|" + IPV6 + rb") (?=[^\s:\[\]]++\[[0-9]++\]:|" + _DAEMON + rb")",
+        b"<30>Nov 23 07:24:00 grid-master 192.0.2.53 named[6160]: client 192.0.2.80#53: query: example.org IN A",
+        drops=IPV4 + rb"|" + IPV6),
+    Shape("cisco-ise", _HOST + rb"(?P<msg>)(?=CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ )",
+        b"<181>Nov 23 07:24:00 ise-lyon CISE_Passed_Authentications 0000200417 2 0 2026-11-23 07:24:00.031 +00:00"),
     # F5 writes the blade before the host and the level before the tag.
     Shape("f5", rb"(?:slot[0-9]++/)?" + _HOST + LEVEL + _BLANKS
         + rb"(?P<app>[^\s:\[\]<>]++)(?:\[(?P<pid>[^\]\s]*+)\])?: ?(?P<msg>)",
@@ -56,9 +86,9 @@ TIMED = ShapeTable(
         b"<14>Nov 23 07:24:00 user.info meeting-1 authp: connection to directory 192.0.2.20 is up",
         drops=rb"[a-z]++[0-7]?\." + LEVEL),
     # NAME,MAC,FIRMWARE or NAME MAC,FIRMWARE. An access point without a name sends MAC,FIRMWARE alone
-    Shape("unifi", rb"(?:(?P<host>" + _NAME + rb")[, ])?[0-9a-f]{12},[A-Za-z0-9_.+-]++:?" + _BLANKS,
+    Shape("unifi", rb"(?:(?P<host>" + _NAME + rb")[, ])?" + UNIFI,
         b"<30>Nov 23 07:24:00 U6LR,78452c0a1b2c,v6.2.44.14098: hostapd[2212]: ath0: STA 02:00:5e:10:00:07 associated",
-        drops=rb",?[0-9a-f]{12},[A-Za-z0-9_.+-]++"),
+        drops=UNIFI_DROPS),
     Shape("netscaler", rb"(?:" + _HOST + rb")?(?P<msg>)(?=[0-9]++-PPE-[0-9]++ :)",
         b"<134> 23/11/2026:07:24:00 GMT adc-1 0-PPE-0 : default TCP CONN_TERMINATE 1087 0 :  Source 192.0.2.3:44010"),
     Shape("netapp", rb"(?P<msg>)\[(?P<host>" + _NAME + rb"):[A-Za-z0-9_.]++:[a-z]++\]: ",
@@ -81,6 +111,8 @@ TIMED = ShapeTable(
     # sysklogd adds its version to the tag of its own messages
     Shape("sysklogd", _HOST + rb"(?P<app>syslogd [0-9][0-9.]*+(?:#[0-9]++)?): ?(?P<msg>)",
         b"<46>Nov 23 07:24:00 print-2 syslogd 1.5.0: restart."),
+    Shape("ansible", _HOST + rb"(?P<app>ansible-<[a-z]++>): ?(?P<msg>)",
+        b"<14>Nov 23 07:24:00 web-1 ansible-<stdin>: Invoked with name=nginx state=restarted"),
     # macOS: application names may contain blanks
     Shape("macos", _HOST
         + rb"(?P<app>[A-Z][A-Za-z]*+(?: [A-Z0-9][A-Za-z0-9.]*+){1,3})\[(?P<pid>[0-9]++)\]: ?(?P<msg>)",
@@ -91,19 +123,30 @@ TIMED = ShapeTable(
         rb"(?P<sd>-|(?:" + SD_ELEMENT + rb")++)(?: |\Z)(?P<msg>)",
         b'<165>2026-11-23T07:24:00.003Z srx-1 RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.129 reason="policy"]',
         format="rfc5424", needs="iso"),
-    Shape("bracketed-host", rb"\[(?P<host>[0-9A-Fa-f.:]*+(?<=[0-9A-Fa-f]))\]" + _BLANKS,
+    Shape("bracketed-host", rb"\[(?P<host>" + IPV4 + rb"|" + IPV6 + rb")\]" + _BLANKS,
         b"<134>Nov 23 07:24:00 [192.0.2.143] FeedServer: connection to the cloud is up again"),
+    # A level in the place of the host, before a tag
+    Shape("level-before-tag", UPPER_LEVEL + _BLANKS + TAG_FOLLOWS,
+        b'<174>Nov 23 07:24:00 INFO uvm[0]: {"class": "AdminLoginEvent", "login": "anna"}',
+        drops=UPPER_LEVEL),
 )  # fmt: skip
 
-_FIELDS = rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Za-z][A-Za-z0-9_]*+)"
+_SD = rb"(?:" + SD_ELEMENT + rb")++"
+_FIELDS = (
+    rb"(?P<host>[^\s:]++|"
+    + IPV6
+    + rb"|-) (?P<app>[^\s:]++(?::(?= (?:-|[0-9]++) \S++ \[))?) (?P<pid>\S++) (?P<msgid>\S++)"
+)
 
-# After `1 `, if the header is not valid RFC 5424: fields are missing, or the time has a blank instead of the T.
+# After `1 ` and a date of ISO 8601, if the header is not valid RFC 5424: fields are missing, or the time has a blank
+# instead of the T.
 VERSIONED = ShapeTable(
-    Shape("rfc5424-other-time", _FIELDS + rb" (?P<sd>-|(?:" + SD_ELEMENT + rb")++)(?: |\Z)(?P<msg>)",
+    Shape("rfc5424-other-time", _FIELDS + rb" (?P<sd>-|" + _SD + rb")(?: |\Z)(?P<msg>)",
         b"<166>1 2026-11-23 07:24:00 leaf-3 bgp#zebra 292 - -  message repeated 3 times: [ route withdrawn ]",
         format="rfc5424"),
     # Check Point: the text in brackets is not valid structured data
-    Shape("rfc5424-foreign-data", _FIELDS + rb" (?P<msg>)(?=\[)",
+    Shape("rfc5424-foreign-data",
+        rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Za-z][A-Za-z0-9_]*+) (?P<msg>)(?=\[)",
         b'<134>1 2026-11-23 07:24:00 MDS-7 CheckPoint 13752 - [action:"Drop"; flags:"150784"; ifname:"eth1"]',
         format="rfc5424"),
     # The pid is part of the app name, so one field is missing: BIND through some relays
@@ -112,11 +155,18 @@ VERSIONED = ShapeTable(
         rb"(?P<sd>-|(?:" + SD_ELEMENT + rb")++)(?: |\Z)(?P<msg>)",
         b"<174>1 2026-11-23T07:24:00Z resolver-2 named[4711] - -  info: client 192.0.2.77#53110: query: example.org IN",
         format="rfc5424"),
+)  # fmt: skip
+
+# Without structured data, MSG begins at the first field after APP-NAME that is neither `-` nor a number.
+WITHOUT_DATA = ShapeTable(
     Shape("rfc5424-without-data",
-        rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Z][A-Z0-9_]*+)(?: |\Z)"
-        rb"(?P<msg>)(?!- |-\Z|\[)",
-        b"<34>1 2026-11-23T07:24:00.003Z gw-2 su - ID47 last message repeated 5 times",
+        rb"(?P<host>" + HOST + rb") (?!MSWinEventLog)(?P<app>[A-Za-z0-9_%][A-Za-z0-9_./+@$#~*%\x28\x29\x80-\xff-]*+)"
+        rb"(?: (?P<pid>-|[0-9]++)(?: (?P<msgid>-|[0-9]++|ID[0-9]++)(?= |\Z))?(?= |\Z))?(?: |\Z)(?P<msg>)(?=\S|(?<= )\Z)",
+        b"<38>1 2026-11-23T07:24:00.003Z backup-2 cluster_audit 4711 user anna has signed in",
         format="rfc5424"),
+)  # fmt: skip
+
+EPOCH = ShapeTable(
     # Meraki's dashboard: the word after the host is the event type, not a tag
     Shape("meraki", rb"(?P<host>(?![0-9]++ )[A-Za-z0-9_.-]++) (?P<msg>)(?=[a-z][a-z_-]++ )",
         b"<134>1 1795418640.795119971 MX_lyon flows src=192.0.2.8 dst=198.51.100.5 protocol=udp sport=53 pattern: all",

@@ -1,11 +1,12 @@
 """Defines shapes that do not begin with a timestamp."""
 
-from bridge.syslog.grammar import CEF, HOST, MNEMONIC
+from bridge.syslog.grammar import CEF, HOST, MNEMONIC, STACK_UNIT
 from bridge.syslog.shapes.shape import Shape, ShapeTable
+from bridge.syslog.shapes.timed import UNIFI, UNIFI_DROPS
 
 UNTIMED = ShapeTable(
     # Cisco with `no logging timestamp` (the default of ASA), and small switches, which write the severity as a letter
-    Shape("cisco-untimed", rb"(?P<msg>)(?=(?P<app>" + MNEMONIC + rb"))",
+    Shape("cisco-untimed", rb"(?P<msg>)(?=" + STACK_UNIT + rb"(?P<app>" + MNEMONIC + rb"))",
         b"<166>%ASA-6-302015: Built outbound UDP connection 5150 for outside:198.51.100.53/53 to inside:192.0.2.9/401"),
     Shape("cef-alone", rb"(?P<msg>)(?=" + CEF + rb")",
         b"<6>CEF:0|Example|Sandbox|10.0|IM|infection-match|7|src=192.0.2.60 act=notified",
@@ -18,6 +19,9 @@ UNTIMED = ShapeTable(
     Shape("aix-forwarded-untimed", rb"[Mm]essage forwarded from (?P<host>" + HOST + rb"):[ ]++",
         b"<38>Message forwarded from lpar12: su: BAD SU from oper to root at /dev/pts/3",
         drops=rb"[Mm]essage forwarded from"),
+    Shape("unifi-untimed", rb"(?:(?P<host>[A-Za-z0-9][A-Za-z0-9_.-]*+)[, ])?" + UNIFI,
+        b"<14>flex-desk 74acb9000001,USW_FLEX_MINI-2.1.6.762: SWITCH: port 3 is up",
+        drops=UNIFI_DROPS),
 )  # fmt: skip
 LAST = ShapeTable(
     # The format of the kernel and of the C library, from a device whose syslogd adds nothing. It needs a PRI: without

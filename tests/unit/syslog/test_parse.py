@@ -87,7 +87,7 @@ def test_false_rfc5424_header_is_text(text):
     ("rest", "expected"),
     [
         # Structured data is missing, and an app-name contains no colon.
-        (b"gw app 7 ID text", ("rfc5424", "gw", "app", "7", "ID", b"text")),
+        (b"gw app 7 ID text", ("rfc5424", "gw", "app", "7", None, b"ID text")),
         (b"gw su - ID47 ", ("rfc5424", "gw", "su", None, "ID47", b"")),
         (b"gw su - - ", ("rfc5424", "gw", "su", None, None, b"")),
         # RFC 3164 after a version

@@ -53,7 +53,7 @@ SAMPLES = [
     sample("Cisco CUCM", "<189>17: Nov 23 07:24:00.535 UTC : ¦%UC_RTMT-2-RTMT_ALERT: %[Name=LowDisk][Node ID=cucm-2]: alert",
            "cucm-2", "%UC_RTMT-2-RTMT_ALERT", time=_T + ".535Z", shape="cisco-cucm"),
     sample("Cisco ISE", "<181>Nov 23 07:24:00 ise-1 ¦CISE_Passed_Authentications 0000012345 2 0 2026-11-23 07:24:00.1 +00:00 x",
-           "ise-1"),
+           "ise-1", shape="cisco-ise"),
     sample("Cisco Meraki MX", "<134>1 1795418640.250000000 mx_paris ¦urls src=192.0.2.30:5061 dst=198.51.100.80:80 request: GET",
            "mx_paris", time=_T + ".25Z", shape="meraki"),
     sample("Cisco Meraki MS", "<134> 1795418640.250000000 ms-paris-2 ¦events port 3 status changed from 1Gfdx to down",

@@ -44,7 +44,7 @@ SAMPLES = [
     sample("Snare", "dc1.example.org\t¦MSWinEventLog\t1\tSecurity\t4712\tMon Nov 23 07:24:00 2026\t4625\tx",
            "dc1.example.org", time=None, shape="snare-alone"),
     sample("NXLog", '<13>¦{"EventTime":"2026-11-23 07:24:00","Hostname":"dc2.example.org","EventID":4624}',
-           "dc2.example.org", shape="json", format="none"),
+           shape="json", format="none"),
     sample("NXLog", '<13>1 2026-11-23T07:24:00.5Z dc2 Microsoft-Windows-Security 812 - [NXLOG@14506 EventID="4624"] ¦ok',
            "dc2", "Microsoft-Windows-Security", "812", time=_T + ".5Z", shape="rfc5424", format="rfc5424"),
     # --- virtualisation, storage, hardware ---
