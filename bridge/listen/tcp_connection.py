@@ -163,6 +163,8 @@ class SyslogConnection(Protocol, TimeoutMixin):
         pipeline = self._factory.listener_context.pipeline
         if self._factory.listener_context.coalescer is not None:
             self._factory.listener_context.coalescer.flush()
+        if frames := self._framer.idle():
+            pipeline.take(self._peer, frames, sender=self)
         frames, unfinished = self._framer.close()
         if frames and not self._factory.connections.closing:
             pipeline.take(self._peer, frames, sender=self)

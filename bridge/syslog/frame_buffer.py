@@ -20,6 +20,9 @@ class EndPatterns(NamedTuple):
     "Matches the bytes at the end of a read that may turn out to be the first part of such an end."
 
 
+_LONGEST_END = 48
+"Bytes at the end of a read that may belong to the end of a frame."
+
 LF = EndPatterns(re.compile(rb"\n"), re.compile(rb"\Z"))
 
 
@@ -64,6 +67,13 @@ class FrameBuffer:
             self.discarded = self._trailing = 0
             self.after_oversize(tail)
 
+    def begin_oversize(self, data: bytes) -> None:
+        """Keeps the first bytes of a frame that exceeds the limit, and discards the rest. It contains no end."""
+        self.hold(data[: self.max_frame_size])
+        self.discarded = self._trailing = 0
+        self._discard(data[: self.max_frame_size])
+        self.after_oversize(data[self.max_frame_size :])
+
     def end_patterns(self) -> EndPatterns:
         """Returns how the discarded frame ends."""
         return LF
@@ -78,15 +88,12 @@ class FrameBuffer:
         A frame that exceeded the limit only because of its trailing CRs and NULs is returned as a line.
         """
         data, self._carry = self._carry + chunk, b""
-        if not (b"\n" in data or b"\0" in data or b"<" in data):
-            # Every end begins with one of these bytes. A peer that never ends a line must cost little.
-            self._discard(data)
-            return None
         end, may_become = self.end_patterns()
-        if found := end.search(data):
+        # Every end contains one of these bytes. A peer that never ends a line must cost little.
+        if (b"\n" in data or b"\0" in data or b"<" in data) and (found := end.search(data)):
             self._discard(data[: found.start()])
             return self.end_oversize() + self.after_end(found[0], data[found.end() :])
-        possible_end = may_become.search(data, max(0, len(data) - 5))
+        possible_end = may_become.search(data, max(0, len(data) - _LONGEST_END))
         kept = possible_end.start() if possible_end else len(data)
         self._discard(data[:kept])
         self._carry = data[kept:]
