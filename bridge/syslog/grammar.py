@@ -73,26 +73,31 @@ CEF = rb"(?:CEF|LEEF):[ ]?[0-9]"
 STACK_UNIT = rb"(?:%[A-Z0-9]++(?:-[A-Z])?:[A-Z0-9]{1,4} (?=%))?"
 # RFC 3164 section 4.1.3: TAG ends at `[pid]` followed by `:` or a blank, or at `:`, and never contains a blank. Before
 # `:` alone it must be the name of a program: not an address, a time, a drive letter or the scheme of a URL (parsing
-# decision 15). Any other word is a tag only before a `[pid]` that begins with a digit.
-_NO_TAG = (
-    rb"[0-9.]++:|[A-Za-z]:\\|" + MAC + rb"|(?:%b(?::%b){0,6})?::|(?:%b:){7}" % (_HEX, _HEX, _HEX)
-    + rb"|[^\s:\[]*+:[0-9]{2}:[0-9]{2}|[^\s:\[]{0,32}?[0-9]{4}-?[0-9]{2}-?[0-9]{2}[T_-]?[0-9]{2}:[0-9]"
+# decision 15). Before a `[pid]` that begins with a digit it may be any word.
+_NO_PROGRAM = (
+    rb"\xef\xbb\xbf|[^A-Za-z_\x80-\xff\s:\[]++:|[A-Za-z]:[\\/]"
+    # MAC and IPv6 addresses, and names with a port
+    + rb"|" + MAC + rb"|%b(?:-%b){5}:|(?:%b\.){2}%b:" % (rb"[0-9A-Fa-f]{2}", rb"[0-9A-Fa-f]{2}", *[rb"[0-9A-Fa-f]{4}"] * 2)
+    + rb"|(?:%b(?::%b){0,6})?::|(?:%b:){7}" % (_HEX, _HEX, _HEX)
     + rb"|[A-Za-z0-9-]++\.[A-Za-z0-9.-]*+:[0-9]{1,5}(?![A-Za-z0-9_])"
+    + rb"|" + MNEMONIC.replace(b"%", b"%%")
+    # Times: the clock, and the hour after a date
+    + rb"|[^\s:\[]*+:[0-9]{2}:[0-9]{2}|\x28?[0-9]{4}-?[0-9]{2}-?[0-9]{2}[T_-]?(?:[0-9]{2}:[0-9]|[0-9]{4})"
 )  # fmt: skip
+_PROGRAM = rb"[A-Za-z0-9_./+@$#~*%%\x28\x80-\xff-][A-Za-z0-9_./+@$#~*%%\x28\x29\x80-\xff-]*+"
 _TAG_END = rb"(?::|(?= |\Z))"
 _TAG = (
-    rb"(?!CEF:|LEEF:)(?:(?!" + _NO_TAG + rb")(%b[A-Za-z0-9_./+@$#~*%%\x28\x80-\xff-][A-Za-z0-9_./+@$#~*%%\x28\x29\x80-\xff-]*+)"
-    rb"(?:\[(%b[^\]\s]*+)\]" + _TAG_END + rb"|:(?!//))"
-    rb"|(?![\"'`{}<]|[A-Za-z_]++=)(%b[^\s\[]++)\[(%b[0-9][^\]\s]*+|-)\]" + _TAG_END + rb")"
+    rb"(?!CEF:|LEEF:)(?:(?![\"'`{}<]|[A-Za-z_]++=)(%b[^\s\[]++)(?<!:)\[(%b[0-9][^\]\s]*+|-)\]" + _TAG_END
+    + rb"|(?!" + _NO_PROGRAM + rb")(%b" + _PROGRAM + rb")(?:\[(%b[^\]\s]*+)\]" + _TAG_END + rb"|:(?!//)))"
 )  # fmt: skip
 TAG = re.compile(_TAG % (b"", b"", b"", b""))
-"Groups 1 and 2 are the tag and the pid. They are 3 and 4 if the tag is not the name of a program."
+"Groups 1 and 2 are a tag and its pid that begins with a digit. Groups 3 and 4 are any other tag and its pid."
 TAG_FOLLOWS = rb"(?=" + _TAG % ((b"?:",) * 4) + rb")"
 # A plain number, a name with `@`, a MAC address and an address with a port are a host only directly before a tag.
 HOST_BEFORE_TAG = (
-    rb"(?:(?![0-9]++ )"
+    rb"(?:(?![0-9]++(?:\.[0-9]++)? )"
     + HOST
-    + rb"|(?:[A-Za-z0-9_.@-]++|"
+    + rb"|(?:[0-9]++(?:\.[0-9]++)?|[A-Za-z0-9_.-]++@[A-Za-z0-9_.@-]++|"
     + MAC
     + rb"|"
     + IPV4

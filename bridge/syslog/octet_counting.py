@@ -27,7 +27,7 @@ _SEPARATORS = b"\n\r\0 "
 _FRAME_ENDS = b"\n\0"
 _NO_FRAMES: Frames = []
 _DIGITS = b"0123456789"
-_LOOKAHEAD = 128
+_LOOKAHEAD = 256
 "Bytes beyond three frames that are buffered at most while the frame after a wrong count is searched."
 
 

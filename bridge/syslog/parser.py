@@ -161,7 +161,8 @@ def _timed(priority: bytes, text: bytes, start: int, at: int, *, versioned: bool
 def _header_after_time(priority: bytes, text: bytes, start: int, at: int, stamp: Stamp, *, like_5424: bool) -> Header:
     """Parses the rest of the header after a time: a device shape, a second time, or HOST TAG: MSG."""
     if header := TIMED.read(priority, text, start, at, stamp):
-        return header
+        # The host may be written twice before CEF.
+        return header._replace(app_name=b"") if header.app_name == header.hostname else header
     if header := _after_second_time(priority, text, start, at):
         return header
     if like_5424 and (header := WITHOUT_DATA.read(priority, text, start, at, stamp)):
@@ -171,7 +172,7 @@ def _header_after_time(priority: bytes, text: bytes, start: int, at: int, stamp:
         header = TIMED.read(priority, text, start, twice.end(), stamp) or tagged(
             priority, text, start, stamp, "rfc3164", host[1], host.end()
         )
-        if header.app_name or header.shape != "rfc3164":
+        if header.hostname and (header.app_name or header.shape != "rfc3164"):
             return header
     host = _HOST.match(text, at)
     if host is None:
@@ -190,7 +191,8 @@ def _after_second_time(priority: bytes, text: bytes, start: int, at: int) -> Hea
     gap = _AFTER_TIME.match(text, second.stamp.end)
     if gap is None:
         return None
-    if header := TIMED.read(priority, text, start, gap.end(), second.stamp):
+    header = TIMED.read(priority, text, start, gap.end(), second.stamp)
+    if header and header.shape != "level-before-tag":
         return header._replace(hostname=header.hostname or second.relay)
     host = RELAYED.match(text, gap.end())
     return host and tagged(priority, text, start, second.stamp, "relayed", host[1], host.end())

@@ -24,6 +24,8 @@ UNSENT = 2
 "Bytes that a count may be too large by: the blank after it, or an LF or CR LF that was not sent."
 _DIGITS = b"0123456789"
 _BLANK = ord(" ")
+_LONGEST = 48
+"Limit of the length of a match of ``CANDIDATE``, with the text that it looks ahead."
 
 
 class Lead(Enum):
@@ -58,7 +60,7 @@ def lead_of(data: bytes, at: int, *, closed: bool) -> Lead:
         return Lead.TO_START
     following = CANDIDATE.search(data, body)
     if following is None and not closed:
-        return Lead.UNKNOWN if size < body + 2 * count + UNSENT else Lead.NOWHERE
+        return Lead.UNKNOWN if size < body + 2 * count + UNSENT + _LONGEST else Lead.NOWHERE
     first, last = following.span() if following else (size, size)
     # A character has at most four bytes, but most of a header has one.
     return Lead.NEAR if last - body >= count - UNSENT and first - body <= 2 * count + UNSENT else Lead.NOWHERE
@@ -88,7 +90,7 @@ def next_frame(data: bytes, at: int, max_frame_size: int, *, closed: bool) -> in
 
     Without another frame it is the end of a connection that is ``closed``. Otherwise None.
     """
-    for candidate in CANDIDATE.finditer(data, at, min(len(data), at + max_frame_size + 40)):
+    for candidate in CANDIDATE.finditer(data, at, min(len(data), at + max_frame_size + _LONGEST)):
         if candidate.start() - at > max_frame_size:
             break
         if candidate[1] is None:

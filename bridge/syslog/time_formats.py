@@ -155,9 +155,9 @@ class Stamp(NamedTuple):
 
 
 # An unknown name counts as a zone only if a year follows it.
-_BETWEEN = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b>" + ZONE + rb")?"
+_OF_EPOCH = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b>" + ZONE + rb")?"
 # Huawei appends a counter to the fraction: `.270.1`.
-_AFTER_ISO = rb"(?:(?P<f%b>" + FRACTION + rb")(?:\.[0-9]{1,3}(?= ))?)?(?P<z%b>" + ZONE + rb")?"
+_BETWEEN = rb"(?:(?P<f%b>" + FRACTION + rb")(?:\.[0-9]{1,3}(?= ))?)?(?P<z%b>" + ZONE + rb")?"
 _BEFORE_YEAR = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b> (?:[A-Z]{1,5}|" + OFFSET + rb"))?"
 _NAMED = re.compile(rb"\(\?P<\w+>")
 # A blank, followed by nothing that could belong to the time.
@@ -182,7 +182,7 @@ def pattern_of(row: TimeFormat, name: bytes = b"") -> bytes:
     The groups ``c``, ``f``, ``z`` and ``t`` are core, fraction, zone and tail. ``name`` is appended to each group name.
     """
     tail = rb" (?P<t%b>%b)(?![0-9A-Za-z._-]|:\S)" % (name, _NAMED.sub(b"(?:", row.tail)) if row.tail else b""
-    between = _BEFORE_YEAR if row.tail == _YEAR else _AFTER_ISO if row.name in ("iso", "iso-unpadded") else _BETWEEN
+    between = _BEFORE_YEAR if row.tail == _YEAR else _OF_EPOCH if row.convert is epoch else _BETWEEN
     return b"(?P<c%b>%b)%b%b" % (name, _NAMED.sub(b"(?:", row.core), between % (name, name), tail)
 
 

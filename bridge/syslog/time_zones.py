@@ -26,7 +26,7 @@ _NAMES = b"|".join(sorted(ABBREVIATIONS, reverse=True))
 # offset (`PST -8:00`). `DST` stands after a zone, or alone for an unknown one.
 ZONE = (
     rb"(?:(?:[Zz]|" + OFFSET + rb")(?![A-Za-z0-9_/.-])| {0,2}(?:" + OFFSET
-    + rb"|(?:GMT|UTC)(?:\+[0-9]{1,2}(?::?[0-9]{2})?|-[0-9]{1,2}:[0-9]{2}|-[0-9]{1,2}(?= ?:))"
+    + rb"|(?:GMT|UTC)(?:\+[0-9]{1,2}(?::?[0-9]{2})?|-[0-9]{1,2}(?::?[0-9]{2})?)"
     + rb"|[A-Z]{1,5} [+-][0-9]{1,2}:[0-9]{2}|(?:" + _NAMES + rb")(?: DST)?|DST|(?:"
     + _NAMES.lower() + rb")(?= ?:))(?![A-Za-z0-9_/.-]))"
 )  # fmt: skip
@@ -34,6 +34,7 @@ ZONE = (
 
 _OFFSET = re.compile(rb"(?:GMT|UTC|[A-Z]{1,5} )?([+-])([0-9]{1,2}):?([0-9]{2})?")
 _DST = b" DST"
+_SUMMER = re.compile(rb"[A-Z]+DT |WEST |BST |CEST |MES[TZ] |EEST |CLST ")
 
 
 @lru_cache(maxsize=1000)
@@ -44,7 +45,7 @@ def zone_of(text: bytes) -> tzinfo | None:
     """
     minutes = 0 if text in (b"Z", b"z") else ABBREVIATIONS.get(text.removesuffix(_DST).upper())
     if minutes is not None:
-        minutes += 60 if text.endswith(_DST) else 0
+        minutes += 60 if text.endswith(_DST) and not _SUMMER.match(text) else 0
         return timezone(timedelta(minutes=minutes)) if minutes else UTC
     match = _OFFSET.fullmatch(text)
     if match is None or int(match[2]) > 23 or int(match[3] or 0) > 59:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 
 from bridge.syslog import grammar
-from bridge.syslog.fast.plain_patterns import COLON, HOST, PID, TAG
+from bridge.syslog.fast.plain_patterns import COLON, HOST, NO_MAC, PID, TAG
 from bridge.syslog.shapes import TIMED, Shape, cisco
 
 
@@ -66,7 +66,7 @@ PLAIN_HOST_AND_TAG = HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b
 _MNEMONIC = b"(?=" + grammar.STACK_UNIT + grammar.MNEMONIC + b"|%%[0-9]{2}[A-Za-z0-9_]++/[0-7]/[A-Za-z0-9_])"
 # Words that are not a host in some shape, or that belong to the text.
 _NO_HOST = (
-    grammar.NO_HOST + rb"|[0-9]++ |[0-9.]++:|(?:CEF|LEEF):|MSWinEventLog|slot[0-9]|[Mm]essage |[Ll]ast "
+    grammar.NO_HOST + rb"|[0-9]++(?:\.[0-9]++)? |[0-9]{4}-?[0-9]{2}-?[0-9]{2}[T_-]?[0-9]{4}|[0-9.-]++:|(?:GMT|UTC)-[0-9]|(?:CEF|LEEF):|MSWinEventLog|slot[0-9]|[Mm]essage |[Ll]ast "
     rb"|(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|ftp|local[0-7])[a-z]*+\."
 )
 _PAN_OS = rb"[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} "
@@ -92,14 +92,14 @@ _BY_FIRST_LETTER = (
 # RFC 5424 without its version needs four more fields and is left to the rows. So are WatchGuard's time in parentheses,
 # Infoblox' address, and the name of a relay before Cisco's host.
 _NO_ROW = (
-    rb"(?! *+[0-9A-Fa-f]{12},|(?:[0-9A-Z]{6,20} )?\((?:[0-9]{4}-|[A-Z][a-z]{2} )|\*%|\S++ ++(?:: ++)?(?:[A-Z]{2,5} ?: ++)?\*?%"
+    rb"(?! *+[0-9A-Fa-f]{12},|(?:[0-9A-Z]{6,20} )?\([0-9A-Z]|\*%|\S++ ++(?:: ++)?(?:[A-Z]{2,5} ?: ++)?\*?%"
     rb"|[0-9A-Fa-f.:]++(?:%[^ \n]*+)? [^ \n:\[]++(?:\[[0-9]++\])?:)"
-    rb"(?(i)(?!\S++ (?:-|[0-9]++) ))"
+    rb"(?!-: ?" + grammar.CEF + rb")(?(i)(?!\S++ (?:-|[0-9]++) ))"
 )
 _AFTER_PLAIN_HOST = (
     rb"(?!" + _NO_HOST + rb")" + _NOT_TWICE + rb"[A-Za-z0-9][A-Za-z0-9._-]*+"
     rb"(?: (?=[^ :\n])" + _NO_ROW + rb"(?:" + b"|".join(_BY_FIRST_LETTER) + b"|" + _NO_SECOND_TIME + b"(?&tag))"
-    rb"|: (?!//)" + _NO_SECOND_TIME + rb"|\[" + PID + rb"\]: (?!%)" + _NO_SECOND_TIME + b")"
+    rb"|" + NO_MAC + rb": (?!//|\*%)" + _NO_SECOND_TIME + rb"|\[" + PID + rb"\]: (?!%)" + _NO_SECOND_TIME + b")"
 )  # fmt: skip
 _FALLBACK = (
     b"".join(_reject_other_times(row) for row in TIMED.rows if row.needs) + rb"(?!" + cisco.MAY_BE_RELAYED + b")"

@@ -23,14 +23,7 @@ from typing import NamedTuple
 
 from bridge.syslog import grammar, parser
 from bridge.syslog.columns import TEXT, Columns
-from bridge.syslog.fast.after_timestamp import (
-    AFTER_TIMESTAMP,
-    OPTIONAL_TAG,
-    PLAIN_HOST_AND_TAG,
-    TWICE,
-    in_block,
-    rows,
-)
+from bridge.syslog.fast.after_timestamp import AFTER_TIMESTAMP, OPTIONAL_TAG, PLAIN_HOST_AND_TAG, TWICE, in_block, rows
 from bridge.syslog.fast.fields import parse_each
 from bridge.syslog.fast.pcre2 import rewriter
 from bridge.syslog.fast.plain_patterns import BOM, BSD, ISO, OFFSET, PRI, SD, WORD
@@ -115,7 +108,7 @@ _COUNTED = rb"[0-9]++: " + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?&after)"
 _OF_BSD = b"|".join(in_block(row.pattern) for row in TIMED.rows if row.needs == "bsd")
 _RELAYED = (
     _BSD + b"(?=" + cisco.MAY_BE_RELAYED + b")(?!" + _OF_BSD + b"|(?&shapes))" + grammar.HOST + b" "
-    + b"(?|" + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?>(?&shapes)|" + in_block(parser.RELAYED.pattern) + b"(?&tag))"
+    + b"(?|" + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?>(?!" + grammar.UPPER_LEVEL + b" )(?&shapes)|" + in_block(parser.RELAYED.pattern) + b"(?&tag))"
     + b"|(?:[0-9]++: )?[*.]?" + _OTHER + _TAIL + b")"
 )  # fmt: skip
 

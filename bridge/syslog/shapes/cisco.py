@@ -25,7 +25,7 @@ _COUNTER = rb"(?:[0-9]*+: )?"
 _ORIGIN = rb"(?:" + _NO_HOST + rb"(?P<host>" + CISCO_HOST + rb"):? )?"
 # IOS: `logging host ... session-id ... sequence-num-session`
 _DATA = rb"(?:(?P<sd>" + SD_ELEMENT + rb"): )?"
-_NODE = rb"(?:[A-Z0-9]{1,4}/[A-Z0-9/]++:)?"
+_NODE = rb"(?:(?![0-9/]++:)[A-Z0-9]{1,4}/[A-Z0-9/]++:)?"
 _TASK = rb"(?:\*(?![A-Z][a-z]{2} [ 0-9])[A-Za-z0-9_.\x28\x29/#-]++(?: [A-Za-z0-9_.\x28\x29/#-]++){0,3}: )?"
 _MARK = rb"(?:[*.](?!%))?"
 _TIME_FOLLOWS = rb"(?=[0-9A-Z%]|\*%)"
@@ -55,7 +55,7 @@ _SECOND = re.compile(
 # A quick check for a second time, without named groups: it rejects most messages. The fast readers apply
 # MAY_BE_SECOND after a tag.
 MAY_BE_SECOND = (
-    rb"(?:[0-9]++: )?(?:[A-Z0-9]{1,4}/[A-Z0-9/]++:)?(?:\*[A-Za-z0-9_.-]++(?: [A-Za-z0-9_.-]++){0,3}: )?[*.]?"
+    rb"(?:[0-9]++: )?(?:(?![0-9/]++:)[A-Z0-9]{1,4}/[A-Z0-9/]++:)?(?:\*[A-Za-z0-9_.-]++(?: [A-Za-z0-9_.-]++){0,3}: )?[*.]?"
     rb"(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- /]|[0-9]{2}/[0-9A-Za-z]{2,3}/)"
 )  # fmt: skip
 MAY_BE_RELAYED = rb"(?:\S++ (?:: ?)?(?:\S++ )?)?" + MAY_BE_SECOND

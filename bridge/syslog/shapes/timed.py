@@ -45,7 +45,7 @@ TIMED = ShapeTable(
     # After an ISO time, the word of `WORD: %` is an agent of Arista EOS: a tag.
     Shape("cisco-colon", rb"(?P<host>" + CISCO_HOST + rb"):" + _BLANKS + rb"\*?" + _MNEMONIC,
         b"<189>Nov 23 07:24:00 access-sw-07: %LINK-3-UPDOWN: Interface GigabitEthernet1/0/7, changed state to up",
-        needs="bsd"),
+        drops=rb"\*", needs="bsd"),
     # H3C, HPE Comware and Huawei
     Shape("comware", rb"(?:" + _HOST
         + rb"(?:\([A-Za-z]++\) )?)?(?P<msg>)(?=(?P<app>%%[0-9]{2}[A-Za-z0-9_]++/[0-7]/[A-Za-z0-9_]++))",
@@ -60,7 +60,7 @@ TIMED = ShapeTable(
     # --- Others ---
     # WatchGuard writes its serial number and its own time before the tag
     Shape("watchguard", rb"(?:" + _HOST + rb")?(?:[0-9A-Z]{6,20} )?"
-        rb"\((?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]|[A-Z][a-z]{2} [ 0-9]?[0-9] )[0-9]{2}:[0-9]{2}:[0-9]{2}[0-9A-Za-z.,:+-]*+\) "
+        rb"\((?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]|[A-Z][a-z]{2} [ 0-9]?[0-9] )?[0-9]{2}:[0-9]{2}:[0-9]{2}[0-9A-Za-z.,:+-]*+\) "
         + TAG_FOLLOWS,
         b'<140>Nov 23 07:24:00 m370-lyon (2026-11-23T07:24:00) firewall: msg_id="3000-0148" Deny 1-Trusted 0-External',
         drops=rb"[0-9A-Z]{6,20}|\([^)]*+\)"),
@@ -126,7 +126,7 @@ TIMED = ShapeTable(
     Shape("bracketed-host", rb"\[(?P<host>" + IPV4 + rb"|" + IPV6 + rb")\]" + _BLANKS,
         b"<134>Nov 23 07:24:00 [192.0.2.143] FeedServer: connection to the cloud is up again"),
     # A level in the place of the host, before a tag
-    Shape("level-before-tag", UPPER_LEVEL + _BLANKS + TAG_FOLLOWS,
+    Shape("level-before-tag", UPPER_LEVEL + _BLANKS + rb"(?!%)" + TAG_FOLLOWS,
         b'<174>Nov 23 07:24:00 INFO uvm[0]: {"class": "AdminLoginEvent", "login": "anna"}',
         drops=UPPER_LEVEL),
 )  # fmt: skip
@@ -160,7 +160,7 @@ VERSIONED = ShapeTable(
 # Without structured data, MSG begins at the first field after APP-NAME that is neither `-` nor a number.
 WITHOUT_DATA = ShapeTable(
     Shape("rfc5424-without-data",
-        rb"(?P<host>" + HOST + rb") (?!MSWinEventLog)(?P<app>[A-Za-z0-9_%][A-Za-z0-9_./+@$#~*%\x28\x29\x80-\xff-]*+)"
+        rb"(?P<host>" + HOST + rb") (?!MSWinEventLog|[0-9.:-]++ )(?P<app>[A-Za-z0-9_%][A-Za-z0-9_./+@$#~*%\x28\x29\x80-\xff-]*+)"
         rb"(?: (?P<pid>-|[0-9]++)(?: (?P<msgid>-|[0-9]++|ID[0-9]++)(?= |\Z))?(?= |\Z))?(?: |\Z)(?P<msg>)(?=\S|(?<= )\Z)",
         b"<38>1 2026-11-23T07:24:00.003Z backup-2 cluster_audit 4711 user anna has signed in",
         format="rfc5424"),
