@@ -111,7 +111,7 @@ def read_json(priority: bytes, text: bytes) -> Header | None:
     nests = _NESTS.search(text, 1, _SCAN_LIMIT)
     own = nests.start() if nests else _SCAN_LIMIT
     for member in _TIME_MEMBER.finditer(text, 0, _SCAN_LIMIT):
-        if member.start() > own:
+        if member.start() >= own:
             values = _members(text)
             break
         values.setdefault(member[1].lower(), member[2])

@@ -29,6 +29,6 @@ def sample(
     return Sample(product, (head + msg).encode(), msg.encode(), host, app, procid, msgid, time, shape, format)
 
 
-from tests.unit.syslog.samples import network, servers  # noqa: E402
+from tests.unit.syslog.samples import headers, network, servers  # noqa: E402
 
-SAMPLES = [*network.SAMPLES, *servers.SAMPLES]
+SAMPLES = [*network.SAMPLES, *servers.SAMPLES, *headers.SAMPLES]
