@@ -44,7 +44,7 @@ SD_ELEMENT = rb'\[[^\s=\]"]++(?: [^\s=\]"]++="(?:[^"\\\]]++|\\[\x00-\xff])*+")*+
 
 # HOSTNAME is a name, an IPv4 or an IPv6 address, also with a zone id. A level in upper case, a time and the name `DST`,
 # which some devices write after a zone, are not hosts (parsing decision 16).
-_HEX = rb"[0-9A-Fa-f]{1,4}"
+_HEX, _HEX_2, _HEX_4 = rb"[0-9A-Fa-f]{1,4}", rb"[0-9A-Fa-f]{2}", rb"[0-9A-Fa-f]{4}"
 IPV4 = rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
 IPV6 = (
     rb"(?:(?:%b(?::%b){0,6})?::(?:(?:%b:){0,6}(?:%b|%b))?|(?:%b:){7}%b|(?:%b:){6}%b)(?:%%[A-Za-z0-9_.-]{1,32})?"
@@ -52,8 +52,8 @@ IPV6 = (
 )  # fmt: skip
 MAC = rb"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}"
 UPPER_LEVEL = (
-    rb"(?=[ACDEFINPSTVW][A-Z]{2})(?:EMERGENCY|EMERG|PANIC|ALERT|CRITICAL|CRIT|FATAL|SEVERE|ERROR|ERR|WARNING|WARN|NOTICE|INFORMATIONAL|INFO"
-    rb"|VERBOSE|DEBUG|TRACE|FINE)"
+    rb"(?=[ACDEFINPSTVW][A-Z]{2})(?:EMERGENCY|EMERG|PANIC|ALERT|CRITICAL|CRIT|FATAL|SEVERE|ERROR|ERR|WARNING|WARN"
+    rb"|NOTICE|INFORMATIONAL|INFO|VERBOSE|DEBUG|TRACE|FINE)"
 )  # fmt: skip
 _NAME = rb"[A-Za-z0-9_\x80-\xff][A-Za-z0-9_.+\x80-\xff-]*+"
 NO_HOST = (
@@ -77,7 +77,7 @@ STACK_UNIT = rb"(?:%[A-Z0-9]++(?:-[A-Z])?:[A-Z0-9]{1,4} (?=%))?"
 _NO_PROGRAM = (
     rb"\xef\xbb\xbf|[^A-Za-z_\x80-\xff\s:\[]++:|[A-Za-z]:[\\/]"
     # MAC and IPv6 addresses, and names with a port
-    + rb"|" + MAC + rb"|%b(?:-%b){5}:|(?:%b\.){2}%b:" % (rb"[0-9A-Fa-f]{2}", rb"[0-9A-Fa-f]{2}", *[rb"[0-9A-Fa-f]{4}"] * 2)
+    + rb"|" + MAC + rb"|%b(?:-%b){5}:|(?:%b\.){2}%b:" % (_HEX_2, _HEX_2, _HEX_4, _HEX_4)
     + rb"|(?:%b(?::%b){0,6})?::|(?:%b:){7}" % (_HEX, _HEX, _HEX)
     + rb"|[A-Za-z0-9-]++\.[A-Za-z0-9.-]*+:[0-9]{1,5}(?![A-Za-z0-9_])"
     + rb"|" + MNEMONIC.replace(b"%", b"%%")

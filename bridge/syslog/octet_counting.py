@@ -119,7 +119,7 @@ class Counted(FrameBuffer):
     def _counted(
         self, frames: list[bytes], data: bytes, at: int, start: int, end: int, *, closed: bool, idle: bool
     ) -> int | None:
-        """Takes the counted frame from ``start`` to ``end``. Returns the position after it, or None to wait for bytes."""
+        """Takes the counted frame from ``start`` to ``end``. Returns the position after it, or None to wait."""
         size, limit = len(data), self.max_frame_size
         if end < size and data[end - 1] not in _DIGITS and end - start <= limit and self._count.match(data, end):
             # The most common case.

@@ -115,7 +115,7 @@ def _rfc5424(priority: bytes, device: bytes) -> Header | None:
     if second and not is_time(second, offset):
         return None
     hostname, app_name, procid, msgid = (b"" if f == b"-" else f for f in (match[4], match[5], match[6], match[7]))
-    # `TIME HOST TAG: some words - text` matches RFC 5424 by chance (HPE iLO). QNAP writes valid fields after such a tag.
+    # `TIME HOST TAG: some words - text` matches RFC 5424 by chance (HPE iLO). QNAP writes valid fields after a colon.
     if (
         app_name.endswith(b":")
         and (procid or msgid)

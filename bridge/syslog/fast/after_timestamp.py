@@ -66,7 +66,8 @@ PLAIN_HOST_AND_TAG = HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b
 _MNEMONIC = b"(?=" + grammar.STACK_UNIT + grammar.MNEMONIC + b"|%%[0-9]{2}[A-Za-z0-9_]++/[0-7]/[A-Za-z0-9_])"
 # Words that are not a host in some shape, or that belong to the text.
 _NO_HOST = (
-    grammar.NO_HOST + rb"|[0-9]++(?:\.[0-9]++)? |[0-9]{4}-?[0-9]{2}-?[0-9]{2}[T_-]?[0-9]{4}|[0-9.-]++:|(?:GMT|UTC)-[0-9]|(?:CEF|LEEF):|MSWinEventLog|slot[0-9]|[Mm]essage |[Ll]ast "
+    grammar.NO_HOST + rb"|[0-9]++(?:\.[0-9]++)? |[0-9]{4}-?[0-9]{2}-?[0-9]{2}[T_-]?[0-9]{4}|[0-9.-]++:"
+    rb"|(?:GMT|UTC)-[0-9]|(?:CEF|LEEF):|MSWinEventLog|slot[0-9]|[Mm]essage |[Ll]ast "
     rb"|(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|ftp|local[0-7])[a-z]*+\."
 )
 _PAN_OS = rb"[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} "
@@ -92,7 +93,8 @@ _BY_FIRST_LETTER = (
 # RFC 5424 without its version needs four more fields and is left to the rows. So are WatchGuard's time in parentheses,
 # Infoblox' address, and the name of a relay before Cisco's host.
 _NO_ROW = (
-    rb"(?! *+[0-9A-Fa-f]{12},|(?:[0-9A-Z]{6,20} )?\([0-9A-Z]|\*%|\S++ ++(?:: ++)?(?:[A-Z]{2,5} ?: ++)?\*?%"
+    rb"(?! *+[0-9A-Fa-f]{12},|(?:[0-9A-Z]{6,20} )?\([0-9A-Z]|\*%"
+    rb"|\S++ ++(?:: ++)?(?:[A-Z]{2,5} ?: ++)?\*?%"
     rb"|[0-9A-Fa-f.:]++(?:%[^ \n]*+)? [^ \n:\[]++(?:\[[0-9]++\])?:)"
     rb"(?!-: ?" + grammar.CEF + rb")(?(i)(?!\S++ (?:-|[0-9]++) ))"
 )

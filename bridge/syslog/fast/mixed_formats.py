@@ -108,7 +108,8 @@ _COUNTED = rb"[0-9]++: " + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?&after)"
 _OF_BSD = b"|".join(in_block(row.pattern) for row in TIMED.rows if row.needs == "bsd")
 _RELAYED = (
     _BSD + b"(?=" + cisco.MAY_BE_RELAYED + b")(?!" + _OF_BSD + b"|(?&shapes))" + grammar.HOST + b" "
-    + b"(?|" + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?>(?!" + grammar.UPPER_LEVEL + b" )(?&shapes)|" + in_block(parser.RELAYED.pattern) + b"(?&tag))"
+    + b"(?|" + _PLAIN + _ONE_BLANK + _NO_ZONE
+    + b"(?>(?!" + grammar.UPPER_LEVEL + b" )(?&shapes)|" + in_block(parser.RELAYED.pattern) + b"(?&tag))"
     + b"|(?:[0-9]++: )?[*.]?" + _OTHER + _TAIL + b")"
 )  # fmt: skip
 
@@ -141,7 +142,8 @@ _UNKNOWN = _NO_VALUES + _unset((b"j",)) + b"(?P<q>)"
 # Text without a syslog header. Text that may be a header of some shape is left to the reference parser.
 _PLAIN_TEXT = (
     rb"(?<=\n)(?=<)|(?<=>|> |\n)(?(p)|(?![0-9]++ [<\xef]))(?=[A-Za-z0-9])"
-    rb"(?!(?:[A-Za-z0-9][A-Za-z0-9_.-]*+[, ])?[0-9A-Fa-f]{12},|1 |(?&time)|Original|[0-9]*+: |[A-Za-z_][\w.-]*+=|" + grammar.CEF
+    rb"(?!(?:[A-Za-z0-9][A-Za-z0-9_.-]*+[, ])?[0-9A-Fa-f]{12},|1 |(?&time)|Original"
+    rb"|[0-9]*+: |[A-Za-z_][\w.-]*+=|" + grammar.CEF
     + rb"|[A-Za-z_][A-Za-z0-9_./-]*+(?:\[[^\]\s]*+\])?: "
     + rb"|.*?(?:%|last message repeated |MSWinEvent|NetScreen |essage for))"
 )  # fmt: skip
@@ -193,7 +195,8 @@ def _with_calls(pattern: bytes) -> bytes:
 _DEFINED = [*((name, _with_calls(pattern)) for name, pattern in _DEFINITIONS.items()), *_PARTS.items()]
 _EXPRESSION = (
     b"(?(DEFINE)" + b"".join(b"(?<" + name + b">" + pattern + b")" for name, pattern in _DEFINED) + b")"
-    rb"\n(?:(?:\xef\xbb\xbf)?+(?:[1-9][0-9]{0,5} (?=<))?+(?P<p>" + PRI + b") ?+)?+" + _KIWI + b"(?|" + _with_calls(b"|".join(_ALTERNATIVES))
+    rb"\n(?:(?:\xef\xbb\xbf)?+(?:[1-9][0-9]{0,5} (?=<))?+(?P<p>" + PRI + b") ?+)?+" + _KIWI
+    + b"(?|" + _with_calls(b"|".join(_ALTERNATIVES))
     + rb")[ \t]*+"
 )  # fmt: skip
 # The first branch is for most frames. Skipping the other branch costs less than testing each of its groups.

@@ -9,11 +9,14 @@ from bridge.syslog.time_formats import MONTHS
 
 # HOSTNAME: not a zone name, a year (both may follow a time) or a level, and no colon. If the first letter rules these
 # out, there is no lookahead, because a lookahead costs as much as the rest of the name.
-HOST = rb"(?:[a-z][A-Za-z0-9._-]*+|(?![A-Z]{2,5} |[0-9]{4} |(?:GMT|UTC)-[0-9]|" + UPPER_LEVEL + rb" )[A-Z0-9][A-Za-z0-9._-]*+)"
+HOST = (
+    rb"(?:[a-z][A-Za-z0-9._-]*+|(?![A-Z]{2,5} |[0-9]{4} |(?:GMT|UTC)-[0-9]|" + UPPER_LEVEL
+    + rb" )[A-Z0-9][A-Za-z0-9._-]*+)"
+)  # fmt: skip
 TAG = rb"(?:[a-z_][A-Za-z0-9_./()-]*+|(?!CEF:|LEEF:)[A-Z][A-Za-z0-9_./()-]*+)"
 PID = rb"[A-Za-z0-9_.:-]*+"
-# Before `:` alone, a MAC address is not a tag. After a tag without pid, a second time may follow, from a device behind a
-# relay. Then the tag is the device's name.
+# Before `:` alone, a MAC address is not a tag. After a tag without pid, a second time may follow, from a device behind
+# a relay. Then the tag is the device's name.
 NO_MAC = rb"(?<!-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2})(?<!\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})"
 COLON = NO_MAC + rb": (?!\*%|" + cisco.MAY_BE_SECOND + b")"
 PRI = rb"<(?:[1-9]?[0-9]>|1[0-8][0-9]>|19[01]>)"

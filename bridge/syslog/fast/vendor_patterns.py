@@ -16,7 +16,10 @@ Group = Callable[[str, bytes], bytes]
 Opening = Callable[[str], bytes]
 "Returns the opening of such a group, from a column's name. The caller adds the closing parenthesis."
 
-_HOST = rb"(?![A-Z]{1,5}[ :]|(?:GMT|UTC)-[0-9]|" + UPPER_LEVEL + rb"[ :]|[0-9]++[ :]|[0-9]{4}-[0-9]{2}-)[A-Za-z0-9][A-Za-z0-9._-]*+"
+_HOST = (
+    rb"(?![A-Z]{1,5}[ :]|(?:GMT|UTC)-[0-9]|" + UPPER_LEVEL + rb"[ :]|[0-9]++[ :]|[0-9]{4}-[0-9]{2}-)"
+    rb"[A-Za-z0-9][A-Za-z0-9._-]*+"
+)
 _CLOCK = rb" (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _SECOND = b"(?:" + b"|".join(MONTHS) + rb") (?: [1-9]|0[1-9]|[12][0-9]|3[01])(?: (?:19|20)[0-9]{2})?" + _CLOCK
 _MNEMONIC = rb"(?!%(?:UC_|CCM_|Viptela))%[A-Za-z0-9_]++(?:-[A-Za-z0-9_]++){2,9}"

@@ -34,8 +34,8 @@ HEAD = re.compile(_FIRST_COUNTER + _ORIGIN + _DATA + _COUNTER + _NODE + _TASK + 
 # The words of an origin-id end in a colon.
 _ORIGIN_WORD = rb"[A-Za-z0-9_./#\x28\x29\x80-\xff-]++"
 _WORDS_HEAD = re.compile(
-    _FIRST_COUNTER + _NO_HOST + rb"(?P<host>" + _ORIGIN_WORD + rb"(?: " + _ORIGIN_WORD + rb"){1,5}): " + _DATA + _COUNTER
-    + _MARK + _TIME_FOLLOWS
+    _FIRST_COUNTER + _NO_HOST + rb"(?P<host>" + _ORIGIN_WORD + rb"(?: " + _ORIGIN_WORD + rb"){1,5}): " + _DATA
+    + _COUNTER + _MARK + _TIME_FOLLOWS
 )  # fmt: skip
 UPTIME = re.compile(rb"(?:(?:[0-9]++[ywdhms]){1,5}|[0-9]{1,3}:[0-9]{2}:[0-9]{2})(?=: )")
 _PROCESS = rb"(?P<content>)(?:[A-Za-z0-9_./-]++\[(?P<pid>[0-9]++)\]: ?)?\*?(?P<msg>)(?=" + STACK_UNIT + rb"(?P<app>"
@@ -43,8 +43,8 @@ _PROCESS += MNEMONIC + rb"))"
 # The text between time and mnemonic: a zone with an unknown name, an origin before or after the colon, and the process
 # of IOS-XR.
 TAIL = re.compile(
-    rb"(?: ?[A-Za-z]{1,8}(?![A-Za-z0-9_.-]))?(?: (?![A-Z]{1,5} ?:)(?P<origin>" + CISCO_HOST + rb"))? ?: (?:(?P<host>" + CISCO_HOST
-    + rb"): ++(?=%))?" + _PROCESS
+    rb"(?: ?[A-Za-z]{1,8}(?![A-Za-z0-9_.-]))?(?: (?![A-Z]{1,5} ?:)(?P<origin>" + CISCO_HOST + rb"))? ?: "
+    + rb"(?:(?P<host>" + CISCO_HOST + rb"): ++(?=%))?" + _PROCESS
 )  # fmt: skip
 _TIMELESS_TAIL = re.compile(_PROCESS)
 _TAIL_REPEATED = re.compile(rb" ?: (?P<content>)(?P<msg>)(?=last message repeated )")
@@ -55,7 +55,8 @@ _SECOND = re.compile(
 # A quick check for a second time, without named groups: it rejects most messages. The fast readers apply
 # MAY_BE_SECOND after a tag.
 MAY_BE_SECOND = (
-    rb"(?:[0-9]++: )?(?:(?![0-9/]++:)[A-Z0-9]{1,4}/[A-Z0-9/]++:)?(?:\*[A-Za-z0-9_.-]++(?: [A-Za-z0-9_.-]++){0,3}: )?[*.]?"
+    rb"(?:[0-9]++: )?(?:(?![0-9/]++:)[A-Z0-9]{1,4}/[A-Z0-9/]++:)?"
+    rb"(?:\*[A-Za-z0-9_.-]++(?: [A-Za-z0-9_.-]++){0,3}: )?[*.]?"
     rb"(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- /]|[0-9]{2}/[0-9A-Za-z]{2,3}/)"
 )  # fmt: skip
 MAY_BE_RELAYED = rb"(?:\S++ (?:: ?)?(?:\S++ )?)?" + MAY_BE_SECOND
@@ -68,7 +69,8 @@ _NODE_ID_WITHIN = 4096
 _COUNTED = re.compile(rb"[0-9]*+: (?=\S)")
 
 _DROPS = (
-    rb"[0-9]*+: |[A-Z0-9]{1,4}/[A-Z0-9/]++:|\*[A-Za-z0-9_.\x28\x29/#-]++(?: [A-Za-z0-9_.\x28\x29/#-]++){0,3}: |[*.]|(?:[0-9]++[ywdhms]){1,5}"
+    rb"[0-9]*+: |[A-Z0-9]{1,4}/[A-Z0-9/]++:|\*[A-Za-z0-9_.\x28\x29/#-]++(?: [A-Za-z0-9_.\x28\x29/#-]++){0,3}: |[*.]"
+    rb"|(?:[0-9]++[ywdhms]){1,5}"
     rb"|[0-9]{1,3}:[0-9]{2}:[0-9]{2}|[^\s:]++(?= ?:| [^\s:]++ ?:)|[A-Za-z0-9_./-]++(?=\[)"
 )
 
@@ -163,5 +165,6 @@ def _build_header(
         shape, host = "cisco-cucm", (node[1] or node[2]) if node else b""
     return Header(
         "rfc3164", shape, priority, stamp.second, stamp.fraction, stamp.offset, host, groups.get("app") or b"",
-        groups.get("pid") or b"", b"", before.get("sd") or b"", text[tail.start("msg") :], text[tail.start("content") :], text[start:],
+        groups.get("pid") or b"", b"", before.get("sd") or b"", text[tail.start("msg") :],
+        text[tail.start("content") :], text[start:],
     )  # fmt: skip

@@ -38,8 +38,8 @@ TIMED = ShapeTable(
         b"<189>Nov 23 07:24:00 SYSMGR[812]: %Viptela-edge-paris-2-sysmgrd-6-INFO-1400002: Notification: config change",
         drops=_WORD),
     # ASA writes ` : ` or `: ` after the host. A relay may put its own name or address before the host.
-    Shape("cisco", rb"(?:(?:" + HOST + _BLANKS + rb"(?![A-Z]{2,5} ?:|[%:]))?(?P<host>" + CISCO_HOST + rb")(?::(?=[ ]++" + _ASA
-        + rb")|[ ]:)?" + _BLANKS + rb")?(?:[A-Z]{2,5} ?:" + _BLANKS + rb")?\*?" + _MNEMONIC,
+    Shape("cisco", rb"(?:(?:" + HOST + _BLANKS + rb"(?![A-Z]{2,5} ?:|[%:]))?(?P<host>" + CISCO_HOST
+        + rb")(?::(?=[ ]++" + _ASA + rb")|[ ]:)?" + _BLANKS + rb")?(?:[A-Z]{2,5} ?:" + _BLANKS + rb")?\*?" + _MNEMONIC,
         b"<166>Nov 23 2026 07:24:00 fw-edge : %ASA-6-302013: Built inbound TCP connection 471 for outside:198.51.100.7",
         drops=rb"[A-Z]{2,5} ?:|\*|[^\s%]++(?= ++[^\s%])"),
     # After an ISO time, the word of `WORD: %` is an agent of Arista EOS: a tag.
@@ -60,12 +60,14 @@ TIMED = ShapeTable(
     # --- Others ---
     # WatchGuard writes its serial number and its own time before the tag
     Shape("watchguard", rb"(?:" + _HOST + rb")?(?:[0-9A-Z]{6,20} )?"
-        rb"\((?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]|[A-Z][a-z]{2} [ 0-9]?[0-9] )?[0-9]{2}:[0-9]{2}:[0-9]{2}[0-9A-Za-z.,:+-]*+\) "
+        rb"\((?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]|[A-Z][a-z]{2} [ 0-9]?[0-9] )?"
+        rb"[0-9]{2}:[0-9]{2}:[0-9]{2}[0-9A-Za-z.,:+-]*+\) "
         + TAG_FOLLOWS,
         b'<140>Nov 23 07:24:00 m370-lyon (2026-11-23T07:24:00) firewall: msg_id="3000-0148" Deny 1-Trusted 0-External',
         drops=rb"[0-9A-Z]{6,20}|\([^)]*+\)"),
     # Infoblox grids write the address of the member after the host
-    Shape("host-and-address", _HOST + rb"(?:" + IPV4 + rb"|" + IPV6 + rb") (?=[^\s:\[\]]++\[[0-9]++\]:|" + _DAEMON + rb")",
+    Shape("host-and-address", _HOST + rb"(?:" + IPV4 + rb"|" + IPV6
+        + rb") (?=[^\s:\[\]]++\[[0-9]++\]:|" + _DAEMON + rb")",
         b"<30>Nov 23 07:24:00 grid-master 192.0.2.53 named[6160]: client 192.0.2.80#53: query: example.org IN A",
         drops=IPV4 + rb"|" + IPV6),
     Shape("cisco-ise", _HOST + rb"(?P<msg>)(?=CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ )",
@@ -146,7 +148,8 @@ VERSIONED = ShapeTable(
         format="rfc5424"),
     # Check Point: the text in brackets is not valid structured data
     Shape("rfc5424-foreign-data",
-        rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Za-z][A-Za-z0-9_]*+) (?P<msg>)(?=\[)",
+        rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Za-z][A-Za-z0-9_]*+) "
+        rb"(?P<msg>)(?=\[)",
         b'<134>1 2026-11-23 07:24:00 MDS-7 CheckPoint 13752 - [action:"Drop"; flags:"150784"; ifname:"eth1"]',
         format="rfc5424"),
     # The pid is part of the app name, so one field is missing: BIND through some relays
@@ -160,8 +163,10 @@ VERSIONED = ShapeTable(
 # Without structured data, MSG begins at the first field after APP-NAME that is neither `-` nor a number.
 WITHOUT_DATA = ShapeTable(
     Shape("rfc5424-without-data",
-        rb"(?P<host>" + HOST + rb") (?!MSWinEventLog|[0-9.:-]++ )(?P<app>[A-Za-z0-9_%][A-Za-z0-9_./+@$#~*%\x28\x29\x80-\xff-]*+)"
-        rb"(?: (?P<pid>-|[0-9]++)(?: (?P<msgid>-|[0-9]++|ID[0-9]++)(?= |\Z))?(?= |\Z))?(?: |\Z)(?P<msg>)(?=\S|(?<= )\Z)",
+        rb"(?P<host>" + HOST + rb") (?!MSWinEventLog|[0-9.:-]++ )"
+        rb"(?P<app>[A-Za-z0-9_%][A-Za-z0-9_./+@$#~*%\x28\x29\x80-\xff-]*+)"
+        rb"(?: (?P<pid>-|[0-9]++)(?: (?P<msgid>-|[0-9]++|ID[0-9]++)(?= |\Z))?(?= |\Z))?"
+        rb"(?: |\Z)(?P<msg>)(?=\S|(?<= )\Z)",
         b"<38>1 2026-11-23T07:24:00.003Z backup-2 cluster_audit 4711 user anna has signed in",
         format="rfc5424"),
 )  # fmt: skip

@@ -227,7 +227,9 @@ WRONG_COUNTS = {
         "10 <13>caf\u00e9 au10 <13>\u00e9t\u00e9 \u00e0 9 <13>plain".encode(),
         ["<13>caf\u00e9 au".encode(), "<13>\u00e9t\u00e9 \u00e0 ".encode(), b"<13>plain"], 2,
     ),
-    "too large": (b"25 <13>ab8 <14>next9 <15>third9 <16>fouro", [b"<13>ab", b"<14>next", b"<15>third", b"<16>fouro"], 1),
+    "too large": (
+        b"25 <13>ab8 <14>next9 <15>third9 <16>fouro", [b"<13>ab", b"<14>next", b"<15>third", b"<16>fouro"], 1,
+    ),
     "too large, last": (b"5 <13>a50 <14>b5 <15>c", [b"<13>a", b"<14>b", b"<15>c"], 1),
     "all include a blank": (
         b"12 <13>first a12 <13>first b12 <13>first c", [b"<13>first a", b"<13>first b", b"<13>first c"], 3,
