@@ -172,7 +172,7 @@ def _header_after_time(priority: bytes, text: bytes, start: int, at: int, stamp:
         header = TIMED.read(priority, text, start, twice.end(), stamp) or tagged(
             priority, text, start, stamp, "rfc3164", host[1], host.end()
         )
-        if header.hostname and (header.app_name or header.shape != "rfc3164"):
+        if header.hostname == twice[1] and (header.app_name or header.shape != "rfc3164"):
             return header
     host = _HOST.match(text, at)
     if host is None:

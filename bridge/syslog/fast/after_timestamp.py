@@ -28,7 +28,7 @@ def in_block(pattern: bytes) -> bytes:
 OPTIONAL_TAG = rb"(?>(?:" + in_block(grammar.TAG.pattern) + b" ?)?)"
 # Before the text, only the words that the reference parser accepts as host and tag.
 _HOST_AND_TAG = rb"(?>(?:" + in_block(grammar.HOST_BEFORE_TAG) + rb" ++(?:: ++)?)?)(?&tag)"
-# The host is written twice. This is rare and left to the reference parser.
+# The host is written twice. Only plain names before a plain tag are read here.
 _NOT_TWICE = rb"(?!(?&twice))"
 TWICE = rb"(?<word>\S++) ++\k<word> "
 
@@ -98,14 +98,22 @@ _NO_ROW = (
     rb"|[0-9A-Fa-f.:]++(?:%[^ \n]*+)? [^ \n:\[]++(?:\[[0-9]++\])?:)"
     rb"(?!-: ?" + grammar.CEF + rb")(?(i)(?!\S++ (?:-|[0-9]++) ))"
 )
+# A text that begins with the time of an application, without Cisco's mnemonic.
+_OF_APPLICATION = b"(?=" + cisco.OF_APPLICATION.pattern + rb"[^%\n]*+(?:\n|\Z))"
 _AFTER_PLAIN_HOST = (
     rb"(?!" + _NO_HOST + rb")" + _NOT_TWICE + rb"[A-Za-z0-9][A-Za-z0-9._-]*+"
-    rb"(?: (?=[^ :\n])" + _NO_ROW + rb"(?:" + b"|".join(_BY_FIRST_LETTER) + b"|" + _NO_SECOND_TIME + b"(?&tag))"
+    rb"(?: (?=[^ :\n])" + _NO_ROW + rb"(?:" + b"|".join(_BY_FIRST_LETTER) + b"|" + _OF_APPLICATION + b"|" + _NO_SECOND_TIME + b"(?&tag))"
     rb"|" + NO_MAC + rb": (?!//|\*%)" + _NO_SECOND_TIME + rb"|\[" + PID + rb"\]: (?!%)" + _NO_SECOND_TIME + b")"
 )  # fmt: skip
 _FALLBACK = (
     b"".join(_reject_other_times(row) for row in TIMED.rows if row.needs) + rb"(?!" + cisco.MAY_BE_RELAYED + b")"
     + _NOT_TWICE + _HOST_AND_TAG
 )  # fmt: skip
-AFTER_TIMESTAMP = rb"(?>" + PLAIN_HOST_AND_TAG + b"|" + _AFTER_PLAIN_HOST + b"|(?&shapes)|" + _FALLBACK + b")"
+_AFTER_TWICE = (
+    rb"(?!" + _NO_HOST + rb"|" + grammar.LEVEL + rb" )(?<host_twice>[a-z][A-Za-z0-9._-]*+) \k<host_twice> "
+    rb"[a-z_][A-Za-z0-9_./-]*+\[[0-9]++\]: ?+"
+)
+AFTER_TIMESTAMP = (
+    rb"(?>" + PLAIN_HOST_AND_TAG + b"|" + _AFTER_PLAIN_HOST + b"|" + _AFTER_TWICE + b"|(?&shapes)|" + _FALLBACK + b")"
+)
 "Matches everything between the timestamp of RFC 3164 (with its blank) and the text."

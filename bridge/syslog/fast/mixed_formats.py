@@ -69,13 +69,16 @@ def _any_of(formats: list[TimeFormat]) -> bytes:
 
 
 _ANY_TIME = b"(?>" + PLAIN + b"|(?=[0-9])" + _any_of(DIGIT_FIRST) + b"|(?![0-9])" + _any_of(LETTER_FIRST) + b")"
-_GAP = rb"(?> ++(?![:<])|:?\t(?!<)|(?=[A-Za-z]))"
-_ONE_BLANK = rb" (?=[^ :<\n])"
+_GAP = rb"(?> ++(?!:(?!:))|:?\t|(?=[A-Za-z]))(?:<(?:[a-z]++[0-7]?|[0-9]{1,2})\.(?:[a-z]++|[0-7])> ++)?+(?!<)"
+_ONE_BLANK = rb" (?=[^ :<\n]|::)"
 
 # --- RFC 5424 ---
 # An APP-NAME that ends with a colon is the tag of RFC 3164, unless the two fields after it are `-`.
 _FIELDS = WORD + b" " + WORD + b"(?:(?<!:) " + WORD + b" " + WORD + b"|(?<=:) - -) "
-_RFC5424 = _FIELDS + b"(?:" + SD + b") " + BOM
+_QNAP = rb"(?<=:) (?:-|[0-9]++) " + WORD + rb" (?=\[)"
+_RFC5424 = (
+    WORD + b" " + WORD + b"(?>(?<!:) " + WORD + b" " + WORD + b" |(?<=:) - - |" + _QNAP + b")(?:" + SD + b") " + BOM
+)
 _BAD_DATA = _FIELDS + rb"(?=\[)(?!(?:" + in_block(grammar.SD_ELEMENT) + rb")++(?:[ \n]|\Z))"
 # Headers that cannot be RFC 5424, with or without valid data, or that have a tag in the place of the APP-NAME.
 _NOT_5424 = rb"(?:(?!\S++ \S++ \S++ \S++ [-\[])|(?=\S++ \S++(?<=:) (?!(?:-|[0-9]++) )))"
@@ -88,7 +91,7 @@ _VERSIONED = (
     b"1 (?|-" + _ONE_BLANK + _RFC5424
     + b"|" + _ISO + _ONE_BLANK
     + b"(?>" + _RFC5424 + b"|" + _BAD_DATA + b"|" + _NOT_5424 + _LIKE_5424 + b")"
-    + b"| *+" + _NOT_ITS_TIME + b"(?=[0-9])" + _OTHER + _GAP
+    + b"| *+" + _NOT_ITS_TIME + b"(?=[0-9A-Z])" + _OTHER + _GAP
     + b"(?(e)(?&epoch)|(?(i)" + _LIKE_5424 + b"|(?&after))))"
 )  # fmt: skip
 
@@ -102,13 +105,14 @@ _CISCO = (
 )  # fmt: skip
 # After a counter, a word with a colon may be Cisco's zone or origin.
 _NO_ZONE = rb"(?![A-Za-z]{1,8} ?: |[^%\n]*+%)"
-_BSD = BSD + BLANK_ENDS_TIME + _ONE_BLANK
+_BSD = BSD + b"(?:" + BLANK_ENDS_TIME + rb"|(?= [0-9]{4}-))" + _ONE_BLANK
 _COUNTED = rb"[0-9]++: " + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?&after)"
 # The rows that require a time of RFC 3164. Here that is the relay's time, which is in no group.
 _OF_BSD = b"|".join(in_block(row.pattern) for row in TIMED.rows if row.needs == "bsd")
 _RELAYED = (
-    _BSD + b"(?=" + cisco.MAY_BE_RELAYED + b")(?!" + _OF_BSD + b"|(?&shapes))" + grammar.HOST + b" "
-    + b"(?|" + _PLAIN + _ONE_BLANK + _NO_ZONE
+    _BSD + b"(?=" + cisco.MAY_BE_RELAYED + b")(?!" + _OF_BSD + b"|(?&shapes))(?>(?:" + cisco.NO_ORIGIN + grammar.HOST + b" )?)"
+    + b"(?|(?|" + _PLAIN + b"|" + _ISO + b"|(?=" + cisco.MAY_BE_SECOND + b")(?!"
+    + cisco.OF_APPLICATION.pattern + b")" + _OTHER + b")" + _ONE_BLANK + _NO_ZONE
     + b"(?>(?!" + grammar.UPPER_LEVEL + b" )(?&shapes)|" + in_block(parser.RELAYED.pattern) + b"(?&tag))"
     + b"|(?:[0-9]++: )?[*.]?" + _OTHER + _TAIL + b")"
 )  # fmt: skip
@@ -169,6 +173,15 @@ _ALTERNATIVES = (
     _VERSIONED,
     _RELAYED,
     b"(?!1 ) {0,3}+(?|" + _PLAIN + b"|(?!" + PLAIN + b")" + _OTHER + b")" + _GAP + b"(?(e)(?&epoch)|(?&after))",
+    # No host follows a colon after the time. Cisco's header, which has a mnemonic, may.
+    b"(?!1 | )(?|"
+    + _PLAIN
+    + b"|(?!"
+    + PLAIN
+    + b")"
+    + _OTHER
+    + rb") ?: ++(?(e)(?!))(?![^%\n]*+%|last message )"
+    + rb"(?!<)(?>(?&shapes)|(?&tag))",
     b"(?=[A-Za-z])" + _CISCO,
     b"(?=[A-Za-z%])(?!(?&time))" + rows(_UNTIMED, _TAG_ALONE),
     _PLAIN_TEXT,
@@ -267,9 +280,13 @@ def _rows_to_reparse(rows: _Rows) -> list[int]:
 
 @lru_cache(maxsize=5000)
 def _time_of_text(text: bytes) -> Stamp | None:
-    # The text after the time is missing here. A zone in lower case is recognised only before a colon.
-    stamp = scan(text + b":") or scan(text)
-    return stamp if stamp and stamp.end == len(text) else None
+    # The text after the time is missing here. A zone in lower case is recognised only before a colon, a counter after
+    # the fraction only before a blank.
+    for following in (b":", b"", b" "):
+        stamp = scan(text + following)
+        if stamp and stamp.end == len(text):
+            return stamp
+    return None
 
 
 def _time_of_json(text: bytes) -> Stamp:

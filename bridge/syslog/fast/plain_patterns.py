@@ -10,7 +10,7 @@ from bridge.syslog.time_formats import MONTHS
 # HOSTNAME: not a zone name, a year (both may follow a time) or a level, and no colon. If the first letter rules these
 # out, there is no lookahead, because a lookahead costs as much as the rest of the name.
 HOST = (
-    rb"(?:[a-z][A-Za-z0-9._-]*+|(?![A-Z]{2,5} |[0-9]{4} |(?:GMT|UTC)-[0-9]|" + UPPER_LEVEL
+    rb"(?:[a-z][A-Za-z0-9._-]*+|(?![A-Z]{2,5} |[0-9]{4}[ -]|(?:GMT|UTC)-[0-9]|" + UPPER_LEVEL
     + rb" )[A-Z0-9][A-Za-z0-9._-]*+)"
 )  # fmt: skip
 TAG = rb"(?:[a-z_][A-Za-z0-9_./()-]*+|(?!CEF:|LEEF:)[A-Z][A-Za-z0-9_./()-]*+)"

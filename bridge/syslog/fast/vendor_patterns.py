@@ -17,7 +17,7 @@ Opening = Callable[[str], bytes]
 "Returns the opening of such a group, from a column's name. The caller adds the closing parenthesis."
 
 _HOST = (
-    rb"(?![A-Z]{1,5}[ :]|(?:GMT|UTC)-[0-9]|" + UPPER_LEVEL + rb"[ :]|[0-9]++[ :]|[0-9]{4}-[0-9]{2}-)"
+    rb"(?![A-Z]{1,5}[ :]|(?:GMT|UTC)-[0-9]|" + UPPER_LEVEL + rb"[ :]|[0-9]++[ :]|[0-9]{4}-)"
     rb"[A-Za-z0-9][A-Za-z0-9._-]*+"
 )
 _CLOCK = rb" (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"

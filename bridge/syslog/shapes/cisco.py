@@ -19,10 +19,10 @@ from bridge.syslog.time_formats import Stamp, scan
 from bridge.syslog.timestamps import is_time
 
 # Text that is not a host: a counter, a clock mark, or the beginning of a time.
-_NO_HOST = rb"(?![0-9]++: |[*.]|[A-Z][a-z]{2} [ 0-9][0-9 ]|(?:19|20)[0-9]{2} [A-Z][a-z]{2} |[0-9]{4}-[0-9]{1,2}-)"
+NO_ORIGIN = rb"(?![0-9]++: |[*.]|[A-Z][a-z]{2} [ 0-9][0-9 ]|(?:19|20)[0-9]{2} [A-Z][a-z]{2} |[0-9]{4}-[0-9]{1,2}-)"
 _FIRST_COUNTER = rb"(?P<counter>[0-9]*+: |:(?! ))?"
 _COUNTER = rb"(?:[0-9]*+: )?"
-_ORIGIN = rb"(?:" + _NO_HOST + rb"(?P<host>" + CISCO_HOST + rb"):? )?"
+_ORIGIN = rb"(?:" + NO_ORIGIN + rb"(?P<host>" + CISCO_HOST + rb"):? )?"
 # IOS: `logging host ... session-id ... sequence-num-session`
 _DATA = rb"(?:(?P<sd>" + SD_ELEMENT + rb"): )?"
 _NODE = rb"(?:(?![0-9/]++:)[A-Z0-9]{1,4}/[A-Z0-9/]++:)?"
@@ -34,7 +34,7 @@ HEAD = re.compile(_FIRST_COUNTER + _ORIGIN + _DATA + _COUNTER + _NODE + _TASK + 
 # The words of an origin-id end in a colon.
 _ORIGIN_WORD = rb"[A-Za-z0-9_./#\x28\x29\x80-\xff-]++"
 _WORDS_HEAD = re.compile(
-    _FIRST_COUNTER + _NO_HOST + rb"(?P<host>" + _ORIGIN_WORD + rb"(?: " + _ORIGIN_WORD + rb"){1,5}): " + _DATA
+    _FIRST_COUNTER + NO_ORIGIN + rb"(?P<host>" + _ORIGIN_WORD + rb"(?: " + _ORIGIN_WORD + rb"){1,5}): " + _DATA
     + _COUNTER + _MARK + _TIME_FOLLOWS
 )  # fmt: skip
 UPTIME = re.compile(rb"(?:(?:[0-9]++[ywdhms]){1,5}|[0-9]{1,3}:[0-9]{2}:[0-9]{2})(?=: )")
@@ -49,7 +49,7 @@ TAIL = re.compile(
 _TIMELESS_TAIL = re.compile(_PROCESS)
 _TAIL_REPEATED = re.compile(rb" ?: (?P<content>)(?P<msg>)(?=last message repeated )")
 _SECOND = re.compile(
-    rb"(?:" + _NO_HOST + rb"(?P<relay>" + HOST + rb")(?: ?:)? ++)?" + _ORIGIN + _COUNTER + _NODE + _TASK + _MARK
+    rb"(?:" + NO_ORIGIN + rb"(?P<relay>" + HOST + rb")(?: ?:)? ++)?" + _ORIGIN + _COUNTER + _NODE + _TASK + _MARK
     + rb"(?=[0-9A-Z])"
 )  # fmt: skip
 # A quick check for a second time, without named groups: it rejects most messages. The fast readers apply

@@ -66,7 +66,11 @@ def _own_header(header: bytes, at: int, parts: Header) -> int:
     if parts.shape not in ("none", "rfc5424", "rfc5424-malformed-data"):
         if version := _VERSION.match(header, at):
             at = version.end()
+        at += len(header[at:]) - len(header[at:].lstrip(b" "))
         stamp = scan(header, at)
+        if stamp and scan(header, after := len(header) - len(header[stamp.end :].lstrip(b" :"))):
+            # The time of a relay without a name.
+            return after
         relay = _RELAY.match(header, stamp.end) if stamp else None
         if relay and ((stamp.second, stamp.fraction) != (parts.second, parts.fraction) or scan(header, relay.end())):
             at = relay.end()
