@@ -102,7 +102,8 @@ _NO_ROW = (
 _OF_APPLICATION = b"(?=" + cisco.OF_APPLICATION.pattern + rb"[^%\n]*+(?:\n|\Z))"
 _AFTER_PLAIN_HOST = (
     rb"(?!" + _NO_HOST + rb")" + _NOT_TWICE + rb"[A-Za-z0-9][A-Za-z0-9._-]*+"
-    rb"(?: (?=[^ :\n])" + _NO_ROW + rb"(?:" + b"|".join(_BY_FIRST_LETTER) + b"|" + _OF_APPLICATION + b"|" + _NO_SECOND_TIME + b"(?&tag))"
+    rb"(?: (?=[^ :\n])" + _NO_ROW + rb"(?:" + b"|".join((*_BY_FIRST_LETTER, _OF_APPLICATION))
+    + b"|" + _NO_SECOND_TIME + b"(?&tag))"
     rb"|" + NO_MAC + rb": (?!//|\*%)" + _NO_SECOND_TIME + rb"|\[" + PID + rb"\]: (?!%)" + _NO_SECOND_TIME + b")"
 )  # fmt: skip
 _FALLBACK = (

@@ -110,9 +110,11 @@ _COUNTED = rb"[0-9]++: " + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?&after)"
 # The rows that require a time of RFC 3164. Here that is the relay's time, which is in no group.
 _OF_BSD = b"|".join(in_block(row.pattern) for row in TIMED.rows if row.needs == "bsd")
 _RELAYED = (
-    _BSD + b"(?=" + cisco.MAY_BE_RELAYED + b")(?!" + _OF_BSD + b"|(?&shapes))(?>(?:" + cisco.NO_ORIGIN + grammar.HOST + b" )?)"
-    + b"(?|(?|" + _PLAIN + b"|" + _ISO + b"|(?=" + cisco.MAY_BE_SECOND + b")(?!"
-    + cisco.OF_APPLICATION.pattern + b")" + _OTHER + b")" + _ONE_BLANK + _NO_ZONE
+    _BSD + b"(?=" + cisco.MAY_BE_RELAYED + b")(?!" + _OF_BSD + b"|(?&shapes))"
+    + b"(?>(?:" + cisco.NO_ORIGIN + grammar.HOST + b" )?)"
+    + b"(?|(?|" + _PLAIN + b"|" + _ISO
+    + b"|(?=" + cisco.MAY_BE_SECOND + b")(?!" + cisco.OF_APPLICATION.pattern + b")" + _OTHER + b")"
+    + _ONE_BLANK + _NO_ZONE
     + b"(?>(?!" + grammar.UPPER_LEVEL + b" )(?&shapes)|" + in_block(parser.RELAYED.pattern) + b"(?&tag))"
     + b"|(?:[0-9]++: )?[*.]?" + _OTHER + _TAIL + b")"
 )  # fmt: skip

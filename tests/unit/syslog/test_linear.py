@@ -38,6 +38,10 @@ _HEADS = {
     "json": b"<13>{",
     "kiwi": b"<190>Original Address=192.0.2.1 ",
     "origin": b"<190>7: sw",
+    "host": b"<13>Nov 23 07:24:00 gw gw ",
+    "colon": b"<13>Nov 23 07:24:00: ",
+    "node": b"<190>7: RP/0/RP0/CPU0:",
+    "bom": b"\xef\xbb\xbf<13>Nov 23 07:24:00 ",
 }
 _UNITS = {
     "example": b"[example]",
@@ -81,6 +85,22 @@ _UNITS = {
     "-PPE-": b"0-PPE-",
     "date=": b"date=2026-11-23 ",
     "notice ": b"notice ",
+    "INFO ": b"INFO ",
+    "hex": b"ab:",
+    "::": b"::",
+    "v6": b"2001:db8::1 ",
+    "(time)": b"(2026-11-23T07:24:00) ",
+    "a[1]": b"a[1]",
+    "[1]: ": b"[1]: ",
+    "gw": b"gw ",
+    "@": b"a@",
+    "-": b"ab-",
+    "ab.": b"0200.",
+    "millis": b"2026-11-23 07:24:00,116 ",
+    "<a.b> ": b"<local0.info> ",
+    "mac,": b"02005e000001,",
+    '{"timestamp":': b'{"timestamp":"x",',
+    "offset": b"PST -8:00 ",
     "forwarded": b"Message forwarded from a: ",
 }
 HOSTILE = {f"{head} {unit}": (start, piece) for head, start in _HEADS.items() for unit, piece in _UNITS.items()}
@@ -133,7 +153,7 @@ def test_hostile_read_of_many_lines_takes_linear_time(unit, reading):
     piece = _UNITS[unit]
 
     def seconds(size):
-        lines = [of_size(_HEADS[head], piece, size // 13) for head in _HEADS]
+        lines = [of_size(_HEADS[head], piece, size // len(_HEADS)) for head in _HEADS]
         block = block_of(lines)
         assert isinstance(block, bytes)
         begin = time.process_time()
