@@ -101,10 +101,21 @@ class Counted(FrameBuffer):
         self._needed_size, self._end_bytes, self._in_line = 0, b"", False
         at: int | None = 0
         reached = 0
+        count, limit = self._count.match, self.max_frame_size
+        following = None
         while at is not None and at < size:
             reached = at
-            if match := self._count.match(data, at):
+            match = following or count(data, at)
+            following = None
+            if match:
                 start, end = match.end(), match.end() + int(match[1])
+                # Most frames are followed by a count that is right as well, or that cannot be the end of another one.
+                if end < size and end - start <= limit and (following := count(data, end)):
+                    if data[end - 1] not in _DIGITS or count(data, following.end() + int(following[1])):
+                        frames.append(data[start:end].rstrip(b"\r\n\0"))
+                        at = end
+                        continue
+                    following = None
                 at = self._counted(frames, data, at, start, end, closed=closed, idle=idle)
             elif data[at] in _SEPARATORS:
                 at += 1
@@ -121,10 +132,6 @@ class Counted(FrameBuffer):
     ) -> int | None:
         """Takes the counted frame from ``start`` to ``end``. Returns the position after it, or None to wait."""
         size, limit = len(data), self.max_frame_size
-        if end < size and data[end - 1] not in _DIGITS and end - start <= limit and self._count.match(data, end):
-            # The most common case.
-            frames.append(data[start:end].rstrip(b"\r\n\0"))
-            return end
         if end - start > limit and size >= start + limit:
             self.oversize.append(Oversize(data[start : start + limit], end - start))
             self._skip = max(0, end - size)
