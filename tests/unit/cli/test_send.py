@@ -133,7 +133,7 @@ def test_octet_counted_frames_are_sent():
     with tcp_receiver() as (to, received):
         run("--to", to, "--count", "3", "--octet-counted", "--hostname", "gw", "{n}\nx")
     framer = StreamFramer("octet-counted", 1000)
-    frames = list_of(framer.feed(b"".join(received[1:])))
+    frames = list_of(framer.feed(b"".join(received[1:]))) + list_of(framer.idle())
     assert [frame.partition(b": ")[2] for frame in frames] == [b"1\nx", b"2\nx", b"3\nx"]
 
 

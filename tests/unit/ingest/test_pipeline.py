@@ -25,6 +25,7 @@ from bridge.syslog.columns import Timed
 from bridge.syslog.fast import pcre2
 from bridge.syslog.fast.many_seconds import ManySeconds
 from bridge.syslog.frames import block_of
+from bridge.syslog.framing import IDLE_REPORTS
 from bridge.syslog.reader import Reader
 from bridge.syslog.timestamps import milliseconds
 from tests.harness.builders import build_pipeline, build_spool
@@ -202,7 +203,7 @@ def test_peers_with_the_same_profile_are_read_together(make_bridge, make_udp, mo
     udp.reader.doRead()
     assert sorted(reads) == [1, 5]
     assert sorted(bridge.events("a")) == [b"1", b"2", b"3", b"4", b"5"]
-    assert bridge.events("b") == [b"2026-11-23T12:00:00.000Z - app: nine"]
+    assert bridge.events("b") == [b"2026-11-23T12:00:00.000Z 127.0.0.9 app: nine"]
     assert {peer.address: peer.events for peer in bridge.peers.all()} == {
         **{f"127.0.0.{i}": 1 for i in range(1, 6)}, "127.0.0.9": 1
     }  # fmt: skip
@@ -323,10 +324,11 @@ def test_long_frame_is_quarantined_and_reading_continues(make_bridge):
     connection = Tcp(bridge).connect()
     connection.dataReceived(b"5 <13>ab\n5 <13>c" + b"<13>" + b"x" * 2000)
     connection.dataReceived(b"x\n5 <13>d")
-    bridge.check(received=5, spooled=4, quarantined=1)
+    # The last frame is complete when nothing follows it.
+    bridge.check(received=3, spooled=2, quarantined=1)
     lost(connection)
-    assert bridge.events("a") == [b"a", b"b", b"c", b"d"]
-    bridge.check(received=5, spooled=4, quarantined=1)
+    assert bridge.events("a") == [b"ab", b"c", b"d"]
+    bridge.check(received=4, spooled=3, quarantined=1)
 
 
 def test_frame_that_ends_with_nul_is_taken_when_idle(make_bridge):
@@ -334,7 +336,8 @@ def test_frame_that_ends_with_nul_is_taken_when_idle(make_bridge):
     tcp = Tcp(bridge)
     connection = tcp.connect()
     connection.dataReceived(b"<13>one\0")
-    tcp.factory.check_idle()
+    for _ in range(IDLE_REPORTS):
+        tcp.factory.check_idle()
     bridge.check()
     tcp.factory.check_idle()
     bridge.check(received=1, spooled=1)
@@ -546,3 +549,19 @@ def test_random_clocks_use_precompiled_times(make_bridge):
     for _ in range(1 + ManySeconds.LEARN_EVENTS // len(SCATTERED)):
         bridge.pipeline.take(peer, block_of(SCATTERED), reader)
     assert isinstance(bridge.pipeline._parse(peer.profile, block_of(SCATTERED), reader, int(NOON * 1000)), Timed)
+
+
+def test_complete_counted_frame_is_taken_when_idle_and_when_the_gateway_stops(make_bridge):
+    bridge = make_bridge()
+    tcp = Tcp(bridge)
+    connection = tcp.connect()
+    connection.dataReceived(b"7 <13>one")
+    bridge.check()
+    tcp.factory.check_idle()
+    tcp.factory.check_idle()
+    bridge.check(received=1, spooled=1)
+    connection.dataReceived(b"7 <13>two")
+    tcp.factory.connections.closing = True
+    lost(connection)
+    bridge.check(received=2, spooled=2)
+    assert bridge.events("a") == [b"one", b"two"]
