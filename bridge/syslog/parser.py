@@ -1,13 +1,14 @@
 """Parses the header of one frame. This is the reference parser: simple and slow; the fast readers must agree with it.
 
-The first rule that matches decides (parsing decisions 1-13):
+The first rule that matches decides (parsing decisions 1-13 and 15-22):
 
 1. PRI (RFC 5424 section 6.2.1, RFC 3164 section 4.1.1): ``<0>`` to ``<191>`` without leading zeros. Blanks after it are
-   tolerated. Anything else is text. A leading octet count that a sender left in a datagram is removed.
-2. ``1 `` after the PRI starts an RFC 5424 header only if the whole header matches. Otherwise the rules below apply.
+   tolerated. Anything else is text. A BOM, and an octet count that a sender left in a datagram, are removed before it.
+2. ``1 `` after the PRI starts an RFC 5424 header only if the whole header matches. Otherwise the rules below apply;
+   before an ISO time, headers that lack fields are read as well (``shapes.timed``).
 3. A timestamp: after it the device shapes of ``shapes.timed``, a second timestamp (``shapes.cisco``), or RFC 3164's
-   TIME HOST TAG[PID]: MSG. HOST is absent if the first word ends in a colon or carries a pid. TAG is absent if no word
-   before the first blank ends in a colon.
+   TIME HOST TAG[PID]: MSG. ``grammar`` defines which words are a host and a tag. A second timestamp belongs to the
+   header only before a host and a tag, or a device shape. No host follows ``TIME: ``.
 4. No leading timestamp: Cisco's counters, ``key=value`` texts, and the shapes of ``shapes.untimed``.
 5. Anything else has the format ``none``: the text after the PRI, or the whole frame, is the message.
 
