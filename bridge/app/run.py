@@ -13,6 +13,7 @@ from bridge.app.bridge import Bridge
 from bridge.app.process import Process
 from bridge.config import Config, ConfigurationError, load
 from bridge.host import logs
+from bridge.host.memory import Allocator
 from bridge.host.reactor import install_reactor
 from bridge.host.systemd import ServiceManager, first_environment
 from bridge.listen.sockets import ListenError
@@ -65,6 +66,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         return 2
     reactor = install_reactor()
     recent = logs.begin(log_format, log_level)
+    Allocator().tune()
     # After logs.begin: earlier warnings would be lost.
     _raise_descriptor_limit(config)
     _warn_about_missing_libraries()

@@ -5,6 +5,8 @@ from bridge.app.reload import Subsystems
 from bridge.cluster.node import EVERY as CLUSTER_EVERY
 from bridge.cluster.node import ClusterNode
 from bridge.config import Config
+from bridge.host.memory import EVERY as MEMORY_EVERY
+from bridge.host.memory import Allocator
 from bridge.host.periodic import PeriodicTasks
 from bridge.ingest.peers import EXPIRE_EVERY as PEERS_EVERY
 from bridge.monitoring.alarms import EVERY as ALARMS_EVERY
@@ -32,6 +34,7 @@ class Tasks(PeriodicTasks):
     def __init__(self, config: Config, process: Process, parts: Subsystems, node: ClusterNode | None) -> None:
         super().__init__(process.reactor)
         self._process = process
+        self._allocator = Allocator()
         self._parts = parts
         storage, ingest, monitoring = parts.storage, parts.ingest, parts.monitoring
         metrics, manager = parts.delivery.runtime_metrics, process.manager
@@ -53,6 +56,7 @@ class Tasks(PeriodicTasks):
             (self._end_watches, EVERY),
             (ingest.seen_clients.look, CLIENTS_EVERY),
             (monitoring.descriptor_monitor.look, EVERY),
+            (self._return_memory, MEMORY_EVERY),
             (self._expire_sources, PEERS_EVERY),
             (self._renew_lock, EVERY),
             (monitoring.clock_watch.look, CLOCK_EVERY),
@@ -96,6 +100,9 @@ class Tasks(PeriodicTasks):
 
     def _renew_lock(self) -> None:
         self._process.spool_thread.work(self._parts.storage.opened.spool.renew_lock, lambda nothing: None)
+
+    def _return_memory(self) -> None:
+        self._allocator.return_free()
 
     def _end_watches(self) -> None:
         self._parts.ingest.pipeline.message_samples.forget_watches(self._process.reactor.seconds())
