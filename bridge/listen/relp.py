@@ -68,6 +68,7 @@ class RelpConnection(SyslogConnection):
                 self._answers.append(relp.answer(number))
             else:
                 self._answers.append(self._control(number, name, message))
+        self._note_unfinished(self._relp.held)
         lost = 0
         for taken in (
             pipeline.take(self._peer, datagrams(frames), sender=self) if frames else None,

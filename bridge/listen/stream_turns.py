@@ -15,6 +15,7 @@ from heapq import heapify, heappop, heapreplace
 from typing import Protocol
 
 from bridge.host.interfaces import Reactor
+from bridge.listen.unfinished_frames import UnfinishedFrames
 
 MAX_TIME = 0.02
 "Seconds of a turn after which no further connection is read."
@@ -81,6 +82,7 @@ class StreamTurns:
         cpu_time: Callable[[], float] | None = None,
     ) -> None:  # fmt: skip
         self.unsent = UnsentTotal()
+        self.unfinished = UnfinishedFrames()
         self._clock = clock
         self._cpu_time = cpu_time or clock
         self._after_turn = after_turn

@@ -15,11 +15,12 @@ from twisted.python.failure import Failure
 from zope.interface import Attribute, implementer
 
 from bridge.config import Listener
-from bridge.ingest.peers import Peer
+from bridge.ingest.peers import Peer, share_of
 from bridge.listen import proxy_protocol_header
 from bridge.listen.connections import Connections
 from bridge.listen.listener import ListenerContext
 from bridge.listen.pauses import Pause, Pauses
+from bridge.listen.unfinished_frames import COUNTED_FROM
 from bridge.spool.batch import OpenBatch
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import StreamFramer
@@ -47,6 +48,8 @@ class SyslogConnection(Protocol, TimeoutMixin):
         "True once the connection is rejected: data that still arrives is ignored."
         self._data_since_check = True
         self._pauses = Pauses()
+        self._unfinished = 0
+        "Counted bytes of the unfinished frame."
 
     def callLater(self, period: float, func: Callable[..., object]) -> IDelayedCall:
         return self._factory.listener_context.reactor.callLater(period, func)
@@ -88,6 +91,20 @@ class SyslogConnection(Protocol, TimeoutMixin):
                 listener_context.pipeline.take(self._peer, frames, self._reader, self)
         if self._framer.oversize:
             self._take_oversize()
+        self._note_unfinished(self._framer.held)
+
+    def _note_unfinished(self, held: int) -> None:
+        """Counts the bytes of an unfinished frame, if they are many or were."""
+        counted = held if held >= COUNTED_FROM else 0
+        if counted != self._unfinished:
+            self._unfinished = counted
+            self._factory.listener_context.turns.unfinished.note(share_of(self._peer.address), self, counted)
+
+    def close_unfinished(self) -> None:
+        """Closes the connection, because unfinished frames take too much memory. Takes what has arrived of its own."""
+        self._unfinished = 0
+        what = "unfinished messages of all connections exceed 32 MiB, and this address has the most"
+        self._refuse("unfinished_frames", what)
 
     def end(self) -> None:
         """Closes the connection from the gateway's side."""
@@ -151,6 +168,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.setTimeout(None)
+        self._note_unfinished(0)
         try:
             self._finish()
             self._factory.listener_context.pipeline.spool_writer.backpressure.forget(self)

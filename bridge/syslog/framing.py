@@ -74,6 +74,11 @@ class StreamFramer:
         """Number of times a count did not lead to the next frame."""
         return self._cutter.resyncs
 
+    @property
+    def held(self) -> int:
+        """Number of buffered bytes of unfinished frames."""
+        return self._cutter.size
+
     def feed(self, chunk: bytes) -> Frames:
         """Takes the bytes of one read and returns the frames that they complete."""
         if self._undecided:

@@ -77,6 +77,11 @@ class RelpFramer:
         return found
 
     @property
+    def held(self) -> int:
+        """Number of bytes of the unfinished command that are buffered."""
+        return len(self._buffer) + len(self._kept)
+
+    @property
     def unfinished(self) -> bool:
         """True if a command has been received in part."""
         return bool(self._buffer) or self._oversize is not None

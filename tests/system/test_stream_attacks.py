@@ -159,3 +159,27 @@ def test_client_that_never_reads_its_answers_is_closed(tmp_path: Path) -> None:
             )
         assert bridge.process is not None
         assert "is its RELP client stuck" in bridge.process.stderr
+
+
+def test_unfinished_frames_of_many_connections_take_bounded_memory(tmp_path: Path) -> None:
+    """400 connections hold 200 KB each. Those of the address with the most are closed, and an honest one is not."""
+    with running(tmp_path) as (_, bridge), contextlib.ExitStack() as stack:
+        honest = stack.enter_context(socket.create_connection(("127.0.0.1", bridge.tcp), source_address=(NEIGHBOUR, 0)))
+        honest.sendall(b"<13>first half of a long line " + b"b" * 100_000)
+        before = resident(bridge)
+        for number in range(400):
+            each = stack.enter_context(
+                socket.create_connection(("127.0.0.1", bridge.tcp), source_address=(f"127.0.9.{1 + number // 40}", 0))
+            )
+            each.sendall(b"<13>" + b"a" * 200_000)
+        until(lambda: metric(bridge, "connections_refused_total") > 200, "connections are closed")
+        until(lambda: metric(bridge, "events_received_total") > 200, "what had arrived is taken")
+        assert resident(bridge, "VmHWM") - before < 100 * MIB
+        honest.sendall(b" second half\n")
+        until(
+            lambda: bridge.status()["ledger"]["received"] > 0 and _names(bridge, NEIGHBOUR), "the honest line arrives"
+        )
+
+
+def _names(bridge: Bridge, address: str) -> bool:
+    return any(source["address"] == address for source in bridge.status()["sources"])
