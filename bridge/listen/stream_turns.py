@@ -90,6 +90,8 @@ class StreamTurns:
         self._turn = 0
         self._behind = False
         "True if the budget was used up before all ready connections were read."
+        self._new: dict[str, None] = {}
+        "Addresses of which nothing was read yet, in the order in which they came."
         self._used: dict[str, float] = {}
         "Seconds that addresses have used while the turns were behind."
         self._limits: dict[str, tuple[int, float]] = {}
@@ -132,7 +134,7 @@ class StreamTurns:
         else:
             self._behind = self._read_in_order(ready)
         if not self._behind:
-            self._used = {}
+            self._used, self._new = {}, {}
 
     def _read_in_order(self, ready: list[StreamReader]) -> bool:
         """Reads the connections in any order. Returns True if the budget was used up before the last one."""
@@ -147,36 +149,50 @@ class StreamTurns:
 
     def _read_fairly(self, ready: Iterable[StreamReader]) -> bool:
         """Reads the address that has used the least time first, and of each address the connection that has waited
-        longest. Returns True if the budget was used up before the last one."""
+        longest. New addresses get up to half of the time. Returns True if the budget was used up before the last one.
+        """
+        before = self._used
         waiting: dict[str, deque[StreamReader]] = {}
         for reader in sorted(ready, key=lambda reader: reader.turn):
             waiting.setdefault(reader.source, deque()).append(reader)
-        before = self._used
+        new = self._new_addresses(waiting)
+        known = waiting.keys() - new
         # An address that was silent has saved nothing, but it is the next one.
-        least = min((before[source] for source in waiting if source in before), default=0.0)
-        shares = [(before.get(source, least), source in before, source) for source in waiting]
+        least = min((before[source] for source in known if source in before), default=0.0)
+        shares = [(before.get(source, least), source in before, source) for source in known]
         heapify(shares)
         used = before | {source: share for share, _, source in shares}
         now = self._clock()
         ends, left = now + MAX_TIME, MAX_BYTES
-        while shares and now < ends and left > 0:
-            share, _, source = shares[0]
-            queue = waiting[source]
-            reader, began = queue.popleft(), now
+        balance = 0.0  # seconds that new addresses have used more than the others
+        while (shares or new) and now < ends and left > 0:
+            is_new = bool(new) and (not shares or balance <= 0)
+            source, began = new.popleft() if is_new else shares[0][2], now
+            reader = waiting[source].popleft()
             size, has_more = self._read_one(reader)
             now = self._clock()
+            left -= size
+            balance += now - began if is_new else began - now
+            used[source] = used.get(source, least) + now - began
+            if is_new:
+                continue
+            queue = waiting[source]
             if has_more:
                 queue.append(reader)
-            left -= size
-            used[source] = share + now - began
             if queue:
                 heapreplace(shares, (used[source], True, source))
             else:
                 heappop(shares)
         # What an address has used counts as long as it is more than others have used.
         least = shares[0][0] if shares else 0.0
+        self._new = dict.fromkeys(new)
         self._used = {source: seconds for source, seconds in used.items() if source in waiting or seconds > least}
-        return bool(shares)
+        return bool(shares or new)
+
+    def _new_addresses(self, waiting: dict[str, deque[StreamReader]]) -> deque[str]:
+        """Returns the addresses of which nothing was read yet, those that have waited longest first."""
+        new = {source: None for source, queue in waiting.items() if not queue[-1].turn and source not in self._used}
+        return deque({source: None for source in self._new if source in new} | new)
 
     def _read_one(self, reader: StreamReader) -> tuple[int, bool]:
         """Reads a connection once. Returns the number of bytes, and True if there may be more."""

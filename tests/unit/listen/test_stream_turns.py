@@ -132,6 +132,32 @@ def test_pausing_does_not_renew_a_share(turns: Turns) -> None:
     assert sum(each.reads for each in swaying) <= min(each.reads for each in steady) + 2
 
 
+def test_endless_new_connections_keep_no_established_one_waiting(turns: Turns) -> None:
+    """More new connections than a turn has time for, each of an address of its own; the established one sent before."""
+    other, established = (Connection(turns, f"192.0.2.{n}", seconds=MAX_TIME / 50, endless=False) for n in (1, 2))
+    new = [Connection(turns, f"10.0.0.{n}", seconds=MAX_TIME / 10, endless=False) for n in range(10)]
+    turns.turn([other, established, *new])
+    waiting, reads = list(new), established.reads
+    for number in range(100):
+        waiting = [each for each in waiting if not each.reads]
+        waiting += [Connection(turns, f"10.1.{number}.{n}", seconds=MAX_TIME / 10, endless=False) for n in range(20)]
+        turns.turn([*waiting, established, *([other] if number % 2 else [])])
+    assert established.reads - reads >= 95
+
+
+def test_new_connections_are_read_beside_established_ones_in_the_order_in_which_they_came(turns: Turns) -> None:
+    busy = [Connection(turns, f"192.0.2.{n}", seconds=MAX_TIME / 10) for n in range(100)]
+    while not all(each.reads for each in busy):
+        turns.turn(busy)
+    new = [Connection(turns, f"10.0.0.{n}", seconds=MAX_TIME / 10, endless=False) for n in range(30)]
+    for turn in range(1, 5):
+        waiting = [each for each in reversed(new) if not each.reads] if turn > 1 else new
+        turns.turn([*busy, *waiting])
+        reads = [each.reads for each in new]
+        assert reads == sorted(reads, reverse=True)
+        assert 4 * turn <= sum(reads) <= 6 * turn + 1
+
+
 def test_without_a_reactor_that_ends_turns_each_connection_is_read_at_once() -> None:
     turns = Turns()
     connection = Connection(turns, "192.0.2.1")
