@@ -6,6 +6,7 @@ many requests a client sends.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet import defer
@@ -81,10 +82,15 @@ class RequestTurn:
 
 
 class RequestQueue:
-    """Decides which request is processed next, and for how long in one reactor turn."""
+    """Decides which request is processed next, and for how long in one reactor turn.
 
-    def __init__(self, clock: IReactorTime) -> None:
+    ``after_turn`` schedules one call of a function for the end of the reactor turn. With it, several requests that need
+    little are processed in one turn, which may be long under load; without it, one.
+    """
+
+    def __init__(self, clock: IReactorTime, after_turn: Callable[[Callable[[], None]], None] | None = None) -> None:
         self._clock = clock
+        self._after_turn = after_turn
         self._waiting: dict[str, deque[defer.Deferred[None]]] = {}
         "Requests that wait, by client. The client whose turn is next is first."
         self._busy = self._hurrying = self._closed = False
@@ -105,23 +111,33 @@ class RequestQueue:
         return RequestTurn(self)
 
     def end_turn(self) -> None:
-        """Lets the next request begin, in a later reactor turn."""
+        """Lets the next request begin: at the end of this reactor turn if its time is not used up, or in the next."""
         self._hurrying = False
-        if self._waiting:
-            # Still busy: a request that arrives before the next one begins must wait as well.
-            self._clock.callLater(0, self._begin_next)
-        else:
+        if not self._waiting:
             self._busy = False
+            return
+        # Still busy: a request that arrives before the next one begins must wait as well.
+        in_next_turn = self._clock.callLater(0, self._begin_next)
+        if self._after_turn is not None and not self._is_used_up():
+            self._after_turn(lambda: self._begin_early(in_next_turn))
+
+    def _begin_early(self, in_next_turn: IDelayedCall) -> None:
+        if in_next_turn.active():
+            in_next_turn.cancel()
+            self._begin_next()
 
     async def pause(self) -> None:
         """Lets the reactor handle other work if this turn's time is used up."""
         if self._began is None:
             # The request waited for something else since.
             self._begin_slice()
-        elif not self._hurrying and self._clock.seconds() - self._began >= SLICE_SECONDS:
+        elif not self._hurrying and self._is_used_up():
             waiting: defer.Deferred[None] = defer.Deferred()
             self._paused = self._clock.callLater(0, self._resume), waiting
             await waiting
+
+    def _is_used_up(self) -> bool:
+        return self._began is not None and self._clock.seconds() - self._began >= SLICE_SECONDS
 
     def _begin_slice(self) -> None:
         if self._began is None:

@@ -25,7 +25,8 @@ class HttpsLimits:
 
     def __init__(self, listener: Listener, clock: IReactorTime, rejections: Rejections) -> None:
         self.clock = clock
-        self.queue = RequestQueue(clock)
+        # The gateway's own reactor has it (``bridge.host.reactor``).
+        self.queue = RequestQueue(clock, getattr(clock, "after_turn", None))
         self.buffer = BodyBuffer(listener.request_buffer)
         self.max_events = listener.max_events_per_request
         self._rejections = rejections

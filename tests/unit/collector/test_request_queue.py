@@ -11,14 +11,14 @@ from bridge.collector.request_queue import SLICE_SECONDS, AbandonedError, Reques
 class Requests:
     """Runs requests that take some slices each, and records the slices."""
 
-    def __init__(self):
+    def __init__(self, after_turn=None):
         self.clock = Clock()
-        self.queue = RequestQueue(self.clock)
+        self.queue = RequestQueue(self.clock, after_turn)
         self.done = []
         self.ended = []
         self.failed = []
 
-    def start(self, name, client, slices=3, *, before_last=lambda turn: None):
+    def start(self, name, client, slices=3, *, used=1.1, before_last=lambda turn: None):
         async def run():
             turn = await self.queue.turn(client)
             try:
@@ -27,8 +27,8 @@ class Requests:
                         before_last(turn)
                     await turn.pause()
                     self.done.append((name, number))
-                    # The slice uses up the time of this reactor turn.
-                    self.clock.rightNow += 1.1 * SLICE_SECONDS
+                    # By default, the slice uses up the time of this reactor turn.
+                    self.clock.rightNow += used * SLICE_SECONDS
             finally:
                 turn.end()
             self.ended.append(name)
@@ -63,6 +63,21 @@ def test_requests_that_arrive_in_one_turn_share_its_time(requests):
     assert [name for name, _ in requests.done] == ["a"], "the first has used up the time"
     requests.turn_reactor(4)
     assert requests.ended == ["a", "b", "c"]
+
+
+def test_small_requests_are_processed_in_one_turn_until_its_time_is_used_up():
+    ends = []
+    requests = Requests(ends.append)
+    requests.start("first", "first", slices=2)
+    for number in range(8):
+        requests.start(number, number, slices=1, used=0.3)
+    requests.turn_reactor()
+    assert (requests.ended, ends) == (["first"], []), "it has used up the time of its turn"
+    for expected in ([0, 1, 2, 3], list(range(8))):
+        requests.turn_reactor()
+        while ends:
+            ends.pop()()
+        assert requests.ended == ["first", *expected]
 
 
 def test_clients_take_turns_however_many_requests_one_sends(requests):
