@@ -21,6 +21,11 @@ MAX_TIME = 0.02
 "Seconds of a turn after which no further connection is read."
 MAX_BYTES = 8 << 20
 "Bytes of a turn after which no further connection is read."
+HALF_LIFE = 0.25
+"""Seconds after which what an address has used counts half. Otherwise one that sent much before a flood would wait
+until each address of the flood has used as much."""
+NEGLIGIBLE = 1e-5
+"Seconds below which what an address has used is forgotten."
 MAX_UNSENT = 64 << 10
 "Bytes that a connection may have unsent. It is not read while it has more."
 MAX_ALL_UNSENT = 16 << 20
@@ -90,10 +95,12 @@ class StreamTurns:
         self._turn = 0
         self._behind = False
         "True if the budget was used up before all ready connections were read."
+        self._forgotten = clock()
+        "Time of the latest turn that read fairly."
         self._new: dict[str, None] = {}
         "Addresses of which nothing was read yet, in the order in which they came."
         self._used: dict[str, float] = {}
-        "Seconds that addresses have used while the turns were behind."
+        "Seconds that addresses have used lately, while the turns were behind."
         self._limits: dict[str, tuple[int, float]] = {}
         "Bytes of the longest read of an address, and since when."
 
@@ -151,18 +158,16 @@ class StreamTurns:
         """Reads the address that has used the least time first, and of each address the connection that has waited
         longest. New addresses get up to half of the time. Returns True if the budget was used up before the last one.
         """
-        before = self._used
         waiting: dict[str, deque[StreamReader]] = {}
         for reader in sorted(ready, key=lambda reader: reader.turn):
             waiting.setdefault(reader.source, deque()).append(reader)
         new = self._new_addresses(waiting)
         known = waiting.keys() - new
         # An address that was silent has saved nothing, but it is the next one.
-        least = min((before[source] for source in known if source in before), default=0.0)
-        shares = [(before.get(source, least), source in before, source) for source in known]
-        heapify(shares)
-        used = before | {source: share for share, _, source in shares}
         now = self._clock()
+        used = self._forget_gradually(now)
+        shares = [(used.get(source, 0.0), source in used, source) for source in known]
+        heapify(shares)
         ends, left = now + MAX_TIME, MAX_BYTES
         balance = 0.0  # seconds that new addresses have used more than the others
         while (shares or new) and now < ends and left > 0:
@@ -173,7 +178,7 @@ class StreamTurns:
             now = self._clock()
             left -= size
             balance += now - began if is_new else began - now
-            used[source] = used.get(source, least) + now - began
+            used[source] = used.get(source, 0.0) + now - began
             if is_new:
                 continue
             queue = waiting[source]
@@ -183,11 +188,14 @@ class StreamTurns:
                 heapreplace(shares, (used[source], True, source))
             else:
                 heappop(shares)
-        # What an address has used counts as long as it is more than others have used.
-        least = shares[0][0] if shares else 0.0
-        self._new = dict.fromkeys(new)
-        self._used = {source: seconds for source, seconds in used.items() if source in waiting or seconds > least}
+        self._new, self._used = dict.fromkeys(new), used
         return bool(shares or new)
+
+    def _forget_gradually(self, now: float) -> dict[str, float]:
+        """Returns the seconds that addresses have used, those of long ago in part."""
+        kept = 0.5 ** ((now - self._forgotten) / HALF_LIFE)
+        self._forgotten = now
+        return {source: seconds * kept for source, seconds in self._used.items() if seconds * kept > NEGLIGIBLE}
 
     def _new_addresses(self, waiting: dict[str, deque[StreamReader]]) -> deque[str]:
         """Returns the addresses of which nothing was read yet, those that have waited longest first."""

@@ -43,6 +43,8 @@ PACES = {
     for name, per_block in (("udp", 100), ("tcp", 50), ("tls", 50), ("relp", 50), ("https", 5))
 }
 """20 blocks a second: 5,000 events a second over four transports, and 100 over HTTPS."""
+ATTACKED = ("noise", "hostile", "proxied")
+"""Intakes that get the events of attackers only."""
 SPARE_DESCRIPTORS = 10
 """Open batches and connections to the collectors come and go."""
 _ROOT = Path(__file__).parents[2]
@@ -69,20 +71,24 @@ class Figures:
     descriptors: tuple[int, int] = (0, 0)
     "Open descriptors before and after."
     healthy_after: float | None = None
-    "Seconds after the attacks until the headline is healthy."
+    "Seconds after the attacks until the headline names no problem but the backlogs that attackers have filled."
+    settled_after: float | None = None
+    "Seconds after the attacks until the headline is healthy, with these backlogs delivered."
     problems: dict[str, float] = field(default_factory=dict)
     "Problems of the headline after the attacks, and the seconds until each was seen for the last time."
     refusals: dict[str, Any] = field(default_factory=dict)
     attacks: dict[str, Any] = field(default_factory=dict)
 
     def text(self) -> str:
-        healthy = "never" if self.healthy_after is None else f"{self.healthy_after:.1f} s"
+        healthy, settled = (
+            "never" if after is None else f"{after:.1f} s" for after in (self.healthy_after, self.settled_after)
+        )
         lost = ", ".join(f"{name} {count} of {self.sent[name]}" for name, count in self.lost.items())
         return (
             f"stall {self.stall:.2f} s (reported {self.reported_stall:.2f} s), memory +{self.memory_mb:.0f} MB,"
             f" lost {lost}, failures {self.failures}, doubled {self.doubled}, kernel drops {self.kernel_drops},"
             f" descriptors {self.descriptors[0]} -> {self.descriptors[1]}, healthy after {healthy},"
-            f" problems {self.problems};"
+            f" settled after {settled}, problems {self.problems};"
             f" refusals {self.refusals}; attacks {json.dumps(self.attacks)}"
         )
 
@@ -185,8 +191,10 @@ class AttackedBridge:
         self._hostile.kill()
 
     # --- after the attacks --------------------------------------------------------------------------------------------
-    def measure(self, *, deadline_seconds: float) -> Figures:
+    def measure(self, *, deadline_seconds: float, settled_within: float) -> Figures:
         """Waits until the bridge is healthy beside its honest senders, then until all is delivered.
+
+        `settled_within`: seconds in which the attackers' backlogs must be delivered.
 
         What does not come true before the deadline is left out of the figures.
         """
@@ -194,6 +202,8 @@ class AttackedBridge:
         self._note_maxima()
         if self._holds(lambda: self._is_healthy(time.monotonic() - begun), begun + deadline_seconds):
             figures.healthy_after = time.monotonic() - begun
+        if self._holds(lambda: not self.headline["problems"] or self._is_settled(), begun + settled_within):
+            figures.settled_after = time.monotonic() - begun
         # What ended connections have sent before is read first.
         self._holds(
             lambda: self._descriptors() <= self._descriptors_before + SPARE_DESCRIPTORS,
@@ -226,6 +236,10 @@ class AttackedBridge:
         self.headline = self._status()["headline"]
         texts = [problem["text"].partition(":")[0] for problem in self.headline["problems"]]
         self.figures.problems |= dict.fromkeys(texts, round(seconds, 1))
+        return all(text.startswith(tuple(f"Intake {name} " for name in ATTACKED)) for text in texts)
+
+    def _is_settled(self) -> bool:
+        self.headline = self._status()["headline"]
         return not self.headline["problems"]
 
     def _have_arrived(self) -> bool:
