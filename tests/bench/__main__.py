@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tests.bench import plan, report
 from tests.bench.contenders import CONTENDERS, grant_receive_buffers
+from tests.bench.load import LOADS
+from tests.bench.mix import SITE
 from tests.bench.rounds import Result, run_once
 from tests.peers.unpacked import PeerMissing
 
@@ -23,6 +25,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--scale", type=float, default=1.0, help="factor for the numbers of events: 0.5 takes half the time"
+    )
+    parser.add_argument(
+        "--mix", type=Path, default=SITE, help="devices of the site loads (default: tests/bench/mixes/site.yaml)"
     )
     parser.add_argument("--only", choices=CONTENDERS, action="append", help="run only these contenders")
     parser.add_argument("--add", type=Path, action="append", default=[], help="add the runs of an earlier --json file")
@@ -42,7 +47,7 @@ def main() -> int:
                 _ladder(options.only or ["bridge", "syslog-ng"], options.rounds, results)
                 continue
             report.print_head(name)
-            for result in _series(name, options.rounds, options.scale, options.only):
+            for result in _series(name, options.rounds, options.scale, options.only, options.mix.resolve()):
                 results.append(result)
                 report.print_row(result)
     except PeerMissing as missing:
@@ -54,7 +59,7 @@ def main() -> int:
         report.write_json(options.json, results, summary)
     if options.plot:
         report.write_plot(options.plot, summary)
-    return 1 if any(result.lost for result in results[before:] if result.load != "W3") else 0
+    return 1 if any(result.lost for result in results[before:] if LOADS[result.load].transport != "udp") else 0
 
 
 def further_rounds(before: list[Result], runs: list[Result]) -> list[Result]:
@@ -65,13 +70,13 @@ def further_rounds(before: list[Result], runs: list[Result]) -> list[Result]:
     return [replace(run, round=run.round + last.get(run.series, 0)) for run in runs]
 
 
-def _series(name: str, rounds: int, scale: float, only: list[str] | None) -> Iterable[Result]:
+def _series(name: str, rounds: int, scale: float, only: list[str] | None, mix: Path) -> Iterable[Result]:
     runs = [run for run in plan.SERIES[name] if not only or run[0] in only]
     for number in range(1, rounds + 1):
         # Alternate the order, so that each contender runs first as often as last.
         for contender, load in runs if number % 2 else reversed(runs):
             events = plan.EVENTS.get((contender, load), plan.DEFAULT_EVENTS) * plan.EVENT_FACTORS.get(name, 1)
-            yield replace(_run(contender, load, number, int(events * scale)), series=name)
+            yield replace(_run(contender, load, number, int(events * scale), mix=mix), series=name)
 
 
 def _ladder(contenders: list[str], tries: int, results: list[Result]) -> None:
@@ -88,9 +93,9 @@ def _ladder(contenders: list[str], tries: int, results: list[Result]) -> None:
                     climbing.remove(contender)
 
 
-def _run(contender: str, load: str, number: int, events: int, *, rate: int = 0) -> Result:
+def _run(contender: str, load: str, number: int, events: int, *, rate: int = 0, mix: Path = SITE) -> Result:
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        return run_once(contender, load, number, events, Path(directory), rate=rate)
+        return run_once(contender, load, number, events, Path(directory), rate=rate, mix=mix)
 
 
 if __name__ == "__main__":

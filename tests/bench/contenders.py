@@ -18,7 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench import site_routes
 from tests.bench.load import Load
+from tests.bench.site_routes import bridge_intakes, bridge_routes
 from tests.harness import rabbit
 from tests.harness.bridge import Bridge
 from tests.harness.polling import until
@@ -56,8 +58,11 @@ def start_bridge(
 ) -> Running:
     names = [f"intake-{number}" for number in range(load.intakes)]
     options = {"scattered_endpoint": "/array"} if load.scattered else {}
-    bridge = Bridge(directory, collector_url=sink.url, intakes={name: options for name in names})
+    intakes = bridge_intakes(load.site, load.mix) if load.site else {name: options for name in names}
+    bridge = Bridge(directory, collector_url=sink.url, intakes=intakes)
     configuration = bridge.configuration
+    if load.site:
+        configuration |= bridge_routes(load.site, load.mix)
     configuration["collector"] |= {
         "compression": "gzip" if load.gzip else "none",
         "extra_ca_file": str(sink.authority),
@@ -141,9 +146,15 @@ def start_syslog_ng(load: Load, sink: Sink, directory: Path, *, disk: bool = Fal
         else "log-fifo-size(1000000)"
     )
     flags = "" if load.transport == "udp" else "flags(flow-control);"
-    process = syslog_ng.launch(
-        _SYSLOG_NG.format(port=port, sink=sink, transport=transport, buffer=buffer, flags=flags), directory=directory
-    )
+    head = _SYSLOG_NG.format(port=port, transport=transport)
+    destination = _DESTINATION.replace("URL", sink.url).replace("AUTHORITY", str(sink.authority))
+    if load.site:
+        paths = site_routes.syslog_ng(destination, load.mix, directory, disk=disk)
+        paths = paths.replace(" FLOW)", ")" if load.transport == "udp" else " flow-control)")
+    else:
+        paths = destination.format(name="sink", buffer=buffer)
+        paths += f"log {{ source(load); destination(sink); {flags} }};\n"
+    process = syslog_ng.launch(head + paths, directory=directory)
     process.wait_until(lambda: accepts(port) if load.transport != "udp" else _udp_bound(port), "listening")
     return Running(process, port)
 
@@ -155,14 +166,14 @@ def _udp_bound(port: int) -> bool:
 _SYSLOG_NG = """@version: 3.38
 options {{ threaded(yes); use-dns(no); keep-hostname(yes); stats-freq(0); }};
 source load {{ network(ip(127.0.0.1) port({port}) {transport}); }};
-destination sink {{
-  http(url("{sink.url}/plain/batch") method("POST") batch-lines(5000) batch-bytes(1048576) batch-timeout(1000)
+"""
+_DESTINATION = """destination {name} {{
+  http(url("URL/plain/batch") method("POST") batch-lines(5000) batch-bytes(1048576) batch-timeout(1000)
        workers(2) delimiter("\\n") body("$MSG")
-       headers("X-SEKOIAIO-INTAKE-KEY: bench00000000000")
-       tls(ca-file("{sink.authority}"))
+       persist-name("{name}") headers("X-SEKOIAIO-INTAKE-KEY: bench00000000000")
+       tls(ca-file("AUTHORITY"))
        {buffer});
 }};
-log {{ source(load); destination(sink); {flags} }};
 """
 
 CONTENDERS: dict[str, Callable[[Load, Sink, Path], Running]] = {

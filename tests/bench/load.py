@@ -11,8 +11,11 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from tests.bench import datagrams, messages, streams
+from tests.bench import datagrams, messages, site, streams
+from tests.bench.mix import SITE
+from tests.bench.site import Site
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Target:
     "Events per second; 0: as fast as they are read."
     authority: str | None
     "PEM of the authority of a TLS listener."
+    mix: Path = SITE
+    "The devices of a site load."
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,10 @@ class Load:
     "Request rate of the bridge per second; None: more than it needs."
     scattered: bool = False
     "True if the intakes have a `scattered_endpoint`."
+    site: Site | None = None
+    "The site whose devices send, if it is a site load."
+    mix: Path = SITE
+    "The devices of the site."
 
 
 def _full_speed(lines: messages.Lines) -> Callable[[Target], None]:
@@ -65,9 +74,54 @@ def _spread(name: str, seconds: int) -> Load:
     )
 
 
+def _site(description: str, how: Site, rate: int = 100_000) -> Load:
+    return Load(
+        description,
+        lambda to: site.send(how, to.port, to.events, rate=to.rate, file=to.mix, authority=to.authority),
+        transport=how.transport,
+        rate=rate,
+        # More than the devices of a mix.
+        connections=max(1000, how.devices),
+        site=how,
+    )
+
+
+SITE_RATES = (50_000, 100_000, 150_000, 200_000)
+SITES = {
+    "W11": ("UDP from all devices of a site in random order, one intake per product", Site()),
+    "W12": ("as W11, one TCP connection per device", Site(transport="tcp")),
+    "W11L": ("as W11, three of ten messages have 2,000 bytes", Site(long=0.3)),
+}
+
+
+def at_rate(name: str, rate: int) -> str:
+    """Returns the name of a site load at a rate."""
+    return f"{name} {rate // 1000}k"
+
+
+CLIFFS = {
+    "W11": ("W11 itself", Site()),
+    "random seconds": ("each message has a random second of the last hour", Site(spread=3600)),
+    "random shapes": ("each message has the address of a random device", Site(shuffled=True)),
+    "5000 sources": ("the same mix from 5,000 devices", Site(devices=5000)),
+    "relay": ("500 hosts behind one UDP relay, routed by host name", Site(devices=500, relay=True)),
+    "200 intakes": ("200 devices, each with an intake of its own", Site(devices=200, intake_each=True)),
+    "2000 bytes": ("all messages have 2,000 bytes", Site(long=1.0)),
+    "tcp": ("one TCP connection per device", Site(transport="tcp")),
+    "tcp each": ("the same, one write per message", Site(transport="tcp", write_each=True)),
+    "tls each": ("the same over TLS, one record per message", Site(transport="tls", write_each=True)),
+}
+"Loads whose cost is compared with the cost of W11."
+
 SPREADS = {"1 s": 1, "1 min": 60, "1 h": 3600, "1 day": 86_400, "30 days": 30 * 86_400, "1 year": 365 * 86_400}
 
 LOADS = {
+    **{
+        at_rate(name, rate): _site(f"{text}, {rate:,} messages per second", how, rate)
+        for name, (text, how) in SITES.items()
+        for rate in SITE_RATES
+    },
+    **{f"cliff {name}": _site(text, how) for name, (text, how) in CLIFFS.items()},
     "W1": Load("4 TCP connections at full speed, RFC 3164 of 215 bytes, LF framing", _full_speed(messages.unbound)),
     "W2": Load("the same with RFC 5424 of 230 bytes, structured data", _full_speed(messages.structured)),
     "W3": Load(
@@ -131,10 +185,11 @@ def main() -> None:
     parser.add_argument("--events", type=int, required=True)
     parser.add_argument("--rate", type=int, help="events per second (default: the rate of the load)")
     parser.add_argument("--authority", help="PEM of the authority of a TLS listener")
+    parser.add_argument("--mix", type=Path, default=SITE, help="the devices of a site load")
     options = parser.parse_args()
     load = LOADS[options.load]
     rate = load.rate if options.rate is None else options.rate
-    load.send(Target(options.port, options.events, rate, options.authority))
+    load.send(Target(options.port, options.events, rate, options.authority, options.mix))
     print(time.monotonic(), flush=True)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.bench.load import SPREADS
+from tests.bench.load import SITE_RATES, SITES, SPREADS, at_rate
 from tests.bench.rounds import Result
 
 Run = tuple[str, str]
@@ -28,11 +28,23 @@ EVENTS: dict[Run, int] = {
     ("bridge", "W6 small"): 300_000,
 }
 EVENTS |= {("bridge", f"scatter {name}"): 50_000 for name in SPREADS}
+SITE_SECONDS = 10
+_SITE_CONTENDERS = ("bridge", "syslog-ng", "syslog-ng on disk")
+EVENTS |= {
+    (contender, at_rate(name, rate)): rate * SITE_SECONDS
+    for contender in _SITE_CONTENDERS
+    for name in SITES
+    for rate in SITE_RATES
+}
 DEFAULT_EVENTS = 1_000_000
 EVENT_FACTORS = {"watched": 4}
 """Factor for the events of a series. The page polls every few seconds, and requests everything when it opens."""
 
 SERIES: dict[str, Sequence[Run]] = {
+    **{
+        name: [(contender, at_rate(name, rate)) for rate in SITE_RATES for contender in _SITE_CONTENDERS]
+        for name in SITES
+    },
     "W1": [("bridge", "W1"), ("syslog-ng", "W1"), ("syslog-ng on disk", "W1")],
     "W2": [("bridge", "W2"), ("syslog-ng", "W2")],
     "W3": [("bridge", "W3"), ("syslog-ng", "W3")],
@@ -80,7 +92,22 @@ class Bar:
         return [over[number] / under[number] for number in sorted(over.keys() & under.keys())]
 
 
+def _site_bars(name: str, must: float, aim: float) -> Iterable[Bar]:
+    """Yields a bar per rate; only the one at 100,000/s is required."""
+    for rate in (100_000, *(other for other in SITE_RATES if other != 100_000)):
+        load = at_rate(name, rate)
+        required = (must, aim, "") if rate == 100_000 else (1.0, aim, " (no bar)")
+        says = f"{name} at {rate:,}/s over syslog-ng in memory{required[2]}"
+        yield Bar(name, ("bridge", load), ("syslog-ng", load), *required[:2], says)
+    load = at_rate(name, 100_000)
+    says = f"{name} at 100,000/s over its reliable disk buffer"
+    yield Bar(name, ("bridge", load), ("syslog-ng on disk", load), must, aim, says)
+
+
 BARS = (
+    *_site_bars("W11", 1.3, 2.0),
+    *_site_bars("W12", 1.3, 2.0),
+    *_site_bars("W11L", 1.3, 2.0),
     Bar("W1", ("bridge", "W1"), ("syslog-ng", "W1"), 2.0, 2.5, "W1 over syslog-ng in memory"),
     Bar("W1", ("bridge", "W1"), ("syslog-ng on disk", "W1"), 6.0, 8.0, "W1 over its reliable disk buffer"),
     Bar("W2", ("bridge", "W2"), ("syslog-ng", "W2"), 1.5, 2.0, "W2 over syslog-ng in memory"),
@@ -105,10 +132,10 @@ MAX_DELAY = (2.5, 2.25)
 """p99 delay at 50,000/s in seconds: max_age (2 s) plus 500 ms (must), 250 ms (aim)."""
 
 
-def steps(results: Sequence[Result]) -> dict[str, int]:
-    """Returns each contender's highest rate of the ladder without loss in all tries."""
+def steps(results: Sequence[Result], series: str = "") -> dict[str, int]:
+    """Returns each contender's highest rate without loss in all tries: of the ladder, or of the series of a site."""
     # Runs of the ladder have no series.
-    climbed = [result for result in results if result.load == "W3" and not result.series]
+    climbed = [result for result in results if result.series == series and (series or result.load == "W3")]
     lost = {(result.contender, result.rate) for result in climbed if result.lost}
     found = dict.fromkeys((result.contender for result in climbed), 0)
     for result in climbed:

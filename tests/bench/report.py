@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.bench import plan
-from tests.bench.load import LOADS
+from tests.bench.load import LOADS, SITES
 from tests.bench.rounds import Result
 
-_ROW = "{:<18} {:<5} {:>5} {:>8} {:>8} {:>12} {:>9} {:>7} {:>7} {:>6} {:>6}"
+_ROW = "{:<18} {:<9} {:>5} {:>8} {:>8} {:>12} {:>9} {:>7} {:>7} {:>6} {:>6}"
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,13 @@ def print_row(result: Result) -> None:
 def summary(results: Sequence[Result]) -> list[Line]:
     """Returns all targets for which there are results."""
     lines, steps = [], plan.steps(results)
+    for name in SITES:
+        highest = plan.steps(results, name)
+        if "bridge" in highest and highest.get("syslog-ng"):
+            must, aim = (max(150_000, highest["syslog-ng"]) / highest["syslog-ng"], 200_000 / highest["syslog-ng"])
+            says = f"{name}, highest rate without loss: {highest['bridge']:,}/s over {highest['syslog-ng']:,}/s"
+            ratio = highest["bridge"] / highest["syslog-ng"]
+            lines.append(Line(says, ratio, must, max(must, aim), "x", [ratio]))
     for bar in plan.BARS:
         if ratios := bar.ratios(results):
             lines.append(Line(bar.says, statistics.median(ratios), bar.must, bar.aim, "x", ratios))
@@ -87,11 +94,11 @@ def summary(results: Sequence[Result]) -> list[Line]:
 
 def print_summary(lines: Sequence[Line]) -> None:
     """Prints one row per target."""
-    print(f"\n{'':<52} {'median':>9} {'must':>7} {'aim':>7}  met     rounds")
+    print(f"\n{'':<62} {'median':>9} {'must':>7} {'aim':>7}  met     rounds")
     for line in lines:
         rounds = " ".join(f"{value:.2f}" for value in line.rounds)
         print(
-            f"{line.says:<52} {line.value:>7.2f} {line.unit:<2} {line.must:>6g} {line.aim:>7g}  {line.met:<7} {rounds}"
+            f"{line.says:<62} {line.value:>7.2f} {line.unit:<2} {line.must:>6g} {line.aim:>7g}  {line.met:<7} {rounds}"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trustme
@@ -13,6 +13,7 @@ import trustme
 from tests.bench.contenders import CONTENDERS, Running, Sink
 from tests.bench.load import LOADS
 from tests.bench.measure import cpu_seconds, peak_rss_mb
+from tests.bench.mix import SITE
 from tests.bench.sink import Counts
 from tests.harness.ports import accepts, free_port
 from tests.harness.process import Process
@@ -58,8 +59,11 @@ class Result:
         return self.events - self.delivered
 
 
-def run_once(contender: str, load: str, round_number: int, events: int, directory: Path, *, rate: int = 0) -> Result:
-    """Starts sink and contender, sends the load, waits for the last event, stops both. ``rate`` 0: the load's rate."""
+def run_once(
+    contender: str, load: str, round_number: int, events: int, directory: Path, *, rate: int = 0, mix: Path = SITE
+) -> Result:
+    """Starts sink and contender, sends the load, waits for the last event, stops both. ``rate`` 0: the load's rate;
+    ``mix``: the devices of a site load."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(directory / "authority.pem"))
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(directory / "sink.pem"))
@@ -73,12 +77,12 @@ def run_once(contender: str, load: str, round_number: int, events: int, director
     rate = rate or LOADS[load].rate
     try:
         sink.wait_until(lambda: accepts(target.port), "listening")
-        running = CONTENDERS[contender](LOADS[load], target, directory / contender.replace(" ", "-"))
+        running = CONTENDERS[contender](replace(LOADS[load], mix=mix), target, directory / contender.replace(" ", "-"))
         try:
             # The cost of starting is not compared.
             cpu_before = cpu_seconds(running.process.pid)
             sender = ["--load", load, "--port", str(running.port), "--events", str(events), "--rate", str(rate)]
-            sender += ["--authority", str(target.authority)]
+            sender += ["--authority", str(target.authority), "--mix", str(mix)]
             delivered, speed = _send(
                 running, sender, events, counts, directory, _STALLED_SECONDS[LOADS[load].transport]
             )
