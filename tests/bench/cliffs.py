@@ -8,6 +8,7 @@ Prints one row per load: CPU time per event, its ratio to W11 within a round (me
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 import tempfile
@@ -59,7 +60,7 @@ def print_table(found: dict[str, list[Result]]) -> None:
     """Prints one row per load."""
     print(_ROW.format("load", "µs/event", "ratio", "at most", "lost", "RSS MB", ""))
     for name, results in found.items():
-        cost = statistics.median(1e6 / result.events_per_cpu_second for result in results)
+        cost = statistics.median(1e6 * cost_of(result) for result in results)
         lost, memory = max(result.lost for result in results), max(result.peak_rss_mb for result in results)
         values = (f"{cost:.1f}", f"{ratio(results, found['W11']):.2f}", MOST, f"{lost:,}", f"{memory:.0f}")
         print(_ROW.format(name, *values, CLIFFS[name][0]))
@@ -67,9 +68,12 @@ def print_table(found: dict[str, list[Result]]) -> None:
 
 def ratio(results: list[Result], base: list[Result]) -> float:
     """Returns the median ratio of the cost of an event to that of the base in the same round."""
-    return statistics.median(
-        other.events_per_cpu_second / one.events_per_cpu_second for one, other in zip(results, base, strict=True)
-    )
+    return statistics.median(cost_of(one) / cost_of(other) for one, other in zip(results, base, strict=True))
+
+
+def cost_of(result: Result) -> float:
+    """Returns the CPU seconds per delivered event; infinite if none was delivered."""
+    return result.cpu_seconds / result.delivered if result.delivered else math.inf
 
 
 if __name__ == "__main__":

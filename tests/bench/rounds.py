@@ -21,7 +21,7 @@ from tests.harness.process import Process
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 # After this time without a further event, the rest counts as lost. Datagrams get lost, streams may stall.
-_STALLED_SECONDS = {"udp": 4.5, "tcp": 30.0, "tls": 30.0}
+_STALLED_SECONDS = {"udp": 8.0, "tcp": 30.0, "tls": 30.0}
 
 # The wall rate is measured up to this share: the last events wait for max_age of their batch, which is a setting.
 _WALL_SHARE = 0.9

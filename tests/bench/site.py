@@ -12,7 +12,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,13 +63,11 @@ def send(site: Site, port: int, events: int, *, rate: int, file: Path = SITE, au
     messages = site.messages(file)
     if site.transport == "udp":
         _datagrams(port, events, rate, messages, _addresses(site, messages))
-    elif site.relay:
-        relayed = Device(messages[0].device.product, 0, 0)
-        for message in messages:
-            message.device = relayed
-        _streams(port, events, rate, messages, site, authority)
     else:
-        _streams(port, events, rate, messages, site, authority)
+        if site.relay:
+            relay = Device(messages[0].device.product, 0, 0)
+            messages = [replace(message, device=relay) for message in messages]
+        _streams(port, events, rate, messages, site, authority if site.transport == "tls" else None)
 
 
 def _addresses(site: Site, messages: list[Message]) -> list[str]:
