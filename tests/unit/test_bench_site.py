@@ -27,7 +27,7 @@ PRODUCTS = [
 
 
 def messages_of(file: Path, product: Product, **options: float) -> list[Message]:
-    rendered = read_mix(file).render(2000, MOMENT, **options)  # type: ignore[arg-type]
+    rendered = read_mix(file).render(600, MOMENT, **options)  # type: ignore[arg-type]
     return [message for message in rendered if message.device.product == product]
 
 
