@@ -48,11 +48,14 @@ spool: {directory: unused}
 @click.option("--stream", is_flag=True, help="Read stdin as one TCP connection instead of one message per line.")
 @click.option("--payloads", is_flag=True,
               help="Show the event in every payload form, and mark those that match the intake's format.")  # fmt: skip
+@click.option("--rules", is_flag=True,
+              help="Show the rule that gave each field, not only of those that are guessed. --json always has them.",
+              )  # fmt: skip
 @click.option("--json", "as_lines", is_flag=True, help="Print one JSON object per line.")
 @click.pass_context
 def explain(
     context: click.Context, file: Path, source: Address | None, listener: str | None, client_name: str,
-    received: datetime | None, stream: bool, payloads: bool, as_lines: bool,
+    received: datetime | None, stream: bool, payloads: bool, rules: bool, as_lines: bool,
 ) -> None:  # fmt: skip
     """Show how messages from stdin are framed, parsed, routed and sent. Sends nothing and reads no keys."""
     routed = file.exists() or context.get_parameter_source("file") is not ParameterSource.DEFAULT
@@ -68,7 +71,7 @@ def explain(
     cuts = cutter.stream(chunks) if stream else cutter.lines(sys.stdin.buffer)
     explanations = filter(None, map(explainer.explain, cuts))
     for number, explanation in enumerate(explanations, start=1):
-        _write(number, explanation, routed=routed, as_lines=as_lines)
+        _write(number, explanation, routed=routed, as_lines=as_lines, rules=rules)
     if cutter.resyncs:
         click.echo(f"explain: {cutter.resyncs} octet counts did not lead to the next frame", err=True)
 
@@ -97,9 +100,9 @@ def _listener(config: Config, name: str | None, *, stream: bool) -> Listener:
     raise click.UsageError(f"there is no listener '{name}'. The listeners are {names}")
 
 
-def _write(number: int, explanation: Explanation, *, routed: bool, as_lines: bool) -> None:
+def _write(number: int, explanation: Explanation, *, routed: bool, as_lines: bool, rules: bool) -> None:
     if not as_lines:
-        click.echo(text_of(number, explanation, routed=routed))
+        click.echo(text_of(number, explanation, routed=routed, every_rule=rules))
         return
     line = json.dumps(as_json(explanation, routed=routed), ensure_ascii=False)
     # A lone surrogate stands for a byte that is not UTF-8. It is written as a JSON escape.

@@ -13,8 +13,10 @@ from bridge import batching, formats
 from bridge.batching.groups import NO_TIME
 from bridge.batching.payload import fields as fields_of
 from bridge.config import Config, Listener
-from bridge.explain import payloads, reasons
+from bridge.explain import payloads, reasons, time_rules
+from bridge.explain.field_rule import FieldRules, Surroundings
 from bridge.explain.frames import Cut
+from bridge.explain.rules import rules_of
 from bridge.ingest import from_config as ingest_config
 from bridge.routing import Disposition, Facts, Router
 from bridge.routing.conditions import Address
@@ -22,6 +24,7 @@ from bridge.syslog import parser
 from bridge.syslog.columns import FIELDS
 from bridge.syslog.frames import block_of
 from bridge.syslog.intake_key import masked, without_key
+from bridge.syslog.message import of_header
 from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import rfc3339
 
@@ -74,6 +77,8 @@ class Explanation:
     origin: Origin
     fields: dict[str, Any]
     "The header fields and the message, as in the payload form ``json``."
+    rules: FieldRules
+    "The rule that gave each field."
     disposition: Disposition | None
     "None if the frame is rejected or quarantined before routing."
     zone: str
@@ -123,15 +128,15 @@ class Explainer:
         origin = self._origin
         if cut.quarantine_reason or self._rejected:
             rejected = f"listener {origin.listener.name} rejects {origin.source}, which is not in its allow: list"
-            fields, zone = self._fields_and_zone(cut.frame, None)
-            return Explanation(cut, origin, fields, None, zone, notes=[cut.quarantine_reason or rejected])
+            fields, rules, zone = self._read(cut.frame, None)
+            return Explanation(cut, origin, fields, rules, None, zone, notes=[cut.quarantine_reason or rejected])
         facts = Facts(*(columns[name][0] for name in Facts._fields))
         ((disposition, assigned),) = self._profile.assign(columns)
         skipped = reasons.passed_over(
             self._config, listener=origin.listener.name, address=origin.source, client=origin.client, facts=facts,
             route=disposition.route,
         )  # fmt: skip
-        fields, zone = self._fields_and_zone(cut.frame, disposition)
+        fields, rules, zone = self._read(cut.frame, disposition)
         context = payloads.FrameContext(
             self._received, origin.peer, disposition.zone or self._router.zone(origin.source),
             listener=origin.listener.name, route=disposition.route, intake=disposition.intake, limits=self._limits,
@@ -144,18 +149,20 @@ class Explainer:
                 event = group.events()[0]
                 timestamp = None if group.earliest == NO_TIME else rfc3339(group.earliest)
         return Explanation(
-            cut, origin, fields, disposition, zone, list(islice(skipped, self._max_reasons)), event, timestamp, notes,
-            _forms(cut.frame, context, disposition) if self._payloads else None,
+            cut, origin, fields, rules, disposition, zone, list(islice(skipped, self._max_reasons)), event, timestamp,
+            notes, _forms(cut.frame, context, disposition) if self._payloads else None,
         )  # fmt: skip
 
-    def _fields_and_zone(self, frame: bytes, disposition: Disposition | None) -> tuple[dict[str, Any], str]:
-        zone = (disposition and disposition.zone) or self._router.zone(self._origin.source)
-        fields, parts = fields_of(frame, self._received, zone), parser.read(without_key(frame))
-        if not parts.second:
-            return fields, ""
-        if parts.offset:
-            return fields, f"{parts.offset.decode()}, in the message"
-        return fields, f"{zone}, {reasons.origin_of_zone(self._config, self._origin.source, disposition)}"
+    def _read(self, frame: bytes, disposition: Disposition | None) -> tuple[dict[str, Any], FieldRules, str]:
+        """Returns the fields of a frame, their rules, and the zone of the timestamp with its origin."""
+        origin, text = self._origin, without_key(frame)
+        zone = (disposition and disposition.zone) or self._router.zone(origin.source)
+        configured = f"{zone}, {reasons.origin_of_zone(self._config, origin.source, disposition)}"
+        header = parser.read(text)
+        when = of_header(header, received=self._received, timezone=zone).timestamp
+        surroundings = Surroundings(str(origin.host or origin.source or "unknown"), configured, self._received)
+        rules = rules_of(header, text, when, surroundings)
+        return fields_of(frame, self._received, zone), rules, time_rules.zone_shown(header, configured)
 
 
 def _forms(frame: bytes, context: payloads.FrameContext, disposition: Disposition) -> PayloadForms:
@@ -198,6 +205,7 @@ def as_json(explanation: Explanation, *, routed: bool = True) -> dict[str, objec
         "payload": disposition.payload if disposition and delivered else None,
         "event": None if explanation.event is None else explanation.event.decode("utf-8", "surrogateescape"),
         "event_timestamp": explanation.event_timestamp,
+        "rules": {field: rule.as_json() for field, rule in explanation.rules.items()},
     }
     if (forms := explanation.forms) is not None:
         result |= {

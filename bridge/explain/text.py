@@ -1,42 +1,114 @@
 """Formats an explanation as text, one value per line. Escapes the control characters of the frame."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from textwrap import wrap
 
 from bridge.config.faults import printable
+from bridge.explain.decisions import DECISIONS
 from bridge.explain.explanation import Explanation
+from bridge.explain.field_rule import FieldRule, FieldRules
 from bridge.syslog.priorities import named
 
 _MAX_CHARACTERS = 2000
 "Maximum number of characters shown of a value."
+_WIDTH = 80
+_INDENT = " " * 14
+"Blanks before a note below a value."
+_LABELS = {"structured_data": "data"}
+"Labels of fields that are not their names."
 
 
-def text_of(number: int, explanation: Explanation, *, routed: bool) -> str:
-    """Formats the explanation of frame ``number``. The text ends with a line end."""
+def text_of(number: int, explanation: Explanation, *, routed: bool, every_rule: bool = False) -> str:
+    """Formats the explanation of frame ``number``. The text ends with a line end.
+
+    The lines below a field say which part of it is a guess or not in the frame. ``every_rule``: name the rule of every
+    field, and describe the decisions.
+    """
     lines = [f"frame {number}: {explanation.cut.description}"]
-    lines += [f"  {name:<11} {_shown(value)}" for name, value in _rows(explanation, routed)]
+    lines += [_line(label, value) for label, value in _origin(explanation, routed)]
+    lines += _field_lines(explanation, every_rule)
+    lines += [_line(label, value) for label, value in _decision(explanation, routed)]
+    lines += [_line(label, value) for label, value in _forms(explanation)]
+    lines += [_line("note", note) for note in explanation.notes]
+    if every_rule:
+        lines += _decisions(explanation.rules)
     return "\n".join(lines) + "\n"
 
 
-def _rows(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str]]:
-    fields = explanation.fields
-    origin = explanation.origin
+def _line(label: str, value: str) -> str:
+    return f"  {label:<11} {_shown(value)}"
+
+
+def _origin(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str]]:
+    fields, origin = explanation.fields, explanation.origin
     yield "from", f"{origin.source} at listener {origin.listener.name}" if routed else str(origin.source)
     shape = "" if fields["shape"] == fields["format"] else f", shape {fields['shape']}"
-    yield "format", ("no header could be read" if fields["format"] == "none" else fields["format"]) + shape
-    yield "priority", "none" if fields["priority"] is None else f"{fields['priority']} = {named(fields['priority'])}"
-    yield "timestamp", fields["timestamp"] or "none readable: the time of reception is used"
-    if explanation.zone:
-        yield "zone", explanation.zone
-    for name in ("hostname", "app_name", "procid", "msgid"):
-        if fields[name] is not None:
-            yield name, fields[name]
-    for identity, pairs in fields["structured_data"].items():
-        yield "data", " ".join([identity, *(f"{name}={value!r}" for name, value in pairs)])
-    yield "msg", fields["msg"]
-    yield from _decision(explanation, routed)
-    yield from _forms(explanation)
-    for note in explanation.notes:
-        yield "note", note
+    missing = "no syslog header" if shape else "no header could be read"
+    yield "format", (missing if fields["format"] == "none" else fields["format"]) + shape
+
+
+def _field_lines(explanation: Explanation, every_rule: bool) -> Iterator[str]:
+    shown: set[str] = set()
+    for field, rule in explanation.rules.items():
+        rows = list(_values(field, explanation))
+        notes = list(_every_note(rule)) if every_rule else [one for one in _guesses(field, rule) if one not in shown]
+        shown.update(notes)
+        if rows or notes:
+            yield from (_line(label, value) for label, value in rows or [(_LABELS.get(field, field), "none")])
+            yield from (line for note in notes for line in _wrapped(note))
+        if field == "timestamp" and explanation.zone:
+            yield _line("zone", explanation.zone)
+
+
+def _values(field: str, explanation: Explanation) -> Iterator[tuple[str, str]]:
+    value = explanation.fields[field]
+    if field == "priority":
+        yield field, "none" if value is None else f"{value} = {named(value)}"
+    elif field == "timestamp":
+        yield field, value or "none readable: the time of reception is used"
+    elif field == "structured_data":
+        for identity, pairs in value.items():
+            yield _LABELS[field], " ".join([identity, *(f"{name}={text!r}" for name, text in pairs)])
+    elif value is not None:
+        yield field, value
+
+
+def _guesses(field: str, rule: FieldRule) -> Iterator[str]:
+    """Yields the notes for a value that is a guess or not in the frame.
+
+    The lines of the timestamp and of its zone already show some parts that are not in the frame.
+    """
+    if rule.guess:
+        yield f"guess: {rule.text} (decision {rule.decision})"
+    if field != "timestamp":
+        yield from _outside(rule, rule.outside.keys())
+    elif rule.guess:
+        yield from _outside(rule, rule.outside.keys() - {"time", "zone"})
+
+
+def _every_note(rule: FieldRule) -> Iterator[str]:
+    name = DECISIONS[rule.decision].name
+    yield f"{'guess' if rule.guess else 'rule'}: {rule.text} (decision {rule.decision}, {name}; shape {rule.shape})"
+    yield from _outside(rule, rule.outside.keys())
+
+
+def _outside(rule: FieldRule, parts: Collection[str]) -> Iterator[str]:
+    for part, text in rule.outside.items():
+        if part in parts:
+            yield f"not in the frame: {part} {text}"
+
+
+def _decisions(rules: FieldRules) -> Iterator[str]:
+    """Yields the description of each decision that gave a field."""
+    for number in sorted({rule.decision for rule in rules.values()}):
+        decision = DECISIONS[number]
+        source = f" ({decision.source})" if decision.source else ""
+        label = f"  {f'decision {number}':<11} "
+        yield from wrap(decision.text + source, _WIDTH, initial_indent=label, subsequent_indent=_INDENT)
+
+
+def _wrapped(note: str) -> list[str]:
+    return wrap(_shown(note), _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT + "  ", break_long_words=False)
 
 
 def _decision(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str]]:

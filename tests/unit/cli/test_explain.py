@@ -22,6 +22,8 @@ FIELDS = [
     "msg", "format", "shape", "listener", "route", "intake", "payload", "event", "event_timestamp",
 ]  # fmt: skip
 
+RULES = ["priority", "timestamp", "hostname", "app_name", "procid", "msgid", "structured_data", "msg"]
+
 CONFIGURATION = """
 timezone: Europe/Paris
 collector: {url: "http://127.0.0.1:9"}
@@ -83,12 +85,13 @@ def run(file, frames, *options):
 
 
 def explain_json(file, frame, *options):
-    """Returns the JSON object that ``explain`` prints for one frame."""
+    """Returns the JSON object that ``explain`` prints for one frame, without the rules."""
     result = run(file, frame + b"\n", "--json", *options)
     assert result.exit_code == 0, result.output
     (line,) = result.stdout.splitlines()
     fields = json.loads(line)
-    assert list(fields) == FIELDS
+    assert list(fields) == [*FIELDS, "rules"]
+    assert list(fields.pop("rules")) == RULES
     return fields
 
 
@@ -276,6 +279,18 @@ def test_text_output_names_the_zone_and_where_it_is_set(file, frame, options, zo
     assert f"  zone        {zone}\n" in run(file, frame + "\n", *options).stdout
 
 
+@pytest.mark.parametrize(("options", "shown"), [((), False), (("--rules",), True)])
+def test_rules_of_plain_fields_are_shown_on_request(file, options, shown):
+    output = run(file, f"<30>{BSD} gw app: x\n", *options).stdout
+    assert ("rule: the TAG of RFC 3164 (decision 15" in output) is shown
+    assert ("  decision 15 " in output) is shown
+
+
+def test_a_guessed_field_has_a_note(file):
+    output = run(file, f"<30>{BSD} gw two words\n").stdout
+    assert "  app_name    none\n              guess: no colon and no [pid]" in output
+
+
 def test_control_characters_of_a_frame_are_escaped(file):
     output = run(file, b"<30>Nov 23 07:24:00 \x1b[2J app: \x07\x1b]0;x\x07\xff\n").stdout_bytes
     assert b"\x1b" not in output
@@ -349,7 +364,7 @@ def test_without_any_configuration_route_and_intake_are_null(tmp_path, monkeypat
         input=f"<30>{BSD} gw unbound[7640]: {MSG}\n".encode(), capture_output=True, check=True,
     )  # fmt: skip
     fields = json.loads(ran.stdout)
-    assert list(fields) == FIELDS
+    assert list(fields) == [*FIELDS, "rules"]
     assert (fields["route"], fields["intake"], fields["payload"], fields["event"]) == (None, None, "message", MSG)
     assert b"without routes" in ran.stderr
 
