@@ -64,10 +64,10 @@ DECISIONS: dict[int, Decision] = {
             "A host is a name or an address; a level in upper case, a time and a zone are not, and a number is"
             " one only before a tag.", "RFC 3164 section 4.1.2"),
         Decision(17, "second time",
-            "A second time is the device's, behind a relay's, only if a host and a tag or a known layout follow"
+            "A second time is the device's, after a relay's, only if a host and a tag or a known layout follow"
             " it; otherwise it is text of the application."),
         Decision(18, "host written twice",
-            "A host that is written twice is one host; an address behind the host is skipped only before a known"
+            "A host that is written twice is one host; an address after the host is skipped only before a known"
             " daemon or a tag with [pid]."),
         Decision(19, "more Cisco headers",
             "Nodes of IOS-XR, EMBLEM, origins of several words, structured data between counters, task names and"
@@ -79,7 +79,7 @@ DECISIONS: dict[int, Decision] = {
             "Of a JSON text of unknown origin only the time of the outermost object is used; a hostname in it is"
             " data that a client may have chosen."),
         Decision(22, "byte order mark and facility.level",
-            "A byte order mark before the PRI or the octet count, and <facility.level> behind the time, are"
+            "A byte order mark before the PRI or the octet count, and <facility.level> after the time, are"
             " removed."),
         Decision(23, "framing",
             "After a wrong octet count, the next frame begins where a count leads exactly to another frame.",

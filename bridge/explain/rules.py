@@ -65,7 +65,7 @@ def rules_of(header: Header, frame: bytes, when: datetime | None, surroundings: 
 
 
 def _behind_kiwi(header: Header) -> Header | None:
-    """Returns the header behind the prefix that Kiwi has put before a message."""
+    """Returns the header after the prefix that Kiwi has put before a message."""
     _, _, text = header.device.partition(b"=")
     text = text.partition(b" ")[2].lstrip(b" ")
     inner = parser.read(b"<0>" + text)
@@ -102,7 +102,7 @@ def _priority(header: Header, frame: bytes) -> FieldRule:
     if before.strip():
         return FieldRule(2, header.shape, "the octet count before it is removed", True)
     if before or after.startswith(b" "):
-        return FieldRule(2, header.shape, "the blanks before or behind it are removed", True)
+        return FieldRule(2, header.shape, "the blanks before or after it are removed", True)
     return FieldRule(2, header.shape, "the PRI")
 
 
@@ -116,21 +116,23 @@ def _hostname(header: Header, surroundings: Surroundings) -> FieldRule:
     if _is_5424(header):
         return _rule(header, Reason(5, "the HOSTNAME of RFC 5424"))
     if rule.hostname:
-        return _rule(header, _origin(header) or rule.hostname, guess=True)
+        return _rule(header, _in_place(header) or rule.hostname, guess=True)
     special = _special_host(header)
     return _rule(header, special or Reason(16, "the HOSTNAME of RFC 3164"), guess=special is not None)
 
 
-def _origin(header: Header) -> Reason | None:
-    """Returns the place of the host in a header of Cisco, if the shape alone does not tell."""
+def _in_place(header: Header) -> Reason | None:
+    """Returns a more exact reason for the host of a shape that has several places for it."""
+    words = _WORD.findall(_between(header))
     if header.shape == "cisco-ios":
         clock = header.device.find(header.second[:12]) if header.second else -1
-        before = clock < 0 or header.device.find(header.hostname) < clock
-        return Reason(9, "the origin-id before the time" if before else "the word before the mnemonic")
+        first = clock < 0 or header.device.find(header.hostname) < clock
+        return Reason(9, "the origin-id before the time" if first else "the word before the mnemonic")
     if header.shape == "cisco":
-        words = _WORD.findall(_between(header))
         relay = bool(words) and words[0].rstrip(b":") != header.hostname
         return Reason(9, "the word before the mnemonic" + "; the relay's before it is dropped" * relay)
+    if header.shape == "f5" and words[:1] == [header.hostname]:
+        return Reason(11, "the word before the level")
     return None
 
 
@@ -140,11 +142,15 @@ def _missing_host(header: Header) -> Reason:
         return Reason(7, "the header says - for an unknown host")
     if header.device[: len(header.device) - len(header.content)].rstrip().endswith(b":"):
         return Reason(7, "no host follows a time that ends in a colon")
+    if not header.content:
+        return Reason(7, "nothing follows the time")
     if _LEVEL.match(header.content):
-        return Reason(16, "the word behind the time is a level, not a host")
+        return Reason(16, "the word after the time is a level, not a host")
     if header.app_name:
-        return Reason(7, "the word behind the time is the tag")
-    return Reason(16, "the word behind the time cannot be a host, so it is text")
+        return Reason(7, "the word after the time is the tag")
+    if b" " not in header.content:
+        return Reason(6, "a word that is alone after the time is text")
+    return Reason(16, "the word after the time cannot be a host, so it is text")
 
 
 def _special_host(header: Header) -> Reason | None:
@@ -154,13 +160,13 @@ def _special_host(header: Header) -> Reason | None:
     if words.count(host) > 1:
         return Reason(18, "it is written twice")
     if any(_FACILITY_AND_LEVEL.match(word + b" ") for word in words):
-        return Reason(22, "behind <facility.level>, which is removed")
+        return Reason(22, "after <facility.level>, which is removed")
     if _DIGITS.fullmatch(host):
         return Reason(16, "a number is a host only because a tag follows it")
     if _MAC.fullmatch(host) or _PORT.fullmatch(host) or b"@" in host:
         return Reason(16, "taken as a host only because a tag follows it")
     if words and words[-1] == b":":
-        return Reason(16, "the colon behind it is removed")
+        return Reason(16, "the colon after it is removed")
     if between[:1] != b" ":
         return Reason(16, "no blank between the time and it")
     if not _NAME.fullmatch(host):
@@ -186,7 +192,7 @@ def _app_name(header: Header) -> FieldRule:
 
 
 def _tag(header: Header) -> FieldRule:
-    """Returns the rule of a tag that is read as in RFC 3164, behind any shape."""
+    """Returns the rule of a tag that is read as in RFC 3164, after any shape."""
     if not header.app_name:
         return _rule(header, _missing_tag(header), guess=True)
     if _PLAIN_TAG.fullmatch(header.app_name):
@@ -199,12 +205,12 @@ def _missing_tag(header: Header) -> Reason:
     content = header.content
     first = _NEVER_A_TAG.get(content[:1])
     if first:
-        return Reason(15, f"{first} behind the header is text, not a tag")
+        return Reason(15, f"{first} after the header is text, not a tag")
     if b":" in content.split(b" ", 1)[0]:
         return Reason(15, "the word before the colon is not the name of a program, so it is text")
     if not content:
         return Reason(6, "nothing follows the header")
-    return Reason(6, "no colon and no [pid] behind the first word, so it is text")
+    return Reason(6, "no colon and no [pid] after the first word, so it is text")
 
 
 def _procid(header: Header) -> FieldRule:
@@ -216,14 +222,15 @@ def _procid(header: Header) -> FieldRule:
             return _rule(header, rule.procid, guess=True)
         if not _PLAIN_PID.fullmatch(header.procid):
             return _rule(header, Reason(6, "not a number, so it is kept as text"), guess=True)
-        return _rule(header, Reason(15, "the number in the brackets behind the tag"))
-    return _rule(header, Reason(15, "no [pid] behind a tag" if header.format != "rfc5424" else "the header says -"))
+        return _rule(header, Reason(15, "the number in the brackets after the tag"))
+    return _rule(header, Reason(15, "no [pid] after a tag" if header.format != "rfc5424" else "the header says -"))
 
 
 def _msgid(header: Header) -> FieldRule:
     if header.msgid:
-        reason = Reason(5, "the MSGID of RFC 5424") if _is_5424(header) else Reason(20, "in the place of the MSGID")
-        return _rule(header, reason, guess=not _is_5424(header))
+        if _is_5424(header):
+            return _rule(header, Reason(5, "the MSGID of RFC 5424"))
+        return _rule(header, _shape_rule(header).app_name or Reason(20, "in the place of the MSGID"), guess=True)
     text = "the header says -" if header.format == "rfc5424" else "only RFC 5424 has a MSGID"
     return _rule(header, Reason(5, text))
 
@@ -248,5 +255,5 @@ def _msg(header: Header) -> FieldRule:
     if not header.app_name and second and is_time(second.second, second.offset):
         return _rule(header, Reason(17, "begins with a time of the application, which is not the device's"), guess=True)
     if header.app_name:
-        return _rule(header, Reason(15, "begins behind the tag"), guess=_app_name(header).guess)
+        return _rule(header, Reason(15, "begins after the tag"), guess=_app_name(header).guess)
     return _rule(header, _missing_tag(header), guess=True)

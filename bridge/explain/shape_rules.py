@@ -30,18 +30,18 @@ class ShapeRule(NamedTuple):
 _MNEMONIC = Reason(9, "the mnemonic, which also stays in msg")
 _FROM_MNEMONIC = Reason(9, "begins at the mnemonic or its module")
 _ORIGIN = Reason(9, "the origin-id, or the word before the mnemonic")
-_NO_ORIGIN = Reason(9, "no origin-id; set one on the device (logging origin-id hostname)")
+_NO_ORIGIN = Reason(9, "no origin-id in the header (on IOS: logging origin-id hostname)")
 _PROCESS = Reason(19, "the [pid] of the process before the mnemonic")
 _WHOLE = Reason(10, "the whole text, as it has no syslog header")
 _KEYS = Reason(10, "from the keys date, time, tz, eventtime or timestamp")
-_SHAPED_HOST = Reason(15, "the word behind the time, in the layout of this device")
+_SHAPED_HOST = Reason(15, "the word after the time, in the layout of this device")
 _FORWARDED = Reason(11, "the host after 'Message forwarded from'")
 _UNIFI_HOST = Reason(15, "the name before the MAC address and firmware of UniFi")
 _NO_UNIFI_NAME = Reason(15, "only MAC address and firmware, without a name")
-_UNDECLARED = Reason(20, "fields in the order of RFC 5424, though the header does not conform to it")
+_UNDECLARED = Reason(20, "by its place in the header, which is not valid RFC 5424")
 _CEF = Reason(12, "begins at CEF: or LEEF:, as sent")
 _SNARE = Reason(12, "begins at MSWinEventLog, as sent")
-_PLACE_5424 = Reason(4, "fields in the order of RFC 5424, without its version")
+_PLACE_5424 = Reason(4, "by its place in the header, which is RFC 5424 without its version")
 
 
 def _pairs(key: str) -> ShapeRule:
@@ -101,21 +101,21 @@ SHAPE_RULES: Mapping[str, ShapeRule] = {
     "unifi-untimed": ShapeRule(hostname=_UNIFI_HOST, no_host=_NO_UNIFI_NAME),
     "tag-alone": ShapeRule(
         no_host=Reason(7, "only a tag, without time and host"),
-        app_name=Reason(15, "the word before the colon directly behind the PRI"),
-        msg=Reason(15, "begins behind that colon"),
+        app_name=Reason(15, "the word before the colon directly after the PRI"),
+        msg=Reason(15, "begins after that colon"),
     ),
     "kiwi": ShapeRule(hostname=Reason(11, "the address in Kiwi's prefix")),
     # --- Cisco ---
     "cisco-ios": _cisco(),
     "cisco-relayed": _cisco(
-        Reason(9, "the origin-id, or else the host that a relay has put before it"),
-        Reason(17, "the device's; the first time is the relay's"),
+        Reason(9, "the origin-id, or else the relay's host"),
+        Reason(17, "the device's time, after the relay's"),
     ),
     "cisco-cucm": _cisco(Reason(9, "the Node ID in the text, as the header has no host")),
     "counted": _PLAIN,
     "relayed": ShapeRule(
-        hostname=Reason(17, "the host behind the second time; the relay's is dropped"),
-        timestamp=Reason(17, "the device's; the first time is the relay's"),
+        hostname=Reason(17, "the host after the second time; the relay's is dropped"),
+        timestamp=Reason(17, "the device's time, after the relay's"),
     ),
     # --- Texts of key=value pairs, and JSON ---
     "fortinet": _pairs("devname"),
@@ -132,7 +132,7 @@ SHAPE_RULES: Mapping[str, ShapeRule] = {
         no_host=Reason(21, "the device is not known, so no key is taken for its name"), timestamp=_KEYS,
         app_name=Reason(10, "a text of key=value has no tag"), msg=_WHOLE,
     ),
-    # --- Layouts behind a time ---
+    # --- Layouts after a time ---
     "cisco-viptela": ShapeRule(
         hostname=Reason(9, "the part of the mnemonic that names the device"), app_name=_MNEMONIC,
         procid=_PROCESS, msg=_FROM_MNEMONIC,
@@ -145,21 +145,21 @@ SHAPE_RULES: Mapping[str, ShapeRule] = {
     ),
     "cef": ShapeRule(app_name=Reason(12, "only a word before CEF: or LEEF: is a tag"), msg=_CEF),
     "snare": ShapeRule(app_name=Reason(12, "MSWinEventLog is not a tag"), msg=_SNARE),
-    "watchguard": ShapeRule(app_name=Reason(15, "the tag behind the serial number and the time in parentheses")),
-    "host-and-address": ShapeRule(hostname=Reason(18, "the name; the address behind it is dropped")),
+    "watchguard": ShapeRule(app_name=Reason(15, "the tag after the serial number and the time in parentheses")),
+    "host-and-address": ShapeRule(hostname=Reason(18, "the name; the address after it is dropped")),
     "cisco-ise": ShapeRule(
         app_name=Reason(15, "the category CISE_... is not a tag"), msg=Reason(15, "begins at the category CISE_..."),
     ),
     "f5": ShapeRule(
         hostname=Reason(11, "without the blade (slotN/) before it"),
-        app_name=Reason(11, "the tag behind the level word, which is dropped"),
+        app_name=Reason(11, "the tag after the level word, which is dropped"),
     ),
     "f5-slot": ShapeRule(hostname=Reason(11, "without the blade (slotN/) before it")),
     "f5-irule": ShapeRule(
         hostname=Reason(15, "the word before ',f5_irule='"), app_name=Reason(15, "an iRule's text has no tag"),
         msg=Reason(15, "begins at the host, which is part of the text"),
     ),
-    "facility-and-level": ShapeRule(hostname=Reason(16, "the word behind 'facility.level', which is dropped")),
+    "facility-and-level": ShapeRule(hostname=Reason(16, "the word after 'facility.level', which is dropped")),
     "unifi": ShapeRule(hostname=_UNIFI_HOST, no_host=_NO_UNIFI_NAME),
     "netscaler": ShapeRule(
         hostname=_SHAPED_HOST, app_name=Reason(15, "the packet engine (n-PPE-n) is not a tag"),
@@ -183,7 +183,7 @@ SHAPE_RULES: Mapping[str, ShapeRule] = {
         msg=Reason(15, "begins at the first comma-separated value"),
     ),
     "procurve": ShapeRule(
-        hostname=_SHAPED_HOST, app_name=Reason(15, "the tag behind the event number, which is dropped"),
+        hostname=_SHAPED_HOST, app_name=Reason(15, "the tag after the event number, which is dropped"),
     ),
     "sysklogd": ShapeRule(hostname=_SHAPED_HOST, app_name=Reason(15, "the name and version of syslogd")),
     "ansible": ShapeRule(hostname=_SHAPED_HOST, app_name=Reason(15, "Ansible's tag with the module in brackets")),
@@ -198,14 +198,14 @@ SHAPE_RULES: Mapping[str, ShapeRule] = {
         msg=Reason(5, "begins at the bracket that is not valid structured data"),
     ),
     "rfc5424-pid-in-app": _like_5424(
-        _UNDECLARED, procid=Reason(20, "the [pid] behind the program; one field is missing"),
+        _UNDECLARED, procid=Reason(20, "the [pid] after the program; one field is missing"),
     ),
     "rfc5424-without-data": _like_5424(
         _UNDECLARED, structured_data=Reason(20, "the header has none"),
         msg=Reason(20, "begins at the first field that is neither - nor a number"),
     ),
     "meraki": ShapeRule(
-        hostname=Reason(4, "the word behind the epoch time"),
+        hostname=Reason(4, "the word after the epoch time"),
         timestamp=Reason(4, "the 1 before it is not RFC 5424"),
         app_name=Reason(4, "the type of event is not a tag"), msg=Reason(4, "begins at the type of event"),
     ),

@@ -48,11 +48,10 @@ def _origin(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str]]
 
 
 def _field_lines(explanation: Explanation, every_rule: bool) -> Iterator[str]:
-    shown: set[str] = set()
+    shown: dict[str, str] = {}
     for field, rule in explanation.rules.items():
         rows = list(_values(field, explanation))
-        notes = list(_every_note(rule)) if every_rule else [one for one in _guesses(field, rule) if one not in shown]
-        shown.update(notes)
+        notes = list(_every_note(rule) if every_rule else _guesses(field, rule, shown, is_given=bool(rows)))
         if rows or notes:
             yield from (_line(label, value) for label, value in rows or [(_LABELS.get(field, field), "none")])
             yield from (line for note in notes for line in _wrapped(note))
@@ -73,13 +72,17 @@ def _values(field: str, explanation: Explanation) -> Iterator[tuple[str, str]]:
         yield field, value
 
 
-def _guesses(field: str, rule: FieldRule) -> Iterator[str]:
+def _guesses(field: str, rule: FieldRule, shown: dict[str, str], *, is_given: bool) -> Iterator[str]:
     """Yields the notes for a value that is a guess or not in the frame.
 
-    The lines of the timestamp and of its zone already show some parts that are not in the frame.
+    ``shown``: the field of each text that was shown before. A text is not repeated. The lines of the timestamp and of
+    its zone already show some parts that are not in the frame.
     """
-    if rule.guess:
+    first = shown.setdefault(rule.text, field) if rule.guess else field
+    if rule.guess and first == field:
         yield f"guess: {rule.text} (decision {rule.decision})"
+    elif rule.guess and is_given:
+        yield f"guess: as for {first} (decision {rule.decision})"
     if field != "timestamp":
         yield from _outside(rule, rule.outside.keys())
     elif rule.guess:

@@ -102,27 +102,26 @@ def zone_shown(header: Header, configured: str) -> str:
 
 
 def _reason(header: Header, before: bytes, layout: str) -> Reason:
-    rule = SHAPE_RULES.get(header.shape)
-    if rule and rule.timestamp:
-        described = f"{rule.timestamp.text}; {LAYOUTS.get(layout, layout)}"
-        return rule.timestamp._replace(text=described)
+    text = LAYOUTS.get(layout, layout)
+    if layout == "iso" and header.second[10:11] == b" ":
+        text += ", with a blank instead of the T"
+    special = SHAPE_RULES[header.shape].timestamp if header.shape in SHAPE_RULES else None
     first = _time_at_begin(header.device)
+    if special:
+        return special._replace(text=f"{special.text}; {text}")
     if first and is_time(first.second, first.offset) and first[:3] != (header.second, header.fraction, header.offset):
-        return Reason(17, f"the device's; the first time is the relay's; {LAYOUTS.get(layout, layout)}")
+        return Reason(17, f"the device's time, after the relay's; {text}")
     if header.format == "rfc5424":
         return Reason(5, "the TIMESTAMP of RFC 5424")
-    text = LAYOUTS.get(layout, layout)
     if header.device.startswith(b"1 "):
         return Reason(20, f"{text}; the 1 before it is dropped, as the header is not RFC 5424")
-    if before and _COUNTER.search(before) and header.shape != "kiwi":
-        return Reason(9, f"{text}, behind a message counter that is dropped")
-    if _is_plain_3164(header):
-        return Reason(8, "the TIMESTAMP of RFC 3164")
-    return Reason(8, text)
+    if _COUNTER.search(before) and header.shape != "kiwi":
+        return Reason(9, f"{text}, after a message counter that is dropped")
+    return Reason(8, "the TIMESTAMP of RFC 3164" if _is_plain_3164(header) else text)
 
 
 def _is_plain_3164(header: Header) -> bool:
-    """Returns True if the time is that of RFC 3164, directly behind the PRI."""
+    """Returns True if the time is that of RFC 3164, directly after the PRI."""
     return (
         _PLAIN_3164.fullmatch(header.second) is not None
         and not header.fraction

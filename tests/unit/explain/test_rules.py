@@ -188,12 +188,16 @@ FRAMES_3164 = b"<30>Nov 23 07:24:00 gw unbound[7640]: info: A IN"
         (b"<13>12: gw1: 2y10w: %A-5-B: x", "timestamp", 8, "uptime"),
         (b"<13>1 Nov 23 07:24:00 gw app: x", "timestamp", 20, "the 1 before it is dropped"),
         (b"<13>1 2026-11-23T07:24:00.1234567891Z h a - - - x", "timestamp", 5, "digits beyond the microsecond"),
-        (b"<13>Nov 23 07:24:01 r-1 Nov 23 07:24:00 d-1 app[1]: x", "timestamp", 17, "the first time is the relay's"),
+        (b"<13>Nov 23 07:24:01 r-1 Nov 23 07:24:00 d-1 app[1]: x", "timestamp", 17, "after the relay's"),
         (b'<13>date=2026-11-23 time=07:24:00 devname="f" devid="F"', "timestamp", 10, "keys date, time"),
         (b'<13>{"timestamp":"2026-11-23T07:24:00Z"}', "timestamp", 21, "outermost JSON object"),
         (b"<13>just text", "timestamp", 1, "no header could be read"),
         # hostname
-        (b"<13>Nov 23 07:24:00 app: x", "hostname", 7, "the word behind the time is the tag"),
+        (b"<13>Nov 23 07:24:00 app: x", "hostname", 7, "the word after the time is the tag"),
+        (b"<13>Nov 23 07:24:00 word", "hostname", 6, "alone after the time"),
+        (b"<13>Nov 23 07:24:00 ", "hostname", 7, "nothing follows"),
+        (b"<13>Nov 23 07:24:00: gw text", "hostname", 7, "a time that ends in a colon"),
+        (b"<13>Nov 23 07:24:00gw app: x", "hostname", 16, "no blank between"),
         (b"<13>Nov 23 07:24:00 WARN disk is full", "hostname", 16, "a level, not a host"),
         (b"<13>Nov 23 07:24:00 u-1 u-1 sshd[4]: x", "hostname", 18, "written twice"),
         (b"<13>Nov 23 07:24:00 4711 app[1]: x", "hostname", 16, "a number"),
@@ -288,11 +292,16 @@ def test_text_output_has_a_note_below_a_guessed_field():
     text = text_of(1, explained(b"<13>Nov 23 07:24:00 WARN disk is full"), routed=True)
     assert (
         "  hostname    none\n"
-        "              guess: the word behind the time is a level, not a host (decision\n"
+        "              guess: the word after the time is a level, not a host (decision\n"
         "                16)\n"
         "              not in the frame: source 192.0.2.1, the sender\n"
     ) in text
     assert text.count("no colon and no [pid]") == 1
+
+
+def test_a_field_with_a_value_does_not_repeat_the_text_of_another():
+    text = text_of(1, explained(b"<13>Nov 23 07:24:00 gw two words"), routed=True)
+    assert "  msg         two words\n              guess: as for app_name (decision 6)\n" in text
 
 
 def test_notes_fit_into_80_columns():
@@ -316,7 +325,7 @@ def test_json_has_the_rule_of_each_field():
     result = as_json(explained(b"<13>Nov 23 07:24:00 WARN disk is full"))
     assert result["rules"]["hostname"] == {
         "decision": 16, "name": "host", "source": "RFC 3164 section 4.1.2", "shape": "rfc3164",
-        "text": "the word behind the time is a level, not a host", "guess": True,
+        "text": "the word after the time is a level, not a host", "guess": True,
         "outside": {"source": "192.0.2.1, the sender"},
     }  # fmt: skip
 
