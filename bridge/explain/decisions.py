@@ -73,8 +73,8 @@ DECISIONS: dict[int, Decision] = {
             "Nodes of IOS-XR, EMBLEM, origins of several words, structured data between counters, task names and"
             " Dell's units are read as headers of Cisco."),
         Decision(20, "look-alikes of RFC 5424",
-            "A header like RFC 5424 with fields missing or out of place is read as far as its fields can be told"
-            " apart."),
+            "A header like RFC 5424 with fields missing or out of place is read as far as its fields can be"
+            " distinguished."),
         Decision(21, "members of JSON",
             "Of a JSON text of unknown origin only the time of the outermost object is used; a hostname in it is"
             " data that a client may have chosen."),

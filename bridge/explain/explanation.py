@@ -14,7 +14,7 @@ from bridge.batching.groups import NO_TIME
 from bridge.batching.payload import fields as fields_of
 from bridge.config import Config, Listener
 from bridge.explain import payloads, reasons, time_rules
-from bridge.explain.field_rule import FieldRules, Surroundings
+from bridge.explain.field_rule import FieldRules, Reception
 from bridge.explain.frames import Cut
 from bridge.explain.rules import rules_of
 from bridge.ingest import from_config as ingest_config
@@ -160,8 +160,11 @@ class Explainer:
         configured = f"{zone}, {reasons.origin_of_zone(self._config, origin.source, disposition)}"
         header = parser.read(text)
         when = of_header(header, received=self._received, timezone=zone).timestamp
-        surroundings = Surroundings(str(origin.host or origin.source or "unknown"), configured, self._received)
-        rules = rules_of(header, text, when, surroundings)
+        reception = Reception(
+            str(origin.host or origin.source or "unknown"), configured, self._received, origin.peer.decode(),
+            disposition.payload if disposition and disposition.kind == "deliver" else "",
+        )  # fmt: skip
+        rules = rules_of(header, text, when, reception)
         return fields_of(frame, self._received, zone), rules, time_rules.zone_shown(header, configured)
 
 

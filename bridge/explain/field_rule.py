@@ -31,14 +31,18 @@ class FieldRule:
         }  # fmt: skip
 
 
-class Surroundings(NamedTuple):
-    """What the pipeline knows of a frame that is not in the frame."""
+class Reception(NamedTuple):
+    """Holds what is known about a frame that is not in the frame."""
 
     sender: str
     "Address of the sender, or the host behind a relay."
     zone: str
     "Zone of a time that has none, and the setting that gives it."
     received: datetime
+    peer: str = ""
+    "The host that an event names if the frame has none."
+    payload: str = ""
+    "Payload form of the event, if there is one."
 
 
 FieldRules = Mapping[str, FieldRule]

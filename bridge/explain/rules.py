@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bridge.explain import time_rules
-from bridge.explain.field_rule import FieldRule, FieldRules, Surroundings
+from bridge.explain.field_rule import FieldRule, FieldRules, Reception
 from bridge.explain.shape_rules import SHAPE_RULES, Reason, ShapeRule
 from bridge.syslog import parser
 from bridge.syslog.grammar import BOM, UPPER_LEVEL, Header
@@ -36,14 +36,14 @@ _NEVER_A_TAG = {
 _LEVEL = re.compile(rb"(?:" + UPPER_LEVEL + rb")[ :]")
 
 
-def rules_of(header: Header, frame: bytes, when: datetime | None, surroundings: Surroundings) -> FieldRules:
+def rules_of(header: Header, frame: bytes, when: datetime | None, reception: Reception) -> FieldRules:
     """Returns the rule of each field of ``header``, which the parser has read from ``frame``.
 
     ``when``: the timestamp of the message.
     """
     if header.shape == "kiwi" and (inner := _behind_kiwi(header)):
-        rules = dict(rules_of(inner, b"<0>" + inner.device, when, surroundings))
-        rules["priority"] = _priority(header, frame)
+        rules = dict(rules_of(inner, b"<0>" + inner.device, when, reception))
+        rules["priority"] = _priority(header, frame, reception)
         text = (
             "that of the message; the address in Kiwi's prefix is dropped"
             if inner.hostname
@@ -53,9 +53,9 @@ def rules_of(header: Header, frame: bytes, when: datetime | None, surroundings: 
         return rules
     before = frame[: len(frame) - len(header.device)] if frame.endswith(header.device) else b""
     return {
-        "priority": _priority(header, frame),
-        "timestamp": time_rules.rule_of(header, before, when, surroundings),
-        "hostname": _hostname(header, surroundings),
+        "priority": _priority(header, frame, reception),
+        "timestamp": time_rules.rule_of(header, before, when, reception),
+        "hostname": _hostname(header, reception),
         "app_name": _app_name(header),
         "procid": _procid(header),
         "msgid": _msgid(header),
@@ -90,11 +90,12 @@ def _is_5424(header: Header) -> bool:
 # --- Fields ----------------------------------------------------------------------------------------------------------
 
 
-def _priority(header: Header, frame: bytes) -> FieldRule:
+def _priority(header: Header, frame: bytes, reception: Reception) -> FieldRule:
     if not header.priority:
+        outside = {"priority": "in the event: 13 = user.notice"} if reception.payload == "rfc5424" else {}
         if _PRI.match(frame.lstrip()) or frame.startswith(b"<"):
-            return FieldRule(2, header.shape, "the text in angle brackets is not a PRI of <0> to <191>", True)
-        return FieldRule(3, header.shape, "the frame has no PRI", True)
+            return FieldRule(2, header.shape, "the text in angle brackets is not a PRI of <0> to <191>", True, outside)
+        return FieldRule(3, header.shape, "the frame has no PRI", True, outside)
     pri = b"<" + header.priority + b">"
     before, _, after = frame.partition(pri)
     if BOM in before:
@@ -106,10 +107,12 @@ def _priority(header: Header, frame: bytes) -> FieldRule:
     return FieldRule(2, header.shape, "the PRI")
 
 
-def _hostname(header: Header, surroundings: Surroundings) -> FieldRule:
+def _hostname(header: Header, reception: Reception) -> FieldRule:
     rule = _shape_rule(header)
     if not header.hostname:
-        outside = {"source": f"{surroundings.sender}, the sender"}
+        outside = {"source": f"{reception.sender}, the sender"}
+        if reception.payload in ("line", "rfc5424"):
+            outside["host"] = f"in the event: {reception.peer}, the sender"
         if _is_5424(header):
             return _rule(header, Reason(5, "the header says - for an unknown host"), outside=outside)
         return _rule(header, rule.no_host or _missing_host(header), guess=True, outside=outside)
@@ -125,8 +128,7 @@ def _in_place(header: Header) -> Reason | None:
     """Returns a more exact reason for the host of a shape that has several places for it."""
     words = _WORD.findall(_between(header))
     if header.shape == "cisco-ios":
-        clock = header.device.find(header.second[:12]) if header.second else -1
-        first = clock < 0 or header.device.find(header.hostname) < clock
+        first = header.device.startswith(header.hostname)
         return Reason(9, "the origin-id before the time" if first else "the word before the mnemonic")
     if header.shape == "cisco":
         relay = bool(words) and words[0].rstrip(b":") != header.hostname
@@ -178,7 +180,7 @@ def _between(header: Header) -> bytes:
     """Returns the text between the time and the tag or the text: blanks, the host, and what the header drops."""
     device, content = header.device, header.content
     lead = device.removesuffix(content)
-    stamp = scan(device, 2 if device.startswith(b"1 ") else 0)
+    stamp = time_rules.time_at_begin(device)
     return lead[stamp.end if stamp else 0 :]
 
 

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from bridge.explain.field_rule import FieldRule, Surroundings
+from bridge.explain.field_rule import FieldRule, Reception
 from bridge.explain.shape_rules import SHAPE_RULES, Reason
 from bridge.syslog.grammar import Header
 from bridge.syslog.time_formats import FORMATS, Civil, Stamp, civil, scan
@@ -42,7 +42,7 @@ _BEFORE_TIME = re.compile(rb"(?:1 ++)?(?:[0-9]*+: )?[ *.]*+")
 _UTC_NAMES = (b"Z", b"z", b"UTC", b"GMT")
 
 
-def rule_of(header: Header, before: bytes, when: datetime | None, surroundings: Surroundings) -> FieldRule:
+def rule_of(header: Header, before: bytes, when: datetime | None, reception: Reception) -> FieldRule:
     """Returns the rule of the timestamp ``when``. ``before``: the frame up to the payload form ``device``."""
     if not header.second or when is None:
         return _without_time(header)
@@ -50,7 +50,7 @@ def rule_of(header: Header, before: bytes, when: datetime | None, surroundings: 
     reason = _reason(header, before, layout)
     remarks = _remarks(header)
     plain = not remarks and (_is_plain_5424(header) if header.format == "rfc5424" else _is_plain_3164(header))
-    outside, doubtful = _outside(header, when, surroundings)
+    outside, doubtful = _outside(header, when, reception)
     if plain and reason.decision in (5, 8):
         return FieldRule(reason.decision, layout, reason.text, doubtful, outside)
     return FieldRule(reason.decision, layout, "; ".join((reason.text, *remarks)), True, outside)
@@ -63,9 +63,9 @@ def _without_time(header: Header) -> FieldRule:
         return FieldRule(5, header.shape, "the header says - for an unknown time", outside=outside)
     if header.second:
         text = "the time is at an end of the calendar and cannot be used"
-    elif header.shape == "none" and not _time_at_begin(device):
+    elif header.shape == "none" and not time_at_begin(device):
         return FieldRule(1, "none", "no header could be read", True, outside)
-    elif _time_at_begin(device):
+    elif time_at_begin(device):
         text = "the text begins like a time, but is not a valid one"
     elif header.shape.startswith("cisco") and _UPTIME.search(device, 0, _UPTIME_WITHIN):
         text = "an uptime is not a time; set 'service timestamps log datetime'"
@@ -74,7 +74,7 @@ def _without_time(header: Header) -> FieldRule:
     return FieldRule(8, header.shape, text, True, outside)
 
 
-def _time_at_begin(device: bytes) -> Stamp | None:
+def time_at_begin(device: bytes) -> Stamp | None:
     """Returns the text that looks like a time at the beginning of a device's text."""
     begin = _BEFORE_TIME.match(device)
     return scan(device, begin.end() if begin else 0)
@@ -106,7 +106,7 @@ def _reason(header: Header, before: bytes, layout: str) -> Reason:
     if layout == "iso" and header.second[10:11] == b" ":
         text += ", with a blank instead of the T"
     special = SHAPE_RULES[header.shape].timestamp if header.shape in SHAPE_RULES else None
-    first = _time_at_begin(header.device)
+    first = time_at_begin(header.device)
     if special:
         return special._replace(text=f"{special.text}; {text}")
     if first and is_time(first.second, first.offset) and first[:3] != (header.second, header.fraction, header.offset):
@@ -161,7 +161,7 @@ def _clock_mark(header: Header) -> str:
     return ""
 
 
-def _outside(header: Header, when: datetime, surroundings: Surroundings) -> tuple[dict[str, str], bool]:
+def _outside(header: Header, when: datetime, reception: Reception) -> tuple[dict[str, str], bool]:
     """Returns the parts of the time that are not in the frame, and True if one of them may well be wrong."""
     valid = [one for one in civil(header.second) if not isinstance(one, Civil) or _is_date(one)]
     if not valid or not isinstance(valid[0], Civil):
@@ -169,15 +169,15 @@ def _outside(header: Header, when: datetime, surroundings: Surroundings) -> tupl
     found, doubtful = {}, False
     if valid[0].year is None:
         found["year"] = f"{when.year}, nearest to reception"
-        doubtful = when.year != surroundings.received.astimezone(when.tzinfo).year
+        doubtful = when.year != reception.received.astimezone(when.tzinfo).year
     if len(set(valid)) > 1:
         found["order"] = "of day and month, nearest to reception"
         doubtful = True
     known = zone_of(header.offset) if header.offset else None
     if not header.offset:
-        found["zone"] = surroundings.zone
+        found["zone"] = reception.zone
     elif known is None:
-        found["zone"] = f"{surroundings.zone}, as {_text(header.offset)} is unknown"
+        found["zone"] = f"{reception.zone}, as {_text(header.offset)} is unknown"
         doubtful = True
     elif header.offset[:1].isalpha() and header.offset[:3] not in _UTC_NAMES:
         offset = datetime(2000, 1, 1, tzinfo=known).isoformat()[-6:]

@@ -291,6 +291,22 @@ def test_a_guessed_field_has_a_note(file):
     assert "  app_name    none\n              guess: no colon and no [pid]" in output
 
 
+@pytest.mark.parametrize(("form", "named"), [("line", True), ("content", False)])
+def test_a_sender_that_the_event_names_as_host_has_a_note(file, form, named):
+    file.write_text(CONFIGURATION.replace("unrouted: hold", f"unrouted: {{intake: {form}}}"))
+    output = run(file, f"<30>{BSD} app: x\n").stdout
+    assert "              not in the frame: source 127.0.0.1, the sender\n" in output
+    assert ("              not in the frame: host in the event: 127.0.0.1, the sender\n" in output) is named
+    assert ("127.0.0.1 app: x" in output) is named
+
+
+def test_a_priority_that_the_event_gets_has_a_note(file):
+    output = run(file, f"{BSD} as-rfc5424 app: x\n").stdout
+    assert "              not in the frame: priority in the event: 13 = user.notice\n" in output
+    assert "  event       <13>1 " in output
+    assert "user.notice" not in run(file, f"{BSD} as-line app: x\n").stdout
+
+
 def test_control_characters_of_a_frame_are_escaped(file):
     output = run(file, b"<30>Nov 23 07:24:00 \x1b[2J app: \x07\x1b]0;x\x07\xff\n").stdout_bytes
     assert b"\x1b" not in output

@@ -12,7 +12,7 @@ from bridge.config import parse_text
 from bridge.explain import rules
 from bridge.explain.decisions import DECISIONS
 from bridge.explain.explanation import Explainer, Origin, as_json
-from bridge.explain.field_rule import Surroundings
+from bridge.explain.field_rule import Reception
 from bridge.explain.frames import Cut
 from bridge.explain.shape_rules import SHAPE_RULES, Reason
 from bridge.explain.text import text_of
@@ -49,7 +49,7 @@ def rules_of(frame, *, received=RECEIVED, zone=PARIS, sender="192.0.2.1"):
     """Returns the rule of each field of a frame from a source in Paris."""
     header = read(frame)
     when = of_header(header, received=received, timezone=zone).timestamp
-    return rules.rules_of(header, frame, when, Surroundings(sender, CONFIGURED, received))
+    return rules.rules_of(header, frame, when, Reception(sender, CONFIGURED, received))
 
 
 def explained(frame, received=RECEIVED):
@@ -168,6 +168,10 @@ def test_plain_fields_name_the_section_of_their_rfc():
 FRAMES_3164 = b"<30>Nov 23 07:24:00 gw unbound[7640]: info: A IN"
 
 # --- guesses --------------------------------------------------------------------------------------------------------
+
+
+def test_blanks_after_a_false_version_are_not_part_of_the_host():
+    assert guesses(b"<13>1  Nov 23 07:24:00 gw app: x") == {"timestamp"}
 
 
 @pytest.mark.parametrize(
