@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from itertools import product
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -156,6 +157,14 @@ def test_example_of_a_shape_has_a_guess_and_names_the_shape(name):
 def test_a_header_of_the_rfcs_has_no_guess(frame):
     assert guesses(frame) == set()
     assert "guess" not in text_of(1, explained(frame), routed=True)
+
+
+def test_any_plain_host_and_tag_of_rfc3164_have_no_guess():
+    hosts = (b"gw", b"GW-1.example.org", b"192.0.2.7", b"2001:db8::7", b"info", b"srv_1")
+    tags = (b"su", b"a.b-c/d_e", b"x" * 32)
+    for host, tag, pid, text in product(hosts, tags, (b"", b"[7]", b"[]"), (b"x", b"", b"{}", b"a: b", b" <13>")):
+        frame = b"<13>Nov 23 07:24:00 %b %b%b: %b" % (host, tag, pid, text)
+        assert guesses(frame) == set(), frame
 
 
 def test_plain_fields_name_the_section_of_their_rfc():
