@@ -3,11 +3,11 @@
 import difflib
 from collections.abc import Mapping
 
-from bridge.formats import table_a_c, table_cisco, table_d_m, table_n_p, table_r_w
+from bridge.formats import table_a_c, table_cisco, table_d_m, table_json, table_n_p, table_r_w
 from bridge.formats.format import Format
 from bridge.util.errors import BridgeError
 
-_TABLES = (table_a_c, table_cisco, table_d_m, table_n_p, table_r_w)
+_TABLES = (table_a_c, table_cisco, table_d_m, table_json, table_n_p, table_r_w)
 
 FORMATS: Mapping[str, Format] = {
     one.name: one for one in sorted((row for table in _TABLES for row in table.FORMATS), key=lambda row: row.name)

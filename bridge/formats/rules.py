@@ -7,10 +7,14 @@ from bridge.formats.rule import Beginning, Choice, Ends, FormatRule
 
 # --- Edits of many formats -------------------------------------------------------------------------------------------
 
+# A cut removes words of a header. Text of an event in which CEF:0| is quoted, by a user for instance, is not a header:
+# a header has no quotation mark, no key=value, no braces and no comma (except in a time, 07:24:00,123).
+_HEADER = rb"(?:[^\n\"'=|{},]|(?<=[0-9]),(?=[0-9]{3}[^0-9]))"
+
 # CEF and LEEF parsers accept nothing before `CEF:` or `LEEF:`, but some devices put a tag or a part of a header there
 # (`fenotify-3.alert: CEF:0|`, CyberArk's `1 TIME HOST LEEF:1.0|`).
-_TO_CEF = Beginning(rb'(?!"?CEF:)[^\n]{1,200}?(?=CEF: ?[01]\|)', required_text=b"CEF:")
-_TO_LEEF = Beginning(rb"(?!LEEF:)[^\n]{1,200}?(?=LEEF:[12]\.0\|)", required_text=b"LEEF:")
+_TO_CEF = Beginning(rb'(?!"?CEF:)' + _HEADER + rb"{1,200}?(?=CEF: ?[01]\|)", required_text=b"CEF:")
+_TO_LEEF = Beginning(rb"(?!LEEF:)" + _HEADER + rb"{1,200}?(?=LEEF:[12]\.0\|)", required_text=b"LEEF:")
 
 # XML, JSON and CEF have no line ends inside a value. Between values a blank means the same.
 _BLANKS = Ends(((b"\r\n", b" "), (b"\n", b" "), (b"\r", b" ")))
@@ -20,6 +24,13 @@ FROM_CEF = FormatRule(
 )
 FROM_LEEF = FormatRule("from-leef", "removes text before LEEF:", edits=(_TO_LEEF,))
 FROM_CEF_OR_LEEF = FormatRule("from-cef-or-leef", "removes text before CEF: or LEEF:", edits=(_TO_CEF, _TO_LEEF))
+
+# GravityZone may put its event within double quotes, which the parser removes.
+GRAVITYZONE = FormatRule(
+    "from-quoted-cef",
+    "removes text before CEF: (or before the double quote before it) and replaces line ends in the event by blanks",
+    edits=(_BLANKS, Beginning(rb'(?!"?CEF:)' + _HEADER + rb'{1,200}?(?="?CEF: ?[01]\|)', required_text=b"CEF:")),
+)
 
 # These parsers delete line ends before they read the event. The spool writes line ends as `#012`, which they do not
 # delete.
@@ -33,20 +44,77 @@ BLANK_LINE_ENDS = FormatRule(
     edits=(_BLANKS,),
 )
 
+# JSON parsers accept nothing before `{`, but some devices put words there (`NSS {`, `darktrace {`, `event={`). A text
+# in which JSON is quoted or that is a list of objects has no such words.
+FROM_JSON = FormatRule(
+    "from-json",
+    "removes words before { and replaces line ends in the event by blanks",
+    edits=(_BLANKS, Beginning(
+        rb'(?!\{)(?:\[[^ \n\]"=]{1,64}@[0-9]+[^\n\]]{0,400}\] *+)?(?:[^\n"{}\[\]]|\[[0-9]+\]){0,200}?(?=\{ *["}])',
+        required_text=b"{",
+    )),
+)  # fmt: skip
+
 # --- Cisco -----------------------------------------------------------------------------------------------------------
+
+_IOS_TIME = rb"[A-Z][a-z]{2} +[0-9]{1,2} (?:[0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?"
+# A word between time and `: %` is the zone or, if it is none of these, the host.
+_IOS_ZONE = (
+    rb"(?:[A-Z]{1,5}|(?i:utc|gmt|z|wes?t|ces?t|ees?t|msk|bst|[ij]st|[ecmpa][sd]t|[an]e?[sd]t)|[+-][0-9]{2}:?[0-9]{2})"
+)
+_IOS_ORIGIN = rb"(?![0-9]+: )[A-Za-z0-9_.-]+: "
+_IOS_MNEMONIC = rb"(?: ?:)? (?=%[A-Za-z0-9_]+-[0-9]+-[A-Za-z0-9_]+: )"
+_IOS_BEHIND = (
+    rb"(?!" + _IOS_ORIGIN + _IOS_TIME + rb")[^%\n]{0,200}?(?<![^ \n])[*.]?"
+    rb"(" + _IOS_TIME + rb"(?: " + _IOS_ZONE + rb"(?= [^: \n%]))?) (?!" + _IOS_ZONE + rb" ?:)"
+)
 
 # The parser accepts `[WORD: ]Mmm dd ...: %`: at most one word, and no mark of an unsynchronised clock.
 IOS_DATE = FormatRule(
     "ios-date",
-    "sends the text from the origin-id on, or from the date on without one; removes counters and the clock mark * or .",
-    edits=(Beginning(
-        rb"[^%\n]{0,200}?"
-        rb"(?:(?<![^ \n])((?![0-9]+: )[A-Za-z0-9_.-]+: )(?:[0-9]*: )*)?[*.]?"
-        rb"(?=[A-Z][a-z]{2} +[0-9]{1,2} (?:[0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?"
-        rb"(?: [A-Za-z]{1,5}| [+-][0-9]{2}:?[0-9]{2})?: %)",
-        rb"\1",
-    ),),
-)  # fmt: skip
+    "sends the text from the origin-id on, or from the date on without one; removes counters and the clock mark * or "
+    ".; sends the host before the date if it is behind it (TIME HOST %MNEMONIC)",
+    edits=(
+        # `*` before the mnemonic marks the clock, too.
+        Beginning(rb"([^%\n]{1,200}: )\*(?=%)", rb"\1", required_text=b": *%"),
+        # An origin-id of several words is not a host name for the parser.
+        Beginning(
+            rb"(?!" + _IOS_TIME + rb")[A-Za-z0-9_./-]+(?: [A-Za-z0-9_./-]+)+: (?:[0-9]*: )*[*.]?(?=" + _IOS_TIME + rb")"
+        ),
+        # A relay's header: its host is the device if there is no origin-id.
+        Beginning(
+            _IOS_TIME + rb"(?: " + _IOS_ZONE + rb")? ([A-Za-z0-9_.-]+)(?: [0-9]*:)+ [*.]?"
+            rb"(?=" + _IOS_TIME + rb"(?: [A-Za-z]{1,5})?: %)",
+            rb"\1: ",
+        ),
+        Beginning(
+            rb"[^%\n]{0,200}?(?:"
+            rb"(?<![^ \n])(" + _IOS_ORIGIN + rb")(?:[0-9]*: )*[*.]?"
+            rb"(?=" + _IOS_TIME + rb"(?: [A-Za-z]{1,5}| [+-][0-9]{2}:?[0-9]{2})?: %)|"
+            rb"[*.]?(?=" + _IOS_TIME + rb"(?: " + _IOS_ZONE + rb")?: %))",
+            rb"\1",
+        ),
+        Beginning(_IOS_BEHIND + rb"([A-Za-z0-9_.-]+)" + _IOS_MNEMONIC, rb"\2: \1: ", required_text=b"%"),
+        # An IPv6 address is not a host name for the parser.
+        Beginning(
+            _IOS_BEHIND + rb"\[?[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]*[0-9a-fA-F:]\]?" + _IOS_MNEMONIC,
+            rb"\1: ",
+            required_text=b"%",
+        ),
+    ),
+)
+
+# The parser reads `CISE_CATEGORY number total sequence`, without a colon behind the category. RFC 3164 without a host
+# makes the category the host.
+ISE_CATEGORY = FormatRule(
+    "ise-category",
+    "sends the text from the category CISE_... on, without a colon behind it; otherwise tag and message",
+    choices=(Choice("device", "hostname", rb"CISE_"),),
+    edits=(
+        Beginning(rb"(?:[A-Z][a-z]{2} +)?[0-9][0-9 :.,TZ+-]{7,60} (?=CISE_\w+ )", required_text=b"CISE_"),
+        Beginning(rb"(CISE_\w+)(?:\[[0-9]+\])?: +(?=[0-9]{10} |[A-Z]+: )", rb"\1 "),
+    ),
+)
 
 # Without the PRI, the parser fails on a leading `HOST: ` and on two blanks before the day.
 NXOS_YEAR = FormatRule(
@@ -62,7 +130,11 @@ NXOS_YEAR = FormatRule(
 MERAKI_EPOCH = FormatRule(
     "meraki-epoch",
     "sends the text from the epoch time on, without the false version 1",
-    edits=(Beginning(rb"[^\n]{1,200}?(?<![0-9])(?=[0-9]{10}\.[0-9]+ \w+ \w+ )"),),
+    edits=(
+        Beginning(
+            rb"(?![0-9]{10}\.[0-9]+ )[^\n\"'=]{1,200}?(?<![0-9])(?=[0-9]{10}\.[0-9]+ \w+ \w+ )",
+        ),
+    ),
 )
 
 # --- Others ----------------------------------------------------------------------------------------------------------
@@ -93,7 +165,11 @@ CITRIX = FormatRule(
         Choice("content", "content", rb'"?[0-9]{2}(?:[0-9]{2})?/[0-9]{2}/[0-9]{2}(?:[0-9]{2})?:'),
         Choice("device", "device", rb' *"?[0-9]{2}(?:[0-9]{2})?/[0-9]{2}/[0-9]{2}(?:[0-9]{2})?:'),
     ),
-    edits=(Beginning(rb" +"), _TO_CEF),
+    edits=(
+        Beginning(rb" +"),
+        # Behind ` : ` begins the text of a native event, which may contain CEF:0| from a user.
+        Beginning(rb'(?!"?CEF:)(?:(?! : )' + _HEADER + rb"){1,200}?(?=CEF: ?[01]\|)", required_text=b"CEF:"),
+    ),
 )
 
 # The parser of APM expects the header's date first. The others expect the tag first, without the level before it.
@@ -136,7 +212,7 @@ JUNIPER_FILTER = FormatRule(
     "from-fw",
     "sends the text from FW: on, also if FW: was read as a tag",
     choices=(Choice("content", "app_name", rb"FW$"),),
-    edits=(Beginning(rb"(?!FW:)[^\n]{1,80}?(?=FW: [^ \n]+ +[ADR] )"),),
+    edits=(Beginning(rb"(?!FW:)" + _HEADER + rb"{1,80}?(?=FW: [^ \n]+ +[ADR] )", required_text=b"FW:"),),
 )
 
 # The parser removes seven characters: the byte order mark and `@cee: `. Reading RFC 5424 removes the mark from MSG.

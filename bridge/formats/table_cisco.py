@@ -24,13 +24,15 @@ FORMATS = (
         rule=rules.IOS_DATE,
         own_time="Mmm d [year] h:m:s[.ms] [zone]; the parser guesses a missing year",
         names_device="the origin-id before the date",
-        begins=rb"([\w.-]+: )?[A-Z][a-z]{2} +\d+( \d{4})? \d\d:\d\d:\d\d[^%]*: %\w+-\d-\w+: ",
+        begins=rb"([\w.-]+: )?[A-Z][a-z]{2} {1,2}\d\d?( \d{4})? \d\d:\d\d:\d\d([:.,]\d+)?( \w+)?: %\w+-\d+-\w+: ",
         foreign=2,
         setting="service timestamps log datetime msec localtime show-timezone year; logging origin-id hostname; "
         "logging host ADDRESS",
         notes=(
             "Without `logging origin-id hostname` the events do not name the device.",
             "Events without a date (service timestamps log uptime) are not parsed, nor are those with %FAC-SW1-5-NAME.",
+            "The time zone must be one word with a colon behind it: events with an offset (+01:00, UTC+1) or with a "
+            "blank before the colon are not parsed, and are counted as mismatches.",
         ),
         example=b"<189>782431: sw-core-01: 104: *Nov 23 07:24:00.631 CET: %SYS-5-CONFIG_I: Configured from console by "
         b"jdoe on vty0 (192.0.2.17)",
@@ -40,8 +42,9 @@ FORMATS = (
         name="cisco-ise",
         product="Cisco Identity Services Engine (ISE)",
         payload="content",
+        rule=rules.ISE_CATEGORY,
         also="with time and host before the text (line, device); the message alone",
-        begins=rb"(\w{3} +\d+ [\d:]+ \S+ )?(CISE_\w+ )?\d{10} \d+ \d+ |(INFO|WARN|ERROR|NOTICE): |"
+        begins=rb"(\w{3} +\d+ [\d:]+ \S+ )?(CISE_\w+ )?(\d{10} \d+ \d+ |(INFO|WARN|ERROR|NOTICE|FATAL|DEBUG): )|"
         rb"\d{4}-\d\d-\d\d \S+ [+-]",
         setting="a remote logging target that is assigned to the logging categories",
         notes=(

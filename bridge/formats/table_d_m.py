@@ -142,7 +142,7 @@ FORMATS = (
     Format(
         name="gravityzone",
         product="Bitdefender GravityZone",
-        rule=rules.FROM_CEF,
+        rule=rules.GRAVITYZONE,
         also="the text within double quotes",
         own_time="eventdate=, start= or end=",
         names_device="dvchost= (the protected machine)",

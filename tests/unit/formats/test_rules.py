@@ -41,11 +41,6 @@ CASES = [
     ),
     (
         "ios",
-        b"<189>45: 10.0.0.1: 7: Jul 14 2023 08:23:43 +01:00: %FOO-6-BAR: t",
-        b"10.0.0.1: Jul 14 2023 08:23:43 +01:00: %FOO-6-BAR: t",
-    ),
-    (
-        "ios",
         b"<189>1234_service_my-city_ext01a: Mar 6 2023 08:04:45.866 CET: %L-5-U: t",
         b"1234_service_my-city_ext01a: Mar 6 2023 08:04:45.866 CET: %L-5-U: t",
     ),

@@ -10,18 +10,24 @@ import pytest
 from bridge.batching.grouping import SHOWS_TIME
 from bridge.batching.payload import FORMS
 from bridge.explain.payloads import FrameContext, event_for
-from bridge.formats import FORMATS, Format, UnknownFormat, find
+from bridge.formats import FORMATS, Format, UnknownFormat, find, table_json
 from bridge.syslog.columns import FIELDS
 from tests.harness.cost import stays_under
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference" / "formats.json"
 CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
 
+# Formats whose expression differs from the reference, with what the parser of the intake does.
+CORRECTED = {
+    "cisco-ios": "it refuses an offset (UTC+1) and a blank before the colon behind the zone",
+    "cisco-ise": "it reads a level behind the category (CISE_Alarm WARN:)",
+}
+
 every_format = pytest.mark.parametrize("one", FORMATS.values(), ids=FORMATS)
 
 
 def test_names_are_unique_and_sorted() -> None:
-    assert len(FORMATS) == 88
+    assert len(FORMATS) == 106
     names = [name for one in FORMATS.values() for name in (one.name, *one.aliases)]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in names)
@@ -32,10 +38,11 @@ def test_formats_equal_the_reference() -> None:
     if not REFERENCE.exists():
         pytest.skip("no ../shared/reference/formats.json")
     rows = {row["slug"]: row for row in json.loads(REFERENCE.read_text())}
-    assert set(rows) == set(FORMATS)
-    for name, one in FORMATS.items():
-        row = rows[name]
-        assert (one.begins.decode(), one.foreign) == (row["regex"], row["foreign"])
+    assert set(rows) == set(FORMATS) - {one.name for one in table_json.FORMATS}
+    for name, row in rows.items():
+        one = FORMATS[name]
+        assert (one.begins.decode() == row["regex"]) == (name not in CORRECTED)
+        assert one.foreign == row["foreign"]
         # "yes 9/9; ..." or "no 0/9; ...". Some formats with "no" read the time of one kind of text.
         if row["own_time"].startswith("yes"):
             assert one.own_time, name
