@@ -57,6 +57,8 @@ FROM_JSON = FormatRule(
 
 # --- Cisco -----------------------------------------------------------------------------------------------------------
 
+_TAG = rb"[A-Za-z_][A-Za-z0-9_./-]*(?:\[[0-9]+\])?: "
+
 _IOS_TIME = rb"[A-Z][a-z]{2} +[0-9]{1,2} (?:[0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?"
 # A word between time and `: %` is the zone or, if it is none of these, the host.
 _IOS_ZONE = (
@@ -108,12 +110,21 @@ IOS_DATE = FormatRule(
 # makes the category the host.
 ISE_CATEGORY = FormatRule(
     "ise-category",
-    "sends the text from the category CISE_... on, without a colon behind it; otherwise tag and message",
+    "sends the text from the category CISE_... on, without a colon behind it and without another tag before it; "
+    "otherwise tag and message",
     choices=(Choice("device", "hostname", rb"CISE_"),),
     edits=(
         Beginning(rb"(?:[A-Z][a-z]{2} +)?[0-9][0-9 :.,TZ+-]{7,60} (?=CISE_\w+ )", required_text=b"CISE_"),
         Beginning(rb"(CISE_\w+)(?:\[[0-9]+\])?: +(?=[0-9]{10} |[A-Z]+: )", rb"\1 "),
+        Beginning(_TAG + rb"(?=CISE_\w+ |[0-9]{10} [0-9]+ [0-9]+ )"),
     ),
+)
+
+# The parser takes words before the mnemonic for the host.
+ASA_MNEMONIC = FormatRule(
+    "asa-mnemonic",
+    "sends the text from the mnemonic on, without a tag before it",
+    edits=(Beginning(_TAG + rb"(?=%(?:ASA|FTD|NGIPS)-)", required_text=b": %"),),
 )
 
 # Without the PRI, the parser fails on a leading `HOST: ` and on two blanks before the day.
@@ -243,6 +254,25 @@ VECTRA = FormatRule(
     "vectra-mark",
     "sends the text from the mark -: before the JSON text on, without the word before the mark",
     edits=(Beginning(rb'[A-Za-z][A-Za-z0-9_.-]{0,63} +(?=[-: ]{1,4}\{")'),),
+)
+
+# Without a tag, the first word of these texts is read as one, because it ends in a colon.
+SEPM_SITE = FormatRule(
+    "sepm-site",
+    "keeps Site: before the message if it was read as a tag",
+    choices=(Choice("content", "app_name", rb"Site$"),),
+)
+OPENVPN_CLIENT = FormatRule(
+    "openvpn-client",
+    "keeps USER/ADDRESS:PORT before the message if it was read as a tag",
+    choices=(Choice("content", "app_name", rb"[^/]+/[0-9.]+$"),),
+)
+
+# Without a header of its own, the time of the log is read as the header's.
+PINGFEDERATE_TIME = FormatRule(
+    "log4j-time",
+    "keeps the time of the log before the message if there is no other header",
+    choices=(Choice("device", "device", rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8},[0-9]{3} "),),
 )
 
 # ESXi 8 may write its [Originator@6876 ...] as structured data of RFC 5424. The parser expects it in the text.

@@ -117,6 +117,7 @@ FORMATS = (
     Format(
         name="broadcom-symantec-endpoint-security",
         product="Symantec Endpoint Protection Manager",
+        rule=rules.SEPM_SITE,
         own_time="the fields Begin, End Time, Event time",
         names_device="Server Name",
         begins=rb"Site: |Scan ID: \d|[^,:]+,(Category: \d|Event Description: |IP Address: |\d*[\d.]*,\w+,)",

@@ -92,6 +92,7 @@ FORMATS = (
         name="cisco-secure-firewall",
         product="Cisco ASA, FTD, Firepower NGIPS",
         payload="content",
+        rule=rules.ASA_MNEMONIC,
         also="with the device's time and host before the text (device), or also with the PRI (raw); the parser reads "
         "time and host if the time is ISO",
         own_time="only with payload device or raw: an ISO time, or Mmm d h:m:s without year",

@@ -107,6 +107,7 @@ FORMATS = (
     Format(
         name="openvpn",
         product="OpenVPN",
+        rule=rules.OPENVPN_CLIENT,
         also="with a time before the text",
         own_time="Y-m-d h:m:s or Day Mon d h:m:s Y at the beginning, if OpenVPN writes it",
         begins=rb"(?i)(\d{4}-\d\d-\d\d [\d:]+ |\w{3} \w{3} +\d+ [\d:]+ \d{4} ).|[^/]+/[\d.]+:\d+ |LDAP |Incorrect |"
@@ -160,6 +161,7 @@ FORMATS = (
     Format(
         name="pingfederate",
         product="PingFederate",
+        rule=rules.PINGFEDERATE_TIME,
         own_time="Y-m-d h:m:s,ms at the beginning, or the date of a request line",
         begins=rb"\d{4}-\d\d-\d\d [\d:]+,\d{3} |[\d.]+ \S+ \S+ \[\d\d/\w{3}/",
         foreign=9,
