@@ -141,11 +141,7 @@ NXOS_YEAR = FormatRule(
 MERAKI_EPOCH = FormatRule(
     "meraki-epoch",
     "sends the text from the epoch time on, without the false version 1",
-    edits=(
-        Beginning(
-            rb"(?![0-9]{10}\.[0-9]+ )[^\n\"'=]{1,200}?(?<![0-9])(?=[0-9]{10}\.[0-9]+ \w+ \w+ )",
-        ),
-    ),
+    edits=(Beginning(rb"(?![0-9]{10}\.[0-9])[^\n\"'=]{1,200}?(?<![0-9])(?=[0-9]{10}\.[0-9]+ )"),),
 )
 
 # --- Others ----------------------------------------------------------------------------------------------------------
