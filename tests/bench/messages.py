@@ -11,14 +11,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from bridge.syslog.shapes import SHAPES
-from tests.unit.syslog.samples import SAMPLES
+from tests.unit.syslog.samples import LOAD_SAMPLES
 
 Lines = Callable[[int], list[bytes]]
 """Returns a number of messages with the time `WRITTEN`, without LF."""
 
 # The time in all generated messages, and in the examples of bridge.syslog.shapes.
 WRITTEN = datetime(2026, 11, 23, 7, 24, tzinfo=UTC)
-EXAMPLES = [*(sample.frame for sample in SAMPLES), *(shape.example for shape in SHAPES.values())]
+EXAMPLES = [*(sample.frame for sample in LOAD_SAMPLES), *(shape.example for shape in SHAPES.values())]
 # The zones of the times in the examples, in hours east.
 _ZONES = (0, 1, -5, -7)
 

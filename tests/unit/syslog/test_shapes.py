@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.explain.payloads import FrameContext, event_for, every_form
+from bridge.formats import find, table_json
 from bridge.syslog import parse
 from bridge.syslog.parser import read
 from bridge.syslog.shapes import SHAPES
@@ -15,7 +17,7 @@ from bridge.syslog.time_formats import FORMATS, scan, scan_table
 from bridge.syslog.time_zones import ABBREVIATIONS, zone_of
 from bridge.syslog.timestamps import TimeReader, fraction_ms, milliseconds, moment
 from tests.unit.syslog.accounting import account
-from tests.unit.syslog.samples import SAMPLES
+from tests.unit.syslog.samples import SAMPLES, headers
 
 NOW = datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC)
 
@@ -48,8 +50,25 @@ def test_product_sample_is_parsed_as_expected(sample):
     account(sample.frame)
 
 
-def test_samples_cover_sixty_products():
-    assert len({sample.product for sample in SAMPLES}) >= 60
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: f"{s.product}-{s.shape}")
+def test_product_sample_becomes_the_expected_event(sample):
+    """Asserts the event text: under the product's text format, or in the default payload form."""
+    context = FrameContext(received=NOW)
+    if sample.intake is None:
+        assert every_form(sample.frame, context)["message"] == sample.event
+        return
+    assert event_for(find(sample.intake), sample.frame, context) == sample.event
+    assert find(sample.intake).fits(sample.event)
+
+
+def test_samples_cover_real_products():
+    """Counts without the samples that show odd headers or no header."""
+    odd = {sample.product for sample in headers.SAMPLES} | {"text", "text with a false PRI", "access log", "Kiwi relay"}
+    products = {sample.product for sample in SAMPLES} - odd
+    assert len(products) >= 200
+    # Every text format of table_json and most others have a sample of their product.
+    intakes = {find(sample.intake).name for sample in SAMPLES if sample.intake}
+    assert {one.name for one in table_json.FORMATS} <= intakes
 
 
 @pytest.mark.parametrize(
