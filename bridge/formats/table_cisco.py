@@ -30,9 +30,8 @@ FORMATS = (
         "logging host ADDRESS",
         notes=(
             "Without `logging origin-id hostname` the events do not name the device.",
-            "Events without a date (service timestamps log uptime) are not parsed, nor are those with %FAC-SW1-5-NAME.",
-            "The time zone must be one word with a colon behind it: events with an offset (+01:00, UTC+1) or with a "
-            "blank before the colon are not parsed, and are counted as mismatches.",
+            "Events without a date (service timestamps log uptime) are not parsed, nor are those with %FAC-SW1-5-NAME, "
+            "with an offset as time zone (+01:00, UTC+1) or with a blank between zone and colon.",
         ),
         example=b"<189>782431: sw-core-01: 104: *Nov 23 07:24:00.631 CET: %SYS-5-CONFIG_I: Configured from console by "
         b"jdoe on vty0 (192.0.2.17)",

@@ -54,7 +54,7 @@ def test_all_formats_are_listed() -> None:
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["format", "payload", "time", "product"]
-    assert [line.split()[0] for line in lines[1:89]] == list(FORMATS)
+    assert [line.split()[0] for line in lines[1 : 1 + len(FORMATS)]] == list(FORMATS)
     row = next(line for line in lines if line.startswith("cisco-ios "))
     assert row.split(maxsplit=3) == ["cisco-ios", "device+", "text", "Cisco IOS and IOS-XE"]
 
