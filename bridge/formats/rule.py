@@ -125,7 +125,9 @@ class FormatRule:
         if not self.edits:
             return events
         if not holds_lf:
-            return self.edited_block(b"\n" + b"\n".join(events)).split(b"\n")[1:]
+            block = b"\n" + b"\n".join(events)
+            edited = self.edited_block(block)
+            return events if edited is block else edited.split(b"\n")[1:]
         for edit in self.edits:
             events = [edit.on_event(event) for event in events]
         return events

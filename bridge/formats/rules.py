@@ -57,7 +57,7 @@ FROM_JSON = FormatRule(
 
 # --- Cisco -----------------------------------------------------------------------------------------------------------
 
-_TAG = rb"[A-Za-z_][A-Za-z0-9_./-]*(?:\[[0-9]+\])?: "
+_TAG = rb"[A-Za-z_][A-Za-z0-9_./-]*+(?:\[[0-9]+\])?: "
 
 _IOS_TIME = rb"[A-Z][a-z]{2} +[0-9]{1,2} (?:[0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?"
 # A word between time and `: %` is the zone or, if it is none of these, the host.
@@ -65,13 +65,11 @@ _IOS_ZONE = (
     rb"(?:[A-Z]{1,5}|(?i:utc|gmt|z|wes?t|ces?t|ees?t|msk|bst|[ij]st|[ecmpa][sd]t|[an]e?[sd]t)|[+-][0-9]{2}:?[0-9]{2})"
 )
 _IOS_ORIGIN = rb"(?![0-9]+: )[A-Za-z0-9_.-]+: "
-_IOS_MNEMONIC = rb"(?: ?:)? (?=%[A-Za-z0-9_]+-[0-9]+-[A-Za-z0-9_]+: )"
-_IOS_BEHIND = (
-    rb"(?!" + _IOS_ORIGIN + _IOS_TIME + rb")[^%\n]{0,200}?(?<![^ \n])[*.]?"
-    rb"(" + _IOS_TIME + rb"(?: " + _IOS_ZONE + rb"(?= [^: \n%]))?) (?!" + _IOS_ZONE + rb" ?:)"
-)
+_IOS_HOST = rb"[A-Za-z0-9_.-]+"
+_IOS_DATE = _IOS_TIME + rb"(?: [A-Za-z]{1,5}| [+-][0-9]{2}:?[0-9]{2})?: %"
 
-# The parser accepts `[WORD: ]Mmm dd ...: %`: at most one word, and no mark of an unsynchronised clock.
+# The parser accepts `[WORD: ]Mmm dd ...: %`: at most one word, and no mark of an unsynchronised clock. A lookahead
+# captures the `: ` behind a host, because the text has it at another place.
 IOS_DATE = FormatRule(
     "ios-date",
     "sends the text from the origin-id on, or from the date on without one; removes counters and the clock mark * or "
@@ -79,32 +77,27 @@ IOS_DATE = FormatRule(
     edits=(
         # `*` before the mnemonic marks the clock, too.
         Beginning(rb"([^%\n]{1,200}: )\*(?=%)", rb"\1", required_text=b": *%"),
-        # An origin-id of several words is not a host name for the parser.
         Beginning(
-            rb"(?!" + _IOS_TIME + rb")[A-Za-z0-9_./-]+(?: [A-Za-z0-9_./-]+)+: (?:[0-9]*: )*[*.]?(?=" + _IOS_TIME + rb")"
+            # A relay's header: its host is the device if there is no origin-id.
+            _IOS_TIME + rb"(?: " + _IOS_ZONE + rb")? (" + _IOS_HOST + rb")(?: [0-9]*:)* [0-9]*(: )[*.]?(?=" + _IOS_DATE
+            # An origin-id of several words is not a host name for the parser.
+            + rb")|(?!" + _IOS_TIME + rb")[A-Za-z0-9_./-]++(?: [A-Za-z0-9_./-]++)+: (?:[0-9]*: )*[*.]?(?=" + _IOS_DATE
+            + rb")|[^%\n]{0,200}?(?:(?<![^ \n])(" + _IOS_ORIGIN + rb")(?:[0-9]*: )*[*.]?(?=" + _IOS_DATE
+            + rb")|[*.]?(?=" + _IOS_TIME + rb"(?: " + _IOS_ZONE + rb")?: %))",
+            rb"\1\2\3",
         ),
-        # A relay's header: its host is the device if there is no origin-id.
         Beginning(
-            _IOS_TIME + rb"(?: " + _IOS_ZONE + rb")? ([A-Za-z0-9_.-]+)(?: [0-9]*:)+ [*.]?"
-            rb"(?=" + _IOS_TIME + rb"(?: [A-Za-z]{1,5})?: %)",
-            rb"\1: ",
-        ),
-        Beginning(
-            rb"[^%\n]{0,200}?(?:"
-            rb"(?<![^ \n])(" + _IOS_ORIGIN + rb")(?:[0-9]*: )*[*.]?"
-            rb"(?=" + _IOS_TIME + rb"(?: [A-Za-z]{1,5}| [+-][0-9]{2}:?[0-9]{2})?: %)|"
-            rb"[*.]?(?=" + _IOS_TIME + rb"(?: " + _IOS_ZONE + rb")?: %))",
-            rb"\1",
-        ),
-        Beginning(_IOS_BEHIND + rb"([A-Za-z0-9_.-]+)" + _IOS_MNEMONIC, rb"\2: \1: ", required_text=b"%"),
-        # An IPv6 address is not a host name for the parser.
-        Beginning(
-            _IOS_BEHIND + rb"\[?[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]*[0-9a-fA-F:]\]?" + _IOS_MNEMONIC,
-            rb"\1: ",
+            rb"(?!" + _IOS_TIME + rb"(?: " + _IOS_ZONE + rb")? ?: %|" + _IOS_ORIGIN + _IOS_TIME
+            + rb")[^%\n]{0,200}?(?<![^ \n])[*.]?(" + _IOS_TIME + rb"(?: " + _IOS_ZONE + rb"(?= [^: \n%]))?) (?!"
+            + _IOS_ZONE + rb" ?:)"
+            # An IPv6 address is not a host name for the parser.
+            rb"(?:(" + _IOS_HOST + rb")(?=[^\n]{3,99}?(: ))|\[?[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]*[0-9a-fA-F:]\]?)"
+            rb"(?: ?:)? (?=%[A-Za-z0-9_]+-[0-9]+-[A-Za-z0-9_]+(: ))",
+            rb"\2\3\1\4",
             required_text=b"%",
         ),
     ),
-)
+)  # fmt: skip
 
 # The parser reads `CISE_CATEGORY number total sequence`, without a colon behind the category. RFC 3164 without a host
 # makes the category the host.
@@ -115,16 +108,9 @@ ISE_CATEGORY = FormatRule(
     choices=(Choice("device", "hostname", rb"CISE_"),),
     edits=(
         Beginning(rb"(?:[A-Z][a-z]{2} +)?[0-9][0-9 :.,TZ+-]{7,60} (?=CISE_\w+ )", required_text=b"CISE_"),
-        Beginning(rb"(CISE_\w+)(?:\[[0-9]+\])?: +(?=[0-9]{10} |[A-Z]+: )", rb"\1 "),
-        Beginning(_TAG + rb"(?=CISE_\w+ |[0-9]{10} [0-9]+ [0-9]+ )"),
+        Beginning(rb"(CISE_\w++)(?:\[[0-9]+\])?: +(?=[0-9]{10} |[A-Z]+: )", rb"\1 "),
+        Beginning(rb"(?!CISE_)" + _TAG + rb"(?=CISE_\w+ |[0-9]{10} [0-9]+ [0-9]+ )", required_text=b": "),
     ),
-)
-
-# The parser takes words before the mnemonic for the host.
-ASA_MNEMONIC = FormatRule(
-    "asa-mnemonic",
-    "sends the text from the mnemonic on, without a tag before it",
-    edits=(Beginning(_TAG + rb"(?=%(?:ASA|FTD|NGIPS)-)", required_text=b": %"),),
 )
 
 # Without the PRI, the parser fails on a leading `HOST: ` and on two blanks before the day.
@@ -245,11 +231,15 @@ UNBOUND = FormatRule(
     choices=(Choice("line", "procid", rb"[0-9]+$"), Choice("message", "text", rb"\[[0-9]+:[0-9a-f]+\] ")),
 )
 
-# rsyslog reads any first word as the tag, so the parser does not expect it.
+# rsyslog reads any first word as the tag, so the parser does not expect it. It removes the mark, and some versions
+# remove three characters whatever they are.
 VECTRA = FormatRule(
     "vectra-mark",
-    "sends the text from the mark -: before the JSON text on, without the word before the mark",
-    edits=(Beginning(rb'[A-Za-z][A-Za-z0-9_.-]{0,63} +(?=[-: ]{1,4}\{")'),),
+    "sends the text from the mark -: before the JSON text on, without the word before the mark; adds a missing mark",
+    edits=(
+        Beginning(rb'[A-Za-z][A-Za-z0-9_.-]{0,63} +(?=(?:[-: ]{1,4})?\{")'),
+        Beginning(rb'(?=\{")', b"-: "),
+    ),
 )
 
 # Without a tag, the first word of these texts is read as one, because it ends in a colon.

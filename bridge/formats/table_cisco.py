@@ -79,7 +79,7 @@ FORMATS = (
         also="the whole frame (raw), which begins with <PRI>HOST: or <PRI>:",
         own_time="year Mmm d h:m:s zone",
         loses="the PRI and the origin-id; set payload: raw to keep the device's name",
-        begins=rb"(<\d+>[^:]*: )?\d{4} [A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d\S* \w+: %\w+-\d-",
+        begins=rb"(<\d+>[^:]*: )?\d{4} [A-Z][a-z]{2} \d\d? \d\d:\d\d:\d\d([:.,]\d+)? \w+: %\w+-\d+-\w+: ",
         setting="clock timezone, logging server ADDRESS 6 use-vrf management; logging origin-id hostname with "
         "payload: raw",
         notes=("The text must contain the name of the time zone.",),
@@ -91,7 +91,6 @@ FORMATS = (
         name="cisco-secure-firewall",
         product="Cisco ASA, FTD, Firepower NGIPS",
         payload="content",
-        rule=rules.ASA_MNEMONIC,
         also="with the device's time and host before the text (device), or also with the PRI (raw); the parser reads "
         "time and host if the time is ISO",
         own_time="only with payload device or raw: an ISO time, or Mmm d h:m:s without year",

@@ -290,7 +290,7 @@ FORMATS = (
     Format(
         name="windows",
         product="Windows events as JSON (NXLog)",
-        rule=rules.BLANK_LINE_ENDS,
+        rule=rules.FROM_JSON,
         also="with a colon before the text",
         own_time="UtcTime, if the event has it",
         names_device="Hostname in the JSON text",

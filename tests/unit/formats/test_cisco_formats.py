@@ -80,8 +80,6 @@ DENY = b"%ASA-4-106023: Deny tcp src outside:198.51.100.4/5 dst inside:192.0.2.4
 ASA = [
     (b": " + DENY, DENY),
     (BSD + b" fw-4 : " + DENY, DENY),
-    (BSD + b" fw-4 asa[7]: " + DENY, DENY),
-    (b"1 2026-11-23T07:24:00Z fw-4 asa - - - " + DENY, DENY),
     (b"1 2026-11-23T07:24:00Z fw-4 - - - - " + DENY, DENY),
 ]
 

@@ -155,3 +155,22 @@ def test_tab_separated_feed_of_zscaler_is_an_event() -> None:
     text = b"reason=Allowed\tevent_id=7101\tprotocol=HTTPS\taction=Allowed\turl=www.example.org/?a={b}"
     assert event_for(find("zscaler-zia"), b"<134>2026-11-23 07:24:00\t" + text, CONTEXT) == text
     assert find("zscaler-zia").fits(text)
+
+
+# Formats beside those of table_json whose events are JSON: format, text before the object, text in the event.
+OTHERS = [
+    ("windows", b"", b""),
+    ("windows", b"nxlog ", b""),
+    ("vectra", b"vectra_json_v2 -: ", b"-: "),
+    ("vectra", b"vectra_json_v2 - :", b"- :"),
+    ("vectra", b"vectra_json_v2 ", b"-: "),
+    ("vectra", b"", b"-: "),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "mark"), OTHERS)
+@pytest.mark.parametrize("header", ["rfc5424", "rfc3164-tag", "rfc3164-without-tag"])
+def test_other_objects_begin_as_their_parser_expects(name: str, before: bytes, mark: bytes, header: str) -> None:
+    event = b'{"version":"9.1","src_ip":"192.0.2.9"}'
+    assert event_for(find(name), HEADERS[header](b"app", b"") + before + event, CONTEXT) == mark + event
+    assert find(name).fits(mark + event)

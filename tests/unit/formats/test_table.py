@@ -20,6 +20,7 @@ CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
 # Formats whose expression differs from the reference, with what the parser of the intake does.
 CORRECTED = {
     "cisco-ios": "it refuses an offset (UTC+1) and a blank before the colon behind the zone",
+    "cisco-nx-os": "it refuses two blanks before the day, also after the PRI (payload raw)",
     "cisco-ise": "it reads a level behind the category (CISE_Alarm WARN:)",
 }
 
