@@ -235,10 +235,13 @@ UNBOUND = FormatRule(
 # remove three characters whatever they are.
 VECTRA = FormatRule(
     "vectra-mark",
-    "sends the text from the mark -: before the JSON text on, without the word before the mark; adds a missing mark",
+    "sends the text from the mark -: before the JSON text on, without the word before the mark; adds a missing mark "
+    "before Vectra's keys",
     edits=(
         Beginning(rb'[A-Za-z][A-Za-z0-9_.-]{0,63} +(?=(?:[-: ]{1,4})?\{")'),
-        Beginning(rb'(?=\{")', b"-: "),
+        Beginning(
+            rb'(?=\{"[^\n]{0,800}?"(?:headend_addr|vectra_timestamp|campaign_id|detection_id|dvchost)"\s*:)', b"-: "
+        ),
     ),
 )
 

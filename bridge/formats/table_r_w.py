@@ -294,7 +294,7 @@ FORMATS = (
         also="with a colon before the text",
         own_time="UtcTime, if the event has it",
         names_device="Hostname in the JSON text",
-        begins=rb":?\{",
+        begins=rb':?\{(?=[^\n]*"(Event(Time|ID|ReceivedTime)|SourceName|Hostname|Channel|UtcTime)"\s*:)',
         setting="NXLog: im_msvistalog, to_json into the message, om_tcp to 514 or om_ssl to 10514 with OutputType "
         "Syslog_TLS",
         example=b"<14>1 2026-11-23T07:24:00.000000+01:00 DC01.example.org Microsoft-Windows-Security-Auditing 612 - "

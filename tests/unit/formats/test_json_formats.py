@@ -157,20 +157,31 @@ def test_tab_separated_feed_of_zscaler_is_an_event() -> None:
     assert find("zscaler-zia").fits(text)
 
 
-# Formats beside those of table_json whose events are JSON: format, text before the object, text in the event.
+# Formats beside those of table_json whose events are JSON: format, text before the object, text in the event, object.
+NXLOG = b'{"EventTime":"2026-11-23 07:23:59","Hostname":"dc-9","EventID":4625}'
+DETECTION = b'{"version":"9.1","src_ip":"192.0.2.9","headend_addr":"192.0.2.5"}'
 OTHERS = [
-    ("windows", b"", b""),
-    ("windows", b"nxlog ", b""),
-    ("vectra", b"vectra_json_v2 -: ", b"-: "),
-    ("vectra", b"vectra_json_v2 - :", b"- :"),
-    ("vectra", b"vectra_json_v2 ", b"-: "),
-    ("vectra", b"", b"-: "),
+    ("windows", b"", b"", NXLOG),
+    ("windows", b"nxlog ", b"", NXLOG),
+    ("vectra", b"vectra_json_v2 -: ", b"-: ", DETECTION),
+    ("vectra", b"vectra_json_v2 - :", b"- :", DETECTION),
+    ("vectra", b"vectra_json_v2 ", b"-: ", DETECTION),
+    ("vectra", b"", b"-: ", DETECTION),
 ]
 
 
-@pytest.mark.parametrize(("name", "before", "mark"), OTHERS)
+@pytest.mark.parametrize(("name", "before", "mark", "event"), OTHERS)
 @pytest.mark.parametrize("header", ["rfc5424", "rfc3164-tag", "rfc3164-without-tag"])
-def test_other_objects_begin_as_their_parser_expects(name: str, before: bytes, mark: bytes, header: str) -> None:
-    event = b'{"version":"9.1","src_ip":"192.0.2.9"}'
+def test_other_objects_begin_as_their_parser_expects(
+    name: str, before: bytes, mark: bytes, event: bytes, header: str
+) -> None:
     assert event_for(find(name), HEADERS[header](b"app", b"") + before + event, CONTEXT) == mark + event
     assert find(name).fits(mark + event)
+
+
+@pytest.mark.parametrize("name", ["windows", "vectra"])
+def test_objects_of_other_products_are_not_taken_for_theirs(name: str) -> None:
+    for other, _, _, event in EVENTS:
+        frame = b"<134>" + TIME + b" edge-4 " + event
+        fits = find(name).fits(event_for(find(name), frame, CONTEXT))
+        assert not fits, other

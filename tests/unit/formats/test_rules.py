@@ -229,6 +229,12 @@ PIECES = st.sampled_from(
         b"=",
         b"2026-11-23T07:24:00",
         b"11/23/2026:",
+        b'{"',
+        b"[x@1 a] ",
+        b"CISE_A ",
+        b"0001027727 1 0 ",
+        b" %SYS-5-A: ",
+        b'"headend_addr":',
         b"",
     ]
 )
