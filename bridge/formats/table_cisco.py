@@ -43,8 +43,8 @@ FORMATS = (
         payload="content",
         rule=rules.ISE_CATEGORY,
         also="with time and host before the text (line, device); the message alone",
-        begins=rb"(\w{3} +\d+ [\d:]+ \S+ )?(CISE_\w+ )?(\d{10} \d+ \d+ |(INFO|WARN|ERROR|NOTICE|FATAL|DEBUG): )|"
-        rb"\d{4}-\d\d-\d\d \S+ [+-]",
+        begins=rb"(\w{3} +\d+ [\d:]+ \S+ )?(CISE_\w+ )?"
+        rb"(\d{10} \d+ \d+ |(INFO|WARN(ING)?|ERROR|NOTICE|FATAL|DEBUG|CRITICAL): )|\d{4}-\d\d-\d\d \S+ [+-]",
         setting="a remote logging target that is assigned to the logging categories",
         notes=(
             "Long messages are sent in numbered parts (total, sequence), and each part is an event. Set the maximum "

@@ -110,11 +110,14 @@ FORMATS = (
         rule=rules.OPENVPN_CLIENT,
         also="with a time before the text",
         own_time="Y-m-d h:m:s or Day Mon d h:m:s Y at the beginning, if OpenVPN writes it",
-        begins=rb"(?i)(\d{4}-\d\d-\d\d [\d:]+ |\w{3} \w{3} +\d+ [\d:]+ \d{4} ).|[^/]+/[\d.]+:\d+ |LDAP |Incorrect |"
-        rb"Unable ",
+        begins=rb"(?i)(\d{4}-\d\d-\d\d [\d:]+ |\w{3} \w{3} +\d+ [\d:]+ \d{4} ).|"
+        rb"([^/\s]+/)?([\d.]+|[\da-f:]+):\d+ |ldap |incorrect |unable |(tls|tcp|udp|multi|verify|auth|plugin|net_|tun|"
+        rb"management|initial|openvpn|connection|peer|outgoing|incoming|control|data channel|sig|exiting|closing|note|"
+        rb"warning|error|options|cannot|listening|socket|library|diffie|crl|getaddr|route|event_wait|read |write |push|"
+        rb"sent )",
         foreign=2,
         setting="no log or log-append, so that it writes to syslog; rsyslog forwards it",
-        notes=("Lines without a connection (USER/ADDRESS:PORT) are parsed only with a time before the text.",),
+        notes=("The parser takes the client from USER/ADDRESS:PORT or ADDRESS:PORT.",),
         example=b"<29>Nov 23 07:24:00 vpn01 openvpn[702]: jdoe/203.0.113.88:59321 MULTI: Learn: 10.8.0.6 -> "
         b"jdoe/203.0.113.88:59321",
     ),

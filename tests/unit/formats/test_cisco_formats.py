@@ -72,6 +72,7 @@ ISE = [
     (b"1 2026-11-23T07:24:00Z ise-4 - - - - CISE_Failed_Attempts " + SERIAL, b"CISE_Failed_Attempts " + SERIAL),
     (BSD + b" ise-4 CISE_Alarm WARN: Inactivity : Server=ise-4", b"CISE_Alarm WARN: Inactivity : Server=ise-4"),
     (BSD + b" ise-4 CISE_Alarm: INFO: Backup done : Server=ise-4", b"CISE_Alarm INFO: Backup done : Server=ise-4"),
+    (BSD + b" ise-4 CISE_Alarm CRITICAL: Disk full : Server=ise-4", b"CISE_Alarm CRITICAL: Disk full : Server=ise-4"),
     (BSD + b" ise-4 WARN: Inactivity : Server=ise-4", b"WARN: Inactivity : Server=ise-4"),
 ]
 

@@ -96,3 +96,22 @@ def test_quotes_of_gravityzone_stay_around_the_event(head: bytes) -> None:
     one = find("gravityzone")
     assert event_for(one, b"<134>" + BSD + head + event, CONTEXT) == event
     assert one.fits(event)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"198.51.100.4:40118 TLS: Initial packet from [AF_INET]198.51.100.4:40118",
+        b"anna/198.51.100.4:40118 peer info: IV_VER=2.6.8",
+        b"2001:db8:4::7:40118 VERIFY OK: depth=0, CN=anna",
+        b"TCP connection established with [AF_INET]198.51.100.4:40118",
+        b"MANAGEMENT: CMD 'status 2'",
+        b"net_route_v4_add: 10.8.0.0/24 via 10.8.0.2 dev [NULL] table 0 metric -1",
+        b"Initialization Sequence Completed",
+    ],
+)
+def test_usual_lines_of_openvpn_are_no_mismatch(text: bytes) -> None:
+    one = find("openvpn")
+    event = event_for(one, b"<29>" + BSD + b" vpn-4 openvpn[702]: " + text, CONTEXT)
+    assert event == text
+    assert one.fits(event)
