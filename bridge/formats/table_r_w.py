@@ -236,13 +236,12 @@ FORMATS = (
         also="with sshd[PID]: before the text; with Hostd: only before info hostd[..]",
         begins=rb"(\w+(\[\d+\])?: +)?((info|error|warning|verbose) \w+\[\d+\] )?\[(\w+@\d+ |\w+Correlator\])|"
         rb"(sshd\[\d+\]: )?(Accepted|Connection|Disconnected|Received|Invalid|Failed|pam_unix|User) ?|Event \[|"
-        rb"cpu\d+:",
+        rb"cpu\d+:|\w+:\d+\)\w+: |Executing |USER \w+ pid \d|\w+ [\w/.]*\.\w+$|\w+ on [^\n]{0,60}? to [\da-f.:]+ port |"
+        rb"[^\n]{0,80}?( from user \w+ [\da-f]|: [Ss]ession \w+ for user | key (ID|id|Id) |"
+        rb"(serial|SERIAL|Serial) \w+ is \d)",
         foreign=69,
         setting="Syslog.global.logHost = tcp://ADDRESS:514",
-        notes=(
-            "The parser fails on the tag Hostd[PID]: before [Originator@6876 ...], so the message alone is sent.",
-            "The expression matches 75 of the 85 known inputs. The parser reads the others as plain text.",
-        ),
+        notes=("The parser fails on the tag Hostd[PID]: before [Originator@6876 ...], so the message alone is sent.",),
         example=b"<166>2026-11-23T07:24:00.250Z esx01 Hostd: info hostd[2099156] [Originator@6876 "
         b"sub=Vimsvc.ha-eventmgr] Event 4711 : User root@192.0.2.17 logged in as VMware-client/8.0",
         aliases=("esxi",),

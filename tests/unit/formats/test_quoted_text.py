@@ -115,3 +115,19 @@ def test_usual_lines_of_openvpn_are_no_mismatch(text: bytes) -> None:
     event = event_for(one, b"<29>" + BSD + b" vpn-4 openvpn[702]: " + text, CONTEXT)
     assert event == text
     assert one.fits(event)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"cpu3:2097611)ScsiDeviceIO: 4167: Cmd failed",
+        b"0:2097611)NMP: nmp_ThrottleLog: retry",
+        b"Executing '/usr/bin/esxcli network ip'",
+        b"USER root pid 4711 cmd /bin/ls",
+        b"pam_unix(sshd:session): session closed for user root",
+        b"info hostd[2099] [Originator@6876 sub=Vimsvc] text",
+        b"[iscsiCorrelator] 3087813295957us: [vob.iscsi.connection.stopped] stopped",
+    ],
+)
+def test_usual_lines_of_esxi_are_no_mismatch(text: bytes) -> None:
+    assert find("esxi").fits(text)

@@ -22,6 +22,7 @@ CORRECTED = {
     "cisco-ios": "it refuses an offset (UTC+1) and a blank before the colon behind the zone",
     "cisco-nx-os": "it refuses two blanks before the day, also after the PRI (payload raw)",
     "openvpn": "it also reads lines without a connection, or with an address alone",
+    "vmware-esxi": "it also reads commands, keys, sessions, serial numbers and lines of the kernel",
     "windows": "it reads any JSON, but only the keys of NXLog become fields",
     "cisco-ise": "it reads a level behind the category (CISE_Alarm WARN:)",
 }
