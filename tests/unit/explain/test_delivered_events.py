@@ -6,7 +6,6 @@ import pytest
 from click.testing import CliRunner
 
 from bridge.cli.explain import explain
-from bridge.formats import FORMATS
 
 CONFIGURATION = """
 collector: {{url: "http://127.0.0.1:9"}}
@@ -15,10 +14,6 @@ intakes: {{one: {{intake_key: {{file: nowhere}}, format: {format}}}}}
 routes: [{{name: all, intake: one}}]
 spool: {{directory: spool}}
 """
-
-
-# The rule for Cisco's host behind the time came together with the format of Zscaler.
-pytestmark = pytest.mark.skipif("zscaler-zia" not in FORMATS, reason="the formats are not there yet")
 
 
 @pytest.mark.parametrize(
