@@ -19,11 +19,13 @@ from bridge.batching.endpoints import ENDPOINTS, Endpoint
 from bridge.batching.event_times import EventTimes, times_from_headers, times_from_sender
 from bridge.batching.groups import NO_TIME, Group, GroupLimits
 from bridge.formats import MAX_EXAMINED, Format, FormatRule
-from bridge.routing.profile import Disposition
+from bridge.routing.profile import OF_BLOCK, Disposition
 from bridge.syslog.columns import Columns, SameSecond, Stamped, TextBlock, Timed
 from bridge.syslog.timestamps import MANY_SECONDS, TimeConversion, TimeReader, is_scattered
 
 SHOWS_TIME = ("line", "rfc5424")
+MADE_OF_MSG = ("message", "auto", "content", "device", "structured")
+"Payload forms whose event may be empty."
 
 MOST_SAMPLED = 6
 """Maximum number of events of one read that are compared with the intake's format, exceeded by at most two. A
@@ -141,14 +143,14 @@ def group(
     if isinstance(read, TextBlock) and (whole := _whole(read, target, sent, timed=timed)):
         return whole
     result = Grouped(outside=shown.outside)
-    if isinstance(read, TextBlock) and rule is None and disposition.payload == "message":
+    if isinstance(read, TextBlock) and rule is None and disposition.payload in OF_BLOCK:
         events, holds_lf = read.texts(), False
     else:
         columns = read.rows()
         extra_fields = {"listener": listener, "route": disposition.route, "intake": disposition.intake}
         context = payload.EventContext(shown.each() if shows_time else (), peer, zone, received_ms, extra_fields)
         events, holds_lf = payload.refined_events(rule, disposition.payload, columns, context), columns.holds_lf
-        if columns.blank and disposition.payload in ("message", "content", "device", "structured"):
+        if columns.blank and disposition.payload in MADE_OF_MSG:
             events = result.replace_empty(events, columns.blank)
     parts = [(events, sent)] if timed else _slots(events, sent, limits.resolution_ms)
     _add_parts(result, parts, target, timed=timed, holds_lf=holds_lf)
@@ -158,7 +160,7 @@ def group(
 def _whole(read: TextBlock, target: _Target, times: EventTimes, *, timed: bool) -> Grouped | None:
     """Groups a block without splitting it into rows. Returns None if its rows must be handled one by one."""
     rule, resolution = target.rule, target.limits.resolution_ms
-    if target.disposition.payload != "message" or target.endpoint.json:
+    if target.disposition.payload not in OF_BLOCK or target.endpoint.json:
         return None
     if isinstance(read, SameSecond):
         if timed or times.earliest // resolution != times.latest // resolution or (rule and rule.choices):

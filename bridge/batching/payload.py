@@ -2,6 +2,7 @@
 
 ========== ==========================================================
 message    MSG alone, from its first non-blank
+auto       ``message``, or ``structured`` if there is structured data of a vendor (``bridge.syslog.structured_data``)
 content    tag and MSG: ``sshd[123]: text``
 device     all after the PRI, as sent
 line       ``ISO-time HOST TAG: MSG``
@@ -28,9 +29,10 @@ from bridge.syslog.columns import Columns
 from bridge.syslog.grammar import content_shown
 from bridge.syslog.intake_key import without_key
 from bridge.syslog.message import of_header
+from bridge.syslog.structured_data import with_data
 from bridge.syslog.timestamps import rfc3339
 
-AS_READ = {"message": "text", "content": "content", "device": "device", "raw": "raw"}
+AS_READ = {"message": "text", "auto": "auto", "content": "content", "device": "device", "raw": "raw"}
 "Payload forms that are a column of the read."
 
 FORMS = (*AS_READ, "line", "structured", "rfc5424", "json")
@@ -87,7 +89,7 @@ def events(form: str, columns: Columns, context: EventContext) -> Sequence[bytes
         ]
     if form == "structured":
         return [
-            structured(msgid, data, text)
+            with_data(msgid, data, text)
             for msgid, data, text in zip(columns["msgid"], columns["structured_data"], columns["text"], strict=True)
         ]
     if form == "rfc5424":
@@ -107,16 +109,11 @@ def events(form: str, columns: Columns, context: EventContext) -> Sequence[bytes
     ]
 
 
-def structured(msgid: bytes, data: bytes, text: bytes) -> bytes:
-    """Returns ``MSGID [SD] MSG`` without the parts that are missing."""
-    return b" ".join(part for part in (msgid, data, text) if part)
-
-
 def replacement_for_empty(frame: bytes) -> bytes:
     """Returns the event of a frame with an empty MSG: its structured data, or the whole frame."""
     parts = parser.read(frame)
     if parts.structured_data:
-        return structured(parts.msgid, parts.structured_data, b"")
+        return with_data(parts.msgid, parts.structured_data, b"")
     return frame
 
 

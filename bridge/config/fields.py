@@ -223,7 +223,7 @@ def _sections(value: object) -> tuple[Any, ...]:
     return tuple(value)
 
 
-PayloadName = Literal["message", "content", "device", "line", "structured", "raw", "rfc5424", "json"]
+PayloadName = Literal["message", "auto", "content", "device", "line", "structured", "raw", "rfc5424", "json"]
 TimestampName = Literal["event", "received", "none"]
 
 Text = Annotated[str, of_text(_text)]

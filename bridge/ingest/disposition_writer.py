@@ -14,6 +14,7 @@ from bridge.ingest.peers import Peer
 from bridge.ingest.read import Read, ReadCounts
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.routing import Disposition, Profile
+from bridge.routing.profile import OF_BLOCK
 from bridge.syslog.columns import Columns, TextBlock
 from bridge.syslog.timestamps import TimeConversion, TimeReader
 
@@ -91,7 +92,7 @@ class DispositionWriter:
         """Returns how times are converted if event timestamps are only passed on, else None."""
         if disposition is None or disposition.kind != "deliver" or disposition.timestamp != "event":
             return None
-        if disposition.payload != "message" or self._limits.resolution_ms > 1000:
+        if disposition.payload not in OF_BLOCK or self._limits.resolution_ms > 1000:
             return None
         return TimeConversion(self._reader, disposition.zone or UTC, self._limits.window)
 

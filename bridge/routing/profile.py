@@ -19,6 +19,7 @@ _Read = TypeVar("_Read", Columns, Columns | TextBlock)
 # Columns that each payload form is made of, besides the time.
 PAYLOAD_NEEDS: Mapping[str, frozenset[str]] = {
     "message": frozenset(("text",)),
+    "auto": frozenset(("auto",)),
     "content": frozenset(("content",)),
     "device": frozenset(("device",)),
     "line": frozenset(("hostname", "app_name", "procid", "msg")),
@@ -27,6 +28,8 @@ PAYLOAD_NEEDS: Mapping[str, frozenset[str]] = {
     "rfc5424": frozenset(("priority", "hostname", "app_name", "procid", "msgid", "structured_data", "msg")),
     "json": frozenset(("raw",)),
 }
+OF_BLOCK = ("message", "auto")
+"Payload forms that are the texts of a ``TextBlock``."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Disposition:
     "Targets that the frames are mirrored to unchanged. Only the mirror knows their type."
     refined: bool = False
     "True if the format chooses the payload, so the format's rule is applied."
+    chosen: bool = False
+    "True if the configuration names the payload form."
 
 
 def needs_of(disposition: Disposition) -> frozenset[str]:

@@ -251,10 +251,15 @@ class Router:
         self, route: str, name: str, zone: tzinfo, *,
         payload: str | None = None, timestamp: str | None = None, copy_to: tuple[object, ...] = (),
     ) -> Disposition:  # fmt: skip
-        """Builds a delivery disposition. Precedence of payload and timestamp: route, intake, format, default."""
+        """Builds a delivery disposition. Precedence of payload and timestamp: route, intake, format, default.
+
+        ``auto`` is for senders of unknown products, so a format of the intake takes precedence over it.
+        """
         intake = self._intakes[name]
         text_format = formats.find(intake.format) if intake.format else None
         explicit_payload = payload or intake.payload
+        if text_format is not None and explicit_payload == "auto":
+            explicit_payload = None
         return Disposition(
             kind="deliver",
             route=route,
@@ -267,6 +272,7 @@ class Router:
             format=text_format.name if text_format else None,
             endpoint=intake.endpoint,
             refined=text_format is not None and explicit_payload is None,
+            chosen=explicit_payload is not None,
         )
 
 

@@ -8,14 +8,16 @@ Column = Sequence[bytes]
 
 FIELDS = (
     "raw", "device", "priority", "second", "fraction", "offset", "hostname", "content", "app_name", "procid", "msgid",
-    "structured_data", "msg", "text", "format",
+    "structured_data", "msg", "text", "auto", "format",
 )  # fmt: skip
-"""Names of all columns. ``raw`` is the frame, ``text`` is MSG from its first non-blank. The others are fields of
-``grammar.Header``."""
+"""Names of all columns. ``raw`` is the frame, ``text`` is MSG from its first non-blank, ``auto`` is the text, with
+MSGID and structured data if they are a vendor's (``structured_data``). The others are fields of ``grammar.Header``."""
 
 ALWAYS = frozenset(("second", "fraction", "offset"))
 "Columns that every read has."
 TEXT = ALWAYS | {"text"}
+"Columns of a read of times and texts."
+AUTO = TEXT | {"auto"}
 "Columns of a read whose result may be a ``TextBlock``."
 
 _SECOND_OF_STAMP = itemgetter(slice(-len(b"Nov 23 07:24:00"), None))
@@ -62,7 +64,10 @@ class Columns:
 
 
 class TextBlock:
-    """The times and texts of a read, without an object per row where possible. No text is empty or contains an LF."""
+    """The times and texts of a read, without an object per row where possible. No text is empty or contains an LF.
+
+    The texts are the column ``text`` or ``auto``, whichever was requested. Both are the same in RFC 3164.
+    """
 
     __slots__ = ("count",)
 
@@ -79,9 +84,13 @@ class TextBlock:
         raise NotImplementedError
 
     def rows(self) -> Columns:
-        """Returns the columns ``TEXT``."""
-        seconds, fractions, offsets = self.times()
-        return Columns(self.count, {"second": seconds, "fraction": fractions, "offset": offsets, "text": self.texts()})
+        """Returns the columns of the times and of the texts."""
+        return self._columns(*self.times())
+
+    def _columns(self, seconds: Column, fractions: Column, offsets: Column) -> Columns:
+        texts = self.texts()
+        fields = {"second": seconds, "fraction": fractions, "offset": offsets, "text": texts, "auto": texts}
+        return Columns(self.count, fields)
 
 
 class SameSecond(TextBlock):
@@ -125,8 +134,7 @@ class Stamped(TextBlock):
 
     def rows(self) -> Columns:
         stamps, fractions, offsets = self.times()
-        seconds = list(map(_SECOND_OF_STAMP, stamps))
-        return Columns(self.count, {"second": seconds, "fraction": fractions, "offset": offsets, "text": self.texts()})
+        return self._columns(list(map(_SECOND_OF_STAMP, stamps)), fractions, offsets)
 
 
 class Timed(TextBlock):

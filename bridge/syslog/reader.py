@@ -11,7 +11,7 @@ that. The order is that of their speed:
 
 from typing import NamedTuple
 
-from bridge.syslog.columns import ALWAYS, TEXT, Columns, TextBlock
+from bridge.syslog.columns import ALWAYS, AUTO, Columns, TextBlock
 from bridge.syslog.fast import pcre2
 from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.fast.many_seconds import ManySeconds
@@ -51,14 +51,18 @@ class Reader:
         return self._parse(frames, context, received)
 
     def _parse(self, frames: Frames, context: ReadContext, received: int) -> Columns | TextBlock:
-        if isinstance(frames, bytes) and context.fields <= TEXT:
-            block: TextBlock | None = self._single_second.read(frames)
+        if isinstance(frames, bytes) and context.fields <= AUTO:
+            auto = "auto" in context.fields
+            block: TextBlock | None = None
+            if not auto or "text" not in context.fields:
+                # Its texts are one of the two columns.
+                block = self._single_second.read(frames, auto=auto)
             if block is None:
                 block = self._many_seconds.read(frames, received, context.conversion)
             if block is not None:
                 return block
             if self._single_second.has_failed:
-                return read_mixed(frames)
+                return read_mixed(frames, context.fields | ALWAYS)
         return parse_all(frames, context.fields | ALWAYS)
 
 

@@ -22,7 +22,7 @@ from tests.harness.send import send_lines, tcp, udp
 
 KEY = "ABCDefgh01234567"
 ELEMENT = f'[SEKOIA@53288 intake_key="{KEY}"]'
-FORMS = ("message", "content", "device", "line", "structured", "rfc5424", "json", "raw")
+FORMS = ("message", "content", "device", "line", "structured", "rfc5424", "json", "raw", "auto")
 HELD = "127.0.4.1"
 "A source that no route matches."
 

@@ -25,7 +25,7 @@ MSG = "[764008:0] info: 198.51.100.10 example.org. A IN"
 RFC3164 = f"<30>{BSD} gw unbound[7640]: {MSG}"
 RFC5424 = f'<165>1 {ISO} gw app 77 ID7 [x@1 k="v"] {MSG}'
 
-FORMS = ["message", "content", "device", "line", "structured", "raw", "rfc5424", "json"]
+FORMS = ["message", "auto", "content", "device", "line", "structured", "raw", "rfc5424", "json"]
 SOURCE = {form: f"127.0.2.{last}" for last, form in enumerate(FORMS, 1)}
 
 
@@ -60,6 +60,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PayloadFixture]
 
 RFC3164_AS = {
     "message": MSG,
+    "auto": MSG,
     "content": f"unbound[7640]: {MSG}",
     "device": f"{BSD} gw unbound[7640]: {MSG}",
     "raw": RFC3164,
@@ -75,6 +76,7 @@ def test_rfc3164_frame_has_the_text_of_each_payload_form(system: PayloadFixture,
 
 RFC5424_AS = {
     "message": MSG,
+    "auto": f'ID7 [x@1 k="v"] {MSG}',
     "content": f"app[77]: {MSG}",
     "device": RFC5424.removeprefix("<165>"),
     "structured": f'ID7 [x@1 k="v"] {MSG}',

@@ -11,8 +11,9 @@ whole reads, an expression of ``vendor_patterns`` is used instead.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bridge.syslog import parser
@@ -21,6 +22,7 @@ from bridge.syslog.fast import vendor_patterns
 from bridge.syslog.fast.plain_patterns import BOM, BSD, COLON, FRACTION, HOST, ISO, OFFSET, PID, PRI, SD, TAG, WORD
 from bridge.syslog.frames import Frames, list_of
 from bridge.syslog.grammar import PRIVAL, content_5424
+from bridge.syslog.structured_data import auto_text
 from bridge.syslog.timestamps import is_time
 
 
@@ -53,9 +55,25 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
         _nil(fields, ("hostname", "app_name", "procid", "msgid", "structured_data"))
         if "content" in needs:
             fields["content"] = list(map(content_5424, fields["app_name"], fields["procid"], fields["msg"]))
+        if "auto" in needs:
+            fields["auto"] = list(map(auto_text, fields["msgid"], fields["structured_data"], fields["text"]))
     else:
         _nil(fields, ("procid",))
-    return parse_each(unmatched, needs, fields) if any(unmatched) else Columns(len(rows), fields)
+        if "auto" in needs:
+            fields["auto"] = fields["text"]
+    blank = _blank_rows(fields, unmatched, frames) if plan.format == b"rfc5424" else {}
+    return parse_each(unmatched, needs, fields, blank) if any(unmatched) else Columns(len(rows), fields, blank)
+
+
+def _blank_rows(fields: dict[str, Column], unmatched: Column, frames: bytes) -> dict[int, bytes]:
+    """Returns the frames that have matched without MSG, by row."""
+    texts = fields.get("text", fields.get("msg", ()))
+    if b"" not in texts:
+        return {}
+    rows = [row for row, text in enumerate(texts) if not text and not unmatched[row]]
+    # An empty frame makes no row.
+    each = [frame for frame in list_of(frames) if frame] if rows else []
+    return {row: each[row] for row in rows}
 
 
 class _Plan(NamedTuple):
@@ -81,6 +99,8 @@ def _plan(kind: str, needs: frozenset[str]) -> _Plan:
         needs |= {*_DATE}
     if kind == "rfc5424" and "content" in needs:
         needs |= {"app_name", "procid", "msg"}
+    if "auto" in needs:
+        needs |= {"text", "msgid", "structured_data"} if kind == "rfc5424" else {"text"}
 
     def group(name: str, pattern: bytes) -> bytes:
         if name not in needs:
@@ -102,8 +122,10 @@ def _plan(kind: str, needs: frozenset[str]) -> _Plan:
         for name in ("hostname", "app_name", "procid", "msgid"):
             # An APP-NAME that ends with a colon may be the tag of RFC 3164.
             pattern += group(name, WORD) + (b"(?<!:) " if name == "app_name" else b" ")
-        pattern += group("structured_data", SD) + b" " + BOM
-        pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b")))"
+        pattern += group("structured_data", SD)
+        msg = b" " + BOM + opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b")"
+        # An SRX writes no MSG. A read whose texts are not captured would not show it.
+        pattern += (b"(?:" + msg + rb"|(?=\n|\Z))" if needs & {"text", "msg"} else msg) + b"))"
     elif kind == "rfc3164":
         pattern += opening("device") + group("second", BSD + b"|" + ISO) + group("fraction", FRACTION)
         pattern += group("offset", b"(?:" + OFFSET + b")?") + b" "
@@ -123,7 +145,7 @@ def _plan(kind: str, needs: frozenset[str]) -> _Plan:
         pattern += vendor_patterns.pattern(kind, group, opening) + b")"
     absent = (
         requested
-        - {*names, "format"}
+        - {*names, "format", "auto"}
         - ({"second"} if kind == "fortinet" else {"content"} if kind == "rfc5424" else set())
     )
     format_ = {"rfc5424": b"rfc5424", "fortinet": b"none"}.get(kind, b"rfc3164")
@@ -155,15 +177,21 @@ def _nil(fields: dict[str, Column], names: Iterable[str]) -> None:
 
 
 def parse_each(
-    frames: Iterable[bytes], needs: frozenset[str], known: dict[str, Column] | None = None, *, holds_lf: bool = False
-) -> Columns:
-    """Parses frame by frame with the reference parser. With ``known``, an empty frame stands for its row there."""
+    frames: Iterable[bytes], needs: frozenset[str], known: dict[str, Column] | None = None,
+    known_blank: Mapping[int, bytes] = MappingProxyType({}), *, holds_lf: bool = False,
+) -> Columns:  # fmt: skip
+    """Parses frame by frame with the reference parser.
+
+    With ``known``, an empty frame stands for its row there. ``known_blank`` has those of its frames that have no MSG.
+    """
     fields: dict[str, list[bytes]] = {name: [] for name in FIELDS if name in needs}
     blank: dict[int, bytes] = {}
     for row, frame in enumerate(frames):
         if frame or known is None:
             _append_parsed(fields, blank, frame)
         else:
+            if row in known_blank:
+                blank[len(fields["second"])] = known_blank[row]
             for name, column in fields.items():
                 column.append(known[name][row])
     return Columns(len(fields["second"]), dict(fields), blank, holds_lf=holds_lf)
@@ -181,6 +209,8 @@ def _append_parsed(fields: dict[str, list[bytes]], blank: dict[int, bytes], fram
             column.append(frame)
         elif name == "text":
             column.append(parts.msg.lstrip(b" \t"))
+        elif name == "auto":
+            column.append(auto_text(parts.msgid, parts.structured_data, parts.msg.lstrip(b" \t")))
         elif name == "format":
             column.append(parts.format.encode())
         else:

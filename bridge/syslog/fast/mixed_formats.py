@@ -14,33 +14,41 @@ same result. As in the reference parser, the first rule that matches decides:
 - headers without a leading time (``shapes.untimed``), and text without any header
 
 ``key=value``, JSON and CEF, whose time is one of their values, are recognised by their first letters.
+
+For the column ``auto``, a second expression keeps MSGID and structured data of vendors in one more line. It keeps them
+from plain headers of RFC 5424 only. After any other header with structured data it marks the row, and the reference
+parser reads it.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from functools import cache, lru_cache
-from typing import NamedTuple
+from collections.abc import Iterable
+from functools import cache
+from operator import add
 
 from bridge.syslog import grammar, parser
 from bridge.syslog.columns import TEXT, Columns
 from bridge.syslog.fast.after_timestamp import AFTER_TIMESTAMP, OPTIONAL_TAG, PLAIN_HOST_AND_TAG, TWICE, in_block, rows
 from bridge.syslog.fast.fields import parse_each
-from bridge.syslog.fast.pcre2 import rewriter
-from bridge.syslog.fast.plain_patterns import BOM, BSD, ISO, OFFSET, PRI, SD, WORD
-from bridge.syslog.frames import list_of
-from bridge.syslog.shapes import EPOCH, KIWI, NO_TIME, TIMED, UNTIMED, VERSIONED, WITHOUT_DATA, cisco, keyvalue
-from bridge.syslog.time_formats import (
-    BLANK_ENDS_TIME,
-    DIGIT_FIRST,
-    LETTER_FIRST,
-    PLAIN,
-    Stamp,
-    TimeFormat,
-    pattern_of,
-    scan,
+from bridge.syslog.fast.mixed_rows import IN_PLACE_MARK, Rows, complete, resolve_in_place
+from bridge.syslog.fast.pcre2 import Rewriter, rewriter
+from bridge.syslog.fast.plain_patterns import (
+    BEFORE_TEXT,
+    BOM,
+    BSD,
+    IN_PLACE,
+    ISO,
+    NO_TEXT,
+    NO_VENDOR_SD,
+    OFFSET,
+    PRI,
+    SD,
+    VENDOR_SD,
+    WORD,
 )
+from bridge.syslog.frames import list_of
+from bridge.syslog.shapes import EPOCH, KIWI, TIMED, UNTIMED, VERSIONED, WITHOUT_DATA, cisco
+from bridge.syslog.time_formats import BLANK_ENDS_TIME, DIGIT_FIRST, LETTER_FIRST, PLAIN, TimeFormat, pattern_of
 from bridge.syslog.time_zones import ZONE
-from bridge.syslog.timestamps import is_time
 
 
 # --- times ---
@@ -87,13 +95,18 @@ _NOT_ITS_TIME = b"(?!" + grammar.ISO_SECOND + rb"(?:[.,][0-9]++)?(?:" + grammar.
 _LIKE_5424 = (
     b"(?>(?&versions)|(?&shapes)|(?!" + cisco.MAY_BE_RELAYED + b")(?>" + rows(WITHOUT_DATA.rows) + b"|(?&after)))"
 )
-_VERSIONED = (
-    b"1 (?|-" + _ONE_BLANK + _RFC5424
-    + b"|" + _ISO + _ONE_BLANK
-    + b"(?>" + _RFC5424 + b"|" + _BAD_DATA + b"|" + _NOT_5424 + _LIKE_5424 + b")"
-    + b"| *+" + _NOT_ITS_TIME + b"(?=[0-9A-Z])" + _OTHER + _GAP
-    + b"(?(e)(?&epoch)|(?(i)" + _LIKE_5424 + b"|(?&after))))"
-)  # fmt: skip
+
+
+def _versioned(after_nil: bytes, after_iso: bytes) -> bytes:
+    """Returns the alternative of a frame that begins with ``1 ``. The arguments are RFC 5424 after its time."""
+    return (
+        b"1 (?|-" + _ONE_BLANK + after_nil
+        + b"|" + _ISO + _ONE_BLANK
+        + b"(?>" + after_iso + b"|" + _BAD_DATA + b"|" + _NOT_5424 + _LIKE_5424 + b")"
+        + b"| *+" + _NOT_ITS_TIME + b"(?=[0-9A-Z])" + _OTHER + _GAP
+        + b"(?(e)(?&epoch)|(?(i)" + _LIKE_5424 + b"|(?&after))))"
+    )  # fmt: skip
+
 
 # --- Cisco, and relays ---
 _HEAD = b"(?>" + in_block(cisco.HEAD.pattern) + b")"
@@ -154,6 +167,29 @@ _PLAIN_TEXT = (
     + rb"|.*?(?:%|last message repeated |MSWinEvent|NetScreen |essage for))"
 )  # fmt: skip
 
+# --- the column auto ---
+# g is set in a plain header of RFC 5424. It has what is kept before the text, if that must be copied. v is set if it
+# stays where it is, and then has a missing MSGID. Both have the same number in all branches.
+_KEPT_SEPARATOR = b"(?:(?=" + NO_TEXT + b")| (?=" + BEFORE_TEXT + b"))"
+_KEPT = (
+    b"(?|" + WORD + b" " + NO_VENDOR_SD + b" " + BOM + b"(?P<g>)"
+    + b"|(?P<g>)(?P<v>- )(?=" + IN_PLACE + b")|(?!- )(?=" + WORD + b" " + IN_PLACE + b")(?P<g>)(?P<v>)"
+    + b"|- (?P<g>" + VENDOR_SD + _KEPT_SEPARATOR + b")" + BOM
+    + b"|(?!- )(?P<g>" + WORD + b" " + VENDOR_SD + _KEPT_SEPARATOR + b")" + BOM + b")"
+)  # fmt: skip
+_RFC5424_AUTO = (
+    WORD + b" " + WORD + b"(?>(?<!:) " + WORD + b" " + _KEPT + b"|(?>(?<=:) - - |" + _QNAP + b")(?:" + SD + b") " + BOM
+    + b")"
+)  # fmt: skip
+_AFTER_I = (b"e", b"t", b"r", *_KEYS.values(), b"k", b"j", b"q")
+_VERSIONED_AUTO = _versioned(
+    _unset((b"c", b"f", b"z", b"b", b"i", *_AFTER_I)) + _RFC5424_AUTO, _unset(_AFTER_I) + _RFC5424_AUTO
+)
+# d is set if an element may be in the header of Cisco IOS. s is set then, and if any header but RFC 5424 ends with a
+# bracket, which may be that of structured data.
+_CISCO_DATA = rb"(?:(?=(?:[0-9]*+: |:)?+(?:[^\s\[]\S*+ )?+\[[^\s=\]\"]++(?: [^\s=\]\"]++=\"|\]: ))(?P<d>)|)"
+_MAY_HAVE_DATA = rb"(?(g)|(?:(?(d)|(?<=\]|\] |\] " + grammar.BOM + rb"))(?P<s>))?+)"
+
 _DEFINITIONS = {
     b"zone": ZONE,
     b"time": _ANY_TIME,
@@ -165,14 +201,15 @@ _DEFINITIONS = {
     b"after": AFTER_TIMESTAMP,
 }
 # Alternatives that the first letters decide come first, only for speed: they exclude all others.
-_ALTERNATIVES = (
+_BEFORE_VERSIONED = (
     # The most common header: RFC 3164 with a plain host and tag.
     b"(?|" + _PLAIN + b"|" + _ISO + b")" + _ONE_BLANK + PLAIN_HOST_AND_TAG,
     b"(?=[0-9]*+: |:[A-Z*.%])(?|(?(p)" + _COUNTED + b"|(?!))|" + _CISCO + b")",
     b"(?(w)(?!)) {0,3}+(?=[A-Za-z_])(?>" + _PAIRS + b")",
     _CEF,
     _JSON,
-    _VERSIONED,
+)
+_AFTER_VERSIONED = (
     _RELAYED,
     b"(?!1 ) {0,3}+(?|" + _PLAIN + b"|(?!" + PLAIN + b")" + _OTHER + b")" + _GAP + b"(?(e)(?&epoch)|(?&after))",
     # No host follows a colon after the time. Cisco's header, which has a mnemonic, may.
@@ -208,123 +245,53 @@ def _with_calls(pattern: bytes) -> bytes:
 
 
 _DEFINED = [*((name, _with_calls(pattern)) for name, pattern in _DEFINITIONS.items()), *_PARTS.items()]
-_EXPRESSION = (
-    b"(?(DEFINE)" + b"".join(b"(?<" + name + b">" + pattern + b")" for name, pattern in _DEFINED) + b")"
-    rb"\n(?:(?:\xef\xbb\xbf)?+(?:[1-9][0-9]{0,5} (?=<))?+(?P<p>" + PRI + b") ?+)?+" + _KIWI
-    + b"(?|" + _with_calls(b"|".join(_ALTERNATIVES))
-    + rb")[ \t]*+"
-)  # fmt: skip
+
+
+def _expression(versioned: bytes, before_header: bytes = b"", after_header: bytes = b"") -> bytes:
+    """Returns the expression for the headers of a block, without PRI before, and without blanks after each."""
+    alternatives = b"|".join((*_BEFORE_VERSIONED, versioned, *_AFTER_VERSIONED))
+    return (
+        b"(?(DEFINE)" + b"".join(b"(?<" + name + b">" + pattern + b")" for name, pattern in _DEFINED) + b")"
+        rb"\n(?:(?:\xef\xbb\xbf)?+(?:[1-9][0-9]{0,5} (?=<))?+(?P<p>" + PRI + b") ?+)?+" + _KIWI
+        + before_header + b"(?|" + _with_calls(alternatives) + b")" + after_header + rb"[ \t]*+"
+    )  # fmt: skip
+
+
 # The first branch is for most frames. Skipping the other branch costs less than testing each of its groups.
 _REPLACEMENT = (
     b"${c:+\n${c}\n${f:+.${f}:}\n${z}\n:${t:+\n${t}\nt\n\n:"
     b"${k:+\n${kd}\t${kt}\t${kz}\t${kn}\t${ke}\t${ks}\nk:\n${r}\n${r:+r:}${j:+j:}${q:+?:}}\n\n}}"
 )
-_rewrite = rewriter(_EXPRESSION, _REPLACEMENT)
+_rewrite = rewriter(_expression(_versioned(_RFC5424, _RFC5424)), _REPLACEMENT)
 _EMPTY_FRAMES = re.compile(rb"\n{2,}")
 
 
-def read_mixed(block: bytes) -> Columns:
-    """Returns the columns ``TEXT`` of a block's frames."""
+@cache
+def _auto_rewriter() -> Rewriter | None:
+    """Returns the rewriter for the column ``auto``. It is compiled at first use, which takes some milliseconds."""
+    replacement = b"${s:+\n\n?\n\n\n:" + _REPLACEMENT + b"${g}${v:+" + IN_PLACE_MARK + b"${v}:}\n}"
+    return rewriter(_expression(_VERSIONED_AUTO, _CISCO_DATA, _MAY_HAVE_DATA), replacement)
+
+
+def read_mixed(block: bytes, needs: frozenset[str] = TEXT) -> Columns:
+    """Returns the columns of a block's frames: the times, and ``text``, ``auto`` or both."""
     if b"\n\n" in block:
         block = _EMPTY_FRAMES.sub(b"\n", block)  # they make no row
-    rewritten = _rewrite(block) if _rewrite else None
+    auto = "auto" in needs
+    rewrite = _auto_rewriter() if auto else _rewrite
+    rewritten = rewrite(block) if rewrite else None
     if rewritten is None:
-        return parse_each(list_of(block), TEXT)
+        return parse_each(list_of(block), needs)
     lines = rewritten[0].split(b"\n")
     # The first item is empty, because a block begins with an LF.
-    found = _Rows(lines[1::4], lines[2::4], lines[3::4], lines[4::4])
-    unresolved = _resolve_marked(found) + _rows_to_reparse(found)
-    blank = _reparse_rows(found, sorted(set(unresolved)), block) if unresolved else {}
-    fields = {"second": found.seconds, "fraction": found.fractions, "offset": found.offsets, "text": found.texts}
+    size = 5 if auto else 4
+    found = Rows(lines[1::size], lines[2::size], lines[3::size], lines[size::size], lines[4::size] if auto else [])
+    if auto:
+        resolve_in_place(found, split="text" in needs)
+    blank = complete(found, block)
+    fields = {"second": found.seconds, "fraction": found.fractions, "offset": found.offsets}
+    if "text" in needs:
+        fields["text"] = found.texts
+    if auto:
+        fields["auto"] = list(map(add, found.kept, found.texts)) if any(found.kept) else found.texts
     return Columns(len(found.texts), dict(fields), blank)
-
-
-class _Rows(NamedTuple):
-    """The columns while they are being filled."""
-
-    seconds: list[bytes]
-    fractions: list[bytes]
-    offsets: list[bytes]
-    texts: list[bytes]
-
-
-def _resolve_marked(rows: _Rows) -> list[int]:
-    """Fills in the times that the expression found but did not split. Returns the rows that it did not match."""
-    seconds, fractions, offsets, texts = rows
-    unresolved = []
-    for row, mark in enumerate(fractions):
-        if not mark or mark[0] == _POINT:
-            continue
-        read = _READERS.get(mark)
-        stamp = read(texts[row] if mark == b"j" else seconds[row]) if read else None
-        if stamp is None:
-            seconds[row] = fractions[row] = b""
-            unresolved.append(row)
-        else:
-            seconds[row], fractions[row], offsets[row], *_ = stamp
-    return unresolved
-
-
-def _rows_to_reparse(rows: _Rows) -> list[int]:
-    """Returns the rows whose time is not valid in any year, and the rows without text.
-
-    The expression does not check the length of a month. A text with an invalid time has no header.
-    """
-    pairs = set(zip(rows.seconds, rows.offsets, strict=True))
-    invalid = {pair for pair in pairs if pair[0] and not is_time(*pair)}
-    found = []
-    if invalid:
-        found += [row for row, pair in enumerate(zip(rows.seconds, rows.offsets, strict=True)) if pair in invalid]
-    if b"" in rows.texts:
-        found += [row for row, text in enumerate(rows.texts) if not text]
-    return found
-
-
-@lru_cache(maxsize=5000)
-def _time_of_text(text: bytes) -> Stamp | None:
-    # The text after the time is missing here. A zone in lower case is recognised only before a colon, a counter after
-    # the fraction only before a blank.
-    for following in (b":", b"", b" "):
-        stamp = scan(text + following)
-        if stamp and stamp.end == len(text):
-            return stamp
-    return None
-
-
-def _time_of_json(text: bytes) -> Stamp:
-    found = keyvalue.read_json(b"", text)
-    return Stamp(found.second, found.fraction, found.offset, 0, "") if found else NO_TIME
-
-
-_READERS: dict[bytes, Callable[[bytes], Stamp | None]] = {
-    b"t": _time_of_text,
-    b"k": keyvalue.time_of_values,
-    b"r": keyvalue.time_of_rt,
-    b"j": _time_of_json,
-}
-_POINT = ord(".")
-
-
-def _reparse_rows(rows: _Rows, unresolved: list[int], block: bytes) -> dict[int, bytes]:
-    """Reads rows again with the reference parser, and deletes rows of blank frames. Returns ``Columns.blank``."""
-    seconds, fractions, offsets, texts = rows
-    frames = block.split(b"\n")
-    blank: dict[int, bytes] = {}
-    empty = []
-    # Tiny frames without a text are alike: a read may have thousands of them.
-    read = cache(parser.read)
-    for row in unresolved:
-        frame = frames[row + 1]
-        if not frame.strip(b" \t\r\n\0"):
-            empty.append(row)
-            continue
-        parts = read(frame)
-        seconds[row], fractions[row], offsets[row] = parts.second, parts.fraction, parts.offset
-        texts[row] = parts.msg.lstrip(b" \t")
-        if not texts[row]:
-            blank[row - len(empty)] = frame
-    if empty:
-        gone = set(empty)
-        for column in rows:
-            column[:] = [value for row, value in enumerate(column) if row not in gone]
-    return blank

@@ -165,14 +165,17 @@ class Rewriter:
 Cut = Callable[[bytes], tuple[bytes, int] | None]
 
 
-def cutter(pattern: bytes, groups: int = 0) -> Cut:
-    """Returns a function that replaces each match by an LF and its ``groups`` groups, each followed by an LF.
+def cutter(pattern: bytes, groups: int = 0, kept: bytes = b"") -> Cut:
+    """Returns a function that replaces each match by an LF, its first ``groups`` groups, each followed by an LF, and
+    the group named ``kept``, which may be unset.
 
     The function also returns the number of matches. Without PCRE2 it uses Python's ``re``.
     """
     if library := load():
-        return Rewriter(library, pattern, b"\n" + b"".join(b"$%d\n" % number for number in range(1, groups + 1)))
+        replacement = b"\n" + b"".join(b"$%d\n" % number for number in range(1, groups + 1))
+        return Rewriter(library, pattern, replacement + (b"${" + kept + b"}" if kept else b""))
     template = b"\n" + b"".join(rb"\g<%d>" % number + b"\n" for number in range(1, groups + 1))
+    template += rb"\g<" + kept + b">" if kept else b""
     expression = re.compile(pattern)
     return lambda block: expression.subn(template, block)
 

@@ -5,6 +5,7 @@ They accept less than the reference parser (``parser``). What they accept has th
 
 from bridge.syslog.grammar import ISO_SECOND, UPPER_LEVEL
 from bridge.syslog.shapes import cisco
+from bridge.syslog.structured_data import DESCRIPTIVE
 from bridge.syslog.time_formats import MONTHS
 
 # HOSTNAME: not a zone name, a year (both may follow a time) or a level, and no colon. If the first letter rules these
@@ -29,7 +30,13 @@ FRACTION = rb"(?:\.[0-9]{1,9})?"
 WORD = rb"[!-~]++"
 _SD_NAME = rb"[!#-<>-\\^-~]++"
 _SD_PARAM = b" " + _SD_NAME + rb'="[^"\\\]\n]*+(?:"|(?:\\.[^"\\\]\n]*+)++")'
-SD = rb"-|(?:\[" + _SD_NAME + b"(?:" + _SD_PARAM + rb")*+\])++"
+_SD_ELEMENT = rb"\[" + _SD_NAME + b"(?:" + _SD_PARAM + rb")*+\]"
+SD = rb"-|(?:" + _SD_ELEMENT + b")++"
+_DESCRIPTIVE = b"(?:(?=" + DESCRIPTIVE + b")" + _SD_ELEMENT + b")"
+NO_VENDOR_SD = b"(?:-|" + _DESCRIPTIVE + b"++)"
+"""Structured data without an element of a vendor."""
+VENDOR_SD = _DESCRIPTIVE + b"*+(?:" + _SD_ELEMENT + b")++"
+"""Structured data with an element of a vendor, if NO_VENDOR_SD does not match."""
 BOM = rb"(?:\xef\xbb\xbf)?+"
 BSD = _MONTH + rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01]) (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 # After the header: the text begins with a visible character.
@@ -38,3 +45,19 @@ AFTER_BSD = b" " + HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")
 "Matches everything between second and text of a plain RFC 3164 frame."
 AFTER_OFFSET = b" " + WORD + b" " + WORD + b"(?<!:) " + WORD + b" " + WORD + b" (?:" + SD + b") " + BOM + _TEXT_FOLLOWS
 "Matches everything between offset and text of a plain RFC 5424 frame."
+BEFORE_TEXT = BOM + rb"[ \t]*+(?=.)"
+NO_TEXT = rb"(?: [ \t]*+)?(?=\n|\Z)"
+"Matches the rest of a frame with a blank MSG, after its structured data."
+IN_PLACE = VENDOR_SD + rb"(?:\n|\Z| [!-~])"
+"""Matches structured data of a vendor that can stay where they are, because no BOM and no further blank follow them.
+PCRE2 copies a group byte by byte, which takes longer than all else, so a group is used for other frames only."""
+AFTER_OFFSET_AUTO = (
+    b" " + WORD + b" " + WORD + b"(?<!:) " + WORD + b" (?:" + WORD + b" " + NO_VENDOR_SD + b" " + BEFORE_TEXT
+    + b"|- (?=" + IN_PLACE + b")|(?!- )(?=" + WORD + b" " + IN_PLACE + b")"
+    + b"|(?:(?P<nil>- )|(?!- ))(?P<kept>(?(nil)|" + WORD + b" )" + VENDOR_SD + b"(?:(?=" + NO_TEXT + b")| (?="
+    + BEFORE_TEXT + b")))(?:" + BEFORE_TEXT + b"|" + NO_TEXT + b"))"
+)  # fmt: skip
+"""Matches the header of a plain RFC 5424 frame for the column ``auto``, also of frames without MSG.
+
+Without structured data of a vendor it ends at the text. Otherwise MSGID and structured data stay before the text: they
+follow the match, or are in its group ``kept``."""

@@ -55,6 +55,7 @@ BARE = b"<13>just text"
 
 EXPECTED = {
     "message": (b"[764008:0] info: 198.51.100.10 example.org. A IN", b"text", b"just text"),
+    "auto": (b"[764008:0] info: 198.51.100.10 example.org. A IN", b'ID47 [x@1 y="z"] text', b"just text"),
     "content": (b"unbound[7640]: [764008:0] info: 198.51.100.10 example.org. A IN", b"sshd[123]:  text", b"just text"),
     "device": (UNBOUND[4:], SSHD[4:], b"just text"),
     "line": (
@@ -105,7 +106,9 @@ def test_line_form_converts_the_time_from_the_source_zone():
     )
 
 
-@pytest.mark.parametrize("form", ["message", "content", "device", "structured", "raw", "line", "rfc5424", "json"])
+@pytest.mark.parametrize(
+    "form", ["message", "auto", "content", "device", "structured", "raw", "line", "rfc5424", "json"]
+)
 @pytest.mark.parametrize("frame", [b"<13>", b"<13>  ", b"<13>Nov 23 07:24:00 gw ", b"<13>1 - - - - - -",
     b"<13>1 - - - - - - ",
     b"<13>1 2026-11-23T07:24:00Z h a p m -", b"<13>1 2026-11-23T07:24:00Z h - - - -  \t",

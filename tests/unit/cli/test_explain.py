@@ -36,6 +36,7 @@ sources:
   - {source: 10.20.0.0/16, timezone: America/New_York, name: branch}
 intakes:
   message: {intake_key: {file: nowhere}}
+  auto: {intake_key: {file: nowhere}, payload: auto}
   content: {intake_key: {file: nowhere}, payload: content}
   device: {intake_key: {file: nowhere}, payload: device}
   line: {intake_key: {file: nowhere}, payload: line}
@@ -52,6 +53,7 @@ routes:
   - {name: far, intake: content, source: 10.20.0.0/16}
   - {name: at-tcp, intake: content, listener: tcp, hostname: gw}
   - {name: by-host-message, intake: message, hostname: as-message}
+  - {name: by-host-auto, intake: auto, hostname: as-auto}
   - {name: by-host-content, intake: content, hostname: as-content}
   - {name: by-host-device, intake: device, hostname: as-device}
   - {name: by-host-line, intake: line, hostname: as-line}
@@ -121,6 +123,7 @@ def frame_for(form):
 
 EVENTS = {
     "message": MSG,
+    "auto": MSG,
     "content": f"unbound[7640]: {MSG}",
     "device": frame_for("device").removeprefix("<30>"),
     "line": f"{STAMP} as-line unbound[7640]: {MSG}",

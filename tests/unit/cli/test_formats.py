@@ -122,13 +122,13 @@ def test_payloads_marks_the_forms_that_match_the_intakes_format(file: str) -> No
     assert found["payloads"]["line"] == found["event"] == EVENT
     assert (found["intake_format"], found["fitting"], found["look_alikes"]) == (
         "unbound",
-        ["message", "line", "structured"],
+        ["message", "auto", "line", "structured"],
         [],
     )
     text = explain_text(file, UNBOUND, "--payloads")
     assert f"* line      {EVENT}" in text
     assert "    content   unbound[17265]:" in text
-    assert "* matches   message, line, structured, for format unbound" in text
+    assert "* matches   message, auto, line, structured, for format unbound" in text
 
 
 def test_payloads_without_a_format_lists_similar_formats(file: str) -> None:

@@ -43,7 +43,7 @@ def test_fast_equals_reference_and_each_frame_is_one_event():
                 for name in ("priority", "second", "fraction", "offset", "hostname", "app_name", "procid", "msgid",
                              "structured_data", "msg", "content", "device"):  # fmt: skip
                     assert columns[name][i] == getattr(header, name), (name, frame)
-            for form in ("message", "content", "device", "raw", "line", "structured", "rfc5424", "json"):
+            for form in ("message", "auto", "content", "device", "raw", "line", "structured", "rfc5424", "json"):
                 disposition = Disposition("deliver", "r", "i", payload=form, timestamp="event", zone=ZONE)
                 grouped = group(
                     columns,

@@ -9,6 +9,7 @@ from bridge.syslog import parser
 from bridge.syslog.columns import ALWAYS, FIELDS, Columns
 from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.frames import block_of, list_of
+from bridge.syslog.structured_data import auto_text
 from tests.harness.examples import examples
 from tests.unit.syslog.fast.generated import (
     MANY_SECONDS,
@@ -36,7 +37,9 @@ def reference(frames, needs):
     blank = {}
     for i, frame in enumerate(rows):
         parts = parser.read(frame)
-        known = parts._asdict() | {"raw": frame, "text": parts.msg.lstrip(b" \t"), "format": parts.format.encode()}
+        text = parts.msg.lstrip(b" \t")
+        auto = auto_text(parts.msgid, parts.structured_data, text)
+        known = parts._asdict() | {"raw": frame, "text": text, "auto": auto, "format": parts.format.encode()}
         for name, column in columns.items():
             column.append(known[name])
         if not parts.msg.strip(b" \t"):

@@ -11,6 +11,7 @@ from bridge.syslog.fast import vendor_patterns
 from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.frames import block_of
 from bridge.syslog.shapes import SHAPES
+from bridge.syslog.structured_data import auto_text
 from tests.unit.syslog.mutation import mutated
 
 KINDS = {
@@ -55,10 +56,14 @@ def test_fast_equals_reference(kind):
         for needs in NEEDS if seed < 3 else NEEDS[:1]:
             columns = parse_all(block_of(frames), needs | ALWAYS)
             assert columns.count == len(frames)
-            for name in (needs | ALWAYS) - {"raw", "text", "format"}:
+            for name in (needs | ALWAYS) - {"raw", "text", "auto", "format"}:
                 assert list(columns[name]) == [getattr(parts, name) for parts in read], name
             if "text" in needs:
                 assert list(columns["text"]) == [parts.msg.lstrip(b" \t") for parts in read]
+            if "auto" in needs:
+                assert list(columns["auto"]) == [
+                    auto_text(parts.msgid, parts.structured_data, parts.msg.lstrip(b" \t")) for parts in read
+                ]
             if "format" in needs:
                 assert list(columns["format"]) == [parts.format.encode() for parts in read]
             if "raw" in needs:
