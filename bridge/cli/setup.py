@@ -52,8 +52,11 @@ class SetupAnswers:
     def as_yaml(self) -> str:
         """Returns the configuration, with comments for editing it later."""
         key = "region" if self.collector in REGIONS else "url"
-        format_option = f", format: {self.format}" if self.format else ""
-        hint = "    # If the text of a message does not name its host, add payload: line inside the braces."
+        form = f"format: {self.format}" if self.format else "payload: auto"
+        hint = (
+            "    # payload: auto sends the message, and structured data of products that write any. If the",
+            "    # text of a message does not name its host, write payload: line. A format chooses the payload itself.",
+        )
         lines = [
             "# Written by `syslog-bridge setup`. After a change, run `syslog-bridge check` to find errors.",
             f"timezone: {self.timezone}    # for device times without a time zone; set another per sender in sources:",
@@ -64,8 +67,8 @@ class SetupAnswers:
             *(f"  - {{name: {name}, {kind}: {json.dumps(at)}}}" for name, kind, at in _named(self.listeners)),
             "",
             "intakes:",
-            f"  {self.intake}: {{intake_key: {{file: keys/{self.intake}}}{format_option}}}",
-            *(() if self.format else (hint,)),
+            f"  {self.intake}: {{intake_key: {{file: keys/{self.intake}}}, {form}}}",
+            *(() if self.format else hint),
             "",
         ]
         if self.sources:

@@ -77,6 +77,7 @@ class Imported:
     def _intake(self, name: str) -> Iterator[str]:
         yield f"  {name}:"
         yield f"    intake_key: {{file: keys/{name}}}"
+        yield "    payload: auto    # the message, and structured data of products that write any; a format replaces it"
         if name in self.formats:
             yield f"    # format: {self.formats[name]}    # guessed from the name; check it before you enable it"
 
@@ -257,8 +258,8 @@ _ALWAYS = (
     "ports: unchanged, so no device needs a change; the forwarder and the bridge cannot use them at the same time",
     "event time: the device's time instead of the time of reception; if device times have no zone, set timezone: for"
     " all senders or sources: for some (`syslog-bridge status` shows clocks that are hours off)",
-    "event text: the message without its header, as before; format: of an intake selects the text that its parser"
-    " expects (`syslog-bridge formats`)",
+    "event text: the message without its header, as before, but with the structured data of products that write any"
+    " (payload: auto); format: of an intake selects the text that its parser expects (`syslog-bridge formats`)",
     "long events: up to 250 KiB; longer ones are quarantined and counted instead of being cut or lost silently",
     "not imported: rsyslog files of extended_conf/, and events that are still in the forwarder's disk queue",
 )

@@ -55,6 +55,7 @@ def test_each_entry_becomes_a_listener_and_each_key_an_intake(tmp_path):
     result = run(tmp_path)
     assert result.exit_code == 0, result.output
     config = load(tmp_path / "out/bridge.yaml")
+    assert {(one.payload, one.format) for one in config.intakes.values()} == {("auto", None)}
     assert [(one.kind, str(one.address), one.name, one.intake) for one in config.listeners] == [
         ("tcp", "*:20516", "Fortigate Paris", "fortigate-paris"),
         ("udp", "*:20517", "Techno2", "techno2"),

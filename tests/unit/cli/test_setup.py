@@ -47,6 +47,7 @@ def test_defaults_make_a_valid_configuration(tmp_path):
     assert (intakes["all"].intake_key.reveal(), sending) == (KEY, False)
     assert stat.S_IMODE((tmp_path / "etc/keys/all").stat().st_mode) == 0o600
     assert KEY not in result.output + (tmp_path / "etc/bridge.yaml").read_text()
+    assert (config.intakes["all"].payload, config.intakes["all"].format) == ("auto", None)
 
 
 def test_every_option_is_applied(tmp_path):
@@ -58,6 +59,7 @@ def test_every_option_is_applied(tmp_path):
     assert result.exit_code == 0, result.output
     config = load(tmp_path / "etc/bridge.yaml")
     [intake] = config.intakes.values()
+    assert intake.payload is None
     assert (intake.name, intake.format) == ("fortigate", "fortinet-fortigate")
     assert intake.destination.url == "https://intake.example.org/x"
     assert [str(network) for network in config.routes[0].source] == ["10.1.0.0/16", "2001:db8::7/128"]
