@@ -8,8 +8,11 @@ from pathlib import Path
 import click
 
 from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, probe
-from bridge.config import ConfigurationError, linted
+from bridge.cli.status_text import source_of
+from bridge.config import Config, ConfigurationError, SourceWithUnsentData, linted
+from bridge.operations import control_client, spool_summary
 from bridge.setup.check_result import Connect, lines_of, verdict
+from bridge.util.errors import BridgeError
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge check -c bridge.yaml --connect"))
@@ -26,7 +29,8 @@ def check(connect: Connect | None, file: Path, connecting: bool, sending: bool, 
 
     Each error has file, line, column, what is wrong and what would be correct. Warnings are about valid settings
     that are probably a mistake: routes that never match, keys that look wrong or that every user can read, more
-    intakes than max_request_rate allows, and others.
+    intakes than max_request_rate allows, and others. If the bridge runs, its sources are checked as well: structured
+    data that their events do not have.
 
     Exit code 2 if there is an error, 1 if --connect or --send-test fails. --format json prints an array of errors
     and warnings (severity error or warning); with --connect or --send-test, an array of the test results.
@@ -34,7 +38,7 @@ def check(connect: Connect | None, file: Path, connecting: bool, sending: bool, 
     if sending and no_secrets:
         raise click.UsageError("--send-test needs the intake keys, which --no-secrets does not read")
     try:
-        config, faults = linted(file, secrets=not no_secrets)
+        config, faults = linted(file, secrets=not no_secrets, unsent_data=_unsent_data)
     except ConfigurationError as error:
         rows = [{**asdict(fault), "severity": "error"} for fault in error.faults]
         _write(form, rows, [str(fault) for fault in error.faults])
@@ -49,6 +53,22 @@ def check(connect: Connect | None, file: Path, connecting: bool, sending: bool, 
     _write(form, rows if testing else [{**asdict(fault), "severity": "warning"} for fault in faults], lines_of(results))
     if not all(result.ok for result in results):
         raise SystemExit(1)
+
+
+def _unsent_data(config: Config) -> list[SourceWithUnsentData]:
+    """Asks the running bridge for the sources whose structured data is not sent. Returns none if it cannot be asked."""
+    directory = config.spool.directory
+    try:
+        if not directory.is_dir() or spool_summary.owner(directory) is None:
+            return []
+        rows = control_client.get(directory, "/api/status?sources=0").get("unsent_structured_data", [])
+    except (OSError, BridgeError):
+        # It may be starting or of another user. The configuration is valid all the same.
+        return []
+    return [
+        SourceWithUnsentData(source_of(row), row.get("route"), row.get("intake"), row.get("ids", ()), row.get("format"))
+        for row in rows
+    ]
 
 
 def _write(form: str, rows: Sequence[Mapping[str, object]], lines: Sequence[str]) -> None:

@@ -27,6 +27,13 @@ def of_running(status: dict[str, Any]) -> str:
     lines += _table("unrouted", ("address", "listener", "events", "last seen"), unrouted)
     keyed = (map(row.get, keys[:3]) for row in status.get("sources_with_intake_keys", []))
     lines += _table("intake key in the text (removed; change the template of the relay)", keys[:3], keyed)
+    columns: tuple[str, ...] = ("source", "listener", "intake", "payload", "structured data", "format that fits")
+    unsent = (
+        (source_of(row), *map(row.get, columns[1:4]), ", ".join(row.get("ids", [])), row.get("format"))
+        for row in status.get("unsent_structured_data", [])
+    )
+    total = counts.get("unsent_data")
+    lines += _table("structured data that events do not have (payload: auto sends it)", columns, unsent, total)
     refused = (
         (", ".join(row.get("names", [])), *map(row.get, ("listener", "address", "last_seen", "pattern")))
         for row in status.get("clients_not_in_client_names", [])
@@ -116,11 +123,16 @@ def _cluster_node(cluster_node: object) -> list[str]:
     return [*table, *local, f"  role {cluster_node.get('role')}; {shares}"]
 
 
+def source_of(row: dict[str, Any]) -> str:
+    """Returns the address of a source, and its name if it has one."""
+    name = f" ({row['name']})" if row.get("name") else ""
+    return f"{row.get('address')}{name}"
+
+
 def _source(row: dict[str, Any]) -> tuple[object, ...]:
     offset, clock = row.get("clock_offset_seconds"), row.get("clock")
-    name = f" ({row['name']})" if row.get("name") else ""
     return (
-        f"{row.get('address')}{name}", row.get("listener"), row.get("route"), row.get("intake"), row.get("events"),
+        source_of(row), row.get("listener"), row.get("route"), row.get("intake"), row.get("events"),
         row.get("last_seen"), clock or ("" if offset is None else f"{round(offset):+,} s"),
     )  # fmt: skip
 

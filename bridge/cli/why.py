@@ -98,6 +98,8 @@ def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> It
     for skipped in last.get("passed_over") or []:
         yield Step(NOTE, "no match", f"route {skipped['route']}: {skipped['why']}")
     yield from _route(row, last)
+    if unsent := row.get("unsent_structured_data"):
+        yield _unsent_data(unsent)
     if intake := row.get("intake"):
         yield from _intake(next((each for each in status["intakes"] if each["name"] == intake), None), str(intake))
     if keyed := row.get("intake_keys_in_text"):
@@ -119,6 +121,15 @@ def _route(row: dict[str, Any], last: dict[str, Any]) -> Iterator[Step]:
     else:
         payload = f", sent as {last['payload']}" if last.get("payload") else ""
         yield Step(OK, "route", f"{row['route']}, to intake {row['intake']}{payload}")
+
+
+def _unsent_data(unsent: dict[str, Any]) -> Step:
+    data = f"its messages have structured data ({', '.join(unsent['ids'])}), and its events do not (payload"
+    data += f" {unsent['payload']})"
+    if unsent.get("payload_chosen"):
+        return Step(NOTE, "data", f"{data}, as configured. payload: auto would add it")
+    fitting = f"format: {unsent['format']} if the intake is of that product, else " if unsent.get("format") else ""
+    return Step(NOTE, "data", f"{data}. Set {fitting}payload: auto for intake {unsent['intake']}")
 
 
 def _intake(intake: dict[str, Any] | None, name: str) -> Iterator[Step]:
@@ -205,7 +216,10 @@ def _parsed(address: str) -> Address | None:
 def _text(title: str, steps: list[Step]) -> str:
     failed = next((step for step in steps if step.mark == WRONG), None)
     clock_wrong = any(step.name == "clock" and step.mark == NOTE for step in steps)
-    verdict = f"stops at: {failed.name}" if failed else "healthy, but its clock is off" if clock_wrong else "healthy"
+    faults = ["its clock is off"] * clock_wrong
+    faults += ["its structured data is not sent"] * any(step.name == "data" for step in steps)
+    healthy = f"healthy, but {' and '.join(faults)}" if faults else "healthy"
+    verdict = f"stops at: {failed.name}" if failed else healthy
     return "\n".join(
         [printable(f"{title}: {verdict}"), *(f"  {step.mark}  {step.name:<9} {printable(step.text)}" for step in steps)]
     )

@@ -20,9 +20,11 @@ from bridge.config.model import Config, Destination, Intake
 from bridge.config.routes import Route, RouteConditions
 from bridge.config.secret import Secret
 from bridge.config.units import Share
+from bridge.config.unsent_data_lints import SourceWithUnsentData
 
 __all__ = [
     "Address", "Config", "ConfigurationError", "CopyTarget", "Destination", "Fault", "Intake", "Listener", "Route",
-    "RouteConditions", "Secret", "Share", "SharedBacklog", "UnixAddress", "effective", "key_file", "linted", "load",
+    "RouteConditions", "Secret", "Share", "SharedBacklog", "SourceWithUnsentData",
+    "UnixAddress", "effective", "key_file", "linted", "load",
     "parse_text",
 ]  # fmt: skip

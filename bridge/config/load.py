@@ -1,5 +1,6 @@
 """Loads a configuration in five steps: read, join, validate, check, resolve. Reports all faults at once."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bridge.config.checks import check
@@ -8,6 +9,7 @@ from bridge.config.include import Texts
 from bridge.config.lints import lint
 from bridge.config.model import Config, resolved
 from bridge.config.model_errors import validated
+from bridge.config.unsent_data_lints import SourceWithUnsentData, lint_unsent_data
 from bridge.config.yaml_tree import LARGEST, Entries, Scalar
 from bridge.util.files import TooLarge, read_regular
 
@@ -20,10 +22,19 @@ def load(path: Path | str, *, secrets: bool = True) -> Config:
     return _configuration(_read(path), str(path), secrets=secrets)[0]
 
 
-def linted(path: Path | str, *, secrets: bool = True) -> tuple[Config, list[Fault]]:
-    """Loads a configuration as `load` does; returns it with warnings on settings that are valid but doubtful."""
+def linted(
+    path: Path | str, *, secrets: bool = True,
+    unsent_data: Callable[[Config], Sequence[SourceWithUnsentData]] = lambda config: (),
+) -> tuple[Config, list[Fault]]:  # fmt: skip
+    """Loads a configuration as `load` does; returns it with warnings on settings that are valid but doubtful.
+
+    `unsent_data` asks the bridge that runs with the configuration. With `secrets=False` it is not called.
+    """
     config, root = _configuration(_read(path), str(path), secrets=secrets)
-    return config, lint(config, root, secrets=secrets)
+    found = lint(config, root, secrets=secrets)
+    if secrets:
+        found += [Fault(*place, text) for place, text in lint_unsent_data(config, root, unsent_data(config))]
+    return config, found
 
 
 def key_file(path: Path | str, intake: str) -> Path | Fault:

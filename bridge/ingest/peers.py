@@ -10,6 +10,7 @@ from ipaddress import IPv6Address, ip_address
 from weakref import WeakSet
 
 from bridge.ingest.clock_skew import SourceClock
+from bridge.ingest.unsent_data import UnsentData, unsent_data
 from bridge.routing import Disposition, Profile, Router
 from bridge.routing.conditions import Address
 from bridge.syslog import parser
@@ -30,6 +31,8 @@ EXPIRE_EVERY = 600.0
 "Seconds between two checks for idle senders."
 SAMPLE_MS = 1000
 "Shortest time between two samples of a sender, in milliseconds."
+SAMPLED_BYTES = 512
+"Bytes of a sample that are parsed for its shape and time."
 RATE_MS = 5000
 "Milliseconds over which a rate is measured."
 
@@ -44,7 +47,7 @@ class Peer:
         "__weakref__", "_peers", "address", "apart", "bucket", "clock", "decided", "encoded", "events", "expect",
         "gaps", "intake", "key", "keyed", "last_seen_ms", "limited", "listed", "listener", "mergeable", "name", "names",
         "outside", "profile", "rate", "rate_events", "rate_ms", "relay", "relay_address", "route", "sampled", "shape",
-        "unrouted",
+        "unrouted", "unsent_data",
     )  # fmt: skip
 
     def __init__(self, key: PeerKey, address: str, peers: "Peers", relay_address: str | None = None) -> None:
@@ -79,6 +82,8 @@ class Peer:
         "Frames that no route matched."
         self.keyed = 0
         "Frames that had an intake key in their text."
+        self.unsent_data: UnsentData | None = None
+        "Structured data of a sampled message that its event does not have."
 
     @property
     def client(self) -> str | None:
@@ -125,6 +130,7 @@ class Peer:
         """Drops the routing profile, so that the old routes can be freed."""
         self.decided = False
         self.profile = _UNDECIDED
+        self.unsent_data = None
 
     @property
     def clock_offset(self) -> float | None:
@@ -178,8 +184,11 @@ class Peer:
         self.sampled = now_ms
         self._peers.keep(self)
         self.measure(now_ms)
-        parts = parser.read(frame[:512])
+        parts = parser.read(frame[:SAMPLED_BYTES])
         self.shape = parts.shape if frame else self.shape
+        self.unsent_data = (
+            unsent_data(frame, parts, self.profile, self.unsent_data, examined=SAMPLED_BYTES) or self.unsent_data
+        )
         if parts.second and (zone := self.profile.rules[0].disposition.zone) is not None:
             ms = reader.second_ms(parts.second, parts.offset, zone, now_ms)
             if ms is not None:

@@ -207,6 +207,9 @@ def _source_problems(status: JSON) -> Iterator[JSON]:
             DEGRADED, single if count == 1 else f"Messages from {count:,} sources match no route",
             "add a route: the status page has one ready to copy",
         )  # fmt: skip
+    # If the configuration names the payload form, the operator has decided.
+    if unsent := [row for row in status.get("unsent_structured_data", []) if not row.get("payload_chosen")]:
+        yield _unsent_data(unsent, least=len(unsent) < status.get("sources_count", {}).get("unsent_data", 0))
     # A client that has a new certificate does not return under its old names.
     clients = status.get("clients_not_in_client_names", [])
     if refused := [row for row in clients if (row.get("silent_seconds") or 0) < REFUSED_SECONDS]:
@@ -226,6 +229,17 @@ def _source_problems(status: JSON) -> Iterator[JSON]:
             yield _problem(DEGRADED, text, str(first.get("remedy") or ""))
         else:
             yield _problem(DEGRADED, f"The clocks of {count:,} sources are off", "see the remedy of each source below")
+
+
+def _unsent_data(rows: list[JSON], *, least: bool) -> JSON:
+    first, count = rows[0], len(rows)
+    source = str(first.get("name") or first.get("address"))
+    of = source if count == 1 else f"{'at least ' * least}{_number(count, 'source')}"
+    product = f"format: {first['format']} if it is of that product, else " if first.get("format") else ""
+    return _problem(
+        DEGRADED, f"Events do not have the structured data of {of} ({', '.join(first.get('ids', []))})",
+        f"set {product}payload: auto for intake {first.get('intake')}; payload: message keeps its events as they are",
+    )  # fmt: skip
 
 
 def _problem(state: str, text: str, remedy: str = "") -> JSON:

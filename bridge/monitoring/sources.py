@@ -7,6 +7,7 @@ from typing import Any
 
 from bridge.ingest.clock_skew import Diagnosis
 from bridge.ingest.peers import Peer, Peers, address_of
+from bridge.ingest.unsent_data import UnsentData
 from bridge.syslog.timestamps import rfc3339
 
 MAX_ROWS = 10_000
@@ -121,6 +122,9 @@ class SourceList:
             "unrouted": peer.unrouted,
             "limited": peer.limited,
             "intake_keys_in_text": peer.keyed,
+            "unsent_structured_data": None
+            if peer.unsent_data is None
+            else self.unsent_data_row(peer, peer.unsent_data),
             "sequence_missing": peer.gaps.missing if peer.gaps else None,
             "expect_seconds": peer.expect.total_seconds() if peer.decided and peer.expect else None,
         }
@@ -154,6 +158,28 @@ class SourceList:
             limit, (peer for peer in self._peers.all() if peer.keyed), key=lambda peer: peer.keyed
         )  # fmt: skip
 
+    def unsent_data(self, limit: int) -> list[JSON]:
+        """Returns rows of up to ``limit`` sources whose structured data is not sent, the busiest first."""
+        found = ((peer, peer.unsent_data) for peer in self._peers.all() if peer.unsent_data is not None)
+        busiest = heapq.nlargest(limit, found, key=lambda pair: pair[0].events)
+        return [self.unsent_data_row(peer, unsent) for peer, unsent in busiest]
+
+    @staticmethod
+    def unsent_data_row(peer: Peer, unsent: UnsentData) -> JSON:
+        """Returns what is known of structured data that the events of a source do not have."""
+        return {
+            "address": peer.address,
+            "listener": peer.listener,
+            "name": peer.name,
+            "route": peer.route,
+            "intake": peer.intake,
+            "events": peer.events,
+            "payload": unsent.payload,
+            "payload_chosen": unsent.chosen,
+            "ids": list(unsent.ids),
+            "format": unsent.format,
+        }
+
     def wrong_clocks(self) -> list[tuple[Peer, Diagnosis]]:
         """Returns up to ``MAX_WRONG_CLOCKS`` sources whose clock must be corrected, with the diagnosis."""
         # A clock may have become right since the survey.
@@ -175,6 +201,7 @@ class SourceList:
             "sending": sum(now - peer.last_seen_ms < 60_000 for peer in peers),
             "unrouted": sum(peer.unrouted > 0 for peer in peers),
             "clock": len(wrong_clocks),
+            "unsent_data": sum(peer.unsent_data is not None for peer in peers),
             "silent": sum(self._is("silent", peer, now) for peer in peers),
             "forgotten": self._peers.forgotten,
             "expired": self._peers.expired,

@@ -30,6 +30,9 @@ MAX_UNROUTED = 1000
 MAX_KEYED = 100
 "Maximum number of sources with intake keys in one response, the busiest first."
 
+MAX_UNSENT_DATA = 100
+"Maximum number of sources whose structured data is not sent in one response, the busiest first."
+
 STATES = ("idle", "delivering", "backing-off", "parked", "full")
 "States of an intake."
 
@@ -114,6 +117,7 @@ class Status:
                 {"address": peer.address, "listener": peer.listener, "events": peer.keyed}
                 for peer in self.senders.keyed(MAX_KEYED)
             ],
+            "unsent_structured_data": self.senders.unsent_data(MAX_UNSENT_DATA),
             "kernel_drops": self.listener_set.kernel_drops(),
             "listeners": self.listener_set.ports(),
             "routes": dict(self.pipeline.read_counts.by_route),

@@ -108,6 +108,9 @@ def test_listed_names_exist(tmp_path: Path) -> None:
             with udp(source=source) as device:
                 now = datetime.now(UTC)
                 frame = f"<13>{now:%b} {now.day:2} {now:%H:%M:%S} gw app: {text}"
+                if source == "127.0.1.1":
+                    # With structured data that its event does not have.
+                    frame = f'<13>1 {now:%Y-%m-%dT%H:%M:%SZ} gw app - - [x@1 a="b"] {text}'
                 device.sendto(frame.encode(), ("127.0.0.1", bridge.udp))
         bridge.wait_received(4)
         until(lambda: bridge.ledger()["delivered"] == 1, "one event is delivered")
