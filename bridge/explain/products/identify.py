@@ -1,0 +1,199 @@
+"""Identifies the product that a source is, from a sample of its messages.
+
+Each message counts for the products whose signature weighs most. The source is the product that nearly all messages
+count for, and that explains more messages than any other. Otherwise the answer is "unknown", with the reason: a wrong
+text format changes events in silence, and an operator who is asked loses a minute.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from bridge import formats
+from bridge.explain import payloads
+from bridge.explain.products import reason
+from bridge.explain.products.signature import Match, Product, Signature
+from bridge.explain.products.traits import Traits, traits_of
+from bridge.explain.products.weights import likely, table
+
+MAX_FRAMES = 200
+"Number of frames that are examined of a source. They are spread over all frames given."
+MAX_VERIFIED = 12
+"Number of messages whose event is compared with the expression of the text format."
+
+MAX_FOREIGN = 0.1
+"Share of messages that may be of something else. A relay, or a host with several programs, has more."
+MIN_SHARE = 0.5
+"Share of messages that must be recognised."
+MIN_SHARE_ALIKE = 0.2
+"The same if all others look like those of the product: a device has many kinds of messages."
+MIN_FITTING = 0.6
+"Share of events that must look like the text format."
+STRONG = 8.0
+"Bits from which the evidence of one message is as good as certain."
+
+# The expression of a format ignores the time, so any will do.
+_CONTEXT = payloads.FrameContext(datetime(2000, 1, 1, tzinfo=UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """The product that a source is, or None if that is not certain enough."""
+
+    product: str | None
+    format: str | None
+    "Name of a text format of the registry. None if the product has none, or if its events do not look like it."
+    confidence: float
+    "From 0 to 1. 0 if there is no product."
+    reason: str
+    "Why, in words."
+    runner_up: str | None
+    "The next likely product. If ``product`` is None, the most likely one."
+    matched: int
+    "Number of messages that count for the product."
+    examined: int
+    "Number of messages that were examined."
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    frame: bytes
+    traits: Traits
+    matches: Sequence[Match]
+    "The products that the message counts for; several if their evidence weighs the same."
+
+    def match_of(self, name: str) -> Match | None:
+        return next((match for match in self.matches if match.product.name == name), None)
+
+
+class _Rest(NamedTuple):
+    """Numbers of messages that do not count for the best product."""
+
+    neutral: int
+    "Of programs that run on such a device."
+    other: int
+    "Of other products."
+    unknown: int
+    "Of nothing known, and unlike those of the product."
+    alike: int
+    "Of nothing known, but with the host and header of the product's."
+
+
+def identify(frames: Sequence[bytes]) -> Identification:
+    """Identifies a source by its frames, as received. Examines at most ``MAX_FRAMES`` of them."""
+    messages = [_message(frame) for frame in _spread(frames, MAX_FRAMES)]
+    total = len(messages)
+    support = Counter(match.product.name for message in messages for match in message.matches)
+    if not support:
+        why = f"no known product in {reason.messages(total)}" if messages else "no messages"
+        return Identification(None, None, 0.0, why, None, 0, total)
+    own = Counter(message.matches[0].product.name for message in messages if len(message.matches) == 1)
+    ranked = sorted(support, key=lambda name: (-support[name], -own[name], name))
+    best = ranked[0]
+    counted = [(message, match) for message in messages if (match := message.match_of(best))]
+    evidence = reason.evidence((reason.words(match, message.traits) for message, match in counted), total)
+    rest = _rest(messages, best, counted[0][1].product)
+    if why := _doubt(messages, ranked, support, rest, evidence):
+        return Identification(None, None, 0.0, why, best, support[best], total)
+    text_format, note = _format([(message.frame, match) for message, match in counted])
+    runs = f"; {rest.neutral} of programs that run on it" if rest.neutral else ""
+    weight = sum(match.bits for _, match in counted) / len(counted)
+    return Identification(
+        best, text_format, _confidence(weight, support[best], total - rest.neutral), evidence + runs + note,
+        next(iter(ranked[1:]), None), support[best], total,
+    )  # fmt: skip
+
+
+def _message(frame: bytes) -> _Message:
+    traits = traits_of(frame)
+    return _Message(frame, traits, likely(table().matches(traits)) or _named_by_itself(traits))
+
+
+def _named_by_itself(traits: Traits) -> list[Match]:
+    """Returns the product that the header of CEF or LEEF names, if the table does not have it."""
+    if traits.vendor is None or not traits.is_cef:
+        return []
+    name = f"{reason.plain(traits.vendor)} {reason.plain(traits.product)}".strip()
+    signature = Signature(cef=name, format="-" if b"LEEF:" in traits.text[:80] else "cef")
+    return [Match(Product(name=name or "CEF of any product", signatures=(signature,)), signature, STRONG)]
+
+
+def _rest(messages: Sequence[_Message], best: str, product: Product) -> _Rest:
+    counted = [message.traits for message in messages if message.match_of(best)]
+    hosts, programs = {traits.host for traits in counted}, {traits.program for traits in counted}
+    layouts = {traits.layout for traits in counted}
+    found: Counter[str] = Counter()
+    for message in messages:
+        if message.match_of(best):
+            continue
+        traits = message.traits
+        same_host = not traits.host or not any(hosts) or traits.host in hosts
+        own_host = product.appliance and same_host
+        if message.matches:
+            daemons = all(match.product.daemon for match in message.matches)
+            found["neutral" if own_host and daemons else "other"] += 1
+        elif own_host or (
+            traits.layout in layouts and (traits.program in programs or (same_host and not traits.program))
+        ):
+            found["alike"] += 1
+        else:
+            found["unknown"] += 1
+    return _Rest(**{name: found[name] for name in _Rest._fields})
+
+
+def _doubt(
+    messages: Sequence[_Message], ranked: Sequence[str], support: Counter[str], rest: _Rest, evidence: str
+) -> str:
+    """Returns the reason for not identifying the source, or an empty text."""
+    best, total = ranked[0], len(messages)
+    equal = [name for name in ranked if support[name] == support[best]]
+    foreign, device = rest.other + rest.unknown, total - rest.neutral
+    if foreign > MAX_FOREIGN * device or (len(equal) > 1 and rest.other):
+        return _mix(messages, ranked)
+    if len(equal) > 1:
+        return f"{reason.listed(equal)} are equally likely: {evidence}"
+    share = MIN_SHARE_ALIKE if rest.alike and not rest.unknown else MIN_SHARE
+    if support[best] < share * device:
+        return f"{best} in only {support[best]} of {reason.messages(total)}: the others are not known"
+    return ""
+
+
+def _mix(messages: Sequence[_Message], ranked: Sequence[str]) -> str:
+    # A message that counts for several products is listed under the most likely one.
+    found = [min(message.matches, key=lambda match: ranked.index(match.product.name)) for message in messages if message.matches]
+    counts = Counter(match.product.name for match in found)
+    parts = [f"{name} in {count}" for name, count in counts.most_common(4)]
+    unknown = len(messages) - len(found)
+    parts += [f"unknown messages in {unknown}"] if unknown else []
+    programs = len(counts) > 1 and all(match.product.daemon for match in found)
+    what = "several programs of a Unix host" if programs else "a mix"
+    return f"{what}: {', '.join(parts)} of {reason.messages(len(messages))}"
+
+
+def _confidence(weight: float, support: int, total: int) -> float:
+    return round(min(1.0, weight / STRONG) * (support / total) ** 0.5 * (1 - 0.5 ** (support + 1)), 2)
+
+
+def _format(counted: Sequence[tuple[bytes, Match]]) -> tuple[str | None, str]:
+    """Returns the text format, and a note if the product's events do not look like it."""
+    names = Counter(match.signature.format or match.product.format or "-" for _, match in counted)
+    ((name, count),) = names.most_common(1)
+    if name == "-" or count < (1 - MAX_FOREIGN) * len(counted):
+        return None, ""
+    try:
+        text_format = formats.find(name)
+    except formats.UnknownFormat:
+        return None, ""
+    verified = list(_spread([frame for frame, _ in counted], MAX_VERIFIED))
+    fitting = sum(text_format.fits(payloads.event_for(text_format, frame, _CONTEXT)) for frame in verified)
+    if fitting < MIN_FITTING * len(verified):
+        return None, f"; only {fitting} of {len(verified)} events look like the format {text_format.name}"
+    return text_format.name, ""
+
+
+def _spread(frames: Sequence[bytes], most: int) -> Iterator[bytes]:
+    """Yields at most ``most`` frames, spread evenly over all of them."""
+    count = min(len(frames), most)
+    return (frames[number * len(frames) // count] for number in range(count))
