@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import click
 
+from bridge import formats
 from bridge.cli.options import CliCommand, example, with_spool
 from bridge.cli.status_text import age
 from bridge.config import Config
@@ -92,6 +93,7 @@ def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> It
     if last:
         parsed = f"{last.get('format')}, shape {last.get('shape')}"
         yield Step(OK if last.get("format") != "none" else NOTE, "parsed", parsed)
+    yield from _product(config, row)
     clock, remedy = row.get("clock"), row.get("clock_remedy")
     if clock:
         yield Step(NOTE if remedy else OK, "clock", f"{clock}; {remedy}" if remedy else clock)
@@ -109,6 +111,20 @@ def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> It
         )  # fmt: skip
     for note in last.get("notes") or []:
         yield Step(NOTE, "note", note)
+
+
+def _product(config: Config, row: dict[str, Any]) -> Iterator[Step]:
+    found = row.get("identified")
+    if not found:
+        return
+    if not found["product"]:
+        yield Step(NOTE, "product", f"not identified: {found['reason']}")
+        return
+    yield Step(OK, "product", f"{found['product']}: {found['reason']}")
+    intake = config.intakes.get(str(row.get("intake")))
+    if intake and intake.format and found["format"] and formats.find(intake.format).name != found["format"]:
+        text = f"intake {row['intake']} has format {formats.find(intake.format).name}"
+        yield Step(NOTE, "format", f"{text}, but the messages look like {found['format']}")
 
 
 def _route(row: dict[str, Any], last: dict[str, Any]) -> Iterator[Step]:

@@ -16,6 +16,7 @@ from bridge.config import Config, Listener
 from bridge.explain import payloads, reasons, time_rules
 from bridge.explain.field_rule import FieldRules, Reception
 from bridge.explain.frames import Cut
+from bridge.explain.products import Identification, identify
 from bridge.explain.rules import rules_of
 from bridge.ingest import from_config as ingest_config
 from bridge.routing import Disposition, Facts, Router
@@ -65,8 +66,8 @@ class PayloadForms:
     events: dict[str, bytes]
     matching: list[str]
     "Payload forms whose event matches the intake's format."
-    look_alikes: list[str]
-    "Names of the formats that the frame's event would match, if the intake has no format."
+    identified: Identification | None
+    "The product of the frame, if the intake has no format."
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +172,9 @@ class Explainer:
 def _forms(frame: bytes, context: payloads.FrameContext, disposition: Disposition) -> PayloadForms:
     events = payloads.every_form(frame, context)
     if disposition.format is None:
-        return PayloadForms(events, [], [candidate.name for candidate in payloads.look_alikes(frame, context)])
+        return PayloadForms(events, [], identify([frame]))
     text_format = formats.find(disposition.format)
-    return PayloadForms(events, [form for form, event in events.items() if text_format.fits(event)], [])
+    return PayloadForms(events, [form for form, event in events.items() if text_format.fits(event)], None)
 
 
 def _notes(grouped: batching.Grouped, disposition: Disposition) -> list[str]:
@@ -215,6 +216,8 @@ def as_json(explanation: Explanation, *, routed: bool = True) -> dict[str, objec
             "intake_format": disposition.format if disposition else None,
             "payloads": {form: event.decode("utf-8", "surrogateescape") for form, event in forms.events.items()},
             "fitting": forms.matching,
-            "look_alikes": forms.look_alikes,
+            "look_alikes": [forms.identified.format] if forms.identified and forms.identified.format else [],
+            "product": forms.identified.product if forms.identified else None,
+            "product_reason": forms.identified.reason if forms.identified else None,
         }
     return result

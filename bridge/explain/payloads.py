@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from bridge import batching
 from bridge.batching import Grouped, GroupLimits
 from bridge.batching.payload import FORMS
-from bridge.formats import FORMATS, Format
+from bridge.formats import Format
 from bridge.routing import Disposition
 from bridge.routing.profile import needs_of
 from bridge.syslog.columns import Columns
@@ -42,12 +42,6 @@ def every_form(frame: bytes, context: FrameContext) -> dict[str, bytes]:
     """Returns the event of a frame in each payload form, as sent to ``/plain/batch``; ``b""`` if it is too long."""
     base = Disposition("deliver", context.route, context.intake, zone=context.zone)
     return {form: _event(replace(base, payload=form), frame, context) for form in FORMS}
-
-
-def look_alikes(frame: bytes, context: FrameContext) -> list[Format]:
-    """Returns the formats that the frame's event would match, the most specific first. The result is only a hint."""
-    found = [candidate for candidate in FORMATS.values() if candidate.fits(event_for(candidate, frame, context))]
-    return sorted(found, key=lambda candidate: (candidate.foreign, candidate.name))
 
 
 def grouped(columns: Columns, disposition: Disposition, context: FrameContext) -> Grouped:

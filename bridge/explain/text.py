@@ -151,10 +151,11 @@ def _forms(explanation: Explanation) -> Iterator[tuple[str, str]]:
     format_name = explanation.disposition.format if explanation.disposition else None
     if format_name:
         yield "* matches", f"{', '.join(forms.matching) or 'no payload form'}, for format {format_name}"
-    elif forms.look_alikes:
-        yield "may match", f"format {', '.join(forms.look_alikes)} (hints only; choose by the sender's product)"
-    else:
-        yield "may match", "no known format"
+    elif forms.identified is not None and forms.identified.product:
+        text_format = f", format {forms.identified.format}" if forms.identified.format else ", no format"
+        yield "product", f"{forms.identified.product}{text_format} ({forms.identified.reason})"
+    elif forms.identified is not None:
+        yield "product", f"not identified ({forms.identified.reason})"
 
 
 def _shown(value: str) -> str:

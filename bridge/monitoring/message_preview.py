@@ -4,15 +4,15 @@ Everything is computed on request from the few messages that ``MessageSamples`` 
 JSON; the page that shows it escapes it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from bridge import formats
 from bridge.config import Config
-from bridge.explain import payloads
 from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
-from bridge.formats import Format
+from bridge.explain.products import Identification, identify
 from bridge.host.container import in_container
 from bridge.ingest.message_samples import MessageSample, MessageSamples
 from bridge.ingest.peers import Peer, Peers, address_of
@@ -23,8 +23,8 @@ from bridge.syslog.timestamps import rfc3339
 
 INBOX = 50
 "Maximum number of unrouted sources in one response."
-GUESSES = 3
-"Sources whose product is guessed in one response: each guess blocks the reactor for some milliseconds."
+IDENTIFIED_AT_ONCE = 5
+"Sources whose product is identified in one response: each blocks the reactor for some milliseconds."
 MAX_TAIL_MESSAGES = 50
 "Messages of a watch in one response: each blocks the reactor for some tenths of a millisecond."
 REASONS = 20
@@ -50,7 +50,8 @@ class MessagePreview:
         self._sources = sources
         self._clock = clock
         self._rejected = rejected
-        self._guesses: dict[Peer, list[Format]] = {}
+        self._identified: dict[Peer, tuple[int, Identification]] = {}
+        "The product of each source, and the number of the last message that it was found by."
 
     @property
     def shows_messages(self) -> bool:
@@ -70,7 +71,7 @@ class MessagePreview:
             "turned_away": self._rejected(address),
             "others": self._sources.other_sources(address) if listener is None else None,
             "seen": [
-                self._sources.row(peer) | {"messages": self._messages(peer)}
+                self._sources.row(peer) | {"messages": self._messages(peer), "identified": self._identified_as(peer)}
                 for peer in self._sources.find(address, listener)
             ],
         }
@@ -78,6 +79,22 @@ class MessagePreview:
     def _messages(self, peer: Peer) -> list[JSON]:
         latest_first = reversed(self._message_samples.of(peer))
         return [self.describe(sample, reasons=0 if n else REASONS) for n, sample in enumerate(latest_first)]
+
+    def _identified_as(self, peer: Peer) -> JSON | None:
+        samples = self._message_samples.of(peer)
+        return asdict(identify([sample.frame for sample in samples])) if samples else None
+
+    def _is_outdated(self, peer: Peer, samples: Sequence[MessageSample]) -> bool:
+        """Returns True if the source has more messages than when it was identified, or only later ones."""
+        if not samples:
+            return False
+        number, found = self._identified.get(peer, (-1, None))
+        return found is None or found.examined < len(samples) or samples[0].number > number
+
+    def _identify(self, peer: Peer, samples: Sequence[MessageSample]) -> None:
+        if len(self._identified) > 10 * INBOX:
+            self._identified.clear()
+        self._identified[peer] = samples[-1].number, identify([sample.frame for sample in samples])
 
     def describe(self, sample: MessageSample, *, explained: bool = True, reasons: int = 0) -> JSON:
         """Returns one message: ``received``, ``raw`` and its origin. With ``explained`` also its fields, its route and
@@ -132,51 +149,43 @@ class MessagePreview:
     # --- unrouted messages -------------------------------------------------------------------------------------------
 
     def inbox(self) -> JSON:
-        """Returns the sources whose messages match no route, the busiest first, each with a sample message, the likely
-        products and a suggested route."""
-        left = GUESSES
+        """Returns the sources whose messages match no route, the busiest first, each with a sample message, the product
+        and a suggested route."""
+        left = IDENTIFIED_AT_ONCE
         rows: list[JSON] = []
         for peer in self._sources.unrouted(INBOX):
-            last = next(iter(reversed(self._message_samples.of(peer))), None)
-            if last is not None and peer not in self._guesses and left:
+            samples = self._message_samples.of(peer)
+            if left and self._is_outdated(peer, samples):
                 left -= 1
-                if len(self._guesses) > 10 * INBOX:
-                    self._guesses.clear()
-                self._guesses[peer] = self._guess(last)
-            guessed = self._guesses.get(peer, [])
+                self._identify(peer, samples)
+            _, found = self._identified.get(peer, (-1, None))
             rows.append(
                 {
                     "address": peer.address,
                     "listener": peer.listener,
                     "events": peer.unrouted,
                     "last_seen": rfc3339(peer.last_seen_ms),
-                    "sample": None if last is None else last.frame[:1000].decode("utf-8", "backslashreplace"),
-                    "guesses": [{"format": guess.name, "product": guess.product} for guess in guessed],
-                    "guessed": peer in self._guesses,
-                    "route": self._route(peer, guessed),
+                    "sample": samples[-1].frame[:1000].decode("utf-8", "backslashreplace") if samples else None,
+                    "guesses": [{"format": found.format, "product": found.product}] if found and found.product else [],
+                    "guessed": found is not None,
+                    "confidence": found.confidence if found else 0.0,
+                    "reason": found.reason if found else "",
+                    "route": self._route(peer, found.format if found else None),
                 }
             )
         return {"unrouted": rows, "total": self._sources.counts()["unrouted"]}
 
-    def _guess(self, sample: MessageSample) -> list[Format]:
-        received = datetime.fromtimestamp(sample.received_ms / 1000, UTC)
-        context = payloads.FrameContext(received, listener=sample.peer.listener, peer=sample.peer.encoded)
-        found = [guess for guess in payloads.look_alikes(sample.frame, context) if not guess.weak]
-        # A format that an intake uses is the most likely.
-        known = {formats.find(intake.format).name for intake in self._config().intakes.values() if intake.format}
-        return sorted(found, key=lambda guess: guess.name not in known)[:3]
-
-    def _route(self, peer: Peer, guessed: list[Format]) -> str:
+    def _route(self, peer: Peer, text_format: str | None) -> str:
         """Returns a route for the source, as YAML to paste into the configuration."""
         intakes = self._config().intakes
         suitable = [
-            name for guess in guessed for name, intake_config in intakes.items()
-            if intake_config.format and formats.find(intake_config.format) is guess
+            name for name, intake_config in intakes.items()
+            if text_format and intake_config.format and formats.find(intake_config.format).name == text_format
         ]  # fmt: skip
         if suitable or len(intakes) == 1:
             intake = f"intake: {(suitable or list(intakes))[0]}"
         else:
-            hint = f"an intake with format: {guessed[0].name}" if guessed else f"one of {', '.join(list(intakes)[:6])}"
+            hint = f"an intake with format: {text_format}" if text_format else f"one of {', '.join(list(intakes)[:6])}"
             intake = f"intake: NAME  # {hint}"
         return f'routes:\n  - name: from-{_slug(peer.address)}\n    source: "{_slug(peer.address)}"\n    {intake}\n'
 

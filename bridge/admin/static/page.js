@@ -248,7 +248,7 @@ const refreshInbox = every(5, async () => {
 
 function inboxCard(row) {
   const copy = el("button", { type: "button", onclick: async () => { await copyText(row.route); put(copy, "Copied"); setTimeout(() => put(copy, "Copy route"), 2000); } }, "Copy route");
-  const guess = row.guesses.length ? `Looks like ${row.guesses.map((one) => `${one.product} (${one.format})`).join(" or ")}` : row.guessed ? "Product not recognised" : "Not analysed yet";
+  const guess = row.guesses.length ? `${row.guesses.map((one) => one.format ? `${one.product} (format ${one.format})` : one.product).join(" or ")}: ${row.reason}` : row.guessed ? `Product not recognised: ${row.reason}` : "Not analysed yet";
   return el("article", { class: "card" }, el("h3", {}, clean(row.address, 120), el("span", { class: "quiet" }, ` at ${clean(row.listener, 60)}`)),
     el("p", { "data-unrouted": `${row.listener} ${row.address}` }), el("p", {}, clean(guess, 300)),
     row.sample == null ? null : el("pre", { tabindex: "0" }, clean(row.sample, 600)), el("pre", { class: "route", tabindex: "0" }, row.route), copy);

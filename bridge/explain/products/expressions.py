@@ -1,15 +1,22 @@
-"""Defines expressions that several products share. A shared expression weighs less than one that only one product has."""
+"""Defines expressions that several products share. A shared expression weighs less than one of a single product."""
 
 _ADDRESS = r"[\da-fA-F.:]{3,39}"
 
 ACCESS = _ADDRESS + r" \S+ \S+(?: \S+)? \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] \""
 "An access line of a web server (common log format)."
-QUERY = r"(?:queries: )?(?:info: )?client (?:@0x[\da-f]+ )?" + _ADDRESS + r"#\d+(?: \([^)]*\))?: (?:view [^:]+: )?(?:query|answer)"
+QUERY = (
+    r"(?:queries: )?(?:info: )?client (?:@0x[\da-f]+ )?"
+    + _ADDRESS
+    + r"#\d+(?: \([^)]*\))?: (?:view [^:]+: )?(?:query|answer)"
+)
 "A query of BIND."
 NAMED = (
-    r"(?:[\w-]+: (?:\w+: )?)?(?:client |zone |rpz |transfer of |validating |view |received notify|loading |lame server|success resolving"
-    r"|(?:error \([^)]*\)|[A-Za-z ]+) resolving |managed-keys-zone|DNS format error|REFUSED |automatic empty zone|resolver priming|all zones"
-    r"|running|listening on|command channel|Recursion cache|sizing zone|reloading |timed out|shutting down|clients-per-query|using )"
+    r"(?:[\w-]+: (?:\w+: )?)?(?:client |zone |rpz |transfer of |validating |view |received "
+    r"notify|loading |lame server|success resolving"
+    r"|(?:error \([^)]*\)|[A-Za-z ]+) resolving |managed-keys-zone|DNS format error|REFUSED |"
+    r"automatic empty zone|resolver priming|all zones"
+    r"|running|listening on|command channel|Recursion cache|sizing zone|reloading |timed out|"
+    r"shutting down|clients-per-query|using )"
 )
 "Other messages of BIND."
 LEASE = r"DHCP(?:DISCOVER|OFFER|N?ACK|REQUEST|DECLINE|RELEASE|INFORM|EXPIRE)\b"
@@ -21,7 +28,9 @@ SQUID = r"(?:Info: +)?\d{10}\.\d{3} +\d+ " + _ADDRESS + r" [A-Z_]+/-?\d{2,3} \d+
 EVE = "timestamp event_type src_ip dest_ip proto"
 "Top-level keys of an event of Suricata."
 SSHD = (
-    r"(?:Accepted|Failed|Invalid user|Disconnect|Connection|Received|User |PAM|pam_|error:|fatal:|Postponed|Server listening|Unable|Did not"
-    r"|Bad |input_|Address |reverse mapping|Could not|subsystem|Starting|message repeated|Nasty|refused|Exiting|Close|Max|Illegal|check pass)"
+    r"(?:Accepted|Failed|Invalid user|Disconnect|Connection|Received|User |PAM|pam_|error:|"
+    r"fatal:|Postponed|Server listening|Unable|Did not"
+    r"|Bad |input_|Address |reverse mapping|Could not|subsystem|Starting|message repeated|Nasty|"
+    r"refused|Exiting|Close|Max|Illegal|check pass)"
 )
 "Messages of OpenSSH."

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import sqrt
 from typing import NamedTuple
 
 from bridge import formats
@@ -29,6 +30,8 @@ MIN_SHARE = 0.5
 "Share of messages that must be recognised."
 MIN_SHARE_ALIKE = 0.2
 "The same if all others look like those of the product: a device has many kinds of messages."
+FEW = 10
+"Number of messages below which half must be recognised in any case."
 MIN_FITTING = 0.6
 "Share of events that must look like the text format."
 STRONG = 8.0
@@ -129,14 +132,12 @@ def _rest(messages: Sequence[_Message], best: str, product: Product) -> _Rest:
         if message.match_of(best):
             continue
         traits = message.traits
-        same_host = not traits.host or not any(hosts) or traits.host in hosts
+        same_host = traits.host in hosts
         own_host = product.appliance and same_host
         if message.matches:
             daemons = all(match.product.daemon for match in message.matches)
             found["neutral" if own_host and daemons else "other"] += 1
-        elif own_host or (
-            traits.layout in layouts and (traits.program in programs or (same_host and not traits.program))
-        ):
+        elif own_host or (traits.layout in layouts and traits.program in programs and (same_host or traits.program)):
             found["alike"] += 1
         else:
             found["unknown"] += 1
@@ -154,7 +155,7 @@ def _doubt(
         return _mix(messages, ranked)
     if len(equal) > 1:
         return f"{reason.listed(equal)} are equally likely: {evidence}"
-    share = MIN_SHARE_ALIKE if rest.alike and not rest.unknown else MIN_SHARE
+    share = MIN_SHARE_ALIKE if rest.alike and not rest.unknown and total >= FEW else MIN_SHARE
     if support[best] < share * device:
         return f"{best} in only {support[best]} of {reason.messages(total)}: the others are not known"
     return ""
@@ -162,7 +163,11 @@ def _doubt(
 
 def _mix(messages: Sequence[_Message], ranked: Sequence[str]) -> str:
     # A message that counts for several products is listed under the most likely one.
-    found = [min(message.matches, key=lambda match: ranked.index(match.product.name)) for message in messages if message.matches]
+    found = [
+        min(message.matches, key=lambda match: ranked.index(match.product.name))
+        for message in messages
+        if message.matches
+    ]
     counts = Counter(match.product.name for match in found)
     parts = [f"{name} in {count}" for name, count in counts.most_common(4)]
     unknown = len(messages) - len(found)
@@ -173,7 +178,7 @@ def _mix(messages: Sequence[_Message], ranked: Sequence[str]) -> str:
 
 
 def _confidence(weight: float, support: int, total: int) -> float:
-    return round(min(1.0, weight / STRONG) * (support / total) ** 0.5 * (1 - 0.5 ** (support + 1)), 2)
+    return round(min(1.0, weight / STRONG) * sqrt(support / total) * (1 - 0.5 ** (support + 1)), 2)
 
 
 def _format(counted: Sequence[tuple[bytes, Match]]) -> tuple[str | None, str]:

@@ -29,7 +29,9 @@ def words(match: Match, traits: Traits) -> str:
     if signature.data:
         found.append(f"structured data [{plain(traits.data_ids.partition(b' ')[0])}]")
     if signature.cef and traits.vendor is not None:
-        found.append(f"{'LEEF' if b'LEEF:' in traits.text[:80] else 'CEF'} of {plain(traits.vendor)} {plain(traits.product)}")
+        found.append(
+            f"{'LEEF' if b'LEEF:' in traits.text[:80] else 'CEF'} of {plain(traits.vendor)} {plain(traits.product)}"
+        )
     if signature.mnemonic:
         found.append(f"mnemonic {plain(traits.mnemonic).partition('-')[0]}")
     if signature.message_ids:

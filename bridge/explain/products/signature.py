@@ -1,4 +1,4 @@
-"""Defines what identifies a product: signatures, each a set of literals and shapes that a message must have together."""
+"""Defines signatures, which identify a product: literals and shapes that a message must have together."""
 
 import re
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Signature:
     data: str = ""
     "Beginnings of an SD-ID, separated by ``|``."
     cef: str = ""
-    "Header of CEF or LEEF: an expression for the whole vendor, and after `` :: `` one for the beginning of the product."
+    "Header of CEF or LEEF: an expression for the vendor, and after `` :: `` one for the beginning of the product."
     shape: str = ""
     "Rules of the header parser, separated by ``|``."
     mnemonic: str = ""
@@ -88,7 +88,9 @@ class Product:
     "A program of any Unix host. Its messages do not prove what the host is."
 
 
-def product(name: str, format: str | None, *signatures: Signature, appliance: bool = False, daemon: bool = False) -> Product:
+def product(
+    name: str, format: str | None, *signatures: Signature, appliance: bool = False, daemon: bool = False
+) -> Product:
     """Returns a row of the table."""
     return Product(name=name, format=format, signatures=signatures, appliance=appliance, daemon=daemon)
 
@@ -124,7 +126,9 @@ class Tests:
 
     def is_cef(self, traits: Traits) -> bool:
         """Returns True if the CEF or LEEF header names the vendor and the product."""
-        return traits.vendor is not None and _matches(self._vendor, traits.vendor) and _matches(self._name, traits.product)
+        return (
+            traits.vendor is not None and _matches(self._vendor, traits.vendor) and _matches(self._name, traits.product)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,4 +146,3 @@ def _compiled(expression: str) -> re.Pattern[bytes]:
 
 def _matches(expression: re.Pattern[bytes], text: bytes) -> bool:
     return expression.match(text) is not None
-

@@ -22,15 +22,44 @@ PRODUCTS: tuple[Product, ...] = (
     _cef("Bitdefender GravityZone", "gravityzone", "Bitdefender"),
     product("IBM i", "ibm-i", S(cef="IBM :: IBM i"), S(cef="PowerTech", format="cef")),
     _cef("Netwrix Auditor", "netwrix-auditor", "Netwrix"),
-    product("Nozomi Guardian and CMC", "nozomi-cmc", S(cef="Nozomi Networks"), S(programs="n2osevents", cef="Nozomi Networks"), S(programs="n2os*")),
+    product(
+        "Nozomi Guardian and CMC",
+        "nozomi-cmc",
+        S(cef="Nozomi Networks"),
+        S(programs="n2osevents", cef="Nozomi Networks"),
+        S(programs="n2os*"),
+    ),
     _cef("One Identity Safeguard for Privileged Sessions", "one-identity-sps", "OneIdentity :: SPS"),
     _cef("One Identity Safeguard for Privileged Passwords", "cef", "OneIdentity :: SPP", "One Identity"),
     product("Panda SIEM Feeder", "panda-security-siem-feeder", S(cef="Panda Security")),
-    product("Trellix (FireEye) Network Security", "trellix-network-security", S(cef="(?:Trellix|FireEye) :: MPS"), S(programs="fenotify-*", cef="(?:Trellix|FireEye) :: MPS"), S(programs="cef", cef="(?:Trellix|FireEye) :: MPS")),
-    product("Trellix (FireEye) CMS, HX, EX", None, *(S(programs=programs, cef="(?:Trellix|FireEye) :: (?:CMS|HX|ETP|eMPS|AX|FX|Helix)") for programs in ("", "fenotify-*", "cef"))),
-    product("Trend Micro Apex One, Apex Central", "trend-micro-apex-one", S(cef="Trend Micro :: (?:Apex|Control Manager)")),
-    product("Trend Micro Deep Security", "trend-micro-deep-security", S(cef="Trend Micro :: (?:Deep Security|Workload)")),
-    _cef("Trend Micro Deep Discovery, TippingPoint", "cef", "Trend Micro :: Deep Discovery", "Trend ?Micro :: (?:TippingPoint|SMS|UnityOne|NGFW)", "TippingPoint"),
+    product(
+        "Trellix (FireEye) Network Security",
+        "trellix-network-security",
+        S(cef="(?:Trellix|FireEye) :: MPS"),
+        S(programs="fenotify-*", cef="(?:Trellix|FireEye) :: MPS"),
+        S(programs="cef", cef="(?:Trellix|FireEye) :: MPS"),
+    ),
+    product(
+        "Trellix (FireEye) CMS, HX, EX",
+        None,
+        *(
+            S(programs=programs, cef="(?:Trellix|FireEye) :: (?:CMS|HX|ETP|eMPS|AX|FX|Helix)")
+            for programs in ("", "fenotify-*", "cef")
+        ),
+    ),
+    product(
+        "Trend Micro Apex One, Apex Central", "trend-micro-apex-one", S(cef="Trend Micro :: (?:Apex|Control Manager)")
+    ),
+    product(
+        "Trend Micro Deep Security", "trend-micro-deep-security", S(cef="Trend Micro :: (?:Deep Security|Workload)")
+    ),
+    _cef(
+        "Trend Micro Deep Discovery, TippingPoint",
+        "cef",
+        "Trend Micro :: Deep Discovery",
+        "Trend ?Micro :: (?:TippingPoint|SMS|UnityOne|NGFW)",
+        "TippingPoint",
+    ),
     _cef("Varonis DatAlert", "varonis-data-security", "Varonis.* :: DatAdvantage"),
     _cef("Guardicore Centra", "cef", "(?:Guardicore|Akamai) :: Centra"),
     _cef("Kaspersky Security Center (CEF)", "cef", "Kaspersky.*"),
@@ -67,4 +96,4 @@ PRODUCTS: tuple[Product, ...] = (
     _cef("Siemens SINEC, TIM", "cef", "(?:TIM|Siemens)"),
     _cef("genua genugate", None, "genua"),
     _cef("Fidelis", None, "Fidelis.*"),
-)  # fmt: skip
+)

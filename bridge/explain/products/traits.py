@@ -11,11 +11,12 @@ MAX_EXAMINED = 2048
 _BOM = b"\xef\xbb\xbf"
 # CEF and LEEF may follow a tag or a word, and may be in quotes. A relay may have read `CEF:` as the tag.
 _CEF = re.compile(
-    rb'(?:[\w./:\[\]#@-]{1,40} (?:- ?:? ?)?)?(?:[A-Z]{2,5}:)?"?(?:CEF: ?[01]|LEEF:[12]\.0|0|1\.0)\|\|?([^|\n]{1,60})\|([^|\n]{0,80})\|'
+    rb"(?:[\w./:\[\]#@-]{1,40} (?:- ?:? ?)?)?(?:[A-Z]{2,5}:)?"
+    rb'"?(?:CEF: ?[01]|LEEF:[12]\.0|0|1\.0)\|\|?([^|\n]{1,60})\|([^|\n]{0,80})\|'
 )
 _TAGGED_CEF = (b"CEF", b"LEEF")
 # Vendor words and marks before a JSON text: `@cee: {`, `-: {`, `darktrace {`, `zscaler-nss NSS {`.
-_JSON = re.compile(rb"(?:[\w@.:#-]{1,40}[: ] ?){0,3}(?:- ?: ?)?(?=\{\s*+\"[^\"]{1,64}\")")
+_JSON = re.compile(rb"(?:[\w@.:#-]{1,40}[: =] ?){0,3}(?:- ?: ?)?(?=\{\s*+\"[^\"]{1,64}\")")
 _JSON_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"(\s*+:)?|[{}\[\]]', re.DOTALL)
 _PAIRS = re.compile(rb"[<\[(]?[A-Za-z][\w.@-]{0,48}=")
 # A quoted value is one token, so that a key within it is not found.

@@ -1,8 +1,8 @@
 """Finds the products that one message may be of, with the weight of the evidence in bits.
 
-A literal or a shape that only one product has weighs log2 of the number of products; one that half of the products share
-weighs one bit. The weight of a signature is the sum of its parts. Only the factor of a shape that other texts may have by
-chance is set by hand.
+A literal or a shape that only one product has weighs log2 of the number of products; one that half of the products
+share weighs one bit. The weight of a signature is the sum of its parts. Only the factor of a shape that other texts may
+have by chance is set by hand.
 """
 
 from collections import Counter, defaultdict
@@ -13,11 +13,14 @@ from math import log2
 from bridge.explain.products import (
     table_applications,
     table_cef,
+    table_cisco,
     table_endpoints,
     table_firewalls,
     table_hosts,
-    table_infrastructure,
     table_network,
+    table_proxies,
+    table_services,
+    table_systems,
 )
 from bridge.explain.products.signature import Match, Product, Signature
 from bridge.explain.products.traits import Traits
@@ -25,8 +28,16 @@ from bridge.explain.products.traits import Traits
 PRODUCTS: tuple[Product, ...] = tuple(
     row
     for table in (
-        table_applications, table_cef, table_endpoints, table_firewalls, table_hosts, table_infrastructure,
+        table_applications,
+        table_cef,
+        table_cisco,
+        table_endpoints,
+        table_firewalls,
+        table_hosts,
         table_network,
+        table_proxies,
+        table_services,
+        table_systems,
     )
     for row in table.PRODUCTS
 )  # fmt: skip

@@ -1,0 +1,228 @@
+"""Lists DNS, DHCP, directories, mail and web servers."""
+
+from dataclasses import replace
+
+from bridge.explain.products.expressions import ACCESS, LEASE, NAMED, PLAIN_LEASE, QUERY
+from bridge.explain.products.signature import Product, Signature, product
+
+S = Signature
+
+# Infoblox NIOS and SOLIDserver run BIND and ISC dhcpd, and most of their messages are those of the programs.
+_NAMED = (
+    S(programs="named", text=QUERY, words="queries of named"),
+    S(programs="named", text=NAMED),
+    S(programs="named"),
+)
+_DHCPD = (S(programs="dhcpd", text=LEASE, words="leases of dhcpd"), S(programs="dhcpd"))
+
+
+def _hosts(host: str) -> tuple[Signature, ...]:
+    """Returns the signatures of DNS and DHCP, and the same with a host name that breaks the tie."""
+    return (*_NAMED, *_DHCPD, *(replace(one, host=host) for one in (*_NAMED, *_DHCPD)))
+
+
+PRODUCTS: tuple[Product, ...] = (
+    # --- DNS, DHCP, directories ---
+    product(
+        "ISC BIND",
+        "bind",
+        S(programs="bind", text=QUERY, words="queries with the tag bind"),
+        S(programs="bind"),
+        *_NAMED,
+    ),
+    product("ISC dhcpd", "dhcpd", *_DHCPD, S(programs="dhcpd", text=PLAIN_LEASE, words="leases of dhcpd")),
+    product(
+        "Infoblox NIOS",
+        "infoblox-ddi",
+        *_hosts(r"(?:infoblox|nios|ibx|ib-)"),
+        S(programs="named", cef="Infoblox :: NIOS"),
+        S(cef="Infoblox"),
+        S(
+            shape="host-and-address",
+            programs="dhcpd|named|httpd|sshd|dhcpdv6|monitor|ntpd",
+            words="host and address of a grid member",
+        ),
+        S(
+            programs="dhcpd",
+            text=(
+                r"(?:r-l-e:|Option 82|Average \d+ dynamic DNS|DHCP\w+ .{0,160}\b(?:TransID [\da-f]+|uid "
+                r"[\da-f:]{8}|lease-duration \d))"
+            ),
+            words="leases of Infoblox",
+            format="-",
+        ),
+        S(programs="httpd", text=r"\d{4}-\d\d-\d\d [\d:.]+Z \[[^\]]+\]: ", words="audit of NIOS"),
+        S(
+            programs=(
+                "threat-protect-log|db_jnld|openvpn-member|openvpn-master|serial_console|-serial_console|"
+                "rc6|debug_mount|captured_dns_uploader|scheduled_backups|purge_scheduled_tasks|"
+                "fp_trigger|controld|phonehome|radiusd_nios|monitor|restarting"
+            )
+        ),
+        appliance=True,
+    ),
+    product(
+        "EfficientIP SOLIDserver",
+        "solidserver-ddi",
+        *_hosts(r"(?:solid|efficientip|eip|sds)"),
+        S(
+            programs="named|dhcpd|httpd|ipmserver",
+            text=r"(?:\d+:client |(?:DIS)?ARMING |List Matched)",
+            words="ARMING, List Matched",
+        ),
+        S(programs="dhcpd", text=r"DHCP(?:ACK|OFFER) .{0,120}via \S+ \[\d+\]", words="leases of SOLIDserver"),
+        S(programs="ipmserver|ipmdns.sh|ipmdhcp|ipmd"),
+        appliance=True,
+    ),
+    product("BlueCat", None, S(programs="commandserver|CommandServer|psmclient|BlueCat*|bcn-*")),
+    product(
+        "Unbound",
+        "unbound",
+        S(
+            programs="unbound",
+            text=r"\[\d+:[\da-f]+\] (?:info|query|reply|error|warning|notice|debug): ",
+            words="[PID:thread] info:",
+        ),
+        S(programs="unbound"),
+        S(text=r"\[\d+:[\da-f]+\] (?:info|query|reply|error|warning|notice|debug): ", words="[PID:thread] info:"),
+    ),
+    product("PowerDNS", None, S(programs="pdns|pdns_server|pdns_recursor|pdns-recursor")),
+    product("dnsmasq", None, S(programs="dnsmasq|dnsmasq-dhcp|dnsmasq-tftp")),
+    product("Knot, NSD", None, S(programs="knotd|kresd|nsd")),
+    product(
+        "Kea DHCP",
+        None,
+        S(programs="kea-dhcp4|kea-dhcp6|kea-ctrl-agent"),
+        S(text=r"(?:INFO|WARN|ERROR|DEBUG) +\[kea-dhcp\d?\."),
+    ),
+    product(
+        "OpenLDAP",
+        "openldap",
+        S(programs="slapd", text=r"(?:[^=]{0,60} )?conn=\d+ (?:op|fd)=\d+ ", words="conn= op="),
+        S(programs="slapd"),
+        S(text=r"conn=\d+ (?:op|fd)=\d+ ", words="conn= op="),
+    ),
+    product(
+        "389 Directory Server",
+        None,
+        S(programs="ns-slapd"),
+        S(text=r"\[\d\d/\w{3}/\d{4}:[\d:.]+ [+-]\d{4}\] conn=\d+ "),
+    ),
+    product(
+        "FreeRADIUS",
+        "freeradius",
+        S(
+            programs="radiusd|freeradius",
+            text=r"\(\d+\) +(?:Login|Invalid|Rejected)|Ignoring request ",
+            words="(number) Login",
+        ),
+        S(programs="radiusd|freeradius"),
+        S(text=r"\(\d+\) +(?:Login OK|Login incorrect|Invalid user)", words="(number) Login"),
+    ),
+    product(
+        "RSA Authentication Manager (SecurID)",
+        "rsa-securid",
+        S(text=r"(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d,\d{3}, [^,]+, (?:audit|system)\.", words="time, host, audit."),
+        S(
+            text=r"(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d,\d{3}, [^,]+, (?:audit|system)\.[\w.]*rsa",
+            words="time, host, audit.runtime.com.rsa",
+        ),
+    ),
+    product(
+        "PingFederate",
+        "pingfederate",
+        S(programs="PingFederate"),
+        S(text=r"\d{4}-\d\d-\d\d [\d:]+,\d{3} trackingid=\"tid:", words="trackingid="),
+    ),
+    product(
+        "Broadcom SiteMinder",
+        "broadcom-siteminder",
+        S(programs="smaccess"),
+        S(text=r"(?:Auth|Az|Validate)\w+ \S+ \[\d\d/\w{3}/\d{4}:", words="AuthAccept HOST [time]"),
+    ),
+    product(
+        "Keycloak",
+        "keycloak-events",
+        S(keys="log.logger=org.keycloak message @timestamp"),
+        S(keys="service.name=Keycloak log.logger"),
+        S(keys="log.logger=org.keycloak"),
+        S(keys="loggerName=org.keycloak message", format="-"),
+        S(programs="keycloak*", text=r"\d{4}-\d\d-\d\d|type=", format="-"),
+        S(text=r"(?:[\d-]{10} [\d:,]+ )?(?:WARN|INFO|DEBUG|ERROR) +\[org\.keycloak", format="-"),
+    ),
+    product("NetIQ (Novell) Access Manager", None, S(keys="appName=Novell|NetIQ timeStamp eventId")),
+    product("SecureAuth", None, S(data="SecureAuth@"), S(programs="SecureAuth*")),
+    product("Duo Authentication Proxy", None, S(programs="duo*|Duo*")),
+    product(
+        "Microsoft RRAS and NPS",
+        "microsoft-always-on-vpn",
+        S(text=r'"\w[^"]*","(?:RAS|IAS)",\d\d/\d\d/\d{4},', words="CSV of RAS or IAS"),
+    ),
+    # --- mail ---
+    product("Postfix", "postfix", S(programs="postfix/*|postfix-*/*|postfix|postgrey|policyd-spf|postfix/smtpd")),
+    product(
+        "Sendmail",
+        None,
+        S(programs="sendmail|sm-mta|sm-msp-queue|sendmail-*"),
+        S(programs="sendmail", text=r"\w{14}: (?:from|to)="),
+    ),
+    product("Exim", None, S(programs="exim|exim4")),
+    product("Dovecot", None, S(programs="dovecot")),
+    product(
+        "SpamAssassin",
+        "apache-spamassassin",
+        S(programs="spamd", text=r"(?:spamd|dns|prefork|util|config|bayes|logger): ", words="spamd: or prefork:"),
+        S(programs="spamd"),
+    ),
+    product("Rspamd", None, S(programs="rspamd|rspamd_*")),
+    product("ClamAV, amavis", None, S(programs="clamd|freshclam|amavis|clamav-milter|clamscan")),
+    product(
+        "Proofpoint Protection Server",
+        None,
+        S(programs="filter_instance*|filter_instance1", text=r"rprt |info "),
+        S(programs="filter_instance*"),
+        S(programs="pps-*"),
+        S(programs="queued-*|regulation-*"),
+    ),
+    product(
+        "Symantec Messaging Gateway",
+        None,
+        S(programs="bmserver|conduit|ecelerity|brightmail*"),
+        S(text=r"\[Brightmail\] "),
+    ),
+    product("FireEye EX, Mimecast", None, S(cef="Mimecast", format="cef")),
+    # --- web ---
+    product(
+        "Apache HTTP Server",
+        "apache-http-server",
+        S(programs="apache|httpd|apache2|apache-access|apache-error|apache_access", text=ACCESS, words="access line"),
+        S(programs="apache|apache2"),
+        S(text=r"\[\w{3} \w{3} \d\d [\d:.]+ \d{4}\] \[\w*:\w+\] \[pid \d+", words="[time] [module:level] [pid]"),
+        S(programs="httpd", text=r"\[\w{3} \w{3} \d\d [\d:.]+ \d{4}\] \[\w*:?\w+\]|\[\w*:\w+\] \[pid"),
+    ),
+    product(
+        "NGINX",
+        "nginx",
+        S(programs="nginx|nginx-access|nginx_access|nginx-error|nginx*", text=ACCESS, words="access line"),
+        S(programs="nginx|nginx*"),
+        S(text=r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[\w+\] \d+#\d+: ", words="error line of NGINX"),
+    ),
+    product(
+        "Microsoft IIS",
+        "microsoft-iis",
+        S(text=r"[\da-fA-F.:]+, \S+, \d+/\d+/\d{4}, [\d:]+, W3SVC\d*, ", words="IIS log format, W3SVC"),
+        S(programs="iis", text=r"[\da-fA-F.:]+, \S+, \d+/\d+/\d{4}, ", words="IIS log format"),
+    ),
+    product(
+        "Microsoft IIS, W3C format",
+        None,
+        S(
+            text=(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?:W3SVC\d+ \S+ )?[\da-f.:]+ (?:GET|POST|HEAD|PUT|" r"OPTIONS) /"),
+            words="W3C log format",
+        ),
+        S(keys="s-ip cs-method cs-uri-stem"),
+    ),
+    product("Apache Tomcat, Java", None, S(programs="tomcat*|catalina*")),
+    product("Traefik, Caddy, Envoy", None, S(programs="traefik|caddy|envoy")),
+    product("HashiCorp Vault, Consul, Nomad", None, S(programs="vault|consul|nomad")),
+)
