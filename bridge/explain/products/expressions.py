@@ -2,7 +2,7 @@
 
 _ADDRESS = r"[\da-fA-F.:]{3,39}"
 
-ACCESS = _ADDRESS + r" \S+ \S+(?: \S+)? \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] \""
+ACCESS = r"(?:[\w.-]+(?::\d+)? )?" + _ADDRESS + r" \S+ \S+(?: \S+)? \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] \""
 "An access line of a web server (common log format)."
 QUERY = (
     r"(?:queries: )?(?:info: )?client (?:@0x[\da-f]+ )?"
@@ -23,6 +23,11 @@ LEASE = r"DHCP(?:DISCOVER|OFFER|N?ACK|REQUEST|DECLINE|RELEASE|INFORM|EXPIRE)\b"
 "A message about a lease of ISC DHCP."
 PLAIN_LEASE = r"DHCP(?:ACK|OFFER) (?:on|to) \S+ to \S+(?: \([^)]*\))? via \S+\Z"
 "The same in the form of ISC dhcpd itself; appliances add words."
+QUEUED = (
+    r"[0-9A-F]{9,12}: (?:to=<|from=<|client=\S+\[|message-id=<|uid=\d|removed\b)|NOQUEUE: reject: "
+    r"|statistics: max (?:connection|cache) "
+)
+"Messages of Postfix about a mail."
 SQUID = r"(?:Info: +)?\d{10}\.\d{3} +\d+ " + _ADDRESS + r" [A-Z_]+/-?\d{2,3} \d+ "
 "An access line of Squid."
 EVE = "timestamp event_type src_ip dest_ip proto"

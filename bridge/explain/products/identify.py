@@ -118,7 +118,7 @@ def _named_by_itself(traits: Traits) -> list[Match]:
     """Returns the product that the header of CEF or LEEF names, if the table does not have it."""
     if traits.vendor is None or not traits.is_cef:
         return []
-    name = f"{reason.plain(traits.vendor)} {reason.plain(traits.product)}".strip()
+    name = f"{reason.name(traits.vendor)} {reason.name(traits.product)}".strip()
     signature = Signature(cef=name, format="-" if b"LEEF:" in traits.text[:80] else "cef")
     return [Match(Product(name=name or "CEF of any product", signatures=(signature,)), signature, STRONG)]
 

@@ -9,6 +9,7 @@ from bridge.explain.products.traits import Traits
 
 # Text of a message is only shown where it is plain.
 _NOT_PLAIN = re.compile(r"[^\w .&/()%#*:@$-]", re.ASCII)
+_NOT_A_NAME = re.compile(r"[^\w .&/()-]", re.ASCII)
 SHOWN = 3
 "Number of signatures that a reason lists."
 
@@ -16,6 +17,11 @@ SHOWN = 3
 def plain(text: bytes) -> str:
     """Returns the plain characters of a part of a message, at most 40."""
     return _NOT_PLAIN.sub("", text.decode("ascii", "ignore"))[:40].strip()
+
+
+def name(text: bytes) -> str:
+    """Returns a part of a message as a name: letters, digits and few other characters, at most 40."""
+    return _NOT_A_NAME.sub("", plain(text)).strip()
 
 
 def words(match: Match, traits: Traits) -> str:

@@ -15,9 +15,9 @@ PRODUCTS: tuple[Product, ...] = (
         S(text=r"LENGTH ?: ?'?\d+'? ACTION ?:", words="LENGTH: ACTION:"),
     ),
     product("Microsoft SQL Server", None, S(programs="MSSQLSERVER|MSSQL$*|sqlservr")),
-    product(
-        "MongoDB, Redis, Elasticsearch", None, S(programs="mongod|mongos|redis|redis-server|elasticsearch|opensearch")
-    ),
+    product("Elasticsearch, OpenSearch", None, S(programs="elasticsearch|opensearch")),
+    product("MongoDB", None, S(programs="mongod|mongos")),
+    product("Redis", None, S(programs="redis|redis-server|valkey-server")),
     product(
         "IBM Guardium",
         None,
@@ -45,7 +45,9 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="event", text=r"(?:SYSTEM|CLIENT|VPN): \w+_\w+: "),
         S(text=r"(?:event: )?(?:SYSTEM|CLIENT|VPN): (?:SYSTEM|CLIENT|VPN)_\w+: ", words="SYSTEM: SYSTEM_"),
     ),
-    product("RabbitMQ, Kafka, ActiveMQ", None, S(programs="rabbitmq-server|kafka|activemq|artemis")),
+    product("RabbitMQ", None, S(programs="rabbitmq-server")),
+    product("Apache Kafka", None, S(programs="kafka|kafka-server")),
+    product("Apache ActiveMQ", None, S(programs="activemq|artemis")),
     product(
         "Aviatrix",
         None,
@@ -58,7 +60,8 @@ PRODUCTS: tuple[Product, ...] = (
     product("NetMotion, Absolute", None, S(data="nm_"), S(programs="nmreporting.exe|LocalityServer")),
     product("PaperCut", None, S(programs="papercut*|PaperCut*")),
     product("Splunk", None, S(programs="splunkd|splunk*|sc4s*")),
-    product("Graylog, Logstash", None, S(programs="graylog*|logstash*")),
+    product("Graylog", None, S(programs="graylog*")),
+    product("Logstash", None, S(programs="logstash*")),
     product(
         "rsyslog statistics",
         None,

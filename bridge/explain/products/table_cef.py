@@ -16,7 +16,18 @@ PRODUCTS: tuple[Product, ...] = (
     _cef("ManageEngine ADAudit Plus", "adauditplus", "ManageEngine :: ADAudit"),
     _cef("ManageEngine", "cef", "ManageEngine :: (?!ADAudit)"),
     _cef("Claroty xDome", "claroty-xdome", "Claroty"),
-    _cef("CyberArk Digital Vault (LEEF)", "cyberark-digital-vault", "Cyber-?Ark :: Vault"),
+    # Two formats read the same text, so an operator has to choose.
+    product(
+        "CyberArk Digital Vault",
+        None,
+        S(
+            cef="Cyber-?Ark :: Vault",
+            text="LEEF:",
+            words="LEEF of Cyber-Ark Vault (formats cyberark-digital-vault and cyberark-audit-logs both read it)",
+        ),
+        S(cef="Cyber-?Ark :: Vault", text="CEF:", words="CEF of Cyber-Ark Vault (its formats read LEEF)"),
+        S(cef="Cyber-?Ark :: Vault"),
+    ),
     _cef("CyberArk PTA, EPM", "cef", "Cyber-?Ark :: (?:PTA|EPM|Privilege)"),
     _cef("Cybereason", "cybereason-malop-activity", "Cybereason"),
     _cef("Bitdefender GravityZone", "gravityzone", "Bitdefender"),

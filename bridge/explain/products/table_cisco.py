@@ -74,6 +74,10 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="CISE_*", text=r"\d{10} \d+ \d+ "),
         S(text=r"CISE_\w+ \d{10} \d+ \d+ ", words="CISE_ category and counters"),
         S(programs="CISE_*"),
+        S(
+            text=r"\d{10} \d+ \d+ \d{4}-\d\d-\d\d [\d:.]+ [+-]\d\d:\d\d \d{10} \d{4,5} [A-Z]+ ",
+            words="counters, time and message code",
+        ),
         S(text=r"CISE_Alarm ", words="CISE_Alarm"),
         S(programs="CSCOacs_*", format="-"),
         S(text=r"CSCOacs_", format="-"),

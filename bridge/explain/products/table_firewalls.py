@@ -26,7 +26,8 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="date time devname devid=FP|FPX logid type subtype level vd"),
         S(keys="date time devname devid=FPX logid"),
         S(keys="date time devname=fortiproxy|fpx devid logid type subtype level vd"),
-        S(keys="time devname=fortiproxy|fpx devid logid type subtype level vd"),
+        S(keys="devname=fortiproxy|fpx devid logid type subtype level vd eventtime"),
+        S(keys="devname devid=FPX logid type subtype level vd eventtime"),
     ),
     product(
         "Fortinet FortiWeb",
@@ -75,8 +76,9 @@ PRODUCTS: tuple[Product, ...] = (
     product(
         "Palo Alto Networks PAN-OS",
         "paloalto-ngfw",
-        S(text=r"(?:: )?1,\d{4}/\d\d/\d\d \d\d:\d\d:\d\d,\w+,[A-Z]+,", words="comma separated PAN-OS fields"),
+        S(text=r"(?:: )?1,\d+/\d+/\d+ [\d:]{5,8},\w+,[A-Z]+,", words="comma separated PAN-OS fields"),
         S(cef="Palo Alto Networks :: PAN-OS"),
+        S(cef="Palo Alto Networks :: LF"),
         S(shape="pan-os"),
     ),
     product(
@@ -88,7 +90,9 @@ PRODUCTS: tuple[Product, ...] = (
             text=r"(?:: )?1,\d{4}/\d\d/\d\d \d\d:\d\d:\d\d,\w+,[A-Z]+,",
             words="comma separated PAN-OS fields",
         ),
-        S(cef="Palo Alto Networks :: (?:LF|Prisma Access)"),
+        S(cef="Palo Alto Networks :: Prisma Access"),
+        S(cef="Palo Alto Networks :: LF"),
+        S(cef="Palo Alto Networks :: LF", host="stream-logfwd"),
     ),
     product("Palo Alto Networks Cortex XDR", None, S(cef="Palo Alto Networks :: (?:Cortex|XDR)", format="cef")),
     product(
@@ -190,6 +194,7 @@ PRODUCTS: tuple[Product, ...] = (
         "Juniper EX and QFX firewall filters",
         "juniper-switches",
         S(programs="pfed|fpc*|PFE_FW_SYSLOG_IP", text=r"FW: \S+ +[ADR] ", words="FW: interface action"),
+        S(programs="FW", text=r"\S+ +[ADR] [\da-f:]+ ", words="FW: interface action"),
         S(text=r"FW: \S+ +[ADR] [\da-f:]+ ", words="FW: interface action"),
     ),
     product(
@@ -225,6 +230,13 @@ PRODUCTS: tuple[Product, ...] = (
     product(
         "Barracuda CloudGen Firewall",
         "barracuda-cloudgen-firewall",
+        S(
+            text=(
+                r"(?:Info|Notice|Warning|Security|Error|Fatal|Panic|Alert) {1,6}[\w.-]+ "
+                r"(?:LOGIN ATTEMPT: |boxconfig\[|Session |Detect: |Allow: |Block: |Remove: |Deny: )"
+            ),
+            words="level, box name and action",
+        ),
         S(
             programs="box_*|srv_*|VPN_*",
             text=r"(?:Info|Notice|Warning|Security|Error|Fatal|Panic|Alert) +\S+ ",

@@ -36,6 +36,7 @@ PRODUCTS: tuple[Product, ...] = (
         "Aruba controller, AOS-CX, ClearPass",
         "aruba-os",
         S(text=r"<\d{6}> <(?:\d+|[A-Z]{4})> ", words="<six digits> <level>"),
+        S(programs="auth", text=r"\S+: +(?:Invalid user name|User '[^']+' )", words="logins of ArubaOS-Switch"),
         S(
             programs=(
                 "authmgr|stm|sapd|cli|httpd|dbsync|fpapps|mobileip|nanny|profmgr|wms|isakmpd|sapm|ofald|"
@@ -196,7 +197,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="NSM|IMI|IMISH|EPSR|HSL|VCS|PLUGMAN|EXFX|Pluggable", text=r"[A-Z]\w+ ", factor=0.7),
     ),
     product(
-        "OpenWrt",
+        "OpenWrt, RutOS",
         None,
         S(programs=("netifd|procd|odhcpd|uhttpd|dropbear-openwrt|mwan3track|mwan3-hotplug|firewall-openwrt|luci")),
         S(programs="hostapd", text=r"(?:phy\d|wlan\d)\S*: "),

@@ -96,17 +96,18 @@ PRODUCTS: tuple[Product, ...] = (
         ),
     ),
     product(
-        "Blue Coat Edge Secure Web Gateway",
+        "Blue Coat ProxySG, Edge Secure Web Gateway",
         "broadcom-edge-secure-web-gateway",
         S(programs="bluecoat", keys="c-ip"),
+        S(head=r"(?:1 )?\d{4}-\d\d-\d\dT[\d:]{8}\S+ bluecoat - ", words="time, host and bluecoat"),
         S(programs="bluecoat"),
+        S(programs="ProxySG", format="-"),
+        S(
+            text=r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \d+ [\da-f.:]+ \d{3} (?:TCP|UDP)_\w+ \d+ \d+ ",
+            words="access line of ProxySG",
+            format="-",
+        ),
         S(keys="c-ip cs-bytes cs-categories cs-host"),
-    ),
-    product(
-        "Blue Coat ProxySG",
-        None,
-        S(programs="ProxySG"),
-        S(text=r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \d+ [\da-f.:]+ \d{3} (?:TCP|UDP)_\w+ \d+ \d+ "),
     ),
     product(
         "Skyhigh (McAfee) Web Gateway",
@@ -158,7 +159,7 @@ PRODUCTS: tuple[Product, ...] = (
     product(
         "Forcepoint Email, DLP",
         None,
-        S(cef="Forcepoint :: (?:Email|DLP|CASB)", format="cef"),
+        S(cef="Forcepoint :: (?:Forcepoint )?(?:Email|DLP|CASB)", format="cef"),
         S(cef="Websense :: (?:Email|Data)", format="cef"),
     ),
     product(
@@ -185,7 +186,18 @@ PRODUCTS: tuple[Product, ...] = (
     product(
         "Radware DefensePro", None, S(programs="DefensePro"), S(text=r"DefensePro: "), S(cef="Radware", format="cef")
     ),
-    product("OpenVPN", "openvpn", S(programs="openvpn|ovpn-*|openvpn*")),
+    product(
+        "OpenVPN",
+        "openvpn",
+        S(programs="openvpn|ovpn-*|openvpn*"),
+        S(
+            text=(
+                r"(?:\w{3} \w{3} +\d+ [\d:]{8} \d{4} |\d{4}-\d\d-\d\d [\d:]{8} )?(?:us=\d+ )?(?:[\w@.-]+/)?[\d.]+:\d+ "
+                r"(?:MULTI|TLS|VERIFY|peer info|Incoming|Outgoing|Control Channel|PUSH|SENT CONTROL)"
+            ),
+            words="client and a step of OpenVPN",
+        ),
+    ),
     product("strongSwan", None, S(programs="charon|charon-systemd|ipsec|charon-custom|ipsec_starter")),
     product(
         "Ekinops OneOS",

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bridge.explain.products.expressions import ACCESS, LEASE, NAMED, PLAIN_LEASE, QUERY
+from bridge.explain.products.expressions import ACCESS, LEASE, NAMED, PLAIN_LEASE, QUERY, QUEUED
 from bridge.explain.products.signature import Product, Signature, product
 
 S = Signature
@@ -30,7 +30,13 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="bind"),
         *_NAMED,
     ),
-    product("ISC dhcpd", "dhcpd", *_DHCPD, S(programs="dhcpd", text=PLAIN_LEASE, words="leases of dhcpd")),
+    product(
+        "ISC dhcpd",
+        "dhcpd",
+        *_DHCPD,
+        S(programs="dhcpd", text=PLAIN_LEASE, words="leases of dhcpd"),
+        S(text=PLAIN_LEASE, words="leases of dhcpd"),
+    ),
     product(
         "Infoblox NIOS",
         "infoblox-ddi",
@@ -88,7 +94,8 @@ PRODUCTS: tuple[Product, ...] = (
     ),
     product("PowerDNS", None, S(programs="pdns|pdns_server|pdns_recursor|pdns-recursor")),
     product("dnsmasq", None, S(programs="dnsmasq|dnsmasq-dhcp|dnsmasq-tftp")),
-    product("Knot, NSD", None, S(programs="knotd|kresd|nsd")),
+    product("Knot DNS", None, S(programs="knotd|kresd")),
+    product("NSD", None, S(programs="nsd")),
     product(
         "Kea DHCP",
         None,
@@ -159,7 +166,12 @@ PRODUCTS: tuple[Product, ...] = (
         S(text=r'"\w[^"]*","(?:RAS|IAS)",\d\d/\d\d/\d{4},', words="CSV of RAS or IAS"),
     ),
     # --- mail ---
-    product("Postfix", "postfix", S(programs="postfix/*|postfix-*/*|postfix|postgrey|policyd-spf|postfix/smtpd")),
+    product(
+        "Postfix",
+        "postfix",
+        S(programs="postfix/*|postfix-*/*|postfix|postgrey|policyd-spf|postfix/smtpd"),
+        S(text=QUEUED, words="queue id and to=<, from=<, client="),
+    ),
     product(
         "Sendmail",
         None,
@@ -175,7 +187,8 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="spamd"),
     ),
     product("Rspamd", None, S(programs="rspamd|rspamd_*")),
-    product("ClamAV, amavis", None, S(programs="clamd|freshclam|amavis|clamav-milter|clamscan")),
+    product("ClamAV", None, S(programs="clamd|freshclam|clamav-milter|clamscan")),
+    product("amavis", None, S(programs="amavis|amavisd")),
     product(
         "Proofpoint Protection Server",
         None,
@@ -223,6 +236,10 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="s-ip cs-method cs-uri-stem"),
     ),
     product("Apache Tomcat, Java", None, S(programs="tomcat*|catalina*")),
-    product("Traefik, Caddy, Envoy", None, S(programs="traefik|caddy|envoy")),
-    product("HashiCorp Vault, Consul, Nomad", None, S(programs="vault|consul|nomad")),
+    product("Traefik", None, S(programs="traefik")),
+    product("Caddy", None, S(programs="caddy")),
+    product("Envoy", None, S(programs="envoy")),
+    product("HashiCorp Vault", None, S(programs="vault")),
+    product("HashiCorp Consul", None, S(programs="consul")),
+    product("HashiCorp Nomad", None, S(programs="nomad")),
 )

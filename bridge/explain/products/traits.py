@@ -9,14 +9,15 @@ MAX_EXAMINED = 2048
 "Number of bytes of a frame that are examined."
 
 _BOM = b"\xef\xbb\xbf"
-# CEF and LEEF may follow a tag or a word, and may be in quotes. A relay may have read `CEF:` as the tag.
-_CEF = re.compile(
-    rb"(?:[\w./:\[\]#@-]{1,40} (?:- ?:? ?)?)?(?:[A-Z]{2,5}:)?"
-    rb'"?(?:CEF: ?[01]|LEEF:[12]\.0|0|1\.0)\|\|?([^|\n]{1,60})\|([^|\n]{0,80})\|'
-)
+# A relay may have read `CEF:` as the tag. Without a tag, a word may stand before it (`OPSWATPC CEF:0|`).
+_CEF = re.compile(rb'(?:[A-Z]{2,5}:)?"?(?:CEF: ?[01]|LEEF:[12]\.0|0|1\.0)\|\|?([^|\n]{1,60})\|([^|\n]{0,80})\|')
+_CEF_AFTER_A_WORD = re.compile(rb"[\w./:\[\]#@-]{1,40} (?:- ?:? ?)?(?=CEF: ?[01]\||LEEF:[12]\.0\|)")
 _TAGGED_CEF = (b"CEF", b"LEEF")
-# Vendor words and marks before a JSON text: `@cee: {`, `-: {`, `darktrace {`, `zscaler-nss NSS {`.
-_JSON = re.compile(rb"(?:[\w@.:#-]{1,40}[: =] ?){0,3}(?:- ?: ?)?(?=\{\s*+\"[^\"]{1,64}\")")
+# Marks before a JSON text: `@cee: {`, `-: {`, `event={`. Without a tag, vendor words may stand before it as well:
+# `darktrace {`, `zscaler-nss NSS {`.
+_MARK = rb"(?:@cee: ?|[a-z]{1,12}=|[-: ]{1,4})?(?=\{\s*+\"[^\"]{1,64}\")"
+_JSON = re.compile(_MARK)
+_JSON_AFTER_WORDS = re.compile(rb"(?:[\w.-]{1,40} ){0,2}" + _MARK)
 _JSON_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"(\s*+:)?|[{}\[\]]', re.DOTALL)
 _PAIRS = re.compile(rb"[<\[(]?[A-Za-z][\w.@-]{0,48}=")
 # A quoted value is one token, so that a key within it is not found.
@@ -60,15 +61,22 @@ def traits_of(frame: bytes) -> Traits:
     program = header.app_name.removesuffix(b":")
     mnemonic = program if program.startswith(b"%") else b""
     text = header.msg.removeprefix(_BOM).lstrip(b" \t\r\n").removeprefix(_BOM)
-    cef = _CEF.match(text) if b"|" in text else None
-    if cef and not (b"CEF:" in cef[0] or b"LEEF:" in cef[0] or program in _TAGGED_CEF or not program):
-        cef = None
+    cef = _cef(text, program)
     return Traits(
         header.format, header.shape, b"" if mnemonic else program, mnemonic, header.hostname, header.msgid,
-        _first_data(header.structured_data), text, header.device.lstrip(b" "), _keys(text),
+        _first_data(header.structured_data), text, header.device.lstrip(b" "), _keys(text, bool(program)),
         cef[1].strip() if cef else None, cef[2].strip() if cef else b"",
         cef is not None and (b"CEF:" in cef[0] or b"LEEF:" in cef[0]),
     )  # fmt: skip
+
+
+def _cef(text: bytes, program: bytes) -> re.Match[bytes] | None:
+    """Returns the header of CEF or LEEF at the beginning of a text."""
+    word = None if program else _CEF_AFTER_A_WORD.match(text)
+    match = _CEF.match(text, word.end() if word else 0)
+    if match and not (b"CEF:" in match[0] or b"LEEF:" in match[0] or program in _TAGGED_CEF or not program):
+        return None
+    return match
 
 
 def _first_data(data: bytes) -> bytes:
@@ -83,9 +91,9 @@ def _first_data(data: bytes) -> bytes:
     return b""
 
 
-def _keys(text: bytes) -> dict[bytes, bytes]:
+def _keys(text: bytes, tagged: bool) -> dict[bytes, bytes]:
     """Returns the top-level keys of a JSON text or of a key=value text, each with its first value."""
-    if (match := _JSON.match(text)) is not None:
+    if (match := (_JSON if tagged else _JSON_AFTER_WORDS).match(text)) is not None:
         return _json_keys(text, match.end())
     if _PAIRS.match(text):
         found: dict[bytes, bytes] = {}

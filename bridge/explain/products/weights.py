@@ -11,6 +11,7 @@ from functools import cache
 from math import log2
 
 from bridge.explain.products import (
+    table_access,
     table_applications,
     table_cef,
     table_cisco,
@@ -28,6 +29,7 @@ from bridge.explain.products.traits import Traits
 PRODUCTS: tuple[Product, ...] = tuple(
     row
     for table in (
+        table_access,
         table_applications,
         table_cef,
         table_cisco,
@@ -66,9 +68,13 @@ class Table:
         self._by_vendor: list[Entry] = []
         self._others: list[Entry] = []
         self._named: defaultdict[bytes, set[str]] = defaultdict(set)
-        for row in products:
-            for one in row.signatures:
-                self._add((row, one, one.factor * sum(_weight(*part, shared, most) for part in one.parts)))
+        self.entries: tuple[Entry, ...] = tuple(
+            (row, one, one.factor * sum(_weight(*part, shared, most) for part in one.parts))
+            for row in products for one in row.signatures
+        )  # fmt: skip
+        "All signatures."
+        for entry in self.entries:
+            self._add(entry)
 
     def _add(self, entry: Entry) -> None:
         row, signature, _ = entry

@@ -131,12 +131,14 @@ def test_payloads_marks_the_forms_that_match_the_intakes_format(file: str) -> No
     assert "* matches   message, auto, line, structured, for format unbound" in text
 
 
-def test_payloads_without_a_format_lists_similar_formats(file: str) -> None:
+def test_payloads_without_a_format_name_the_product(file: str) -> None:
     found = json.loads(explain_text(file, UNBOUND.replace("ns1", "elsewhere"), "--json", "--payloads"))
     assert (found["intake_format"], found["fitting"]) == (None, [])
-    assert found["look_alikes"][0] == "unbound"
+    assert (found["look_alikes"], found["product"]) == (["unbound"], "Unbound")
+    text = explain_text(file, UNBOUND.replace("ns1", "elsewhere"), "--payloads")
+    assert "product     Unbound, format unbound (program unbound, [PID:thread] info: in 1 of 1 message)" in text
     text = explain_text(file, "<13>nothing that anyone knows", "--payloads")
-    assert "may match   no known format" in text
+    assert "product     not identified (no known product in 1 message)" in text
 
 
 def test_payloads_show_the_time_that_would_be_sent(file: str) -> None:
