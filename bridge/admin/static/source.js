@@ -45,6 +45,7 @@ function facts(row) {
     ["Listener", row.listener], ["Route", row.route ?? "none"], ["Intake", row.intake ?? "none"],
     ["Behind", row.behind], ["Certificate", row.client],
     ["Events", `${count(row.events)}, now ${rate(row.events_per_second)}/s`], ["Last seen", ago(row.silent_seconds)],
+    ["Product", row.identified && (row.identified.product ? `${row.identified.product}: ${row.identified.reason}` : `not identified: ${row.identified.reason}`)],
     ["Message shape", row.shape ?? "not recognised"],
     ["Clock", row.clock_remedy ? `${row.clock}. To do: ${row.clock_remedy}` : row.clock ?? "no timestamp in its messages"],
   ];

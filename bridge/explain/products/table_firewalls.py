@@ -11,6 +11,7 @@ PRODUCTS: tuple[Product, ...] = (
         "fortinet-fortigate",
         S(keys="date time devname devid logid type subtype level vd"),
         S(keys="date time devname devid logid"),
+        S(keys="date time devname devid type"),
         S(keys="date time devname devid=FG|FW|F6 logid"),
         S(keys="date time devname devid eventtime type"),
         S(keys="time devname devid logid type subtype level vd"),

@@ -45,3 +45,33 @@ def test_connection_tracking_is_named_for_a_silent_udp_sender(seen: list[dict[st
     assert len(found) == count
     assert all("conntrack -D -p udp --orig-src 192.0.2.7" in text for text in found)
     assert not hints({"container": False, "seen": seen})
+
+
+# --- product ---------------------------------------------------------------------------------------------------------
+
+
+def product_steps(identified: dict[str, Any] | None, intake: str | None = None) -> list[str]:
+    config = parse_text(
+        "collector: {region: FRA1}\nlisteners: [{name: udp, udp: '127.0.0.1:5514', intake: fw}]\n"
+        f"intakes: {{fw: {{intake_key: {'k' * 16}, format: fortigate}}}}\nspool: {{directory: x}}\n"
+    )
+    seen = row("udp", 1) | {"identified": identified, "intake": intake}
+    found = source_steps(config, "192.0.2.7", {"seen": [seen]}, STATUS)
+    return [
+        f"{step.mark} {step.name}: {step.text}" for _, steps in found for step in steps
+        if step.name in ("product", "format")
+    ]  # fmt: skip
+
+
+def test_product_is_named_with_its_reason() -> None:
+    known = {"product": "Fortinet FortiGate", "format": "fortinet-fortigate", "reason": "devname= in 3 of 3 messages"}
+    assert product_steps(known, "fw") == ["ok product: Fortinet FortiGate: devname= in 3 of 3 messages"]
+    unknown = {"product": None, "format": None, "reason": "no known product in 3 messages"}
+    assert product_steps(unknown) == ["-- product: not identified: no known product in 3 messages"]
+    assert product_steps(None) == []
+
+
+def test_intake_of_another_format_is_noted() -> None:
+    known = {"product": "SonicWall SonicOS", "format": "sonicwall-fw", "reason": "x"}
+    steps = product_steps(known, "fw")
+    assert steps[1:] == ["-- format: intake fw has format fortinet-fortigate, but the messages look like sonicwall-fw"]

@@ -218,7 +218,7 @@ def test_cost_is_bounded_by_sampling() -> None:
     class Frames(list[bytes]):
         asked = 0
 
-        def __getitem__(self, number):  # type: ignore[no-untyped-def]
+        def __getitem__(self, number):
             Frames.asked += 1
             return FORTIGATE % (number % 10, 1, 1)
 
