@@ -17,7 +17,7 @@ from bridge.explain import payloads
 from bridge.explain.products import reason
 from bridge.explain.products.signature import Match, Product, Signature
 from bridge.explain.products.traits import Traits, traits_of
-from bridge.explain.products.weights import likely, table
+from bridge.explain.products.weights import PRODUCTS, likely, table
 
 MAX_FRAMES = 200
 "Number of frames that are examined of a source. They are spread over all frames given."
@@ -33,7 +33,7 @@ MIN_SHARE_ALIKE = 0.2
 FEW = 10
 "Number of messages below which half must be recognised in any case."
 MIN_FITTING = 0.6
-"Share of events that must look like the text format."
+"Share of a product's messages that must have its text format, and of their events that must look like it."
 STRONG = 8.0
 "Bits from which the evidence of one message is as good as certain."
 
@@ -93,7 +93,8 @@ def identify(frames: Sequence[bytes]) -> Identification:
         why = f"no known product in {reason.messages(total)}" if messages else "no messages"
         return Identification(None, None, 0.0, why, None, 0, total)
     own = Counter(message.matches[0].product.name for message in messages if len(message.matches) == 1)
-    ranked = sorted(support, key=lambda name: (-support[name], -own[name], name))
+    order = {row.name: place for place, row in enumerate(PRODUCTS)}
+    ranked = sorted(support, key=lambda name: (-support[name], -own[name], order.get(name, len(order)), name))
     best = ranked[0]
     counted = [(message, match) for message in messages if (match := message.match_of(best))]
     evidence = reason.evidence((reason.words(match, message.traits) for message, match in counted), total)
@@ -135,8 +136,8 @@ def _rest(messages: Sequence[_Message], best: str, product: Product) -> _Rest:
         same_host = traits.host in hosts
         own_host = product.appliance and same_host
         if message.matches:
-            daemons = all(match.product.daemon for match in message.matches)
-            found["neutral" if own_host and daemons else "other"] += 1
+            runs = own_host and any(match.product.daemon for match in message.matches)
+            found["neutral" if runs else "other"] += 1
         elif own_host or (traits.layout in layouts and traits.program in programs and (same_host or traits.program)):
             found["alike"] += 1
         else:
@@ -185,7 +186,7 @@ def _format(counted: Sequence[tuple[bytes, Match]]) -> tuple[str | None, str]:
     """Returns the text format, and a note if the product's events do not look like it."""
     names = Counter(match.signature.format or match.product.format or "-" for _, match in counted)
     ((name, count),) = names.most_common(1)
-    if name == "-" or count < (1 - MAX_FOREIGN) * len(counted):
+    if name == "-" or count < MIN_FITTING * len(counted):
         return None, ""
     try:
         text_format = formats.find(name)

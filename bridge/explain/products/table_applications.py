@@ -5,8 +5,13 @@ from bridge.explain.products.signature import Product, Signature, product
 S = Signature
 
 PRODUCTS: tuple[Product, ...] = (
-    product("PostgreSQL", None, S(programs="postgres|postgresql|postgresql-*")),
-    product("MySQL, MariaDB", None, S(programs="mysqld|mariadbd|mysqld_safe|mysql-server_auditing|mariadb|mysql")),
+    product("PostgreSQL", None, S(programs="postgres|postgresql|postgresql-*"), daemon=True),
+    product(
+        "MySQL, MariaDB",
+        None,
+        S(programs="mysqld|mariadbd|mysqld_safe|mysql-server_auditing|mariadb|mysql"),
+        daemon=True,
+    ),
     product(
         "Oracle Database audit",
         None,
@@ -16,8 +21,8 @@ PRODUCTS: tuple[Product, ...] = (
     ),
     product("Microsoft SQL Server", None, S(programs="MSSQLSERVER|MSSQL$*|sqlservr")),
     product("Elasticsearch, OpenSearch", None, S(programs="elasticsearch|opensearch")),
-    product("MongoDB", None, S(programs="mongod|mongos")),
-    product("Redis", None, S(programs="redis|redis-server|valkey-server")),
+    product("MongoDB", None, S(programs="mongod|mongos"), daemon=True),
+    product("Redis", None, S(programs="redis|redis-server|valkey-server"), daemon=True),
     product(
         "IBM Guardium",
         None,
@@ -45,7 +50,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="event", text=r"(?:SYSTEM|CLIENT|VPN): \w+_\w+: "),
         S(text=r"(?:event: )?(?:SYSTEM|CLIENT|VPN): (?:SYSTEM|CLIENT|VPN)_\w+: ", words="SYSTEM: SYSTEM_"),
     ),
-    product("RabbitMQ", None, S(programs="rabbitmq-server")),
+    product("RabbitMQ", None, S(programs="rabbitmq-server"), daemon=True),
     product("Apache Kafka", None, S(programs="kafka|kafka-server")),
     product("Apache ActiveMQ", None, S(programs="activemq|artemis")),
     product(
@@ -79,5 +84,5 @@ PRODUCTS: tuple[Product, ...] = (
     ),
     product("Home automation", None, S(programs="hass|home-assistant|openhab|fhem|hmserver|ReGaHss")),
     product("AVM FRITZ!Box", None, S(programs="FRITZ*|avm*")),
-    product("UPS of NUT", None, S(programs="upsmon|upsd|upssched|apcupsd")),
+    product("UPS of NUT", None, S(programs="upsmon|upsd|upssched|apcupsd"), daemon=True),
 )

@@ -49,6 +49,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(cef="(?:Trellix|FireEye) :: MPS"),
         S(programs="fenotify-*", cef="(?:Trellix|FireEye) :: MPS"),
         S(programs="cef", cef="(?:Trellix|FireEye) :: MPS"),
+        appliance=True,
     ),
     product(
         "Trellix (FireEye) CMS, HX, EX",

@@ -41,6 +41,7 @@ PRODUCTS: tuple[Product, ...] = (
             head=r"(?:[^%\n]{0,120}?[ :])?(?:RP|LC|CB|FC|SC)/\d+/\w+(?:/\w+)?:",
             words="node of IOS-XR and a mnemonic",
         ),
+        S(programs="RP/*|LC/*", text=r".{0,80}%[\w-]+-\d-\w+", words="node of IOS-XR and a mnemonic"),
         S(mnemonic=r"%[\w-]+-\d-\w+", text=r"%[\w-]+-\d-\w+ : ", words="mnemonic and ' : '", factor=1.1),
     ),
     product(
@@ -134,7 +135,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(cef="(?:Lancope|Cisco) :: (?:StealthWatch|Secure Network Analytics)", format="cef"),
         S(programs="Lancope"),
     ),
-    product("Cisco HyperFlex", None, S(programs="hx-*")),
+    product("Cisco HyperFlex", None, S(programs="hx-*"), appliance=True),
     product(
         "Cisco Meeting Server",
         None,

@@ -109,6 +109,7 @@ PRODUCTS: tuple[Product, ...] = (
             words="time=|hostname=|product=",
             format="-",
         ),
+        appliance=True,
     ),
     product(
         "SonicWall SonicOS",
@@ -195,6 +196,11 @@ PRODUCTS: tuple[Product, ...] = (
         "Juniper EX and QFX firewall filters",
         "juniper-switches",
         S(programs="pfed|fpc*|PFE_FW_SYSLOG_IP", text=r"FW: \S+ +[ADR] ", words="FW: interface action"),
+        S(
+            text=r"(?:\S+ |\(FPC Slot \d+, PIC Slot \d+\) )?PFE_FW_SYSLOG_IP: FW: \S+ +[ADR] ",
+            words="PFE_FW_SYSLOG_IP: FW:",
+        ),
+        S(programs="kernel", text=r"FW: \S+ +[ADR] ", words="FW: interface action"),
         S(programs="FW", text=r"\S+ +[ADR] [\da-f:]+ ", words="FW: interface action"),
         S(text=r"FW: \S+ +[ADR] [\da-f:]+ ", words="FW: interface action"),
     ),
@@ -218,14 +224,10 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="filterlog", text=r"\d+,\w*,[^,]*,[^,]*,[^,]+,\w+,\w+,(?:in|out),[46],", words="CSV of filterlog"),
         S(programs="filterlog"),
         S(text=r"\d+,\w*,[^,]*,[^,]*,[^,]+,\w+,\w+,(?:in|out),[46],", words="CSV of filterlog"),
-        appliance=True,
-    ),
-    product(
-        "pfSense system",
-        None,
-        S(programs="php-fpm|check_reload_status|rc.*|pkg-static|configd.py|devd|dpinger", factor=0.8),
-        S(programs="php-fpm", text="/[a-z_]+.php: "),
-        S(programs="opnsense|lockout_handler"),
+        S(
+            programs="php-fpm|check_reload_status|pkg-static|configd.py|devd|dpinger|opnsense|lockout_handler",
+            format="-",
+        ),
         appliance=True,
     ),
     product(
@@ -247,6 +249,7 @@ PRODUCTS: tuple[Product, ...] = (
             text=r"(?:Info|Notice|Warning|Security|Error|Fatal|Panic|Alert)   +\S+ [^:]{1,40}: type=FWD\|",
             words="level, box name, type=",
         ),
+        appliance=True,
     ),
     product(
         "Barracuda Web Application Firewall",

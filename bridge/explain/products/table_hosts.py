@@ -98,6 +98,7 @@ PRODUCTS: tuple[Product, ...] = (
         ),
         S(text=r"(?:node=\S+ )?type=[A-Z_]+ (?:msg=)?audit\(\d{10}\.\d+:\d+\):", words="type= msg=audit("),
         S(programs="audispd|tag_audit_log", text=r"(?:node=\S+ )?type="),
+        daemon=True,
     ),
     product(
         "IBM AIX audit",

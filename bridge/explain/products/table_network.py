@@ -49,6 +49,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="hpe-*|ops-switchd|lldpd|vrfmgrd|hpe-sysmond", text=r"Event\|\d+\|", words="Event|number|"),
         S(cef="Aruba Networks"),
         S(cef="HPE :: ClearPass"),
+        appliance=True,
     ),
     product(
         "Arista EOS",
@@ -69,8 +70,14 @@ PRODUCTS: tuple[Product, ...] = (
             words="agent and %MNEMONIC",
             factor=0.7,
         ),
+        appliance=True,
     ),
-    product("SONiC", None, S(programs="bgp#*|swss#*|syncd#*|teamd#*|pmon#*|lldp#*|snmp#*|dhcp_relay#*|database#*")),
+    product(
+        "SONiC",
+        None,
+        S(programs="bgp#*|swss#*|syncd#*|teamd#*|pmon#*|lldp#*|snmp#*|dhcp_relay#*|database#*"),
+        appliance=True,
+    ),
     product(
         "Dell Force10, FTOS",
         None,
@@ -95,6 +102,7 @@ PRODUCTS: tuple[Product, ...] = (
         ),
         S(programs="raslogd"),
         S(text=r"\[\w+-\d{4}\], \d+/\d+,"),
+        appliance=True,
     ),
     product(
         "Extreme EXOS",
@@ -171,6 +179,7 @@ PRODUCTS: tuple[Product, ...] = (
         "Riverbed SteelHead",
         None,
         S(programs="sport|sport[*|mgmtd", text=r"\[\w+(?:/\w+)*\.(?:INFO|NOTICE|WARN|ERR)\] "),
+        appliance=True,
     ),
     product(
         "VMware SD-WAN (VeloCloud)",

@@ -60,7 +60,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="adf significant udf virtualservice report_timestamp service_engine"),
         S(programs="Avi-Controller|Avi"),
     ),
-    product("A10 Thunder", None, S(programs="a10logd|a10lb|a10*"), S(cef="A10", format="cef")),
+    product("A10 Thunder", None, S(programs="a10logd|a10lb|a10*"), S(cef="A10", format="cef"), appliance=True),
     product(
         "HAProxy",
         "haproxy",
@@ -74,14 +74,16 @@ PRODUCTS: tuple[Product, ...] = (
             text=r"[\da-fA-F.:]+:\d+ \[\d\d/\w{3}/\d{4}:[\d:.]+\] \S+ \S+/\S+ [\d/+-]+ ",
             words="client:port [time] frontend backend/server",
         ),
+        daemon=True,
     ),
-    product("Kemp LoadMaster", None, S(programs="wafd|l4d|ssomgr|hacpd|bal-*")),
+    product("Kemp LoadMaster", None, S(programs="wafd|l4d|ssomgr|hacpd|bal-*"), appliance=True),
     product(
         "Squid",
         "squid",
         S(programs="squid|(squid*|squid*", text=SQUID, words="access line of Squid"),
         S(programs="squid|(squid*|squid*"),
         S(text=SQUID, words="access line of Squid", factor=0.7),
+        daemon=True,
     ),
     product(
         "Cisco Secure Web Appliance (WSA)",
@@ -197,13 +199,14 @@ PRODUCTS: tuple[Product, ...] = (
             ),
             words="client and a step of OpenVPN",
         ),
+        daemon=True,
     ),
-    product("strongSwan", None, S(programs="charon|charon-systemd|ipsec|charon-custom|ipsec_starter")),
+    product("strongSwan", None, S(programs="charon|charon-systemd|ipsec|charon-custom|ipsec_starter"), daemon=True),
     product(
         "Ekinops OneOS",
         "ekinops-oneos",
         S(head=r"\w{3} +\d+ \d\d:\d\d:\d\d \S+ : #\w+# ", words="HOST : #LEVEL#"),
         S(text=r"#(?:INFO|NOTIFY|WARNING|ERROR|ALERT|CRITICAL|DEBUG|EMERGENCY)# ", words="#LEVEL#"),
     ),
-    product("Web server access lines", None, S(text=ACCESS, words="access line of a web server")),
+    product("Web server access lines", None, S(text=ACCESS, words="access line of a web server"), daemon=True),
 )

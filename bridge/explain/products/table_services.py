@@ -17,8 +17,13 @@ _DHCPD = (S(programs="dhcpd", text=LEASE, words="leases of dhcpd"), S(programs="
 
 
 def _hosts(host: str) -> tuple[Signature, ...]:
-    """Returns the signatures of DNS and DHCP, and the same with a host name that breaks the tie."""
-    return (*_NAMED, *_DHCPD, *(replace(one, host=host) for one in (*_NAMED, *_DHCPD)))
+    """Returns the signatures of DNS and DHCP, and the same with a host name that breaks the tie.
+
+    Without it, other messages of the device may tell the product, but a BIND on a Unix host has the same messages. So
+    only the host name gives the format.
+    """
+    programs = (*_NAMED, *_DHCPD)
+    return (*(replace(one, format="-") for one in programs), *(replace(one, host=host) for one in programs))
 
 
 PRODUCTS: tuple[Product, ...] = (
@@ -29,6 +34,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="bind", text=QUERY, words="queries with the tag bind"),
         S(programs="bind"),
         *_NAMED,
+        daemon=True,
     ),
     product(
         "ISC dhcpd",
@@ -36,6 +42,7 @@ PRODUCTS: tuple[Product, ...] = (
         *_DHCPD,
         S(programs="dhcpd", text=PLAIN_LEASE, words="leases of dhcpd"),
         S(text=PLAIN_LEASE, words="leases of dhcpd"),
+        daemon=True,
     ),
     product(
         "Infoblox NIOS",
@@ -91,9 +98,10 @@ PRODUCTS: tuple[Product, ...] = (
         ),
         S(programs="unbound"),
         S(text=r"\[\d+:[\da-f]+\] (?:info|query|reply|error|warning|notice|debug): ", words="[PID:thread] info:"),
+        daemon=True,
     ),
-    product("PowerDNS", None, S(programs="pdns|pdns_server|pdns_recursor|pdns-recursor")),
-    product("dnsmasq", None, S(programs="dnsmasq|dnsmasq-dhcp|dnsmasq-tftp")),
+    product("PowerDNS", None, S(programs="pdns|pdns_server|pdns_recursor|pdns-recursor"), daemon=True),
+    product("dnsmasq", None, S(programs="dnsmasq|dnsmasq-dhcp|dnsmasq-tftp"), daemon=True),
     product("Knot DNS", None, S(programs="knotd|kresd")),
     product("NSD", None, S(programs="nsd")),
     product(
@@ -101,6 +109,7 @@ PRODUCTS: tuple[Product, ...] = (
         None,
         S(programs="kea-dhcp4|kea-dhcp6|kea-ctrl-agent"),
         S(text=r"(?:INFO|WARN|ERROR|DEBUG) +\[kea-dhcp\d?\."),
+        daemon=True,
     ),
     product(
         "OpenLDAP",
@@ -108,6 +117,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="slapd", text=r"(?:[^=]{0,60} )?conn=\d+ (?:op|fd)=\d+ ", words="conn= op="),
         S(programs="slapd"),
         S(text=r"conn=\d+ (?:op|fd)=\d+ ", words="conn= op="),
+        daemon=True,
     ),
     product(
         "389 Directory Server",
@@ -125,6 +135,7 @@ PRODUCTS: tuple[Product, ...] = (
         ),
         S(programs="radiusd|freeradius"),
         S(text=r"\(\d+\) +(?:Login OK|Login incorrect|Invalid user)", words="(number) Login"),
+        daemon=True,
     ),
     product(
         "RSA Authentication Manager (SecurID)",
@@ -171,24 +182,27 @@ PRODUCTS: tuple[Product, ...] = (
         "postfix",
         S(programs="postfix/*|postfix-*/*|postfix|postgrey|policyd-spf|postfix/smtpd"),
         S(text=QUEUED, words="queue id and to=<, from=<, client="),
+        daemon=True,
     ),
     product(
         "Sendmail",
         None,
         S(programs="sendmail|sm-mta|sm-msp-queue|sendmail-*"),
         S(programs="sendmail", text=r"\w{14}: (?:from|to)="),
+        daemon=True,
     ),
-    product("Exim", None, S(programs="exim|exim4")),
-    product("Dovecot", None, S(programs="dovecot")),
+    product("Exim", None, S(programs="exim|exim4"), daemon=True),
+    product("Dovecot", None, S(programs="dovecot"), daemon=True),
     product(
         "SpamAssassin",
         "apache-spamassassin",
         S(programs="spamd", text=r"(?:spamd|dns|prefork|util|config|bayes|logger): ", words="spamd: or prefork:"),
         S(programs="spamd"),
+        daemon=True,
     ),
-    product("Rspamd", None, S(programs="rspamd|rspamd_*")),
-    product("ClamAV", None, S(programs="clamd|freshclam|clamav-milter|clamscan")),
-    product("amavis", None, S(programs="amavis|amavisd")),
+    product("Rspamd", None, S(programs="rspamd|rspamd_*"), daemon=True),
+    product("ClamAV", None, S(programs="clamd|freshclam|clamav-milter|clamscan"), daemon=True),
+    product("amavis", None, S(programs="amavis|amavisd"), daemon=True),
     product(
         "Proofpoint Protection Server",
         None,
@@ -196,12 +210,14 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="filter_instance*"),
         S(programs="pps-*"),
         S(programs="queued-*|regulation-*"),
+        appliance=True,
     ),
     product(
         "Symantec Messaging Gateway",
         None,
         S(programs="bmserver|conduit|ecelerity|brightmail*"),
         S(text=r"\[Brightmail\] "),
+        appliance=True,
     ),
     product("FireEye EX, Mimecast", None, S(cef="Mimecast", format="cef")),
     # --- web ---
@@ -212,6 +228,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="apache|apache2"),
         S(text=r"\[\w{3} \w{3} \d\d [\d:.]+ \d{4}\] \[\w*:\w+\] \[pid \d+", words="[time] [module:level] [pid]"),
         S(programs="httpd", text=r"\[\w{3} \w{3} \d\d [\d:.]+ \d{4}\] \[\w*:?\w+\]|\[\w*:\w+\] \[pid"),
+        daemon=True,
     ),
     product(
         "NGINX",
@@ -219,6 +236,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="nginx|nginx-access|nginx_access|nginx-error|nginx*", text=ACCESS, words="access line"),
         S(programs="nginx|nginx*"),
         S(text=r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[\w+\] \d+#\d+: ", words="error line of NGINX"),
+        daemon=True,
     ),
     product(
         "Microsoft IIS",
@@ -235,10 +253,10 @@ PRODUCTS: tuple[Product, ...] = (
         ),
         S(keys="s-ip cs-method cs-uri-stem"),
     ),
-    product("Apache Tomcat, Java", None, S(programs="tomcat*|catalina*")),
+    product("Apache Tomcat, Java", None, S(programs="tomcat*|catalina*"), daemon=True),
     product("Traefik", None, S(programs="traefik")),
     product("Caddy", None, S(programs="caddy")),
-    product("Envoy", None, S(programs="envoy")),
+    product("Envoy", None, S(programs="envoy"), daemon=True),
     product("HashiCorp Vault", None, S(programs="vault")),
     product("HashiCorp Consul", None, S(programs="consul")),
     product("HashiCorp Nomad", None, S(programs="nomad")),

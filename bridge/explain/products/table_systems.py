@@ -114,7 +114,7 @@ PRODUCTS: tuple[Product, ...] = (
         appliance=True,
     ),
     product("Microsoft Hyper-V", None, S(programs="Microsoft-Windows-Hyper-V*")),
-    product("Docker", None, S(programs="dockerd|containerd|docker")),
+    product("Docker", None, S(programs="dockerd|containerd|docker"), daemon=True),
     product(
         "Kubernetes",
         None,
@@ -164,6 +164,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="webcgi|racadm|idrac*|dcmc*"),
         S(programs="Severity", text=r"\w+, Category: \w+, MessageID: ", words="Severity:, Category:, MessageID:"),
         S(text=r"Severity: \w+, Category: [\w ]+, MessageID: ", words="Severity:, Category:, MessageID:"),
+        appliance=True,
     ),
     product("Dell EMC RecoverPoint, Cyber Recovery", None, S(programs="RecoverPoint*|CyberRecovery*")),
     product("Pure Storage", None, S(programs="purity.alert|purity.audit|purity*")),
@@ -199,6 +200,7 @@ PRODUCTS: tuple[Product, ...] = (
         None,
         S(programs=("cluster_audit|dataprotection_events|filer_audit|cohesity_alerts|alerts_cohesity|cohesity_*")),
         S(programs="api_audit"),
+        appliance=True,
     ),
     product("Rubrik", None, S(programs="Rubrik*|rubrik*"), S(data="rubrik@|Rubrik@"), S(keys="rubrik_cluster")),
     product(
@@ -262,6 +264,7 @@ PRODUCTS: tuple[Product, ...] = (
         None,
         S(programs="AasSipMgr|Aas*|asm*", text=r"-?[\d:+]+ \d{4} \d+ 1 "),
         S(programs="AasSipMgr|SipAsset*|coral"),
+        appliance=True,
     ),
     product(
         "AudioCodes SBC",

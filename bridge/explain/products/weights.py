@@ -95,14 +95,14 @@ class Table:
     def matches(self, traits: Traits) -> list[Match]:
         """Returns the best match of each product, the heaviest first.
 
-        A program that the table names decides: only products that name it, or that the shape of the header proves, are
+        A program that the table names decides: only products that name it, or that the rest of the header proves, are
         candidates. So text that a program writes for somebody else, such as the name of a user, cannot stand for
         another product.
         """
         named = self._named.get(traits.program)
         best: dict[str, Match] = {}
         for row, one, bits in self._candidates(traits):
-            if named and row.name not in named and not one.shape:
+            if named and row.name not in named and not (one.shape or one.data):
                 continue
             if (row.name not in best or best[row.name].bits < bits) and one.matches(traits):
                 best[row.name] = Match(row, one, bits)
