@@ -152,6 +152,7 @@ NO_PRODUCT = frozenset(
         "Java service",
         "Java service behind rsyslog",
         "Worker",
+        "Cradlepoint",
         "Counter of connections",
         "Switch with a colon after the time",
         "Relay with IPv6",
