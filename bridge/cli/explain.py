@@ -12,8 +12,9 @@ from typing import cast
 import click
 from click.core import ParameterSource
 
-from bridge.cli import options
+from bridge.cli import options, survey
 from bridge.cli.options import CliCommand, configuration_option, example
+from bridge.cli.survey import CaptureSettings
 from bridge.config import Config, Listener, load, parse_text
 from bridge.explain.explanation import Explainer, Explanation, Origin, as_json
 from bridge.explain.frames import Cutter
@@ -52,15 +53,30 @@ spool: {directory: unused}
               help="Show the rule that gave each field, not only of those that are guessed. --json always has them.",
               )  # fmt: skip
 @click.option("--json", "as_lines", is_flag=True, help="Print one JSON object per line.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="Format of the output; json is --json.")  # fmt: skip
+@click.option("--survey", "capture", metavar="FILE", type=click.Path(path_type=Path),
+              help="Summarise a capture by source and shape instead: text, samples, or a pcap of UDP. - is stdin.",
+              )  # fmt: skip
+@click.option("--anonymise", metavar="OUT", type=click.Path(path_type=Path),
+              help="With --survey: also write samples to a new file, with addresses, names and long numbers replaced.",
+              )  # fmt: skip
 @click.pass_context
 def explain(
     context: click.Context, file: Path, source: Address | None, listener: str | None, client_name: str,
     received: datetime | None, stream: bool, payloads: bool, rules: bool, as_lines: bool,
+    output: str, capture: Path | None, anonymise: Path | None,
 ) -> None:  # fmt: skip
     """Show how messages from stdin are framed, parsed, routed and sent. Sends nothing and reads no keys."""
+    as_lines = as_lines or output == "json"
+    if anonymise is not None and capture is None:
+        raise click.UsageError("--anonymise needs --survey FILE")
     routed = file.exists() or context.get_parameter_source("file") is not ParameterSource.DEFAULT
     config = load(file, secrets=False) if routed else _built_in(file)
     chosen = _listener(config, listener, stream=stream)
+    if capture is not None:
+        survey.survey(config, CaptureSettings(capture, chosen, stream, source), anonymise, as_json=as_lines)
+        return
     explainer = Explainer(
         config, Origin(chosen, source or IPv4Address("127.0.0.1"), (client_name,) if client_name else ()),
         received=received or datetime.now(UTC), strict=source is not None, payloads=payloads,
