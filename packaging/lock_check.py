@@ -42,7 +42,8 @@ def faults(setup: str, lock: str) -> list[str]:
     config = configparser.ConfigParser()
     config.read_string(setup)
     wrong = [f"{name}=={version}: no hash" for name, (version, hashes) in held.items() if not hashes]
-    asked = config["options"]["install_requires"] + config["options.extras_require"]["fleet"]
+    extras = config["options.extras_require"]
+    asked = config["options"]["install_requires"] + extras["fleet"] + extras.get("pcap", "")
     for line in asked.split("\n"):
         if not line.strip():
             continue
