@@ -70,7 +70,7 @@ def anonymise(frames: Sequence[bytes], key: bytes, texts: Sequence[bytes] = ()) 
     replacer = _Replacer(names, Replacements(key, originals))
     replaced = [replacer.frame(frame) for frame in frames]
     return Anonymised(
-        [new if _alike(old, new, replacer.text) else None for old, new in zip(frames, replaced, strict=True)],
+        [new if _alike(old, new, replacer) else None for old, new in zip(frames, replaced, strict=True)],
         replacer.text,
     )  # fmt: skip
 
@@ -82,8 +82,12 @@ class _Replacer:
 
     def frame(self, frame: bytes) -> bytes:
         """Replaces values in a frame, but not in its PRI and the time of its header."""
-        start = _end_of_time(frame)
-        return frame[:start] + self.text(frame[start:])
+        start, host = _end_of_time(frame)
+        return frame[:start] + self.host(host) + self.text(frame[start + len(host) :])
+
+    def host(self, host: bytes) -> bytes:
+        """Replaces a host name. One that is a common word is replaced only where it is the HOSTNAME."""
+        return self._replacements.name(host) if WORD.fullmatch(host) and not host.isdigit() else self.text(host)
 
     def text(self, text: bytes) -> bytes:
         # No replacement is an original word, so the second pass leaves those of the first as they are.
@@ -92,14 +96,18 @@ class _Replacer:
     def _compound(self, match: re.Match[bytes]) -> bytes:
         if match[0].lower() not in self._compounds:
             return match[0]
-        return WORD.sub(self._word_of_compound, match[0])
+        # The top-level domain of a name stays.
+        head, dot, last = match[0].rpartition(b".")
+        if not dot or last.lower() not in COMMON:
+            head, dot, last = match[0], b"", b""
+        return WORD.sub(self._word_of_compound, head) + dot + last
 
     def _word_of_compound(self, match: re.Match[bytes]) -> bytes:
         word = match[0]
         if word.isdigit():
             # Digits in a host name may be those of its address.
             return self._replacements.number(word) if len(word) > 1 else word
-        return word if word.lower() in COMMON else self._replacements.name(word)
+        return self._replacements.name(word)
 
     def _one(self, match: re.Match[bytes]) -> bytes:
         value = match[0]
@@ -131,30 +139,32 @@ class _Replacer:
         return _NUMBER.sub(lambda digits: self._replacements.number(digits[0]), part)
 
 
-def _end_of_time(frame: bytes) -> int:
-    """Returns where the time of the header ends, or the PRI if there is none."""
+def _end_of_time(frame: bytes) -> tuple[int, bytes]:
+    """Returns where the time of the header ends, or the PRI if there is none, and the HOSTNAME that stands there."""
     header = parser.read(frame)
     end = frame.find(b">") + 1 if header.priority else 0
-    if header.second and header.hostname:
+    if header.second and header.hostname and (at := frame.find(header.hostname, end)) >= 0:
         # The counters of a device stand before the time, so the host is what ends it.
-        at = frame.find(header.hostname, end)
-        return max(end, at)
-    return end
+        return at, header.hostname
+    return end, b""
 
 
-def _alike(old: bytes, new: bytes, replace: Callable[[bytes], bytes]) -> bool:
+def _alike(old: bytes, new: bytes, replacer: _Replacer) -> bool:
     """Returns True if both frames have the same shape, fields and product."""
     before, after = parse(old, received=_RECEIVED), parse(new, received=_RECEIVED)
     if (before.format, before.shape, before.priority, before.timestamp) != (
         after.format, after.shape, after.priority, after.timestamp,
     ):  # fmt: skip
         return False
-    for name in ("hostname", "app_name", "procid", "msgid"):
-        if _encoded(getattr(after, name)) != replace(_encoded(getattr(before, name))):
+    host = _encoded(before.hostname)
+    if _encoded(after.hostname) not in (replacer.host(host), replacer.text(host)):
+        return False
+    for name in ("app_name", "procid", "msgid"):
+        if _encoded(getattr(after, name)) != replacer.text(_encoded(getattr(before, name))):
             return False
     if before.structured_data.keys() and len(before.structured_data) != len(after.structured_data):
         return False
-    return replace(before.msg) == after.msg and identify([old]).product == identify([new]).product
+    return replacer.text(before.msg) == after.msg and identify([old]).product == identify([new]).product
 
 
 def _encoded(text: str | None) -> bytes:

@@ -46,7 +46,7 @@ COMMON = frozenset(
     invalid authentication authenticated password accepted rejected denied allowed allow deny logged was has had did
     with over via this that be been are connected disconnected connection unable ip id tcp udp http https ssh port
     src dst source destination info warning error notice debug emerg alert crit err main primary secondary interface
-    sshd sudo su cron kernel systemd nginx apache httpd postfix haproxy squid named unbound dhcpd""".split()
+    node mac sshd sudo su cron kernel systemd nginx apache httpd postfix haproxy squid named unbound dhcpd""".split()
 )
 
 

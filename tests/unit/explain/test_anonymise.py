@@ -79,6 +79,17 @@ def test_a_replacement_is_never_an_original_address():
     assert not {b"198.18.0.1", b"198.18.0.2", b"203.0.113.9"} & set(new.split())
 
 
+@pytest.mark.parametrize("host", ["web-4", "bastion", "mail.example.com", "WEB-4.lan", "cisco", "srv01", "ip-10-1-2-3"])
+def test_a_host_name_of_common_words_is_replaced(host):
+    frame = f"<38>Nov 23 07:24:00 {host} sshd[1]: Accepted password for alphonse from 203.0.113.9".encode()
+    new = parse(anonymise([frame], KEY).frames[0], received=RECEIVED)
+    assert new.app_name == "sshd"
+    assert len(new.hostname) >= len(host)
+    # Only a top-level domain and a single digit stay.
+    kept = {part for part in re.split(r"[.-]", host) if len(part) > 1} - {"com", "lan"}
+    assert not kept & set(re.split(r"[.-]", new.hostname))
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "255.255.255.0"])
 def test_general_addresses_stay(address):
     frame = f"<13>Nov 23 07:24:00 h9 app: {address}".encode()
