@@ -101,7 +101,7 @@ _NO_ROW = (
 # A text that begins with the time of an application, without Cisco's mnemonic.
 _OF_APPLICATION = b"(?=" + cisco.OF_APPLICATION.pattern + rb"[^%\n]*+(?:\n|\Z))"
 _AFTER_PLAIN_HOST = (
-    rb"(?!" + _NO_HOST + rb")" + _NOT_TWICE + rb"[A-Za-z0-9][A-Za-z0-9._-]*+"
+    rb"(?=[A-Za-z0-9])(?!" + _NO_HOST + rb")" + _NOT_TWICE + rb"[A-Za-z0-9][A-Za-z0-9._-]*+"
     rb"(?: (?=[^ :\n])" + _NO_ROW + rb"(?:" + b"|".join((*_BY_FIRST_LETTER, _OF_APPLICATION))
     + b"|" + _NO_SECOND_TIME + b"(?&tag))"
     rb"|" + NO_MAC + rb": (?!//|\*%)" + _NO_SECOND_TIME + rb"|\[" + PID + rb"\]: (?!%)" + _NO_SECOND_TIME + b")"
@@ -111,7 +111,7 @@ _FALLBACK = (
     + _NOT_TWICE + _HOST_AND_TAG
 )  # fmt: skip
 _AFTER_TWICE = (
-    rb"(?!" + _NO_HOST + rb"|" + grammar.LEVEL + rb" )(?<host_twice>[a-z][A-Za-z0-9._-]*+) \k<host_twice> "
+    rb"(?=[a-z])(?!" + _NO_HOST + rb"|" + grammar.LEVEL + rb" )(?<host_twice>[a-z][A-Za-z0-9._-]*+) \k<host_twice> "
     rb"[a-z_][A-Za-z0-9_./-]*+\[[0-9]++\]: ?+"
 )
 AFTER_TIMESTAMP = (

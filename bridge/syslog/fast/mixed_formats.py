@@ -110,14 +110,14 @@ def _versioned(after_nil: bytes, after_iso: bytes) -> bytes:
 
 # --- Cisco, and relays ---
 _HEAD = b"(?>" + in_block(cisco.HEAD.pattern) + b")"
-_TAIL = b"(?>" + in_block(cisco.TAIL.pattern) + b")"
+_WORDS_HEAD = b"(?>" + in_block(cisco.WORDS_HEAD.pattern) + b")"
 _UPTIME = b"(?>" + in_block(cisco.UPTIME.pattern) + b")"
 _CISCO = (
-    b"(?!1 |(?&time)" + _GAP + b")" + _HEAD + b"(?|" + _OTHER + _TAIL + b"|" + _UPTIME + _TAIL
+    b"(?!1 |(?&time)" + _GAP + b")" + _HEAD + b"(?|" + _OTHER + b"(?&tail)" + b"|" + _UPTIME + b"(?&tail)"
     + b"|(?:(?<=: )|(?<=:))(?=" + grammar.STACK_UNIT + grammar.MNEMONIC + b"))"
 )  # fmt: skip
 # After a counter, a word with a colon may be Cisco's zone or origin.
-_NO_ZONE = rb"(?![A-Za-z]{1,8} ?: |[^%\n]*+%)"
+_NO_ZONE = rb"(?![A-Za-z]{1,8} ?: |[^%\n]++%)"
 _BSD = BSD + b"(?:" + BLANK_ENDS_TIME + rb"|(?= [0-9]{4}-))" + _ONE_BLANK
 _COUNTED = rb"[0-9]++: " + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?&after)"
 # The rows that require a time of RFC 3164. Here that is the relay's time, which is in no group.
@@ -125,11 +125,11 @@ _OF_BSD = b"|".join(in_block(row.pattern) for row in TIMED.rows if row.needs == 
 _RELAYED = (
     _BSD + b"(?=" + cisco.MAY_BE_RELAYED + b")(?!" + _OF_BSD + b"|(?&shapes))"
     + b"(?>(?:" + cisco.NO_ORIGIN + grammar.HOST + b" )?)"
-    + b"(?|(?|" + _PLAIN + b"|" + _ISO
+    + b"(?|[*.]?(?|" + _PLAIN + b"|" + _ISO
     + b"|(?=" + cisco.MAY_BE_SECOND + b")(?!" + cisco.OF_APPLICATION.pattern + b")" + _OTHER + b")"
     + _ONE_BLANK + _NO_ZONE
     + b"(?>(?!" + grammar.UPPER_LEVEL + b" )(?&shapes)|" + in_block(parser.RELAYED.pattern) + b"(?&tag))"
-    + b"|(?:[0-9]++: )?[*.]?" + _OTHER + _TAIL + b")"
+    + b"|(?:[0-9]++: )?[*.]?" + _OTHER + b"(?&tail)" + b")"
 )  # fmt: skip
 
 # --- no leading time ---
@@ -194,6 +194,7 @@ _DEFINITIONS = {
     b"zone": ZONE,
     b"time": _ANY_TIME,
     b"tag": OPTIONAL_TAG,
+    b"tail": in_block(cisco.TAIL.pattern),
     b"shapes": rows(TIMED.rows),
     b"versions": rows(VERSIONED.rows),
     b"epoch": b"|".join(in_block(row.pattern) for row in EPOCH.rows),
@@ -204,23 +205,24 @@ _DEFINITIONS = {
 _BEFORE_VERSIONED = (
     # The most common header: RFC 3164 with a plain host and tag.
     b"(?|" + _PLAIN + b"|" + _ISO + b")" + _ONE_BLANK + PLAIN_HOST_AND_TAG,
-    b"(?=[0-9]*+: |:[A-Z*.%])(?|(?(p)" + _COUNTED + b"|(?!))|" + _CISCO + b")",
+    b"(?=[0-9]*+: |:[A-Z*.%])(?|(?(p)" + _COUNTED + b"|(?!))|" + _CISCO + b"|" + _WORDS_HEAD + _OTHER + b"(?&tail))",
     b"(?(w)(?!)) {0,3}+(?=[A-Za-z_])(?>" + _PAIRS + b")",
     _CEF,
     _JSON,
 )
 _AFTER_VERSIONED = (
     _RELAYED,
-    b"(?!1 ) {0,3}+(?|" + _PLAIN + b"|(?!" + PLAIN + b")" + _OTHER + b")" + _GAP + b"(?(e)(?&epoch)|(?&after))",
     # No host follows a colon after the time. Cisco's header, which has a mnemonic, may.
-    b"(?!1 | )(?|"
+    b"(?!1 ) {0,3}+(?|"
     + _PLAIN
     + b"|(?!"
     + PLAIN
     + b")"
     + _OTHER
-    + rb") ?: ++(?(e)(?!))(?![^%\n]*+%|last message )"
-    + rb"(?!<)(?>(?&shapes)|(?&tag))",
+    + b")(?:"
+    + _GAP
+    + b"(?(e)(?&epoch)|(?&after))"
+    + rb"| ?: ++(?(e)(?!))(?![^%\n]*+%|last message )(?!<)(?>(?&shapes)|(?&tag)))",
     b"(?=[A-Za-z])" + _CISCO,
     b"(?=[A-Za-z%])(?!(?&time))" + rows(_UNTIMED, _TAG_ALONE),
     _PLAIN_TEXT,

@@ -33,7 +33,7 @@ _TIME_FOLLOWS = rb"(?=[0-9A-Z%]|\*%)"
 HEAD = re.compile(_FIRST_COUNTER + _ORIGIN + _DATA + _COUNTER + _NODE + _TASK + _MARK + _TIME_FOLLOWS)
 # The words of an origin-id end in a colon.
 _ORIGIN_WORD = rb"[A-Za-z0-9_./#\x28\x29\x80-\xff-]++"
-_WORDS_HEAD = re.compile(
+WORDS_HEAD = re.compile(
     _FIRST_COUNTER + NO_ORIGIN + rb"(?P<host>" + _ORIGIN_WORD + rb"(?: " + _ORIGIN_WORD + rb"){1,5}): " + _DATA
     + _COUNTER + _MARK + _TIME_FOLLOWS
 )  # fmt: skip
@@ -56,7 +56,7 @@ _SECOND = re.compile(
 # MAY_BE_SECOND after a tag. NetScaler's date (`11/23/2026:07:24:00`) is not here: behind a relay it begins the text, as
 # the intake's parser expects.
 MAY_BE_SECOND = (
-    rb"(?:[0-9]++: )?(?:(?![0-9/]++:)[A-Z0-9]{1,4}/[A-Z0-9/]++:)?"
+    rb"(?=[0-9A-Z*.])(?:[0-9]++: )?(?:(?![0-9/]++:)[A-Z0-9]{1,4}/[A-Z0-9/]++:)?"
     rb"(?:\*[A-Za-z0-9_.-]++(?: [A-Za-z0-9_.-]++){0,3}: )?[*.]?"
     rb"(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- ])"
 )  # fmt: skip
@@ -109,7 +109,7 @@ def read(priority: bytes, text: bytes) -> Header | None:
     """Parses a text that begins with a counter, an origin-id or Cisco's time. Returns None if it is not Cisco's."""
     head = HEAD.match(text)
     header = head and _read_after(head, priority, text)
-    if header is None and (words := _WORDS_HEAD.match(text)):
+    if header is None and (words := WORDS_HEAD.match(text)):
         header = _read_after(words, priority, text)
     return header
 
