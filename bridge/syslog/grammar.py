@@ -65,6 +65,11 @@ HOST = rb"(?!" + NO_HOST + rb")(?>(?:" + _NAME + rb"|-(?= ))(?!:[0-9A-Fa-f:])|" 
 # Cisco's contexts: `asa-1/admin`. Elsewhere a word with a slash is not a host.
 CISCO_HOST = HOST + rb"(?:/[A-Za-z0-9_.-]++)?"
 LEVEL = rb"(?:emergency|emerg|panic|alert|critical|crit|error|err|warning|warn|notice|informational|info|debug)"
+# `<facility.level> ` of syslogd of FreeBSD (`-v`) and of NetScaler, as names or numbers.
+FACILITY_AND_LEVEL = (
+    rb"<(?:(?:kern|user|mail|daemon|authpriv|auth|syslog|lpr|news|uucp|cron|ftp|ntp|security|console|local[0-7])\."
+    + LEVEL + rb"|(?:1?[0-9]|2[0-3])\.[0-7])> ++"
+)  # fmt: skip
 # %FACILITY-n-MNEMONIC. Facility and mnemonic have one or more parts, the severity is a digit or a letter.
 MNEMONIC = rb"%[A-Za-z0-9_][A-Za-z0-9_/.]*+(?:-[A-Za-z0-9_/.]++){2,9}(?=[ ]?:| \[)"
 # `CEF:` and `LEEF:` are the beginning of the message, never a tag.

@@ -19,6 +19,7 @@ import re
 
 from bridge.syslog.grammar import (
     BOM,
+    FACILITY_AND_LEVEL,
     HOST,
     HOST_BEFORE_TAG,
     PRI,
@@ -48,10 +49,7 @@ from bridge.syslog.timestamps import is_time
 
 _PRI = re.compile(rb"(?:\xef\xbb\xbf)?(?:[1-9][0-9]{0,5} (?:\xef\xbb\xbf)?(?=<))?\s*+" + PRI % PRIVAL + rb" ?")
 # The separator after a time: blanks, a colon, both, or a TAB. A few devices write the host directly after the time.
-# syslogd of FreeBSD writes `<facility.level> ` after it.
-_AFTER_TIME = re.compile(
-    rb"(?: ++(?!:(?!:))|( ?: ++)|:?\t|:?\Z|(?=[A-Za-z]))(?:<(?:[a-z]++[0-7]?|[0-9]{1,2})\.(?:[a-z]++|[0-7])> ++)?"
-)
+_AFTER_TIME = re.compile(rb"(?: ++(?!:(?!:))|( ?: ++)|:?\t|:?\Z|(?=[A-Za-z]))(?:" + FACILITY_AND_LEVEL + rb")?")
 _HOST = re.compile(rb"(" + HOST_BEFORE_TAG + rb") ++(?:: ++)?")
 _TWICE = re.compile(rb"(" + HOST + rb") ++(?=\1 )")
 # The device's header behind the time of a relay: a host and a tag that is not a level.

@@ -77,7 +77,7 @@ def _any_of(formats: list[TimeFormat]) -> bytes:
 
 
 _ANY_TIME = b"(?>" + PLAIN + b"|(?=[0-9])" + _any_of(DIGIT_FIRST) + b"|(?![0-9])" + _any_of(LETTER_FIRST) + b")"
-_GAP = rb"(?> ++(?!:(?!:))|:?\t|(?=[A-Za-z]))(?:<(?:[a-z]++[0-7]?|[0-9]{1,2})\.(?:[a-z]++|[0-7])> ++)?+(?!<)"
+_GAP = rb"(?> ++(?!:(?!:))|:?\t|(?=[A-Za-z]))(?:" + grammar.FACILITY_AND_LEVEL + rb")?+(?!<)"
 _ONE_BLANK = rb" (?=[^ :<\n]|::)"
 
 # --- RFC 5424 ---

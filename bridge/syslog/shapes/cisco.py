@@ -31,19 +31,20 @@ _MARK = rb"(?:[*.](?!%))?"
 _TIME_FOLLOWS = rb"(?=[0-9A-Z%]|\*%)"
 
 HEAD = re.compile(_FIRST_COUNTER + _ORIGIN + _DATA + _COUNTER + _NODE + _TASK + _MARK + _TIME_FOLLOWS)
-# The words of an origin-id end in a colon.
-_ORIGIN_WORD = rb"[A-Za-z0-9_./#\x28\x29\x80-\xff-]++"
+# The words of an origin-id end in a colon. They are any text, but neither JSON, structured data nor ``key="value"``.
+_ORIGIN_WORD = rb"[^\s:%*\"\[\]{}<>]++"
 WORDS_HEAD = re.compile(
-    _FIRST_COUNTER + NO_ORIGIN + rb"(?P<host>" + _ORIGIN_WORD + rb"(?: " + _ORIGIN_WORD + rb"){1,5}): " + _DATA
+    _FIRST_COUNTER + NO_ORIGIN + rb"(?P<host>" + _ORIGIN_WORD + rb"(?: " + _ORIGIN_WORD + rb"){0,5}): " + _DATA
     + _COUNTER + _MARK + _TIME_FOLLOWS
 )  # fmt: skip
 UPTIME = re.compile(rb"(?:(?:[0-9]++[ywdhms]){1,5}|[0-9]{1,3}:[0-9]{2}:[0-9]{2})(?=: )")
 _PROCESS = rb"(?P<content>)(?:[A-Za-z0-9_./-]++\[(?P<pid>[0-9]++)\]: ?)?\*?(?P<msg>)(?=" + STACK_UNIT + rb"(?P<app>"
 _PROCESS += MNEMONIC + rb"))"
+_NO_ZONE_BEFORE = rb"(?<=[0-9])(?<![+-][0-9]{2}:[0-9]{2})(?<![+-][0-9]{4})(?<![+-][0-9]:[0-9]{2})"
 # The text between time and mnemonic: a zone with an unknown name, an origin before or after the colon, and the process
-# of IOS-XR.
+# of IOS-XR. A word after a zone that is known is the origin.
 TAIL = re.compile(
-    rb"(?: ?[A-Za-z]{1,8}(?![A-Za-z0-9_.-]))?(?: (?![A-Z]{1,5} ?:)(?P<origin>" + CISCO_HOST + rb"))? ?: "
+    rb"(?:" + _NO_ZONE_BEFORE + rb" ?[A-Za-z]{1,8}(?![A-Za-z0-9_.-]))?(?: (?P<origin>" + CISCO_HOST + rb"))? ?: "
     + rb"(?:(?P<host>" + CISCO_HOST + rb"): ++(?=%))?" + _PROCESS
 )  # fmt: skip
 _TIMELESS_TAIL = re.compile(_PROCESS)
@@ -111,6 +112,8 @@ def read(priority: bytes, text: bytes) -> Header | None:
     header = head and _read_after(head, priority, text)
     if header is None and (words := WORDS_HEAD.match(text)):
         header = _read_after(words, priority, text)
+        # Without counter and time, the words before a mnemonic may be a text about it.
+        return header if header and (words["counter"] or header.second) else None
     return header
 
 
