@@ -121,6 +121,10 @@ class Counted(FrameBuffer):
                 at += 1
             elif _LINE.match(data, at):
                 at = self._line(frames, data, at, closed=closed)
+            elif closed and frames and self.resyncs and data[at:].isdigit():
+                # The last count is wrong as well: these digits are the rest of its frame.
+                frames[-1] += data[at:]
+                at = size
             elif MAY_BECOME_COUNT.fullmatch(data, at):
                 at = None
             else:
@@ -164,7 +168,8 @@ class Counted(FrameBuffer):
         lead = begins_frame(data, at)
         if lead is Lead.TO_START and data[end - 1] in _DIGITS and (at > end or data[end] in _DIGITS):
             # The digits of the next count may have been cut off by this frame's count.
-            lead = lead_between(data, end, closed=closed)
+            # After a wrong count, a count is not believed to be right because nothing has followed it yet.
+            lead = lead_between(data, end, closed=closed or (idle and self.resyncs > 0))
         elif lead is Lead.NOWHERE and self._count is ANY_COUNT and ANY_COUNT.match(data, at):
             return Lead.TO_START
         return Lead.TO_START if lead is Lead.NEAR or (idle and lead is Lead.UNKNOWN) else lead

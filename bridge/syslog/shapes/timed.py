@@ -41,7 +41,7 @@ TIMED = ShapeTable(
     Shape("cisco", rb"(?:(?:" + HOST + _BLANKS + rb"(?![A-Z]{2,5} ?:|[%:]))?(?P<host>" + CISCO_HOST
         + rb")(?::(?=[ ]++" + _ASA + rb")|[ ]:)?" + _BLANKS + rb")?(?:[A-Z]{2,5} ?:" + _BLANKS + rb")?\*?" + _MNEMONIC,
         b"<166>Nov 23 2026 07:24:00 fw-edge : %ASA-6-302013: Built inbound TCP connection 471 for outside:198.51.100.7",
-        drops=rb"[A-Z]{2,5} ?:|\*|[^\s%]++(?= ++[^\s%])"),
+        drops=rb"[A-Z]{2,5} ?:|\*|[^\s%]\S*+(?= ++[^\s%])"),
     # After an ISO time, the word of `WORD: %` is an agent of Arista EOS: a tag.
     Shape("cisco-colon", rb"(?P<host>" + CISCO_HOST + rb"):" + _BLANKS + rb"\*?" + _MNEMONIC,
         b"<189>Nov 23 07:24:00 access-sw-07: %LINK-3-UPDOWN: Interface GigabitEthernet1/0/7, changed state to up",
