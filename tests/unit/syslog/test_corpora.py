@@ -14,6 +14,8 @@ from tests.unit.syslog.accounting import account
 
 CORPORA = Path(__file__).parents[4] / "shared" / "corpora"
 DIFFERENCES = Path(__file__).with_name("misses.md")
+# One suite asserts the opposite of decisions 15 (no digits as tag) and 16 (no host after `TIME: `, none with a slash).
+DECIDED_OTHERWISE = {"rsyslog-0015", "rsyslog-0017", "rsyslog-0022", "rsyslog-0083"}
 
 pytestmark = pytest.mark.skipif(not CORPORA.is_dir(), reason="no corpora beside the checkout (../shared/corpora)")
 
@@ -69,5 +71,5 @@ def test_ninety_percent_agree_and_every_difference_is_listed(score):
         if not all(score.equal(key, value, parsed[key]) for key, value in expect.items()):
             differing.add(case["id"])
     assert asserted > 1000
-    assert round(100 * (asserted - len(differing)) / asserted) >= 90
+    assert len(differing - DECIDED_OTHERWISE) <= asserted // 10
     assert differing == listed_differences()
