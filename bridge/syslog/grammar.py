@@ -92,7 +92,7 @@ _NO_PROGRAM = (
 _PROGRAM = rb"[A-Za-z0-9_./+@$#~*%%\x28\x80-\xff-][A-Za-z0-9_./+@$#~*%%\x28\x29\x80-\xff-]*+"
 _TAG_END = rb"(?::|(?= |\Z))"
 _TAG = (
-    rb"(?!CEF:|LEEF:)(?:(?![\"'`{}<]|[A-Za-z_]++=)(%b[^\s\[]++)(?<!:)\[(%b[0-9][^\]\s]*+|-)\]" + _TAG_END
+    rb"(?!CEF:|LEEF:)(?:(?![\"'`{}<])(%b[^\s\[]++)(?<!:)\[(%b[0-9][^\]\s]*+|-)\]" + _TAG_END
     + rb"|(?!" + _NO_PROGRAM + rb")(%b" + _PROGRAM + rb")(?:\[(%b[^\]\s]*+)\]" + _TAG_END + rb"|:(?!//)))"
 )  # fmt: skip
 TAG = re.compile(_TAG % (b"", b"", b"", b""))

@@ -58,7 +58,6 @@ def fields(frame):
         b"a|b: c",
         b'key="v: w"',
         b"key=v: w",
-        b"a=b[12]: text",
         b"{x}[12]: text",
         b'"x"[12]: text',
         b"<x>[12]: text",
