@@ -74,7 +74,7 @@ TIMED = ShapeTable(
         b"<181>Nov 23 07:24:00 ise-lyon CISE_Passed_Authentications 0000200417 2 0 2026-11-23 07:24:00.031 +00:00"),
     # F5 writes the blade before the host and the level before the tag.
     Shape("f5", rb"(?:slot[0-9]++/)?" + _HOST + LEVEL + _BLANKS
-        + rb"(?P<app>[^\s:\[\]<>]++)(?:\[(?P<pid>[^\]\s]*+)\])?: ?(?P<msg>)",
+        + rb"(?!" + CEF + rb")(?P<app>[^\s:\[\]<>]++)(?:\[(?P<pid>[^\]\s]*+)\])?: ?(?P<msg>)",
         b"<133>Nov 23 07:24:00 slot1/ltm-a notice mcpd[6760]: 01070638:5: Pool /Common/web member 192.0.2.4:443 up",
         drops=rb"slot[0-9]++/|" + LEVEL),
     Shape("f5-slot", rb"slot[0-9]++/" + _HOST,

@@ -110,3 +110,12 @@ def test_host_in_front_of_a_mnemonic(header, hostname, clock):
 def test_words_before_a_mnemonic_alone_are_text():
     text = b"error in module: %SYS-5-X: y"
     check(b"<189>" + text, None, None, None, text, None)
+
+
+@pytest.mark.parametrize("text", [b"MSWinEventLog named[4]: x", b"20261123T072359Z app: x"])
+def test_first_word_of_a_text_is_no_host(text):
+    check(START + text, None, None, None, text)
+
+
+def test_cef_after_a_level_is_no_tag():
+    check(START + b"ltm-3 info  CEF:0|a|b", "ltm-3", None, None, b"info  CEF:0|a|b")
