@@ -73,6 +73,15 @@ class RecordsTransport(BufferingTLSTransport):
                 break
         super()._flushReceiveBIO()
 
+    def abortConnection(self) -> None:
+        """Closes the connection at once. Does nothing if it has ended.
+
+        Twisted's web server may do this when a request of a client that has gone is finished. Twisted's own method
+        fails then.
+        """
+        if self.connected:
+            super().abortConnection()
+
 
 class RecordsFactory(TLSMemoryBIOFactory):
     """Adds TLS to the connections of a server's factory."""

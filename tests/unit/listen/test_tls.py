@@ -287,3 +287,11 @@ def test_oversize_frames_of_several_reads_are_quarantined(fixture):
         client.tls.write(b"x" * 260 * 1024 + b"\n")
         client.exchange()
     bridge.check(received=2, quarantined=2)
+
+
+def test_connection_that_has_ended_can_be_aborted(fixture):
+    """Twisted's web server does this when it times out a client that has gone."""
+    _, _, connect = fixture
+    client = connect().handshake()
+    client.end()
+    client.protocol.abortConnection()
