@@ -13,8 +13,9 @@ EVERY = 10.0
 "Seconds between two checks."
 MAX_FREE = 32 << 20
 "Bytes that the heap may keep free. They may already have been returned: glibc does not tell."
-_LARGE = 2 << 20
-"Bytes from which a buffer gets pages of its own, which are returned when it is freed."
+_LARGE = 8 << 20
+"""Bytes from which a buffer gets pages of its own, which are returned when it is freed. The kernel clears such pages at
+each allocation: with 2 MiB, batches of usual size cost a fifth more CPU time per event."""
 _USAGE_FUNCTION = "mallinfo2"
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
