@@ -13,25 +13,34 @@ from bridge.routing.conditions import Address
 from bridge.syslog import parse, parser
 
 _RECEIVED = datetime(2000, 1, 1, tzinfo=UTC)
-_V4 = rb"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?!\d|\.\d)"
+_OCTET = rb"(?:25[0-5]|2[0-4]\d|[01]?\d?\d)"
+_V4 = rb"(?<![\d.])(?:" + _OCTET + rb"\.){3}" + _OCTET + rb"(?!\d|\.\d)"
+_GROUPS = rb"(?<!\d)(?<!\d-)(?:" + _OCTET + rb"(?:-" + _OCTET + rb"){3}|\d{4}(?:[ -]\d{4}){3})(?![ -]?\d)"
+"An address in a host name (``10-1-2-3``), and the number of a card."
 _MAC = (
-    rb"(?<![0-9A-Fa-f:-])(?:[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5,20}|[0-9A-Fa-f]{4}(?:\.[0-9A-Fa-f]{4}){2})"
-    rb"(?![0-9A-Fa-f:-])"
+    rb"(?<![0-9A-Fa-f:-])(?:[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5,20}|[0-9A-Fa-f]{4}(?:\.[0-9A-Fa-f]{4}){2}"
+    rb"|[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){5})(?![0-9A-Fa-f:-])"
 )
-_V6 = rb"(?<![\w:.])(?=[0-9A-Fa-f]*:[0-9A-Fa-f]*:)[0-9A-Fa-f:]{2,39}(?:(?:\d{1,3}\.){3}\d{1,3})?(?![\w:]|\.\d)"
+# A name may stand before an address (``inside:2001:db8::1``), and a colon or a port behind it.
+_V6 = (
+    rb"(?<![0-9A-Za-z])(?=[0-9A-Fa-f]*:[0-9A-Fa-f]*:)(?:[0-9A-Fa-f:]{2,39}(?:\d{1,3}\.){3}\d{1,3}(?!\d|\.\d)"
+    rb"|[0-9A-Fa-f:]{2,45}(?![0-9A-Za-z]))"
+)
 _HEX = rb"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|(?=[0-9]*[A-Fa-f])(?=[A-Fa-f]*\d)[0-9A-Fa-f]{12,128})(?![0-9A-Za-z])"  # noqa: E501
 # A mnemonic, an enterprise number, a date and a time are of the product or the moment, not of the site.
 _KEPT = (
     rb"(?:CEF:[01]|LEEF:[12]\.0)\|[^|\n]{0,64}\|[^|\n]{0,64}\|"
     rb"|%[A-Z][A-Z0-9_]*(?:-[A-Za-z0-9_]+)*-\d-[A-Z0-9_]+|@\d{3,6}(?=[ \]])|\blog_?id=\"?\d+"
     rb"|(?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:T?\d{6})?(?!\d)"
-    rb"|(?<!\d)1[5-9]\d{8}(?:\d{3}|\d{6}|\d{9})?(?!\d)"
+    rb"|(?<![0-9A-Za-z])\w{0,16}(?:[Tt]ime|TIME|[Ss]tamp|[Dd]ate|[Ee]poch|[Ss]tart|[Ee]nd|(?<!\w)(?:ts|rt|art))\w{0,8}"
+    rb"\\?\"?[=:] ?\"?1[5-9]\d{8}(?:\d{3}|\d{6}|\d{9})?(?!\d)|(?<![\d.])1[5-9]\d{8}\.\d{3,9}(?![\d.])"
     rb"|\d\d:\d\d:\d\d[.,]\d{1,9}"
 )
 _NUMBER = re.compile(rb"\d{6,}")
 _ONE = re.compile(
-    rb"(?P<v4>" + _V4 + rb")|(?P<hex>" + _MAC + rb"|" + _HEX + rb")|(?P<v6>" + _V6 + rb")|(?P<kept>" + _KEPT
-    + rb")|(?P<word>" + WORD.pattern + rb")"
+    rb"(?P<v4>" + _V4 + rb")|(?P<groups>" + _GROUPS
+    + rb")|(?P<hex>" + _MAC + rb"|" + _HEX + rb")|(?P<v6>" + _V6 + rb")|(?P<kept>" + _KEPT
+    + rb")|(?P<word>" + WORD.pattern + rb"?(?=" + _V4 + rb")|" + WORD.pattern + rb")"
 )  # fmt: skip
 _PART = re.compile(rb"[A-Za-z0-9\x80-\xff]+")
 _GENERAL = re.compile(rb"0\.0\.0\.0|127\..*|255\..*|::1?")
@@ -116,15 +125,28 @@ class _Replacer:
             return value
         if kind == "hex":
             return self._replacements.hexadecimal(value)
+        if kind == "groups":
+            return re.sub(rb"\d+", lambda digits: self._replacements.number(digits[0]), value)
         if kind == "v4":
-            return value if _GENERAL.fullmatch(value) else self._replacements.address(value)
+            return self._address(b".".join(b"%d" % int(each) for each in value.split(b".")))
         if kind == "v6":
-            try:
-                IPv6Address(value.decode())
-            except ValueError:
-                return WORD.sub(self._word, value)
-            return value if _GENERAL.fullmatch(value) else self._replacements.address(value)
+            return self._v6(value)
         return self._word(match)
+
+    def _v6(self, value: bytes) -> bytes:
+        """Replaces an IPv6 address with what stands around it: a colon, or a port behind a colon."""
+        core = value.strip(b":")
+        for address in (value, value.removesuffix(b":"), value.removeprefix(b":"), core, core.rpartition(b":")[0]):
+            try:
+                IPv6Address(address.decode())
+            except ValueError:
+                continue
+            before, _, after = value.partition(address)
+            return before + self._address(address) + after
+        return WORD.sub(self._word, value)
+
+    def _address(self, address: bytes) -> bytes:
+        return address if _GENERAL.fullmatch(address) else self._replacements.address(address)
 
     def _word(self, match: re.Match[bytes]) -> bytes:
         word = match[0]

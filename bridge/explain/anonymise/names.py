@@ -11,12 +11,24 @@ from bridge.syslog import parser
 
 _VALUE = rb"""(?:\\?"([^"\\]{1,128})|'([^'\n]{1,128})|([^\s"',;|)\]}>&]{1,128}))"""
 _KEY = (
-    rb"[\w.-]{0,32}(?:user(?:[_-]?name|[_-]?id|principalname)?|usr|usrname|login|logname|account(?:[_-]?name)?"
-    rb"|owner|mail|e-?mail|sender|recipient|from|to|ruser|auid|acct"
-    rb"|host(?:[_-]?name)?|devname|device[_-]?name|dvc|computer(?:[_-]?name)?|machine(?:[_-]?name)?"
-    rb"|workstation(?:[_-]?name)?|domain(?:[_-]?name)?|fqdn|srcname|dstname|vd|vdom)"
+    rb"[\w.-]{0,32}(?:user(?:[ _-]?name|[_-]?id|principalname)?|usr|usrname|login|logname|account(?:[ _-]?name)?"
+    rb"|owner|mail|e-?mail|sender|recipient|from|to|ruser|auid|acct|(?:display|full|first|last|given|nick)[_-]?name"
+    rb"|surname|host(?:[_-]?name)?|devname|device[_-]?name|dvc|computer(?:[ _-]?name)?|machine(?:[ _-]?name)?"
+    rb"|workstation(?:[ _-]?name)?|(?:account[ ])?domain(?:[ _-]?name)?|fqdn|srcname|dstname|vd|vdom|ssid|realm"
+    rb"|serial(?:[ _-]?(?:number|num|no))?|(?<![\w.-])sn|imei)"
 )
-_KEYED = re.compile(rb"(?i)(?<![\w.-])" + _KEY + rb"""\\?["']?[ ]?[=:][ ]?""" + _VALUE)
+_SET = rb"""\\?["']?[ ]?[=:]"""
+# A forwarder writes a tab as #011, and WORD has its digits in it.
+_TABBED = re.compile(rb"(?i)(?<![\w.-])" + _KEY + rb"[ ]?[=:](?:[ \t]|#011){0,8}#(011[^\s\"',;#]{1,64})")
+_KEYED = re.compile(rb"(?i)(?<![\w.-])" + _KEY + _SET + rb"(?:[ \t]|#011){0,8}" + _VALUE)
+_LIST = re.compile(rb"(?i)(?<![\w.-])" + _KEY + _SET + rb"""[ ]?\[((?:\s?\\?"[^"\\]{1,128}\\?"\s?,?){1,20})""")
+_EXTENSION = re.compile(rb"(?i)(?<![\w.-])" + _KEY + rb"=([^\s=|]{1,64}(?:[ ](?![^\s=]{1,64}=)[^\s=|]{1,64}){1,5})")
+"A value of CEF, which may have several words."
+_DN = re.compile(
+    rb"""(?i)\b(?:CN|OU|DC|UID)=([^\s,;"'=+/)\]]{1,64}(?:(?:[ ][^\s,;"'=+/)\]]{1,64}){1,4}(?=[,"']|\Z))?)"""
+)
+_UNC = re.compile(rb"(?<![\w\\:])\\{2,4}([\w.$-]{1,64})\\")
+_URL = re.compile(rb"(?i)(?<=[a-z])://(?:([\w.%-]{1,64})(?::[^\s/@]{0,64})?@)?([\w.-]{1,128})")
 _IDIOMS = re.compile(
     rb"(?i)\b(?:for(?: invalid| illegal)? user|invalid user|illegal user"
     rb"|(?:password|publickey|\w+/pam) for(?: invalid user| illegal user)?"
@@ -27,7 +39,9 @@ _BY = re.compile(rb"\bby ([\w.-]{1,64})\(uid=")
 _SUDO = re.compile(rb"\bsudo(?:\[\d+\])?:\s+([\w.-]{1,64}) :")
 _DOMAIN_USER = re.compile(rb"(?<![\w\\:/.-])([A-Za-z][\w.-]{1,31})\\{1,2}([\w$.-]{1,64})(?![\w\\])")
 _HOME = re.compile(rb"(?i)(?:/home/|/Users/|[A-Z]:\\{1,2}Users\\{1,2})([\w.$-]{1,64})")
-_MAIL = re.compile(rb"([\w.+-]{1,64})@([\w-]+(?:\.[\w-]+)+)")
+_MAIL = re.compile(rb"([\w.+-]{1,64})(?:@|%40)([\w-]+(?:\.[\w-]+)+)")
+# WORD has the digits of the encoded "@" in it.
+_ENCODED_MAIL = re.compile(rb"[\w.+-]{1,64}%(40[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})")
 _FQDN = re.compile(
     rb"(?i)(?<![\w.@%-])((?:[a-z0-9_](?:[a-z0-9_-]{0,61})\.)+)(?:com|net|org|info|biz|io|local|localdomain|lan|intra"
     rb"|internal|corp|home|int|gov|edu|mil|example|test|invalid|eu|fr|de|uk|es|it|nl|be|ch|at|pt|se|no|dk|fi|cz|ca|us"
@@ -35,7 +49,22 @@ _FQDN = re.compile(
 )
 WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]+")
 COMPOUND = re.compile(rb"[A-Za-z0-9_\x80-\xff]+(?:[.-]+[A-Za-z0-9_\x80-\xff]+)*")
-_FINDERS = (_KEYED, _IDIOMS, _BY, _SUDO, _DOMAIN_USER, _HOME, _MAIL, _FQDN)
+_FINDERS = (
+    _KEYED,
+    _TABBED,
+    _LIST,
+    _DN,
+    _UNC,
+    _URL,
+    _IDIOMS,
+    _BY,
+    _SUDO,
+    _DOMAIN_USER,
+    _HOME,
+    _MAIL,
+    _ENCODED_MAIL,
+    _FQDN,
+)
 
 COMMON = frozenset(
     b"""a an and any as at by for from if in is it no none not null nil na of off on or the to true false unknown
@@ -84,6 +113,6 @@ def find_names(frames: Iterable[bytes]) -> Names:
 def _values(frames: Iterable[bytes]) -> Iterator[bytes]:
     for frame in frames:
         yield parser.read(frame).hostname
-        for finder in _FINDERS:
+        for finder in (*_FINDERS, _EXTENSION) if b"CEF:" in frame else _FINDERS:
             for match in finder.finditer(frame):
                 yield from filter(None, match.groups())
