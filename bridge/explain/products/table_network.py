@@ -86,7 +86,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(head=r"[^%]{0,80}?%STKUNIT\d", words="%STKUNIT"),
     ),
     product(
-        "Dell PowerConnect, N series",
+        "Dell PowerConnect and N series, Netgear",
         None,
         S(text=r"\w+\.c\(\d+\) \d+ %% ", words="file.c(line) and %%"),
         S(programs="TRAPMGR|CMDLOGGER|DRIVER|TRAPMGR*", text=r"\w+\.c\(\d+\) \d+ "),
