@@ -19,6 +19,7 @@ from bridge.explain.frames import Cut
 from bridge.explain.products import Identification, identify
 from bridge.explain.rules import rules_of
 from bridge.ingest import from_config as ingest_config
+from bridge.ingest.unsent_data import EXAMINED, unsent_data
 from bridge.routing import Disposition, Facts, Router
 from bridge.routing.conditions import Address
 from bridge.syslog import parser
@@ -145,7 +146,7 @@ class Explainer:
         event, timestamp, notes = None, None, [_KEYED] * bool(columns.keyed)
         if disposition.kind == "deliver":
             grouped = payloads.grouped(assigned, disposition, context)
-            notes += _notes(grouped, disposition)
+            notes += _notes(grouped, disposition) + self._unsent_data(cut.frame)
             for group in grouped.groups:
                 event = group.events()[0]
                 timestamp = None if group.earliest == NO_TIME else rfc3339(group.earliest)
@@ -153,6 +154,17 @@ class Explainer:
             cut, origin, fields, rules, disposition, zone, list(islice(skipped, self._max_reasons)), event, timestamp,
             notes, _forms(cut.frame, context, disposition) if self._payloads else None,
         )  # fmt: skip
+
+    def _unsent_data(self, frame: bytes) -> list[str]:
+        """Returns a note if the event does not have the structured data that a vendor's device has written."""
+        found = unsent_data(frame, parser.read(frame[:EXAMINED]), self._profile, None, examined=EXAMINED)
+        if found is None:
+            return []
+        fitting = f"format: {found.format} if the intake is of that product, else " if found.format else ""
+        ids, remedy = ", ".join(found.ids), f"set {fitting}payload: auto for the intake to send it"
+        return [
+            f"the event does not have the structured data ({ids}), because the payload is {found.payload}: {remedy}"
+        ]
 
     def _read(self, frame: bytes, disposition: Disposition | None) -> tuple[dict[str, Any], FieldRules, str]:
         """Returns the fields of a frame, their rules, and the zone of the timestamp with its origin."""
