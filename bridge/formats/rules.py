@@ -45,15 +45,18 @@ BLANK_LINE_ENDS = FormatRule(
 )
 
 # JSON parsers accept nothing before `{`, but some devices put words there (`NSS {`, `darktrace {`, `event={`). A text
-# in which JSON is quoted or that is a list of objects has no such words.
+# in which JSON is quoted, that is a list of objects or that has TABs between its fields has no such words.
 FROM_JSON = FormatRule(
     "from-json",
     "removes words before { and replaces line ends in the event by blanks",
     edits=(_BLANKS, Beginning(
-        rb'(?!\{)(?:\[[^ \n\]"=]{1,64}@[0-9]+[^\n\]]{0,400}\] *+)?(?:[^\n"{}\[\]]|\[[0-9]+\]){0,200}?(?=\{ *["}])',
+        rb'(?!\{)(?:\[[^ \n\]"=]{1,64}@[0-9]+[^\n\]]{0,400}\] *+)?(?:[^\n\t"{}\[\]]|\[[0-9]+\]){0,200}?(?=\{ *["}])',
         required_text=b"{",
     )),
 )  # fmt: skip
+
+# Elements of structured data that say nothing about the event (`bridge.syslog.structured_data`). A relay may add them.
+_DESCRIPTIVE = rb"\[(?:timeQuality|origin|meta|SEKOIA@53288)(?=[ \]])(?:[^\]\"\n]|\"(?:[^\"\\\n]|\\[^\n])*+\")*+\]"
 
 # --- Cisco -----------------------------------------------------------------------------------------------------------
 
@@ -192,13 +195,15 @@ HAPROXY = FormatRule(
 
 JUNIPER = FormatRule(
     "junos-tag",
-    "sends message id, structured data and message if there is structured data; the message alone if it begins with "
-    "the event name and the tag has no process id (RT_FLOW, RT_IDS); otherwise tag and message",
+    "sends message id, structured data and message if there is structured data of the device, without elements such as "
+    "timeQuality; the message alone if it begins with the event name and the tag has no process id (RT_FLOW, RT_IDS); "
+    "otherwise tag and message",
     choices=(
-        Choice("structured", "structured_data", rb"\["),
+        Choice("structured", "structured_data", rb"(?:" + _DESCRIPTIVE + rb")*+\["),
         Choice("content", "procid", rb"."),
         Choice("message", "text", rb"[A-Z][A-Z0-9]*_\w+: |1,[0-9]{4}/"),
     ),
+    edits=(Beginning(rb"([A-Z]\w+_\w+ |)(?:" + _DESCRIPTIVE + rb")++(?=\[)", rb"\1", required_text=b"]["),),
 )
 
 JUNIPER_FILTER = FormatRule(
@@ -268,7 +273,8 @@ PINGFEDERATE_TIME = FormatRule(
 ESXI = FormatRule(
     "esxi-originator",
     "keeps [Originator@6876 ...] before the message if it was read as structured data",
-    choices=(Choice("structured", "structured_data", rb"\[\w+@[0-9]+ "),),
+    choices=(Choice("structured", "structured_data", rb"(?:" + _DESCRIPTIVE + rb")*+\[\w+@[0-9]+ "),),
+    edits=(Beginning(rb"(?:" + _DESCRIPTIVE + rb")++(?=\[\w+@[0-9]+ )", required_text=b"]["),),
 )
 
 # The agent's texts contain CR, LF and TAB. The parser is known to read them only as rsyslog escapes them.
