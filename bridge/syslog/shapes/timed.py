@@ -70,7 +70,7 @@ TIMED = ShapeTable(
         + rb") (?=[^\s:\[\]]++\[[0-9]++\]:|" + _DAEMON + rb")",
         b"<30>Nov 23 07:24:00 grid-master 192.0.2.53 named[6160]: client 192.0.2.80#53: query: example.org IN A",
         drops=IPV4 + rb"|" + IPV6),
-    Shape("cisco-ise", _HOST + rb"(?P<msg>)(?=CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ )",
+    Shape("cisco-ise", rb"(?:" + _HOST + rb")?(?P<msg>)(?=CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ )",
         b"<181>Nov 23 07:24:00 ise-lyon CISE_Passed_Authentications 0000200417 2 0 2026-11-23 07:24:00.031 +00:00"),
     # F5 writes the blade before the host and the level before the tag.
     Shape("f5", rb"(?:slot[0-9]++/)?" + _HOST + LEVEL + _BLANKS
