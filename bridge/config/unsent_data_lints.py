@@ -45,6 +45,6 @@ def lint_unsent_data(
         place = section.key_places.get(name, section.place) if isinstance(section, Entries) else root.place
         for one in found[:MOST]:
             text = f"intake {name}: the events of {one.source} lack its structured data ({', '.join(one.ids)})."
-            yield place, printable(f"{text} Set {one.settings}. Set payload: message to keep the events as they are.")
+            yield place, printable(f"{text} Set {one.settings}. To keep the events as they are, set payload: message.")
         if len(found) > MOST:
             yield place, f"intake {name}: the structured data of {len(found) - MOST} more sources is not sent."
