@@ -123,5 +123,5 @@ def _write(number: int, explanation: Explanation, *, routed: bool, as_lines: boo
     line = json.dumps(as_json(explanation, routed=routed), ensure_ascii=False)
     # A lone surrogate stands for a byte that is not UTF-8. It is written as a JSON escape.
     click.echo(line.encode("utf-8", "backslashreplace"))
-    for note in explanation.notes:
+    for note in explanation.every_note:
         click.echo(f"explain: frame {number}: {note}", err=True)

@@ -94,6 +94,13 @@ class Explanation:
     "Texts for the operator about anything unusual in the frame."
     forms: PayloadForms | None = None
     "None if not requested."
+    unsent_data: str = ""
+    "A text for the operator about structured data that the event does not have. ``why`` has a step of its own for it."
+
+    @property
+    def every_note(self) -> list[str]:
+        """All texts for the operator, with that about structured data."""
+        return [*self.notes, *filter(None, (self.unsent_data,))]
 
 
 class Explainer:
@@ -143,28 +150,27 @@ class Explainer:
             self._received, origin.peer, disposition.zone or self._router.zone(origin.source),
             listener=origin.listener.name, route=disposition.route, intake=disposition.intake, limits=self._limits,
         )  # fmt: skip
-        event, timestamp, notes = None, None, [_KEYED] * bool(columns.keyed)
+        event, timestamp, unsent, notes = None, None, "", [_KEYED] * bool(columns.keyed)
         if disposition.kind == "deliver":
             grouped = payloads.grouped(assigned, disposition, context)
-            notes += _notes(grouped, disposition) + self._unsent_data(cut.frame)
+            notes += _notes(grouped, disposition)
+            unsent = self._unsent_data(cut.frame)
             for group in grouped.groups:
                 event = group.events()[0]
                 timestamp = None if group.earliest == NO_TIME else rfc3339(group.earliest)
         return Explanation(
             cut, origin, fields, rules, disposition, zone, list(islice(skipped, self._max_reasons)), event, timestamp,
-            notes, _forms(cut.frame, context, disposition) if self._payloads else None,
+            notes, _forms(cut.frame, context, disposition) if self._payloads else None, unsent,
         )  # fmt: skip
 
-    def _unsent_data(self, frame: bytes) -> list[str]:
-        """Returns a note if the event does not have the structured data that a vendor's device has written."""
+    def _unsent_data(self, frame: bytes) -> str:
+        """Returns a text if the event does not have the structured data that a vendor's device has written."""
         found = unsent_data(frame, parser.read(frame[:EXAMINED]), self._profile, None, examined=EXAMINED)
         if found is None:
-            return []
+            return ""
         fitting = f"format: {found.format} if the intake is of that product, else " if found.format else ""
         ids, remedy = ", ".join(found.ids), f"set {fitting}payload: auto for the intake to send it"
-        return [
-            f"the event does not have the structured data ({ids}), because the payload is {found.payload}: {remedy}"
-        ]
+        return f"the event does not have the structured data ({ids}), because the payload is {found.payload}: {remedy}"
 
     def _read(self, frame: bytes, disposition: Disposition | None) -> tuple[dict[str, Any], FieldRules, str]:
         """Returns the fields of a frame, their rules, and the zone of the timestamp with its origin."""

@@ -29,7 +29,7 @@ def text_of(number: int, explanation: Explanation, *, routed: bool, every_rule: 
     lines += _field_lines(explanation, every_rule)
     lines += [_line(label, value) for label, value in _decision(explanation, routed)]
     lines += [_line(label, value) for label, value in _forms(explanation)]
-    lines += [_line("note", note) for note in explanation.notes]
+    lines += [_line("note", note) for note in explanation.every_note]
     if every_rule:
         lines += _decisions(explanation.rules)
     return "\n".join(lines) + "\n"
