@@ -13,7 +13,7 @@ answers or all brokers block publishers. It does so until a broker accepts batch
 reachable. A full queue is no reason to do so: then the couriers, including this one, are behind.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from twisted.internet import defer
@@ -52,7 +52,7 @@ class ClusterNode:
         terms: ClusterTerms,
         *,
         connect: Connect,
-        own: dict[str, Courier],
+        own: Mapping[str, Courier],
         context: DeliveryContext,
         shared: DeliveryStore,
         quarantine: Quarantine,

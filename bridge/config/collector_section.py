@@ -10,6 +10,7 @@ from bridge.config.fields import Section
 Endpoint = Annotated[str, fields.of_choice(*ENDPOINTS)]
 Region = Annotated[str, fields.of_choice(*REGIONS)]
 Authentication = Annotated[Literal["header", "basic"], fields.of_choice("header", "basic")]
+SmallBatches = Annotated[Literal["plain", "array"], fields.of_choice("plain", "array")]
 Compression = Annotated[Literal["gzip", "none"], fields.of_choice("gzip", "none")]
 
 
@@ -37,7 +38,11 @@ class DeliverySettings(Section):
 
 
 class CollectorSection(DeliverySettings):
-    """The section `collector`: delivery settings of all intakes; `max_bandwidth` is in bits per second."""
+    """The section `collector`: delivery settings of all intakes; `max_bandwidth` is in bits per second.
+
+    With `small_batches: array`, one request to `/array` carries small batches of several intakes with a time each, so
+    that many quiet intakes need fewer requests. It applies to intakes with the endpoint `/plain/batch`.
+    """
 
     endpoint: Endpoint = "/plain/batch"
     authentication: Authentication = "header"
@@ -45,7 +50,8 @@ class CollectorSection(DeliverySettings):
     timeout: Annotated[fields.Duration, fields.within("100ms", "1h", units.duration)] = timedelta(seconds=30)
     connections: Annotated[fields.Integer, fields.within("1", "1000", int)] = 8
     connections_per_intake: Annotated[fields.Integer, fields.within("1", "1000", int)] = 4
-    max_request_rate: Annotated[fields.Number, fields.within("0.01", "100000", float)] = 20.0
+    max_request_rate: Annotated[fields.Number, fields.within("0.01", "100000", float)] = 50.0
+    small_batches: SmallBatches = "plain"
     max_bandwidth: fields.Bandwidth | None = None
     legacy_ciphers: fields.Flag = False
 

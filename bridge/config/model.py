@@ -41,6 +41,8 @@ class Destination:
     client_key: Path | None
     legacy_ciphers: bool
     timeout: timedelta
+    small_batches: Literal["plain", "array"]
+    "`array`: one request to `/array` carries small batches of several intakes."
 
     @property
     def url(self) -> str:
@@ -172,4 +174,5 @@ def _destination(own: IntakeSection, collector: CollectorSection) -> Destination
         client_key=client.client_key,
         legacy_ciphers=collector.legacy_ciphers,
         timeout=collector.timeout,
+        small_batches=collector.small_batches,
     )

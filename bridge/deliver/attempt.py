@@ -8,6 +8,7 @@ from bridge.deliver import outcome
 from bridge.deliver.circuit_breaker import CircuitBreaker
 from bridge.deliver.context import DeliveryContext, DeliveryPath
 from bridge.deliver.dispatcher import Slot
+from bridge.deliver.exchange import Response
 from bridge.deliver.outcome import Outcome, Verdict
 from bridge.deliver.request import Request, compose
 from bridge.spool import Piece, batch_reader
@@ -68,25 +69,42 @@ class Attempt:
             answer = await self.delivery_path.post(url, request.data, request.headers | headers)
         except Exception:
             failure = Failure()
-            result = outcome.of_failure(failure, target.secrets(headers))
+            result = outcome.of_failure(failure, self._secrets(headers))
             copies = result.uncertain + outcome.was_repeated(failure)
         else:
-            count = sum(piece.count for piece in self.pieces)
-            result = outcome.read(answer, count, now=context.wall(), size=request.plain_size)
-            if result.reason or result.rejected:
-                # Only these texts quote the body. Its usual form, a megabyte of ids, is not searched.
-                answer = replace(answer, body=target.without_key(answer.body))
-                result = outcome.read(answer, count, now=context.wall(), size=request.plain_size)
+            answer, result = self._read(answer, request)
             copies = result.uncertain + answer.repeated
             if result.verdict is Verdict.ACCEPTED:
                 context.date_seen(answer.headers.get("date"), context.clock.seconds() - began)
-        if key := target.key():
+        for key in self._keys():
             # An error may quote a header of the answer, and ids are kept.
             first, last = (name and name.replace(key, "****") for name in (result.first_id, result.last_id))
             result = replace(result, reason=result.reason.replace(key, "****"), first_id=first, last_id=last)
         if copies:
-            context.ledger.add_possible_duplicates(self.name, copies * sum(piece.count for piece in self.pieces))
+            self.add_possible_duplicates(copies)
         return request, result, context.clock.seconds() - began
+
+    def _keys(self) -> list[str]:
+        """Returns the keys in the request."""
+        return [key] if (key := self.delivery_path.target.key()) else []
+
+    def _secrets(self, headers: dict[str, str]) -> list[str]:
+        """Returns all forms of the keys in a request with these headers."""
+        return self.delivery_path.target.secrets(headers)
+
+    def _read(self, answer: Response, request: Request) -> tuple[Response, Outcome]:
+        """Returns a response and its outcome, both without the key."""
+        count, now = sum(piece.count for piece in self.pieces), self.context.wall()
+        result = outcome.read(answer, count, now=now, size=request.plain_size)
+        if result.reason or result.rejected:
+            # Only these texts quote the body. Its usual form, a megabyte of ids, is not searched.
+            answer = replace(answer, body=self.delivery_path.target.without_key(answer.body))
+            result = outcome.read(answer, count, now=now, size=request.plain_size)
+        return answer, result
+
+    def add_possible_duplicates(self, copies: int) -> None:
+        """Counts all events of the request as possible duplicates, ``copies`` times."""
+        self.context.ledger.add_possible_duplicates(self.name, copies * sum(piece.count for piece in self.pieces))
 
     async def _sync(self) -> None:
         try:

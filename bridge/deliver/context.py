@@ -11,6 +11,7 @@ from bridge.accounting import Ledger
 from bridge.deliver.circuit_breaker import BaseUrls
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.exchange import Response
+from bridge.deliver.rate_effect import RateEffect
 from bridge.deliver.request import RequestTarget
 from bridge.host.interfaces import Run
 from bridge.spool import Batch
@@ -89,6 +90,8 @@ class DeliveryContext:
     "Returns True if the batch with this sequence may be joined only with batches within the timestamp resolution."
     packing: defer.DeferredLock = field(default_factory=defer.DeferredLock)
     "Only one intake at a time packs its backlog."
+
+    rate_effect: RateEffect = field(default_factory=RateEffect)
 
     def share_of(self, total: int) -> int:
         """Returns the share of one intake in an amount that all intakes hold together."""

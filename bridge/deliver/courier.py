@@ -29,8 +29,9 @@ from bridge.deliver.context import DeliveryContext, DeliveryPath, HandOver, Requ
 from bridge.deliver.courier_status import CourierStatus
 from bridge.deliver.dispatcher import Slot
 from bridge.deliver.next_request import NextRequest, RequestSelector
-from bridge.deliver.outcome import Verdict
+from bridge.deliver.outcome import Outcome, Verdict
 from bridge.deliver.pending import PendingBatches
+from bridge.deliver.request import Request
 from bridge.deliver.response_handler import ResponseHandler
 from bridge.deliver.retry_state import RetryState
 from bridge.host.waiting import Waiters
@@ -287,17 +288,21 @@ class Courier(CourierStatus):
             return False
         breaker = self._next_breaker()
         assert breaker is not None, "start() was called although ready() is False"
-        slot = self._context.dispatcher.begin(breaker.stall_timeout)
-        self._slots[slot] = None if selection.prepare is not None else breaker
-
-        def ended(result: object) -> None:
-            del self._slots[slot]
-            self._context.dispatcher.end(slot)
-            self._quiescent_waiters.check()
-
+        slot = self._begin(breaker, sends=selection.prepare is None)
         job = self._deliver(selection, slot, breaker)
-        defer.ensureDeferred(job).addErrback(self._handle_defect, selection.pieces).addBoth(ended)
+        deferred = defer.ensureDeferred(job).addErrback(self._handle_defect, selection.pieces)
+        deferred.addBoth(lambda result: self._end(slot))
         return True
+
+    def _begin(self, breaker: CircuitBreaker, *, sends: bool = True, shared: bool = False) -> Slot:
+        slot = self._context.dispatcher.begin(breaker.stall_timeout, shared=shared)
+        self._slots[slot] = breaker if sends else None
+        return slot
+
+    def _end(self, slot: Slot) -> None:
+        del self._slots[slot]
+        self._context.dispatcher.end(slot)
+        self._quiescent_waiters.check()
 
     def _is_last_request(self) -> bool:
         """Returns True if the current request is the only one and nothing else waits to be sent."""
@@ -317,6 +322,13 @@ class Courier(CourierStatus):
         except (batch_reader.Damaged, OSError) as error:
             self._pending.cannot_read(pieces, error, split=split)
             return
+        await self._apply(attempt, delivery_path, request, result, split=split)
+
+    async def _apply(
+        self, attempt: Attempt, delivery_path: DeliveryPath, request: Request, result: Outcome, *, split: bool
+    ) -> None:
+        """Applies the outcome of an attempt that began under ``delivery_path``."""
+        pieces = attempt.pieces
         self._pending.was_read(pieces)
         is_current = delivery_path is self._delivery_path
         if is_current and not result.network:

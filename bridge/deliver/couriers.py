@@ -16,8 +16,8 @@ from bridge.deliver import from_config as deliver_config
 from bridge.deliver.circuit_breaker import BaseUrls, CircuitBreaker
 from bridge.deliver.client import Client
 from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
-from bridge.deliver.courier import Courier
 from bridge.deliver.exchange import Response
+from bridge.deliver.joining_courier import JoiningCourier, JoinPause
 from bridge.deliver.request import RequestTarget
 from bridge.host.interfaces import Reactor
 from bridge.spool import Batch, Pack
@@ -32,7 +32,7 @@ class CourierSet:
     """Couriers of one bridge. There are none before a configuration is applied or a batch is added."""
 
     def __init__(self, config: Config, reactor: Reactor, *, context: DeliveryContext) -> None:
-        self.couriers: dict[str, Courier] = {}
+        self.couriers: dict[str, JoiningCourier] = {}
         self.context = context
         self._subscribers: list[PathChanged] = []
         self._sharers = 1
@@ -40,6 +40,7 @@ class CourierSet:
         self._reactor = reactor
         self._clients: Clients = {}
         self._breakers: dict[str, CircuitBreaker] = {}
+        self._pauses: dict[CircuitBreaker, JoinPause] = {}
         self._unused_breaker = CircuitBreaker(reactor, wake=context.dispatcher.wake)
 
     def subscribe(self, callback: PathChanged) -> None:
@@ -76,6 +77,8 @@ class CourierSet:
                 courier.retire()
                 self._announce(name, None)
         self._breakers = {url: breaker for url, breaker in self._breakers.items() if breaker.used}
+        for unused_breaker in self._pauses.keys() - self._breakers.values():
+            del self._pauses[unused_breaker]
         for client in unused:
             # Connections that carry a request close later, when they have been idle for a while.
             defer.ensureDeferred(client.close())
@@ -112,9 +115,11 @@ class CourierSet:
             bandwidth=deliver_config.bandwidth(self._config),
         )
 
-    def _add(self, name: str, delivery_path: DeliveryPath) -> Courier:
+    def _add(self, name: str, delivery_path: DeliveryPath) -> JoiningCourier:
         limits = deliver_config.request_limits(self._config)
-        courier = Courier(name, delivery_path, limits, context=self.context)
+        courier = JoiningCourier(
+            name, delivery_path, limits, context=self.context, couriers=self.couriers, pauses=self._pauses
+        )
         self.couriers[name] = courier
         self.context.dispatcher.add(courier)
         return courier
@@ -140,7 +145,7 @@ class CourierSet:
             found.append(self._breakers[key])
         return BaseUrls(found)
 
-    def get_or_add(self, intake: str) -> Courier:
+    def get_or_add(self, intake: str) -> JoiningCourier:
         """Returns the courier of an intake. Creates a retired one if the intake is not in the configuration."""
         if intake not in self.couriers:
             base_urls = BaseUrls((self._unused_breaker,))
@@ -156,8 +161,13 @@ class CourierSet:
         self.get_or_add(pack.intake).add_pack(pack)
 
     def tidy(self, *, writes: Callable[[str], bool]) -> None:
-        """Packs backlogs and removes retired couriers without events. Called several times a second. ``writes``
-        returns True if the spool has unsealed files of an intake."""
+        """Packs backlogs, removes retired couriers without events, and checks if the request rate is a limit. Called
+        several times a second. ``writes`` returns True if the spool has unsealed files of an intake."""
+        collector = self._config.collector
+        self.context.rate_effect.check(
+            self.context.clock.seconds(), collector.max_request_rate, self.context.alarms,
+            joins=collector.small_batches == "array",
+        )  # fmt: skip
         for name, courier in list(self.couriers.items()):
             courier.tidy()
             if courier.retired and not courier.waiting_events and courier.is_quiescent and not writes(name):

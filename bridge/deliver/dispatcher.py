@@ -35,12 +35,16 @@ class Sender(Protocol):
 
 
 class Slot:
-    """A request in flight. ``on_stall`` is called once it is stalled."""
+    """A request in flight. ``on_stall`` is called once it is stalled. ``shared`` is True if the events travel in the
+    request of another slot."""
 
-    __slots__ = ("_call", "_clock", "_on_stall", "stalled")
+    __slots__ = ("_call", "_clock", "_on_stall", "shared", "stalled")
 
-    def __init__(self, clock: IReactorTime, stall_timeout: float, on_stall: Callable[[], None]) -> None:
+    def __init__(
+        self, clock: IReactorTime, stall_timeout: float, on_stall: Callable[[], None], *, shared: bool = False
+    ) -> None:
         self.stalled = False
+        self.shared = shared
         self._clock = clock
         self._on_stall = on_stall
         self._call = clock.callLater(stall_timeout, self._stall)
@@ -128,7 +132,7 @@ class Dispatcher:
         self._limited_at = float("-inf")
         self._stopped = False
         self._slots: dict[Slot, None] = {}
-        self._stalled = 0
+        self._stalled = self._shared = 0
         self._idle_waiters = Waiters(lambda: not self._slots)
 
     def change(self, *, connections: int, rate: float | None, bandwidth: float | None) -> None:
@@ -172,10 +176,12 @@ class Dispatcher:
         for slot in self._slots:
             slot.stop_timer()
 
-    def begin(self, stall_timeout: float) -> Slot:
-        """Registers a request in flight. The slot must be passed to ``end``."""
-        slot = Slot(self._clock, stall_timeout, self._slot_stalled)
+    def begin(self, stall_timeout: float, *, shared: bool = False) -> Slot:
+        """Registers a request in flight. The slot must be passed to ``end``. With ``shared``, the events travel in the
+        request of another slot and take no connection of their own."""
+        slot = Slot(self._clock, stall_timeout, (lambda: None) if shared else self._slot_stalled, shared=shared)
         self._slots[slot] = None
+        self._shared += shared
         return slot
 
     def refund_token(self) -> None:
@@ -195,7 +201,8 @@ class Dispatcher:
     def end(self, slot: Slot) -> None:
         """Releases the slot of a request that has ended."""
         slot.stop_timer()
-        self._stalled -= slot.stalled
+        self._stalled -= slot.stalled and not slot.shared
+        self._shared -= slot.shared
         del self._slots[slot]
         self.wake()
         self._idle_waiters.check()
@@ -228,7 +235,7 @@ class Dispatcher:
                 idle += 1
 
     def _has_free_slot(self) -> bool:
-        return len(self._slots) - min(self._stalled, self.connections) < self.connections
+        return len(self._slots) - self._shared - min(self._stalled, self.connections) < self.connections
 
     def _slot_stalled(self) -> None:
         self._stalled += 1

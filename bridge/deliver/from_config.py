@@ -3,7 +3,7 @@
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from bridge.batching.endpoints import ENDPOINTS
+from bridge.batching.endpoints import ENDPOINTS, PLAIN_BATCH
 from bridge.config import Config, Destination, Intake
 from bridge.config.units import milliseconds
 from bridge.deliver.context import RequestLimits
@@ -34,8 +34,15 @@ def request_limits(config: Config) -> RequestLimits:
 def target(intake: Intake) -> RequestTarget:
     """Returns the URL, headers and encoding of an intake's requests."""
     scattered = intake.destination.scattered_endpoint
+    # In JSON, the bytes of ``encoding: bytes`` would change.
+    joins = (
+        intake.destination.small_batches == "array" and intake.endpoint == PLAIN_BATCH.path
+        and intake.encoding != "bytes"
+    )  # fmt: skip
     return replace(
-        _target(intake, intake.endpoint), scattered=None if scattered is None else _target(intake, scattered)
+        _target(intake, intake.endpoint),
+        scattered=None if scattered is None else _target(intake, scattered),
+        joined=_target(intake, "/array") if joins else None,
     )
 
 

@@ -174,8 +174,17 @@ class RequestSelector:
         prepare = self._preparation(pieces, width_ms)
         if prepare is None:
             self._body_limit.sending(sum(piece.size for piece in pieces))
+            limited = self._context.dispatcher.limited and not self._endpoint.exact
+            self._context.rate_effect.record(pieces, self._limits.resolution_ms, limited=limited, now=now)
         scattered = self._takes_scattered and (any(map(_has_times, pieces)) or _spread(pieces) >= width_ms)
         return NextRequest(pieces, split, prepare, scattered)
+
+    def take_small(self, max_events: int, max_bytes: int) -> list[Piece]:
+        """Takes what waits, up to these limits, for a request that carries a time with each event."""
+        return self._pending.send_queue.take(
+            self._context.clock.seconds(), width_ms=UNLIMITED_WIDTH_MS, max_events=max_events, max_bytes=max_bytes,
+            timed=True,
+        )  # fmt: skip
 
     def _preparation(self, pieces: list[Piece], width_ms: int) -> Callable[[], Awaitable[None]] | None:
         if any(self._needs_cut(piece, width_ms) for piece in pieces):

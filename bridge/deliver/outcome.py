@@ -169,7 +169,7 @@ def _success(answer: Response, count: int) -> Outcome:
     if isinstance(parsed, dict) and isinstance(parsed.get("event_ids"), list):
         return _outcome_of_ids(parsed, answer.status, count)
     if isinstance(parsed, dict) and isinstance(parsed.get("event_id"), str):
-        event_id = _id(parsed["event_id"])
+        event_id = shown_id(parsed["event_id"])
         return Outcome(Verdict.ACCEPTED, status=answer.status, accepted=1, first_id=event_id, last_id=event_id)
     if isinstance(parsed, dict) and parsed.get("received") is True:
         return Outcome(Verdict.ACCEPTED, status=answer.status, accepted=count, confirmed=False)
@@ -221,15 +221,16 @@ def _outcome_of_ids(parsed: dict[str, object], status: int, count: int) -> Outco
             rejected = {}
     return Outcome(
         Verdict.ACCEPTED, status=status, accepted=min(len(ids), count), rejected=rejected,
-        first_id=_id(ids[0]) if ids else None, last_id=_id(ids[-1]) if ids else None,
+        first_id=shown_id(ids[0]) if ids else None, last_id=shown_id(ids[-1]) if ids else None,
     )  # fmt: skip
 
 
 def _raw_id(raw: bytes) -> str:
-    return _id(raw[:MAX_ID].decode("utf-8", "replace"))
+    return shown_id(raw[:MAX_ID].decode("utf-8", "replace"))
 
 
-def _id(text: str) -> str:
+def shown_id(text: str) -> str:
+    """Returns an event id on one line, cut to ``MAX_ID``."""
     return one_line(text[:MAX_ID], MAX_ID)
 
 

@@ -37,6 +37,9 @@ class RequestTarget:
     scattered: "RequestTarget | None" = None
     "Target of requests whose times are too far apart for one timestamp: its endpoint takes a time with each event."
 
+    joined: "RequestTarget | None" = None
+    "Target of requests that carry small batches of several intakes; None if each request carries one intake."
+
     @property
     def urls(self) -> tuple[str, ...]:
         """Returns all URLs in order of preference."""

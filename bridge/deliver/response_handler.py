@@ -157,7 +157,12 @@ class ResponseHandler:
         for piece in pieces:
             sealed = piece.batch.sealed
             delay = now - sealed if math.isfinite(sealed) else None
-            error = 0.0 if exact else (piece.latest - earliest) / 1000
+            if exact:
+                # Each event of a timed batch has its own time, those of another file have the earliest of the file.
+                has_times = piece.batch.timed or piece.times is not None
+                error = 0.0 if has_times else (piece.latest - piece.earliest) / 1000
+            else:
+                error = (piece.latest - earliest) / 1000
             self._context.runtime_metrics.accepted(delay=delay, error=error)
 
     async def _refused(self, pieces: list[Piece], split: bool, single_event: bool, result: Outcome) -> None:

@@ -74,8 +74,8 @@ ledger: {keep: 400d}
 admin: {listen: 127.0.0.1:8514, self_events: null}
 collector:
   {region: FRA1, endpoint: /plain/batch, authentication: header, compression: gzip, proxy: null, extra_ca_file: null,
-   client_certificate: null, timeout: 30s, connections: 8, connections_per_intake: 4, max_request_rate: 20,
-   max_bandwidth: null}
+   client_certificate: null, timeout: 30s, connections: 8, connections_per_intake: 4, max_request_rate: 50,
+   small_batches: plain, max_bandwidth: null}
 spool:
   {directory: /var/lib/syslog-bridge/spool, max_size: 80%, min_free: 10%, when_full: drop-oldest, order: live-first,
    fsync: backlog, archive: null, quarantine: {max_size: 1GB, max_age: 30d}}

@@ -125,7 +125,7 @@ def test_plain_http_and_a_low_request_rate_are_warned_about(warn):
 def test_endpoint_with_one_event_per_request_is_warned_about(warn):
     assert warn(BOTH, url="{region: FRA1, endpoint: /array, max_request_rate: 1}") == []
     first, second = warn(BOTH, url="{region: FRA1, endpoint: /}")
-    expected = "/ takes one event per request, so at most 20 events per second at max_request_rate, shared with 1 other"
+    expected = "/ takes one event per request, so at most 50 events per second at max_request_rate, shared with 1 other"
     assert expected in first
     assert "the backlog keeps growing" in second
 

@@ -30,7 +30,7 @@ def test_minimal_configuration_has_the_defaults() -> None:
     assert config.max_frame_size == 250 * 1024
     assert config.oversize == "quarantine"
     collector = config.collector
-    assert (collector.connections, collector.connections_per_intake, collector.max_request_rate) == (8, 4, 20)
+    assert (collector.connections, collector.connections_per_intake, collector.max_request_rate) == (8, 4, 50)
     udp, tcp = config.listeners
     assert (udp.name, udp.kind, udp.receive_buffer, udp.allow, udp.intake) == ("udp:*:514", "udp", 16 << 20, None, None)
     assert (tcp.name, tcp.framing, tcp.max_connections, tcp.max_connections_per_peer) == ("tcp:*:514", "auto", 1000, 50)
