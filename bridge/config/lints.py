@@ -69,8 +69,11 @@ def _plain_http(root: Entries) -> Iterator[tuple[Place, str]]:
 def _request_rate(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
     """Warns if max_request_rate is too low for the timestamp resolution.
 
-    Live delivery needs one request per intake, device clock and `timestamp_resolution` of event time.
+    Live delivery needs one request per intake, device clock and `timestamp_resolution` of event time. With
+    `small_batches: array`, quiet intakes share requests.
     """
+    if config.collector.small_batches == "array":
+        return
     resolution = config.batch.timestamp_resolution.total_seconds()
     # Endpoints that carry a time per event, or one event per request, do not group events by time.
     ungrouped = (*SINGLE, *TIME_PER_EVENT)
@@ -83,7 +86,8 @@ def _request_rate(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
         text = (
             f"{len(grouped)} intakes with about {CLOCKS} clocks each need up to {needed:g} requests per second for a"
             f" timestamp resolution of {resolution:g} s, but max_request_rate is {rate:g}. When all intakes are busy,"
-            " the event times of one request differ by up to catch_up_resolution."
+            " the event times of one request differ by up to catch_up_resolution. If most intakes are quiet, set"
+            " small_batches: array."
         )
         yield place, text
 

@@ -67,6 +67,6 @@ def _text(rate: float, total: int, widened: int, *, joins: bool) -> str:
         remedies.append("ask the vendor for a higher rate, or send fewer intakes through this gateway")
     share = 100 * widened / total
     return (
-        f"max_request_rate ({rate:g} per second) limits delivery: in {share:.0f} % of the latest requests,"
+        f"the request rate limits delivery (max_request_rate is {rate:g}): in {share:.0f} % of the latest requests,"
         f" event times differ by more than timestamp_resolution. To fix this, {' or '.join(remedies)}"
     )

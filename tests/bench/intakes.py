@@ -69,7 +69,7 @@ def _run(case: str, intakes: int, rate: float, seconds: float, directory: Path) 
         deadline = time.monotonic() + 30
         while bridge.ledger()["delivered"] < sent and time.monotonic() < deadline:
             time.sleep(0.2)
-        errors, delays, requests = _errors(output)
+        errors, delays, requests = _errors(output, joined=small_batches == "array")
     values = (_share(errors, 0.5), _share(errors, 0.99), max(errors), _share(delays, 0.99))
     figures = [f"{value:.2f}" for value in values]
     return _ROW.format(case, sent, len(errors), f"{requests / seconds:.0f}", *figures, status["headline"]["text"])
@@ -97,14 +97,14 @@ def _send(port: int, intakes: int, rate: float, seconds: float) -> int:
     return len(due)
 
 
-def _errors(output: Path) -> tuple[list[float], list[float], int]:
+def _errors(output: Path, *, joined: bool) -> tuple[list[float], list[float], int]:
     """Returns for each event how many seconds its time at the collector is wrong, and after how many it arrived.
-    Returns also the number of requests, nearly: those of the same microsecond count as one."""
+    Returns also the number of requests, nearly: those of the same millisecond count as one."""
     errors, delays, requests = [], [], set()
     for line in output.read_text().splitlines():
         row = json.loads(line)
         told = datetime.fromisoformat(row["event"].split()[0])
-        requests.add(row["received"])
+        requests.add((row["received"], "" if joined else row["intake_key"]))
         errors.append(abs((told - datetime.fromisoformat(row["event_timestamp"])).total_seconds()))
         delays.append((datetime.fromisoformat(row["received"]) - told).total_seconds())
     return sorted(errors), sorted(delays), len(requests)

@@ -120,6 +120,8 @@ def test_plain_http_and_a_low_request_rate_are_warned_about(warn):
     (text,) = warn(BOTH, url="{region: FRA1, max_request_rate: 3}")
     assert "2 intakes with about 2 clocks each need up to 4 requests per second" in text
     assert "max_request_rate is 3" in text
+    assert "small_batches: array" in text
+    assert warn(BOTH, url="{region: FRA1, max_request_rate: 3, small_batches: array}") == []
 
 
 def test_endpoint_with_one_event_per_request_is_warned_about(warn):

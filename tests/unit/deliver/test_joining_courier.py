@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -412,3 +413,65 @@ def test_fifty_quiet_intakes_keep_the_timestamp_resolution(tmp_path: Path, joins
     assert errors[int(0.99 * len(errors))] <= 1.0
     assert requests <= 40 * rate
     assert sum(intakes.delivered().values()) == 40 * 50 * 2
+
+
+def misbehave(chance: random.Random, request: Request) -> Response | Exception:
+    """Returns a response of a collector with faults. It accepts at least what it says."""
+    ids = [f"id-{text}" for _, text, _ in request.rows]
+    kind = chance.randrange(20)
+    if kind == 0:
+        return Response(chance.choice((400, 401, 404, 413, 418, 429, 500, 502, 503)), b"no")
+    if kind == 1:
+        return chance.choice((ConnectionRefusedError("refused"), ResponseNeverReceived([])))
+    if kind == 2:
+        return Response(200, chance.choice((b"<html>", json.dumps({"event_ids": ids[1:]}).encode())))
+    if kind == 3:
+        refused = {place for place in range(len(ids)) if chance.random() < 0.3}
+        kept = [None if place in refused else name for place, name in enumerate(ids)]
+        return Response(200, json.dumps({"event_ids": kept}).encode())
+    return Response(200, json.dumps({"event_ids": ids}).encode())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_event_is_lost_or_sent_under_another_key_whatever_the_responses(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    intakes = Intakes(tmp_path / "spool", "a", "b", "c", "d", rate=20)
+    texts: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()
+    joined = 0
+
+    def respond(request: Request, result: Response | Exception) -> None:
+        nonlocal joined
+        joined += len(request.keys) > 1
+        seen.update((key, text) for key, text, _ in request.rows)
+        (request.answer.callback if isinstance(result, Response) else request.answer.errback)(result)
+        intakes.check()
+
+    for step in range(150):
+        own = {name: [f"{name}-{step}-{i}" for i in range(chance.randrange(1, 4))] for name in intakes.couriers}
+        chosen = {name: rows for name, rows in own.items() if chance.random() < 0.6}
+        texts |= {(key_of(name), text) for name, rows in chosen.items() for text in rows}
+        intakes.seal(ms=step * 1000, **chosen)
+        while intakes.posted:
+            posted = intakes.posted.pop(chance.randrange(len(intakes.posted)))
+            respond(posted, misbehave(chance, posted))
+        intakes.clock.advance(chance.choice((0.1, 1, 5)))
+    for _ in range(4000):
+        while intakes.posted:
+            posted = intakes.posted.pop()
+            ids = json.dumps({"event_ids": [f"id-{text}" for _, text, _ in posted.rows]})
+            respond(posted, Response(200, ids.encode()))
+        if not any(courier.waiting_events for courier in intakes.couriers.values()):
+            break
+        intakes.clock.advance(1)
+    assert not any(courier.waiting_events for courier in intakes.couriers.values())
+    assert joined >= 5
+    assert seen == texts, "each event was sent, under the key of its intake only"
+    total = intakes.ledger.total()
+    dropped = sum(total.dropped.values())
+    assert total.delivered + total.quarantined + dropped == len(texts)
+    # Alone, ids that are missing without a place count as lost at the collector; joined, the events are sent again.
+    assert set(total.dropped) <= {"collector_shortfall"}
+    assert not any(intakes.files(name) for name in intakes.couriers)
+    assert intakes.breaker.in_flight == 0
+    assert not intakes.dispatcher._slots

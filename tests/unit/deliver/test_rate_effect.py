@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bridge.deliver.rate_effect import MIN_WIDENED, OLD, WINDOW, RateEffect
+from bridge.monitoring import headline
 from bridge.monitoring.alarms import Alarms
 
 
@@ -34,9 +35,11 @@ def test_alarm_says_that_the_rate_limits_and_what_to_do() -> None:
     effect = Effect()
     effect.minute(75, 25)
     text = effect.look() or ""
-    assert "max_request_rate (20 per second) limits delivery: in 25 % of the latest requests" in text
+    assert "the request rate limits delivery (max_request_rate is 20): in 25 % of the latest requests" in text
     assert "raise collector.max_request_rate, up to 50" in text
     assert "small_batches: array" in text
+    shown = headline.of({"alarms": [{"kind": "request_rate", "about": "collector", "text": text}]})
+    assert (shown["state"], shown["text"][:16]) == (headline.DEGRADED, "The request rate")
     effect.minute(100, 0)
     assert effect.look() is None
 
