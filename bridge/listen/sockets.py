@@ -12,7 +12,9 @@ from bridge.util.os_errors import SECURITY_MODULES, reason_of
 
 SO_RCVBUFFORCE = 33
 SO_MEMINFO = 55
-_DROPS = 8  # index in SO_MEMINFO's array (linux/sock_diag.h)
+# Indexes in the array of SO_MEMINFO (linux/sock_diag.h).
+_RMEM_ALLOC, _RCVBUF, _DROPS = 0, 1, 8
+_COUNTERS = struct.Struct("=9I")
 
 BACKLOG = 1024
 "Connections that may wait to be accepted: after a restart, all devices of a switch stack reconnect at once."
@@ -131,13 +133,26 @@ def grow_receive_buffer(bound: socket.socket, size: int) -> int:
 
 def kernel_drops(bound: socket.socket) -> int:
     """Returns the number of datagrams that the kernel dropped because this socket's receive buffer was full."""
+    counters = _memory_counters(bound)
+    return counters[_DROPS] if counters else 0
+
+
+def receive_buffer_used(bound: socket.socket) -> float | None:
+    """Returns the share of a socket's receive buffer that is in use, or None if the system does not tell.
+
+    The kernel counts its own structures too: 768 bytes and more for a datagram of 300.
+    """
+    counters = _memory_counters(bound)
+    return counters[_RMEM_ALLOC] / counters[_RCVBUF] if counters and counters[_RCVBUF] else None
+
+
+def _memory_counters(bound: socket.socket) -> tuple[int, ...]:
+    """Returns the counters of ``SO_MEMINFO``, or an empty tuple if the system does not have them."""
     try:
-        counters = bound.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (_DROPS + 1))
+        counters = bound.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _COUNTERS.size)
     except OSError:
-        return 0
-    if len(counters) < 4 * (_DROPS + 1):
-        return 0
-    return int(struct.unpack_from("=I", counters, 4 * _DROPS)[0])
+        return ()
+    return _COUNTERS.unpack(counters) if len(counters) == _COUNTERS.size else ()
 
 
 def holder_of(kind: str, port: int) -> str | None:

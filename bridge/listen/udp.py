@@ -1,13 +1,12 @@
 """Receives syslog over UDP (RFC 5426), one drain of the socket per wake-up.
 
 Twisted's datagram port makes one Python call per datagram and silently truncates at 8 KiB. Here one wake-up is one
-read of at most 1,024 datagrams or 1 MiB, so a flood cannot occupy the reactor.
+read of at most 1,024 datagrams or about 1 MiB, so a flood cannot occupy the reactor.
 """
 
 import socket
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
@@ -17,21 +16,13 @@ from zope.interface import implementer
 
 from bridge.config import Listener
 from bridge.ingest.peers import Peer
+from bridge.listen.datagram_reader import Datagrams, Sender, open_reader
+from bridge.listen.drain_pause import DrainPause
 from bridge.listen.listener import ListenerContext, OpenListener, address_filter
-from bridge.listen.sockets import grow_receive_buffer, kernel_drops
+from bridge.listen.sockets import grow_receive_buffer, kernel_drops, receive_buffer_used
 from bridge.syslog.framing import Oversize, datagrams
 
 log = Logger(namespace="listen")
-
-MOST_DATAGRAMS = 1024
-MOST_BYTES = 1024 * 1024
-DRAIN_PAUSE = 0.002
-"""Seconds between two drains, so that each drain reads many datagrams: its fixed cost equals that of dozens of them.
-The listener pauses only if the socket's buffer can hold all that arrives meanwhile, at any rate that it can process.
-"""
-
-LARGE_BUFFER = 1024 * 1024
-"Bytes of a receive buffer that is large enough for pauses."
 
 LONGEST = 65_535
 "Bytes of the longest datagram. A datagram that fills more than this was truncated by the read."
@@ -59,6 +50,7 @@ class UdpListener(OpenListener):
         self._peer = listener_context.peer
         self._longest = longest
         self._local = local
+        self._datagrams = open_reader(bound, longest, local)
         self._rejected = 0
         self._pause_timer: IDelayedCall | None = None
         self._drops = 0
@@ -79,12 +71,13 @@ class UdpListener(OpenListener):
         self.listener = listener
         self._name = listener.name
         self._allowed = address_filter(listener)
-        self._allowed_hosts: dict[str, bool] = {}
+        self._senders: dict[Sender, tuple[str, bool]] = {}
+        "Host and permission of recent senders."
         self._max_frame_size = min(listener_context.max_frame_size, self._longest)
         self._size_limited = listener_context.max_frame_size < self._longest
         granted = self.bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
         # A sender to a local socket blocks while its buffer is full, and should not have to wait.
-        self._pauses_between_drains = self._local is None and granted >= LARGE_BUFFER
+        self._pause = None if self._local is not None else DrainPause(granted)
 
     def _set_receive_buffer(self, listener: Listener) -> None:
         granted = grow_receive_buffer(self.bound, listener.receive_buffer)
@@ -100,7 +93,7 @@ class UdpListener(OpenListener):
         return Counter(not_in_allow=self._rejected) if self._rejected else Counter()
 
     def last_rejection(self, hosts: Callable[[str], bool]) -> str | None:
-        rejected = any(not allowed and hosts(host) for host, allowed in self._allowed_hosts.items())
+        rejected = any(not allowed and hosts(host) for host, allowed in self._senders.values())
         return "not in allow" if rejected else None
 
     @property
@@ -148,49 +141,45 @@ class UdpListener(OpenListener):
 
     def doRead(self) -> None:
         """Called when the socket is readable: drains it and pauses before the next drain."""
+        if self._pause is None:
+            self.drain_once()
+            return
+        began, used = self._reactor.seconds(), receive_buffer_used(self.bound)
+        drain = self._drain()
+        pause = self._pause.after(drain.count, drain.size, used=used, began=began, now=self._reactor.seconds())
         # After a full drain, datagrams are left in the socket: continue at once.
-        if self.drain_once() < MOST_DATAGRAMS and self._pauses_between_drains:
+        if pause and not drain.full:
             self._reactor.removeReader(self)
-            self._pause_timer = self._reactor.callLater(DRAIN_PAUSE, self.start)
+            self._pause_timer = self._reactor.callLater(pause, self.start)
 
     def drain_once(self) -> int:
         """Reads and processes one drain; returns the number of datagrams."""
-        by_host: defaultdict[str, list[bytes]] = defaultdict(list)
-        size, limit = 0, self._longest + 1
-        receive: Callable[[int], tuple[bytes, Any]] = self.bound.recvfrom
-        if (local := self._local) is not None:
-            receive = lambda limit: (self.bound.recv(limit), (local,))  # noqa: E731
-        count = 0
-        try:
-            while count < MOST_DATAGRAMS and size < MOST_BYTES:
-                data, address = receive(limit)
-                by_host[address[0]].append(data)
-                size += len(data)
-                count += 1
-        except OSError:
-            pass  # the socket is empty, or it reports an ICMP error of an earlier datagram and can still be read
-        if not count:
-            return 0
+        return self._drain().count
+
+    def _drain(self) -> Datagrams:
+        drain = self._datagrams.drain()
+        if not drain.count:
+            return drain
+        may_be_long = self._size_limited or drain.size > self._longest
         taken = []
-        for host, frames in by_host.items():
-            if not self._is_allowed(host):
+        for sender, frames in drain.by_sender.items():
+            host, allowed = self._senders.get(sender) or self._new_sender(sender)
+            if not allowed:
                 self._rejected += len(frames)
                 continue
             peer = self._peer(self._name, host)
-            kept = self._within_size(peer, frames) if self._size_limited or size > self._longest else frames
-            taken.append((peer, kept))
+            taken.append((peer, self._within_size(peer, frames) if may_be_long else frames))
         self._pipeline.take_many(taken, datagrams)
         if self._on_read is not None and taken:
             self._on_read()
-        return count
+        return drain
 
-    def _is_allowed(self, host: str) -> bool:
-        allowed = self._allowed_hosts.get(host)
-        if allowed is None:
-            if len(self._allowed_hosts) > 50_000:
-                self._allowed_hosts.clear()
-            allowed = self._allowed_hosts[host] = self._allowed(host)
-        return allowed
+    def _new_sender(self, sender: Sender) -> tuple[str, bool]:
+        if len(self._senders) > 50_000:
+            self._senders.clear()
+        host = self._datagrams.host(sender)
+        known = self._senders[sender] = host, self._allowed(host)
+        return known
 
     def _within_size(self, peer: Peer, frames: list[bytes]) -> list[bytes]:
         """Returns the frames within the size limit, and passes the others on as oversize."""

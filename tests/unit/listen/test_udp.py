@@ -6,9 +6,10 @@ import pytest
 from twisted.internet.task import Clock
 
 from bridge.config import Listener
-from bridge.listen import udp
+from bridge.listen import datagram_reader, drain_pause
+from bridge.listen.drain_pause import SHORTEST
 from bridge.listen.listener import ListenerContext
-from bridge.listen.udp import DRAIN_PAUSE, UdpListener
+from bridge.listen.udp import UdpListener
 from tests.unit.ingest.test_pipeline import make_bridge  # noqa: F401
 
 
@@ -49,7 +50,7 @@ class UdpFixture:
 
 @pytest.fixture
 def fixture(make_bridge, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(udp, "LARGE_BUFFER", 1)
+    monkeypatch.setattr(drain_pause, "LARGE_BUFFER", 1)
     built = UdpFixture(make_bridge())
     yield built
     built.reader.close(shared=False)
@@ -60,7 +61,7 @@ def test_reader_pauses_after_a_drain(fixture):
     fixture.reader.doRead()
     assert fixture.reactor.readers == []
     fixture.bridge.check(received=2, spooled=2)
-    fixture.reactor.advance(DRAIN_PAUSE)
+    fixture.reactor.advance(SHORTEST)
     assert fixture.reactor.readers == [fixture.reader]
 
 
@@ -70,19 +71,19 @@ def test_stop_reads_datagrams_that_arrived_during_a_pause(fixture):
     fixture.send(b"2")
     fixture.reader.close(shared=False)
     fixture.bridge.check(received=2, spooled=2)
-    fixture.reactor.advance(DRAIN_PAUSE)
+    fixture.reactor.advance(SHORTEST)
     assert fixture.reactor.readers == []
 
 
 def test_reader_continues_at_once_after_a_full_drain(fixture, monkeypatch):
-    monkeypatch.setattr(udp, "MOST_DATAGRAMS", 2)
+    monkeypatch.setattr(datagram_reader, "MOST_DATAGRAMS", 2)
     fixture.send(b"1", b"2", b"3")
     fixture.reader.doRead()
     assert fixture.reactor.readers == [fixture.reader]
 
 
 def test_reader_does_not_pause_with_a_small_buffer(make_bridge, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(udp, "LARGE_BUFFER", 1 << 30)
+    monkeypatch.setattr(drain_pause, "LARGE_BUFFER", 1 << 30)
     fixture = UdpFixture(make_bridge())
     fixture.send(b"1")
     fixture.reader.doRead()
