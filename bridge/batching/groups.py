@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.batching import encoding
 from bridge.syslog.timestamps import Window
@@ -46,6 +46,33 @@ class Group:
         if self.timed:
             lines = [line.partition(b"\t")[2] for line in lines]
         return lines if self.encoding == encoding.LINES else [encoding.from_json_line(line) for line in lines]
+
+
+class GroupCollection:
+    """Collects the groups of several reads, and joins those that go to the same batch file."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, str, int, bool], list[Group]] = {}
+
+    def add(self, groups: Iterable[Group]) -> None:
+        """Adds the groups of one read."""
+        for group in groups:
+            slot = 0 if group.timed else group.slot
+            self._groups.setdefault((group.intake, group.encoding, slot, group.timed), []).append(group)
+
+    def joined(self) -> list[Group]:
+        """Returns one group per batch file. Its events are in the order in which they were added."""
+        return [groups[0] if len(groups) == 1 else _joined(groups) for groups in self._groups.values()]
+
+
+def _joined(groups: list[Group]) -> Group:
+    return replace(
+        groups[0],
+        earliest=min(group.earliest for group in groups),
+        latest=max(group.latest for group in groups),
+        count=sum(group.count for group in groups),
+        data=b"".join([group.data for group in groups]),
+    )
 
 
 def split(whole: Group, max_events: int, max_bytes: int) -> Iterable[Group]:

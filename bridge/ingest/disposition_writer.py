@@ -9,6 +9,7 @@ from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
 from bridge.batching.event_times import times_from_headers
 from bridge.batching.grouping import Grouped
+from bridge.batching.groups import GroupCollection
 from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peer
 from bridge.ingest.read import Read, ReadCounts
@@ -37,16 +38,31 @@ class DispositionWriter:
         """Applies the limits of another configuration."""
         self._limits = limits
 
-    def route(self, read: Read, profile: Profile, parsed: Columns | TextBlock) -> int:
-        """Handles the rows of a read. Returns how many timestamps were out of range."""
+    def route(
+        self, read: Read, profile: Profile, parsed: Columns | TextBlock, collected: GroupCollection | None = None
+    ) -> int:
+        """Handles the rows of a read. Returns how many timestamps were out of range.
+
+        Groups are added to ``collected``, if it is given, instead of being appended. The caller appends them with
+        ``append_collected`` in the same reactor turn.
+        """
         self.read_counts.by_listener[read.peer.listener] += parsed.count
         outside = 0
         for disposition, rows in profile.assign(parsed):
             grouped = self.group(read.peer, read.now, disposition, rows)
-            self.write(read, disposition, rows, grouped)
+            if collected is None or grouped is None:
+                self.write(read, disposition, rows, grouped)
+            else:
+                collected.add(grouped.groups)
+                self.write_rest(read, disposition, rows, grouped)
             if grouped is not None:
                 outside += grouped.outside
         return outside
+
+    def append_collected(self, collected: GroupCollection, read: Read) -> None:
+        """Appends the groups of several reads whose senders cannot be paused, with one write per batch file."""
+        for group in collected.joined():
+            self._spool_writer.append(group, read)
 
     def group(
         self, peer: Peer, now: int, disposition: Disposition, rows: Columns | TextBlock,

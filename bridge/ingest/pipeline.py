@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
+from bridge.batching.groups import GroupCollection
 from bridge.ingest.backpressure import PausableSender
 from bridge.ingest.disposition_writer import DispositionWriter
 from bridge.ingest.message_samples import MessageSamples
@@ -189,26 +190,42 @@ class Pipeline:
         pieces.
         """
         now = int(self._wall() * 1000)
-        merged: dict[Profile, list[tuple[Peer, list[bytes], int]]] = {}
-        for peer, pieces, count in members:
+        merged: defaultdict[Profile, list[tuple[Peer, list[bytes], int]]] = defaultdict(list)
+        watched = bool(self.message_samples.watches)
+        for member in members:
+            peer, pieces, count = member
             if peer.note_read(count, now):
                 self._sample(peer, to_frames(pieces), now)
-            if self.message_samples.watches:
+            if watched:
                 self.message_samples.add_read(peer, to_frames(pieces), now)
-            merged.setdefault(peer.profile, []).append((peer, pieces, count))
-        for profile, group in merged.items():
-            peer = group[0][0]
-            together = group[0][1] if len(group) == 1 else [piece for _, pieces, _ in group for piece in pieces]
-            parsed = self._parse(profile, to_frames(together), self._merged_readers[profile], now)
-            if parsed.keyed:
-                for member, pieces, _ in group:
-                    member.note_keyed(count_keyed(to_frames(pieces)))
-            if parsed.count != sum(count for _, _, count in group):
-                for member, pieces, _ in group:
-                    blank = sum(not frame.strip(BLANK) for frame in list_of(to_frames(pieces)))
-                    member.note_blank(blank)
-            if parsed.count and self._writer.route(Read(peer, now), profile, parsed):
-                self._find_out_of_range([(peer, to_frames(pieces)) for peer, pieces, _ in group], now)
+            merged[peer.profile].append(member)
+        collected = GroupCollection()
+        try:
+            for profile, group in merged.items():
+                self._take_merged(profile, group, to_frames, collected, now)
+        finally:
+            if merged:
+                self._writer.append_collected(collected, Read(peer, now))
+
+    def _take_merged(
+        self, profile: Profile, group: list[tuple[Peer, list[bytes], int]],
+        to_frames: Callable[[list[bytes]], Frames], collected: GroupCollection, now: int,
+    ) -> None:  # fmt: skip
+        """Takes the frames of the peers with one profile, and collects their groups."""
+        peer, together, expected = group[0]
+        if len(group) > 1:
+            together = [piece for _, pieces, _ in group for piece in pieces]
+            expected = sum([count for _, _, count in group])
+        parsed = self._parse(profile, to_frames(together), self._merged_readers[profile], now)
+        if parsed.keyed:
+            for member, pieces, _ in group:
+                member.note_keyed(count_keyed(to_frames(pieces)))
+        if parsed.count != expected:
+            for member, pieces, _ in group:
+                blank = sum(not frame.strip(BLANK) for frame in list_of(to_frames(pieces)))
+                member.note_blank(blank)
+        if parsed.count and self._writer.route(Read(peer, now), profile, parsed, collected):
+            self._find_out_of_range([(member, to_frames(pieces)) for member, pieces, _ in group], now)
 
     def _find_out_of_range(self, members: list[tuple[Peer, Frames]], now: int) -> None:
         """Finds the peers of a merged read whose timestamps were out of range. They are read alone from then on."""
