@@ -31,6 +31,9 @@ EXPIRE_EVERY = 600.0
 "Seconds between two checks for idle senders."
 SAMPLE_MS = 1000
 "Shortest time between two samples of a sender, in milliseconds."
+SAMPLES_PER_SECOND = 1000
+"""Most samples of all senders. A sample costs as much as reading ten messages, so with more senders each is sampled
+less often."""
 SAMPLED_BYTES = 512
 "Bytes of a sample that are parsed for its shape and time."
 RATE_MS = 5000
@@ -141,7 +144,7 @@ class Peer:
         """Counts the events of a read. Returns True if ``sample`` is due."""
         self.events += count
         self.last_seen_ms = now_ms
-        return not 0 <= now_ms - self.sampled < SAMPLE_MS
+        return not 0 <= now_ms - self.sampled < self._peers.sample_ms
 
     def not_seen_after(self, now_ms: int) -> None:
         """Counts the silence from now if the last message came while the clock was ahead."""
@@ -226,6 +229,8 @@ class Peers:
         self._evicted: WeakSet[Peer] = WeakSet()
         "Peers that are no longer known, but may still be connected."
         self._known: dict[PeerKey, Peer] = {}
+        self.sample_ms = SAMPLE_MS
+        "Shortest time between two samples of a peer."
         self.forgotten = 0
         "Peers that were removed because there were too many."
         self.expired = 0
@@ -271,6 +276,7 @@ class Peers:
             self._make_room()
             self._evicted.discard(peer)
             self._known[peer.key] = peer
+            self._set_sample_ms()
 
     def expire(self, now_ms: int, *, settled: bool = True) -> None:
         """Removes the peers that have been silent for ``IDLE_MS``, except those that ``sources:`` names.
@@ -286,11 +292,16 @@ class Peers:
             if not peer.listed:
                 self._evicted.add(self._known.pop(key))
                 self.expired += 1
+        self._set_sample_ms()
 
     def _add(self, key: PeerKey, address: str, relay_address: str | None = None) -> Peer:
         self._make_room()
         peer = self._known[key] = Peer(key, address, self, relay_address)
+        self._set_sample_ms()
         return peer
+
+    def _set_sample_ms(self) -> None:
+        self.sample_ms = max(SAMPLE_MS, len(self._known) * 1000 // SAMPLES_PER_SECOND)
 
     def _make_room(self) -> None:
         if len(self._known) >= self.MOST:

@@ -1,9 +1,12 @@
 """Tests the pause between two drains: long where the rate is high and the buffer large, else as short as ever."""
 
+import socket
+
 import pytest
 
 from bridge.listen.datagram_reader import MOST_BYTES, MOST_DATAGRAMS
 from bridge.listen.drain_pause import FEW, LARGE_BUFFER, LONGEST, SHORTEST, DrainPause
+from bridge.listen.sockets import grow_receive_buffer, kernel_drops, receive_buffer_used
 
 MIB = 1024 * 1024
 
@@ -78,3 +81,22 @@ def test_small_buffer_allows_no_pause():
     pause = DrainPause(LARGE_BUFFER - 1)
     for turn in range(5):
         assert pause.after(100, 30_000, used=0.1, began=turn * 0.01, now=turn * 0.01) == 0.0
+
+
+@pytest.mark.parametrize("granted", [MIB, 4 * MIB, 16 * MIB])
+def test_buffer_holds_a_burst_that_begins_with_the_longest_pause(granted):
+    """500,000 datagrams of 300 bytes per second: more than one sender makes."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        if (granted := grow_receive_buffer(bound, granted)) < LARGE_BUFFER:
+            pytest.skip("net.core.rmem_max is too small, and this user may not pass it")
+        bound.bind(("127.0.0.1", 0))
+        _, longest = steady(DrainPause(granted), rate=20_000, buffer=granted)
+        assert longest > SHORTEST * 0.99
+        for _ in range(round(500_000 * longest)):
+            sender.sendto(b"x" * 300, bound.getsockname())
+        used = receive_buffer_used(bound)
+        assert kernel_drops(bound) == 0
+        assert used is not None and 0.05 < used < 0.9
