@@ -28,7 +28,7 @@ PAYLOAD_NEEDS: Mapping[str, frozenset[str]] = {
     "rfc5424": frozenset(("priority", "hostname", "app_name", "procid", "msgid", "structured_data", "msg")),
     "json": frozenset(("raw",)),
 }
-OF_BLOCK = ("message", "auto")
+OF_BLOCK = ("message", "auto", "content", "device")
 "Payload forms that are the texts of a ``TextBlock``."
 
 

@@ -18,7 +18,7 @@ ALWAYS = frozenset(("second", "fraction", "offset"))
 TEXT = ALWAYS | {"text"}
 "Columns of a read of times and texts."
 AUTO = TEXT | {"auto"}
-"Columns of a read whose result may be a ``TextBlock``."
+"Columns of a read whose result may be a ``TextBlock`` with any times."
 
 _SECOND_OF_STAMP = itemgetter(slice(-len(b"Nov 23 07:24:00"), None))
 
@@ -96,9 +96,11 @@ class TextBlock:
 class SameSecond(TextBlock):
     """The texts of a read whose frames share one second."""
 
-    __slots__ = ("fractions", "lines", "offset", "second")
+    __slots__ = ("column", "fractions", "lines", "offset", "second")
 
-    def __init__(self, lines: bytes, count: int, second: bytes, offset: bytes = b"", fractions: Column = ()) -> None:
+    def __init__(
+        self, lines: bytes, count: int, second: bytes, offset: bytes = b"", fractions: Column = (), column: str = "text"
+    ) -> None:  # fmt: skip
         self.count = count
         self.lines = lines
         "Each text, followed by an LF."
@@ -106,6 +108,8 @@ class SameSecond(TextBlock):
         self.offset = offset
         self.fractions = fractions
         "One per row, or none at all."
+        self.column = column
+        "The column that the texts are. ``text`` stands for ``auto`` as well."
 
     def times(self) -> TimeColumns:
         count = self.count
@@ -113,6 +117,10 @@ class SameSecond(TextBlock):
 
     def texts(self) -> Column:
         return self.lines[:-1].split(b"\n")
+
+    def rows(self) -> Columns:
+        columns = super().rows()
+        return Columns(self.count, {**columns.fields, self.column: columns["text"]})
 
 
 class Stamped(TextBlock):

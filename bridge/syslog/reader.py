@@ -3,7 +3,7 @@
 Every strategy gives exactly what the reference parser gives, or leaves the read to the next one. Property tests assert
 that. The order is that of their speed:
 
-1. plain headers of one second: ``fast.single_second``
+1. headers of one layout and one second, if one column is needed: ``fast.single_second``
 2. plain headers of RFC 3164 with different seconds: ``fast.many_seconds``
 3. frames of any kind, if only time and text are needed: ``fast.mixed_formats``
 4. any other fields, and frames that contain line ends: ``fast.fields``
@@ -16,7 +16,7 @@ from bridge.syslog.fast import pcre2
 from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.fast.many_seconds import ManySeconds
 from bridge.syslog.fast.mixed_formats import read_mixed
-from bridge.syslog.fast.single_second import SingleSecond
+from bridge.syslog.fast.single_second import COLUMNS, SingleSecond
 from bridge.syslog.frames import Frames
 from bridge.syslog.intake_key import count_keyed, has_key, with_original, without_keys
 from bridge.syslog.timestamps import TimeConversion
@@ -51,17 +51,18 @@ class Reader:
         return self._parse(frames, context, received)
 
     def _parse(self, frames: Frames, context: ReadContext, received: int) -> Columns | TextBlock:
-        if isinstance(frames, bytes) and context.fields <= AUTO:
-            auto = "auto" in context.fields
+        if isinstance(frames, bytes):
+            # The texts of a block are one column.
+            wanted = context.fields - ALWAYS
+            column = next(iter(wanted), "text")
             block: TextBlock | None = None
-            if not auto or "text" not in context.fields:
-                # Its texts are one of the two columns.
-                block = self._single_second.read(frames, auto=auto)
-            if block is None:
+            if len(wanted) < 2 and column in COLUMNS:
+                block = self._single_second.read(frames, column)
+            if block is None and wanted <= AUTO:
                 block = self._many_seconds.read(frames, received, context.conversion)
             if block is not None:
                 return block
-            if self._single_second.has_failed:
+            if self._single_second.has_failed and wanted <= AUTO:
                 return read_mixed(frames, context.fields | ALWAYS)
         return parse_all(frames, context.fields | ALWAYS)
 

@@ -40,11 +40,9 @@ VENDOR_SD = _DESCRIPTIVE + b"*+(?:" + _SD_ELEMENT + b")++"
 BOM = rb"(?:\xef\xbb\xbf)?+"
 BSD = _MONTH + rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01]) (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 # After the header: the text begins with a visible character.
-_TEXT_FOLLOWS = rb"(?:(?=[!-~])|[ \t]*+(?=.))"
-AFTER_BSD = b" " + HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")" + _TEXT_FOLLOWS
+TEXT_FOLLOWS = rb"(?:(?=[!-~])|[ \t]*+(?=.))"
+AFTER_BSD = b" " + HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")" + TEXT_FOLLOWS
 "Matches everything between second and text of a plain RFC 3164 frame."
-AFTER_OFFSET = b" " + WORD + b" " + WORD + b"(?<!:) " + WORD + b" " + WORD + b" (?:" + SD + b") " + BOM + _TEXT_FOLLOWS
-"Matches everything between offset and text of a plain RFC 5424 frame."
 BEFORE_TEXT = BOM + rb"[ \t]*+(?=.)"
 NO_TEXT = rb"(?: [ \t]*+)?(?=\n|\Z)"
 "Matches the rest of a frame with a blank MSG, after its structured data."

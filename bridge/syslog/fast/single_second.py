@@ -1,51 +1,44 @@
-"""Parses socket reads of plain headers with one second, if only the text is needed. This is the fastest strategy.
+"""Parses socket reads of one layout and one second, if one column that ends with the frame is needed.
 
-Every frame has a plain header of the same RFC with the same second, which is the most common kind of read. One
-expression removes all headers; no frame is processed on its own. It accepts the same headers as ``fields``, with this
-one second as the only time, and rejects any other read.
+Such a column is the text, the tag and the text, or all after the PRI. Every frame has the same layout (``layouts``)
+with the same second, which is the most common kind of read. One expression, made of the layout and the second, removes
+all headers; no frame is processed on its own. The count of its matches proves that it has matched each frame. Any
+other read is rejected. This is the fastest strategy.
 
-For the column ``auto``, another expression for RFC 5424 keeps the structured data of vendors. A header of RFC 3164 has
-none, so both columns have one expression there.
+For the column ``auto``, another expression for RFC 5424 keeps the structured data of vendors. Other headers have none.
 """
 
-import re
 from functools import lru_cache
 
 from bridge.syslog.columns import Column, SameSecond
+from bridge.syslog.fast.layouts import AUTO_5424, PLAIN_5424, Layout, expression, layout_of
 from bridge.syslog.fast.pcre2 import Cut, cutter
-from bridge.syslog.fast.plain_patterns import (
-    AFTER_BSD,
-    AFTER_OFFSET,
-    AFTER_OFFSET_AUTO,
-    BSD,
-    FRACTION,
-    ISO,
-    OFFSET,
-    PRI,
-)
+from bridge.syslog.fast.plain_patterns import PRI
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.timestamps import is_time
 
-# They match the time of a read's first frame. Group 1 is the second, group 2 the offset.
-_FIRST_3164 = re.compile(rb"\n" + PRI + b"(" + BSD + b") ")
-_FIRST_5424 = re.compile(rb"\n" + PRI + b"1 (" + ISO + b")" + FRACTION + b"(" + OFFSET + b") ")
+COLUMNS = ("text", "auto", "content", "device")
+"Columns of which a block can be made."
 
 
 class _Moment:
-    """The compiled expression for one second. All readers share it."""
+    """The compiled expression for one layout and second. All readers share it."""
 
     MIN_READS = 4
     """Number of reads that must begin with the second before its expression is compiled. Compiling costs four small
     reads, and senders with random clocks repeat a second only by chance."""
 
-    def __init__(self, second: bytes, offset: bytes = b"", *, auto: bool = False) -> None:
-        self.second = second
-        self.offset = offset
-        "Empty in RFC 3164, never in RFC 5424."
-        self.auto = auto
-        "True for the column ``auto`` of RFC 5424."
-        self.groups = 1 if offset else 0
-        "Number of lines that the expression leaves before each text: 1 for the fraction of RFC 5424, otherwise 0."
+    def __init__(self, layout: Layout, column: str, time: tuple[tuple[str, bytes], ...]) -> None:
+        given = dict(time)
+        self.column = column
+        self.layout = layout
+        self.shown = given.get("clock", given.get("second", b""))
+        "A text that every frame of the second contains."
+        self.second = given["date"] + b" " + self.shown if "date" in given else self.shown
+        self.offset = given.get("offset", b"")
+        self.groups = 0 if "fraction" in given else 1
+        "Number of lines that the expression leaves before each text: 1 for a fraction, otherwise 0."
+        self._given = given
         self._seen = 0
         self._cut: Cut | None = None
 
@@ -53,12 +46,11 @@ class _Moment:
         """Returns the function that removes the headers, or None before ``MIN_READS`` or if the second is invalid."""
         if self._cut is None:
             self._seen += 1
-            if self._seen >= self.MIN_READS and is_time(self.second, self.offset):
-                header = self.second + AFTER_BSD
-                if self.offset:
-                    header = b"1 " + self.second + b"(" + FRACTION + b")" + re.escape(self.offset)
-                    header += AFTER_OFFSET_AUTO if self.auto else AFTER_OFFSET
-                self._cut = cutter(rb"\n" + PRI + header, self.groups, b"kept" if self.auto else b"")
+            if self._seen >= self.MIN_READS and (not self.second or is_time(self.second, self.offset)):
+                kept = self.column == "auto" and self.layout is PLAIN_5424
+                layout, until = (AUTO_5424, "") if kept else (self.layout, self.column.replace("auto", "text"))
+                pattern, _ = expression(layout, frozenset(("fraction",)), self._given, until or "end")
+                self._cut = cutter(rb"\n" + PRI + pattern, self.groups, b"kept" if kept else b"")
         return self._cut
 
 
@@ -80,25 +72,18 @@ class SingleSecond:
         """True if the last attempt failed: the frames are of several kinds, or of an unknown kind."""
         return self._retry_pause.has_failed
 
-    def read(self, block: bytes, *, auto: bool = False) -> SameSecond | None:
-        """Returns the texts of a block's frames, or None if another strategy must read the block.
-
-        ``auto``: the texts are the column ``auto``.
-        """
+    def read(self, block: bytes, column: str = "text") -> SameSecond | None:
+        """Returns a block's frames from where ``column`` begins, or None if another strategy must read the block."""
         if self._retry_pause.should_skip():
             return None
         moment = self._moment
         # Most reads begin with the second of the read before.
-        if (
-            moment is None
-            or block.find(moment.second, 3, 8 + len(moment.second)) < 0
-            or (moment.auto is not auto and moment.offset)
-        ):
-            moment = self._moment = _moment_of(block, auto=auto)
-            if moment is None:
-                self._retry_pause.record_failure()
-                return None
-        cut = moment.cut()
+        if moment is None or moment.column != column or block.find(moment.shown, 3, 100) < 0:
+            moment = self._moment = _moment_of(block, column)
+        cut = moment.cut() if moment else None
+        if moment is None or (moment.layout.excludes and moment.layout.excludes in block):
+            self._retry_pause.record_failure()
+            return None
         if cut is None:
             return None
         lines, count = cut(block) or (b"", 0)
@@ -106,6 +91,7 @@ class SingleSecond:
         found = len(lines) - len(lines.replace(b"\n", b""))
         if not count or found != count * (1 + moment.groups):
             self._retry_pause.record_failure()
+            self._moment = None
             return None
         fractions: Column = ()
         if moment.groups:
@@ -114,12 +100,17 @@ class SingleSecond:
         else:
             lines = b"".join((memoryview(lines)[1:], b"\n"))
         self._retry_pause.reset()
-        return SameSecond(lines, count, moment.second, moment.offset, fractions)
+        return SameSecond(lines, count, moment.second, moment.offset, fractions, column)
 
 
-def _moment_of(block: bytes, *, auto: bool) -> _Moment | None:
-    """Returns the second at the beginning of a read, or None if the read does not begin with a plain header."""
-    if first := _FIRST_3164.match(block):
-        return _moment(first[1])
-    first = _FIRST_5424.match(block)
-    return _moment(first[1], first[2], auto=auto) if first else None
+def _moment_of(block: bytes, column: str) -> _Moment | None:
+    """Returns the second at the beginning of a read, or None if the read does not begin with a known layout."""
+    layout, time = layout_of(block, frozenset((column,)))
+    if layout is None or column not in ("auto", *layout.parts):
+        return None
+    # Whether a fraction is written depends on the layout, except in RFC 5424.
+    if time.get("fraction") or layout is PLAIN_5424:
+        del time["fraction"]
+    else:
+        time["fraction"] = b""
+    return _moment(layout, column, tuple(time.items()))

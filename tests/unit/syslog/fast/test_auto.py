@@ -140,7 +140,7 @@ def test_reference_parser_reads_all_without_pcre2(monkeypatch: pytest.MonkeyPatc
 )
 def test_single_second_equals_reference(frames: list[bytes]) -> None:
     reader = SingleSecond()
-    found = [reader.read(block(*frames), auto=True) for _ in range(5)][-1]
+    found = [reader.read(block(*frames), "auto") for _ in range(5)][-1]
     if found is not None:
         assert found.texts() == list(map(expected, frames))
         assert list(found.times()[1]) == [parser.read(frame).fraction for frame in frames]
@@ -175,7 +175,7 @@ def test_single_second_without_pcre2_equals_reference(frames: list[bytes]) -> No
         patch.setattr(pcre2, "load", lambda: None)
         patch.setattr(single_second, "_moment", _Moment)
         reader = SingleSecond()
-        found = [reader.read(block(*frames), auto=True) for _ in range(5)][-1]
+        found = [reader.read(block(*frames), "auto") for _ in range(5)][-1]
     if found is not None:
         assert found.texts() == list(map(expected, frames))
 

@@ -1,0 +1,180 @@
+"""Defines how the headers of whole reads are laid out: one row per layout, and one way to build an expression of a row.
+
+A row accepts less than the reference parser, with the same meaning. The reference parser, or the general expression,
+reads the frames that no row matches. ``fields`` builds an expression that captures columns, for any times.
+``single_second`` builds one that ends where a column begins, for one second.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+from bridge.syslog.fast import plain_patterns as plain
+from bridge.syslog.grammar import CEF, LEVEL, UPPER_LEVEL
+from bridge.syslog.shapes.cisco import MAY_BE_SECOND
+from bridge.syslog.time_formats import MONTHS
+from bridge.syslog.time_zones import ABBREVIATIONS
+
+
+class Field(NamedTuple):
+    """A part of a header that is a column, between other texts. It is optional if it has such texts."""
+
+    name: str
+    pattern: bytes
+    before: bytes = b""
+    after: bytes = b""
+
+    def matching(self, needs: frozenset[str], given: Mapping[str, bytes]) -> bytes:
+        """Returns the expression: a group if the column is needed, and a literal text if it is given."""
+        if self.name in given:
+            text = given[self.name]
+            return self.before + re.escape(text) + self.after if text else b""
+        group = (b"(" if self.name in needs else b"(?:") + self.pattern + b")"
+        return b"(?:" + self.before + group + self.after + b")?" if self.before else group
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """A row of the table."""
+
+    name: str
+    parts: tuple[bytes | str | Field, ...]
+    "Everything after the PRI: patterns, fields, and the names of columns that begin here and end with the frame."
+    format: bytes = b"rfc3164"
+    unknown: frozenset[str] = frozenset()
+    "Columns that only the reference parser can read."
+    excludes: bytes = b""
+    "A read that contains this text is not of the layout."
+
+
+# --- parts ---
+_HOST = (
+    rb"(?![A-Z]{1,5}[ :]|(?:GMT|UTC)-[0-9]|" + UPPER_LEVEL + rb"[ :]|[0-9]++[ :]|[0-9]{4}-)"
+    rb"[A-Za-z0-9][A-Za-z0-9._-]*+"
+)
+_CLOCK = rb"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+_MONTH = b"(?:" + b"|".join(MONTHS) + b")"
+_DAY = rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01])"
+_YEAR = rb"(?:19|20)[0-9]{2}"
+_SECOND = b"(?:" + _YEAR + b" " + _MONTH + _DAY + b"|" + _MONTH + _DAY + b"(?: " + _YEAR + b")?) " + _CLOCK
+_MNEMONIC = rb"(?!%(?:UC_|CCM_|Viptela))%[A-Za-z0-9_]++(?:-[A-Za-z0-9_]++){2,9}(?=:)"
+_ASA = rb"(?=%(?:ASA|FTD|PIX|FWSM)-)"
+_COUNTER = rb"[0-9]*+: "
+_ZONE = b"|".join(sorted(ABBREVIATIONS, reverse=True))
+_CISCO_TEXT = ("content", "msg", "text", Field("app_name", _MNEMONIC))
+_FRACTION = Field("fraction", plain.FRACTION)
+_CISCO_TIME = (Field("second", _SECOND), _FRACTION, Field("offset", _ZONE, b" ", b"(?=[ :])"))
+_ANY_TIME = (Field("second", plain.BSD + b"|" + plain.ISO), _FRACTION, Field("offset", b"(?:" + plain.OFFSET + b")?"))
+_ISO_TIME = (Field("second", plain.ISO), _FRACTION, Field("offset", plain.OFFSET))
+_NAME, _TAG = Field("hostname", plain.HOST), Field("app_name", plain.TAG)
+_HOST_WORD, _APP, _PID, _MSGID = (Field(name, plain.WORD) for name in ("hostname", "app_name", "procid", "msgid"))
+# A tag ends with a pid or a colon. Cisco's mnemonic after a colon is the tag.
+_AFTER_TAG = (rb"\]: |" + plain.COLON + b"(?!%))", "msg", plain.TEXT_FOLLOWS, "text")
+_DATE = (b"date=", Field("date", rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2}"), b" time=", Field("clock", _CLOCK), b" ")
+# Their lengths are limited, so that all pairs before the zone are in the part that the reference parser searches. No
+# value may contain `key=`.
+_VALUE = rb'(?:"[^"=\n]{0,60}+"|[^" \n=,;|]{0,60}+)'
+_PAIRS = rb"(?:(?!tz=|timezone=)[A-Za-z0-9_]{1,20}+=" + _VALUE + b" ){0,16}+"
+# Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler.
+_TAGLESS = (
+    rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF + rb"|MSWinEventLog[ \t#,]"
+    rb"|CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ |[0-9]++-PPE-[0-9]++ :)"
+)  # fmt: skip
+
+LAYOUTS = (
+    Layout("rfc5424", (
+        "device", b"1 ", *_ISO_TIME, b" ", _HOST_WORD, b" ", _APP, b"(?<!:) ", _PID, b" ", _MSGID, b" ",
+        Field("structured_data", plain.SD),
+        b"(?: " + plain.BOM + rb"(?=[ \t]*+.)|(?=\n|\Z))", "msg", rb"[ \t]*+", "text",
+    ), b"rfc5424"),
+    Layout("rfc3164", (
+        "device", *_ANY_TIME, b" ", _NAME, b" ", "content", _TAG, rb"(?:\[", Field("procid", plain.PID), *_AFTER_TAG,
+    )),
+    Layout("tagless", ("device", *_ANY_TIME, b" ", _NAME, b" ", "content", "msg", "text", _TAGLESS)),
+    Layout("hostless", (
+        "device", *_ANY_TIME, rb" (?![A-Z]{1,5}\[)", "content", _TAG, rb"\[", Field("procid", plain.PID),
+        rb"\]: (?!%|" + MAY_BE_SECOND + b")", "msg", plain.TEXT_FOLLOWS, "text",
+    )),
+    # F5 writes the blade before the host and the level before the tag.
+    Layout("f5", (
+        "device", Field("second", plain.BSD), b" (?:slot[0-9]++/)?", _NAME, b" " + LEVEL + b" ", "content", _TAG,
+        rb"(?:\[", Field("procid", b"[0-9]++"), *_AFTER_TAG,
+    )),
+    Layout("fortinet", (
+        "device", "content", "msg", "text", *_DATE, rb'devname=(?:"(?=[^" ]++" )|(?![^ ]*+"))',
+        Field("hostname", rb"[A-Za-z0-9][A-Za-z0-9._-]{0,60}+"), b'"?+ devid=' + _VALUE + b" " + _PAIRS + b'tz="',
+        Field("offset", rb"[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), rb'"(?![^ \n])',
+    ), b"none"),
+    # A `tz` anywhere would take precedence.
+    Layout("sophos", (
+        "device", "content", "msg", "text", b'device="[A-Z]++" ', *_DATE, b'timezone="',
+        Field("offset", _ZONE + rb"|[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), b'"',
+    ), b"none", frozenset(("hostname",)), b"tz="),
+    Layout("meraki", (
+        "device", b"(?:1 )?", Field("second", b"[1-9][0-9]{9}"), Field("fraction", rb"\.[0-9]{1,9}"), b" ",
+        Field("hostname", rb"(?![0-9]++ )[A-Za-z0-9_.-]++"), b" ", "content", "msg", "text", b"(?=[a-z][a-z_-]++ )",
+    )),
+    Layout("netscaler", (
+        b" ?+", "device", Field("second", rb"[0-9]{2}/[0-9]{2}/" + _YEAR + b":" + _CLOCK),
+        Field("offset", b"GMT|UTC", b" ", b"(?= )"), b" ", _NAME, b" ", "content", "msg", "text",
+        rb"(?=[0-9]++-PPE-[0-9]++ :)",
+    )),
+    Layout("cisco-untimed", ("device", Field("second", b""), *_CISCO_TEXT)),
+    Layout("cisco-counted", (b"(?:" + _COUNTER + b"){1,2}[*.]?", "device", *_CISCO_TIME, b": ", *_CISCO_TEXT)),
+    Layout("cisco-origin", (
+        b"(?:" + _COUNTER + b")?", "device", Field("hostname", _HOST), b": (?:" + _COUNTER + b")?[*.]?", *_CISCO_TIME,
+        b": ", *_CISCO_TEXT,
+    )),
+    Layout("cisco-timed", (
+        "device", *_CISCO_TIME, b"(?:: | ", Field("hostname", _HOST), b"(?: : |: " + _ASA + b"))", *_CISCO_TEXT,
+    )),
+)  # fmt: skip
+PLAIN_5424, PLAIN_3164 = LAYOUTS[:2]
+AUTO_5424 = Layout("rfc5424-auto", (b"1 ", *_ISO_TIME, plain.AFTER_OFFSET_AUTO), b"rfc5424")
+"The layout of RFC 5424 up to the column ``auto``."
+TIME = frozenset(("date", "clock", "second", "fraction", "offset"))
+"Fields of the time. FortiGate and Sophos send date and time of day in two fields."
+
+
+def expression(
+    layout: Layout, needs: frozenset[str], given: Mapping[str, bytes] = MappingProxyType({}), until: str = ""
+) -> tuple[bytes, tuple[str, ...]]:
+    """Returns the expression of a layout after the PRI, and the names of its groups: the columns ``needs``.
+
+    It matches whole frames or, with ``until``, ends where that column begins. Fields that are ``given`` are literal.
+    """
+    pattern = closing = b""
+    names = []
+    for part in layout.parts:
+        if isinstance(part, bytes):
+            pattern += part
+            continue
+        name = part if isinstance(part, str) else part.name
+        if name in needs and name not in given:
+            names.append(name)
+        if isinstance(part, Field):
+            pattern += part.matching(needs, given)
+        elif part == until or part in needs:
+            pattern += b"(?=" if part == until else b"("
+            closing += b")"
+    return pattern + (b"." if until and closing else b"" if until else b".*+") + closing, tuple(names)
+
+
+def layout_of(block: bytes, needs: frozenset[str]) -> tuple[Layout | None, dict[str, bytes]]:
+    """Returns the first layout that matches the first frame of a block and can read the columns ``needs``, and the
+    fields of its time."""
+    for layout in LAYOUTS:
+        first, names = _first(layout)
+        found = None if needs & layout.unknown else first.match(block)
+        if found and not (layout.excludes and layout.excludes in block):
+            return layout, dict(zip(names, found.groups(b""), strict=True))
+    return None, {}
+
+
+@cache
+def _first(layout: Layout) -> tuple[re.Pattern[bytes], tuple[str, ...]]:
+    pattern, names = expression(layout, TIME)
+    return re.compile(rb"\n" + plain.PRI + pattern), names

@@ -1,0 +1,174 @@
+"""Tests that the layouts and the reference parser give the same result, and that frames of each layout fit it."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from bridge.routing.profile import PAYLOAD_NEEDS
+from bridge.syslog import parse, parser
+from bridge.syslog.columns import ALWAYS, FIELDS
+from bridge.syslog.fast import layouts
+from bridge.syslog.fast.fields import parse_all
+from bridge.syslog.fast.single_second import COLUMNS, SingleSecond, _Moment
+from bridge.syslog.frames import block_of
+from bridge.syslog.shapes import SHAPES
+from bridge.syslog.structured_data import auto_text
+from tests.unit.syslog.fast.generated import HitRate
+from tests.unit.syslog.mutation import mutated
+
+KINDS = {
+    "cisco-untimed": [
+        b"<166>%ASA-6-302015: Built outbound UDP connection 5150",
+        b"<166>%ASA-6-302015:",
+        b"<188>%SNMP-W-SNMPAUTHFAIL: Access attempted",
+    ],
+    "cisco-timed": [
+        b"<166>Nov 23 2026 07:24:00: %ASA-4-106023: Deny tcp src outside:198.51.100.7/5",
+        b"<166>Nov 23 2026 07:24:00 fw-edge : %ASA-6-302014: Teardown TCP connection 7",
+        b"<164>Nov  3 07:24:00.250 fw-edge: %ASA-4-733100: [ Scanning] drop rate-1 exceeded",
+        b"<189>Nov 23 07:24:00 CET: %SYS-5-CONFIG_I: Configured from console",
+    ],
+    "cisco-counted": [
+        b"<189>88: *Nov 23 07:24:00.103: %LINEPROTO-5-UPDOWN: Line protocol on Interface Vlan1 is up",
+        b"<187>90: 000088: Nov 23 2026 07:24:00 UTC: %LINK-3-UPDOWN: Interface Vlan20, changed state to down",
+        b"<187>: .Nov 23 07:24:00: %LINK-3-UPDOWN: x",
+    ],
+    "cisco-origin": [
+        b"<180>91: edge-7: .Nov 23 08:24:00.631 CET: %CDP-4-NATIVE_VLAN_MISMATCH: Native VLAN mismatch",
+        b"<180>91: 192.0.2.1: 000090: Nov 23 2026 08:24:00 UTC: %FOO-6-BAR: x",
+        b"<180>edge-7: Nov 23 08:24:00: %FOO-6-BAR: x",
+        b"<189>nexus-1: 2026 Nov 23 07:24:00.103 UTC: %ETHPORT-5-IF_UP: Interface Ethernet1/7 is up in mode access",
+    ],
+    "tagless": [
+        b"<14>Nov 23 07:24:00 PA-850 1,2026/11/23 07:24:00,013201000001,TRAFFIC,end,2560,2026/11/23 07:24:00,192.0.2.5",
+        b"<134>Nov 23 07:24:00 dam-01 CEF:0|Example|Database Guard|4.1|101|Login failed|5|suser=anna src=192.0.2.9",
+        b"<142>2026-11-23T07:24:00.5+01:00 fb LEEF:1.0|WatchGuard|XTM|12.8.2|30000148|disp=Allow",
+        b"<14>Nov 23 07:24:00 dc1.example.org MSWinEventLog\t1\tSecurity\t4711\tMon Nov 23 07:24:00 2026\t4624\tok",
+        b"<181>Nov 23 07:24:00 ise-lyon CISE_Passed_Authentications 0000200417 2 0 2026-11-23 07:24:00.031 +00:00 x",
+    ],
+    "hostless": [
+        b"<134>Nov 23 07:24:00 filterlog[4711]: 69,,,1000000103,vmx1,match,block,in,4,0x0",
+        b"<134>2026-11-23T07:24:00.250Z Cron[-]:   text",
+    ],
+    "f5": [
+        b"<131>Nov 23 07:24:00 slot1/ltm-a err tmm1[7]: 01260013:3: SSL Handshake failed for TCP 192.0.2.7:443",
+        b"<134>Nov 23 07:24:00 ltm-a info tmm[9]: Rule /Common/log-requests <HTTP_REQUEST>: client 192.0.2.7 GET /",
+        b"<134>Nov 23 07:24:00 ltm-a notice mcpd: 01070638:5: Pool member up",
+    ],
+    "sophos": [
+        b'<30>device="SFW" date=2026-11-23 time=08:24:00 timezone="CET" device_name="xgs-1" device_id=C0 log_id=1',
+        b'<30>device="SFW" date=2026-11-23 time=08:24:00 timezone="+0100" device_name="xgs-1" log_type="Firewall"',
+    ],
+    "meraki": [
+        b"<134>1 1795418640.795119971 MX_lyon flows src=192.0.2.8 dst=198.51.100.5 protocol=udp sport=53 pattern: all",
+        b"<134>1795418640.7 MX_lyon urls src=192.0.2.8:5 dst=198.51.100.5:443",
+    ],
+    "netscaler": [
+        b"<134> 11/23/2026:07:24:00 GMT adc-1 0-PPE-0 : default TCP CONN_TERMINATE 1087 0 :  Source 192.0.2.3:44010",
+        b"<134>23/11/2026:07:24:00 adc-1 10-PPE-3 : default SSLLOG x 7 0 : y",
+    ],
+    "fortinet": [
+        b'<189>date=2026-11-23 time=02:24:00 devname="fgt-a" devid="FG0" eventtime=1795418640 tz="-0500" type="utm"',
+        b'<189>date=2026-11-23 time=02:24:00 devname=fgt-a devid=FG0 logdesc="a b" tz="+0100" msg="a tz=b"',
+    ],
+}  # fmt: skip
+PLAIN = [
+    b"<30>Nov 23 07:24:00 gw sshd[7]: text",
+    b"<30>2026-11-23T07:24:00.250Z gw app:   text",
+    b'<30>1 2026-11-23T07:24:00.250Z gw app 7 ID1 [a@1 b="c"] text',
+    b"<30>1 2026-11-23T07:24:00+01:00 gw app - - - \xef\xbb\xbftext",
+]
+NEEDS = [frozenset(FIELDS), frozenset(), *PAYLOAD_NEEDS.values(), frozenset(("hostname", "priority", "text"))]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fast_equals_reference(kind):
+    intact = KINDS[kind]
+    for seed in range(30):
+        frames = [
+            frame.replace(b"\n", b" ") for frame in mutated(seed, 100, [*intact, SHAPES["rfc5424-other-time"].example])
+        ]
+        frames = intact[seed % len(intact) :] + [frame for frame in frames if frame.strip(b" \t\r\0")]
+        read = [parser.read(frame) for frame in frames]
+        for needs in NEEDS if seed < 3 else NEEDS[:1]:
+            columns = parse_all(block_of(frames), needs | ALWAYS)
+            assert columns.count == len(frames)
+            for name in (needs | ALWAYS) - {"raw", "text", "auto", "format"}:
+                assert list(columns[name]) == [getattr(parts, name) for parts in read], name
+            if "text" in needs:
+                assert list(columns["text"]) == [parts.msg.lstrip(b" \t") for parts in read]
+            if "auto" in needs:
+                assert list(columns["auto"]) == [
+                    auto_text(parts.msgid, parts.structured_data, parts.msg.lstrip(b" \t")) for parts in read
+                ]
+            if "format" in needs:
+                assert list(columns["format"]) == [parts.format.encode() for parts in read]
+            if "raw" in needs:
+                assert list(columns["raw"]) == frames
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_read_of_one_kind_never_uses_the_reference_parser(kind, monkeypatch):
+    monkeypatch.setattr(parser, "read", None)
+    for frame in KINDS[kind]:
+        read = block_of([frame] * 3)
+        layout, _ = layouts.layout_of(read, ALWAYS)
+        assert layout and layout.name == kind
+        assert parse_all(read, frozenset(FIELDS) - layout.unknown).count == 3
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "rfc3164", "rfc5424"])
+@pytest.mark.parametrize("column", COLUMNS)
+def test_block_equals_reference(kind: str, column: str) -> None:
+    intact = KINDS.get(kind) or PLAIN
+    hits = HitRate()
+    for seed in range(60):
+        first = intact[seed % len(intact)]
+        for frame in (first, *mutated(seed, 40, intact)):
+            if frame.strip(b" \t\r\0") and b"\n" not in frame:
+                found = read_as_block([first, frame], column)
+                hits.note(frame == first and (found is not None or column == "content"))
+                assert found is None or found == [reference(first, column), reference(frame, column)]
+    assert hits.answered >= 60
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"<13>Nov 23 07:24:00 CET[filer-a:secd.ldap.noServers:alert]: a zone, not a tag",
+        b'<189>date=2026-11-23 time=08:24:00 devname="fgt-a devid="FG0" tz="+0100" msg="an open quote"',
+        b'<30>device="SFW" date=2026-11-23 time=08:24:00 timezone="CET" device_name="xgs-1" tz="+0000"',
+    ],
+)
+def test_frames_that_only_resemble_a_layout(frame: bytes) -> None:
+    columns = parse_all(block_of([frame] * 2), frozenset(FIELDS))
+    for name in ("second", "offset", "hostname", "app_name", "msg"):
+        assert columns[name][1] == getattr(parser.read(frame), name)
+    assert read_as_block([frame] * 2, "text") in (None, [reference(frame, "text")] * 2)
+
+
+def read_as_block(frames: list[bytes], column: str) -> list[tuple[bytes, ...]] | None:
+    """Returns the rows of a reader that has seen the second often enough, or None."""
+    single_second = SingleSecond()
+    for _ in range(_Moment.MIN_READS - 1):
+        single_second.read(block_of(frames[:1]), column)
+    found = single_second.read(block_of(frames), column)
+    if found is None:
+        return None
+    columns = found.rows()
+    assert found.count == columns.count == len(frames)
+    return list(zip(*found.times(), columns[column], strict=True))
+
+
+def reference(frame: bytes, column: str) -> tuple[bytes, ...]:
+    parts = parser.read(frame)
+    text = parts.msg.lstrip(b" \t")
+    texts = {"text": text, "auto": auto_text(parts.msgid, parts.structured_data, text)}
+    return parts.second, parts.fraction, parts.offset, texts.get(column) or getattr(parts, column)
+
+
+def test_first_key_is_not_a_tag() -> None:
+    """Tests FortiGate text after a header: the hour of `time=` must not end a tag."""
+    text = b'time=15:51:59 devname="fw-edge" devid="FG0000000001" type="traffic"'
+    message = parse(b"<189>Nov 23 07:24:00 fw " + text, received=datetime(2026, 11, 23, 8, tzinfo=UTC))
+    assert (message.hostname, message.app_name, message.msg) == ("fw", None, text)
