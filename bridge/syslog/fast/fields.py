@@ -43,9 +43,12 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
         fields["format"] = [layout.format] * len(rows)
     for name in needs - fields.keys() - {"content", "auto"}:
         fields[name] = [b""] * len(rows)
+    # The NILVALUE of RFC 5424 is an empty field.
+    for name in fields.keys() & (_WORDS if layout.format == b"rfc5424" else {"procid"}):
+        if b"-" in fields[name]:
+            fields[name] = [b"" if value == b"-" else value for value in fields[name]]
     blank: dict[int, bytes] = {}
     if layout.format == b"rfc5424":
-        _nil(fields, ("hostname", "app_name", "procid", "msgid", "structured_data"))
         if "content" in needs:
             fields["content"] = list(map(content_5424, fields["app_name"], fields["procid"], fields["msg"]))
         if "auto" in needs:
@@ -54,15 +57,14 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
             # An empty frame makes no row.
             each = [frame for frame in list_of(frames) if frame]
             blank = {row: each[row] for row, text in enumerate(fields["text"]) if not text and not unmatched[row]}
-    else:
-        _nil(fields, ("procid",))
-        if "auto" in needs:
-            fields["auto"] = fields["text"]
+    elif "auto" in needs:
+        fields["auto"] = fields["text"]
     fields = {name: fields[name] for name in needs}
     found = Columns(len(rows), fields, blank)
     return _with_others(found, unmatched, layout) if any(unmatched) else found
 
 
+_WORDS = {"hostname", "app_name", "procid", "msgid", "structured_data"}
 _BLANK = b" \t\r\n\0"
 # FortiGate sends date and time of day in two fields.
 _DATE = ("date", "clock")
@@ -96,14 +98,6 @@ def _are_times(seconds: Column) -> bool:
     return all(map(is_time, filter(None, set(seconds))))
 
 
-def _nil(fields: dict[str, Column], names: Iterable[str]) -> None:
-    """Replaces the NILVALUE of RFC 5424 by an empty field."""
-    for name in names:
-        column = fields.get(name)
-        if column is not None and b"-" in column:
-            fields[name] = [b"" if value == b"-" else value for value in column]
-
-
 def _with_others(found: Columns, unmatched: Column, layout: Layout) -> Columns:
     """Fills in the rows of frames that the layout does not match: with another layout that matches the first of them,
     and otherwise with the reference parser. Blank frames make no row."""
@@ -128,24 +122,19 @@ def parse_each(frames: Iterable[bytes], needs: frozenset[str], *, holds_lf: bool
     fields: dict[str, list[bytes]] = {name: [] for name in FIELDS if name in needs}
     blank: dict[int, bytes] = {}
     for frame in frames:
-        if frame.strip(_BLANK):
-            _append_parsed(fields, blank, frame)
+        if not frame.strip(_BLANK):
+            continue
+        parts = parser.read(frame)
+        text = parts.msg.lstrip(b" \t")
+        if not text:
+            blank[len(fields["second"])] = frame
+        for name, column in fields.items():
+            if name == "auto":
+                column.append(auto_text(parts.msgid, parts.structured_data, text))
+            elif name == "raw":
+                column.append(frame)
+            elif name == "format":
+                column.append(parts.format.encode())
+            else:
+                column.append(text if name == "text" else getattr(parts, name))
     return Columns(len(fields["second"]), dict(fields), blank, holds_lf=holds_lf)
-
-
-def _append_parsed(fields: dict[str, list[bytes]], blank: dict[int, bytes], frame: bytes) -> None:
-    """Appends the row of one frame, read by the reference parser."""
-    parts = parser.read(frame)
-    if not parts.msg.strip(b" \t"):
-        blank[len(fields["second"])] = frame
-    for name, column in fields.items():
-        if name == "raw":
-            column.append(frame)
-        elif name == "text":
-            column.append(parts.msg.lstrip(b" \t"))
-        elif name == "auto":
-            column.append(auto_text(parts.msgid, parts.structured_data, parts.msg.lstrip(b" \t")))
-        elif name == "format":
-            column.append(parts.format.encode())
-        else:
-            column.append(getattr(parts, name))

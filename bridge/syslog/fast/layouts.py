@@ -27,14 +27,6 @@ class Field(NamedTuple):
     before: bytes = b""
     after: bytes = b""
 
-    def matching(self, needs: frozenset[str], given: Mapping[str, bytes]) -> bytes:
-        """Returns the expression: a group if the column is needed, and a literal text if it is given."""
-        if self.name in given:
-            text = given[self.name]
-            return self.before + re.escape(text) + self.after if text else b""
-        group = (b"(" if self.name in needs else b"(?:") + self.pattern + b")"
-        return b"(?:" + self.before + group + self.after + b")?" if self.before else group
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
@@ -46,8 +38,6 @@ class Layout:
     format: bytes = b"rfc3164"
     unknown: frozenset[str] = frozenset()
     "Columns that only the reference parser can read."
-    excludes: bytes = b""
-    "A read that contains this text is not of the layout."
 
 
 # --- parts ---
@@ -111,8 +101,8 @@ LAYOUTS = (
     # A `tz` anywhere would take precedence.
     Layout("sophos", (
         "device", "content", "msg", "text", b'device="[A-Z]++" ', *_DATE, b'timezone="',
-        Field("offset", _ZONE + rb"|[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), b'"',
-    ), b"none", frozenset(("hostname",)), b"tz="),
+        Field("offset", _ZONE + rb"|[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), rb'"(?![^t\n]*+(?:t(?!z=)[^t\n]*+)*+tz=)',
+    ), b"none", frozenset(("hostname",))),
     Layout("meraki", (
         "device", b"(?:1 )?", Field("second", b"[1-9][0-9]{9}"), Field("fraction", rb"\.[0-9]{1,9}"), b" ",
         Field("hostname", rb"(?![0-9]++ )[A-Za-z0-9_.-]++"), b" ", "content", "msg", "text", b"(?=[a-z][a-z_-]++ )",
@@ -147,19 +137,22 @@ def expression(
     It matches whole frames or, with ``until``, ends where that column begins. Fields that are ``given`` are literal.
     """
     pattern = closing = b""
-    names = []
+    names: list[str] = []
     for part in layout.parts:
         if isinstance(part, bytes):
             pattern += part
             continue
         name = part if isinstance(part, str) else part.name
-        if name in needs and name not in given:
-            names.append(name)
-        if isinstance(part, Field):
-            pattern += part.matching(needs, given)
-        elif part == until or part in needs:
-            pattern += b"(?=" if part == until else b"("
-            closing += b")"
+        captured = name in needs and name not in given
+        names += [name] * captured
+        if isinstance(part, str):
+            pattern += b"(?=" if name == until else b"(" * captured
+            closing += b")" * (name == until or captured)
+        elif name not in given:
+            group = (b"(" if captured else b"(?:") + part.pattern + b")"
+            pattern += b"(?:" + part.before + group + part.after + b")?" if part.before else group
+        elif text := given[name]:
+            pattern += part.before + re.escape(text) + part.after
     return pattern + (b"." if until and closing else b"" if until else b".*+") + closing, tuple(names)
 
 
@@ -169,7 +162,7 @@ def layout_of(block: bytes, needs: frozenset[str]) -> tuple[Layout | None, dict[
     for layout in LAYOUTS:
         first, names = _first(layout)
         found = None if needs & layout.unknown else first.match(block)
-        if found and not (layout.excludes and layout.excludes in block):
+        if found:
             return layout, dict(zip(names, found.groups(b""), strict=True))
     return None, {}
 

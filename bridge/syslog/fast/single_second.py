@@ -80,10 +80,10 @@ class SingleSecond:
         # Most reads begin with the second of the read before.
         if moment is None or moment.column != column or block.find(moment.shown, 3, 100) < 0:
             moment = self._moment = _moment_of(block, column)
-        cut = moment.cut() if moment else None
-        if moment is None or (moment.layout.excludes and moment.layout.excludes in block):
-            self._retry_pause.record_failure()
-            return None
+            if moment is None:
+                self._retry_pause.record_failure()
+                return None
+        cut = moment.cut()
         if cut is None:
             return None
         lines, count = cut(block) or (b"", 0)

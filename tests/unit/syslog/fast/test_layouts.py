@@ -1,5 +1,6 @@
 """Tests that the layouts and the reference parser give the same result, and that frames of each layout fit it."""
 
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -172,3 +173,25 @@ def test_first_key_is_not_a_tag() -> None:
     text = b'time=15:51:59 devname="fw-edge" devid="FG0000000001" type="traffic"'
     message = parse(b"<189>Nov 23 07:24:00 fw " + text, received=datetime(2026, 11, 23, 8, tzinfo=UTC))
     assert (message.hostname, message.app_name, message.msg) == ("fw", None, text)
+
+
+def test_reads_of_several_layouts_are_read_layout_by_layout(monkeypatch) -> None:
+    frames = [frame for kind in (*KINDS.values(), PLAIN) for frame in kind] * 2
+    needs = frozenset(FIELDS) - {"hostname"}
+    odd = [b"no header", b"", b"  ", b"<30>1 2026-11-23T07:24:00Z gw app - - -", b"<30>Feb 30 07:24:00 gw app: x"]
+    for seed in range(20):
+        random.Random(seed).shuffle(frames)
+        mixed = frames + odd if seed % 2 else [*odd, *frames]
+        columns, read = parse_all(block_of(mixed), needs), [parser.read(frame) for frame in mixed if frame.strip()]
+        for name in needs - {"raw", "text", "auto", "format"}:
+            assert list(columns[name]) == [getattr(parts, name) for parts in read], name
+        assert list(columns["raw"]) == [frame for frame in mixed if frame.strip()]
+        assert [columns["raw"][row] for row in columns.blank] == [odd[3]]
+    monkeypatch.setattr(parser, "read", None)
+    assert parse_all(block_of(frames), needs).count == len(frames)
+
+
+def test_layouts_are_linear() -> None:
+    for kind, frames in KINDS.items():
+        for length in (1_000, 100_000):
+            assert parse_all(block_of([frames[0], frames[0] + b' a="b c' * length]), ALWAYS).count == 2, kind
