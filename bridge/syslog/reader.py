@@ -5,8 +5,8 @@ that. The order is that of their speed:
 
 1. headers of one layout and one second, if one column is needed: ``fast.single_second``
 2. plain headers of RFC 3164 with different seconds: ``fast.many_seconds``
-3. frames of any kind, if only time and text are needed: ``fast.mixed_formats``
-4. any other fields, and frames that contain line ends: ``fast.fields``
+3. frames of one layout with any times: ``fast.fields``, which reads the frames of other layouts as well
+4. frames of any kind, if only time and text are needed: ``fast.mixed_formats``
 """
 
 from typing import NamedTuple
@@ -16,7 +16,8 @@ from bridge.syslog.fast import pcre2
 from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.fast.many_seconds import ManySeconds
 from bridge.syslog.fast.mixed_formats import read_mixed
-from bridge.syslog.fast.single_second import COLUMNS, SingleSecond
+from bridge.syslog.fast.retry_pause import RetryPause
+from bridge.syslog.fast.single_second import SingleSecond
 from bridge.syslog.frames import Frames
 from bridge.syslog.intake_key import count_keyed, has_key, with_original, without_keys
 from bridge.syslog.timestamps import TimeConversion
@@ -40,6 +41,7 @@ class Reader:
     def __init__(self) -> None:
         self._single_second = SingleSecond()
         self._many_seconds = ManySeconds()
+        self._several_layouts = RetryPause()
 
     def read(self, frames: Frames, context: ReadContext, received: int) -> Columns | TextBlock:
         """Parses the frames of one read, received at ``received`` ms since the epoch.
@@ -54,17 +56,34 @@ class Reader:
         if isinstance(frames, bytes):
             # The texts of a block are one column.
             wanted = context.fields - ALWAYS
-            column = next(iter(wanted), "text")
             block: TextBlock | None = None
-            if len(wanted) < 2 and column in COLUMNS:
-                block = self._single_second.read(frames, column)
+            if len(wanted) < 2:
+                block = self._single_second.read(frames, next(iter(wanted), "text"))
             if block is None and wanted <= AUTO:
                 block = self._many_seconds.read(frames, received, context.conversion)
             if block is not None:
                 return block
-            if self._single_second.has_failed and wanted <= AUTO:
-                return read_mixed(frames, context.fields | ALWAYS)
+            if wanted <= AUTO:
+                return self._read_mixed(frames, context.fields | ALWAYS)
         return parse_all(frames, context.fields | ALWAYS)
+
+    def _read_mixed(self, frames: bytes, needs: frozenset[str]) -> Columns:
+        """Reads frames by the layout of the first, and the others by the general expression."""
+        if self._several_layouts.should_skip():
+            return read_mixed(frames, needs)
+        others = 0
+
+        def general(rest: bytes, needs: frozenset[str]) -> Columns:
+            nonlocal others
+            others = len(rest)
+            return read_mixed(rest, needs)
+
+        columns = parse_all(frames, needs, general)
+        if 2 * others > len(frames):
+            self._several_layouts.record_failure()
+        else:
+            self._several_layouts.reset()
+        return columns
 
 
 def read_columns(frames: Frames, fields: frozenset[str]) -> Columns:

@@ -7,7 +7,7 @@ those rows, and reads in which a frame contains a line end. Property tests asser
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from bridge.syslog import parser
@@ -19,11 +19,15 @@ from bridge.syslog.grammar import PRIVAL, content_5424
 from bridge.syslog.structured_data import auto_text
 from bridge.syslog.timestamps import is_time
 
+General = Callable[[bytes, frozenset[str]], Columns]
+_WORDS = {"hostname", "app_name", "procid", "msgid", "structured_data"}
+_BLANK = b" \t\r\n\0"
 
-def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
+
+def parse_all(frames: Frames, needs: frozenset[str], general: General | None = None) -> Columns:
     """Parses all frames of a read into the columns ``needs``, which include the times.
 
-    Frames that consist of blanks, NUL and line ends only make no row.
+    Frames that consist of blanks, NUL and line ends only make no row. ``general`` reads the frames of other layouts.
     """
     if isinstance(frames, list):
         return parse_each(frames, needs, holds_lf=True)
@@ -36,9 +40,10 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
     *groups, unmatched = zip(*rows, strict=True)
     fields: dict[str, Column] = dict(zip(names, groups, strict=True))
     if "date" in fields:
-        fields["second"] = [date and date + b" " + clock for date, clock in zip(*map(fields.pop, _DATE), strict=True)]
+        pairs = zip(fields["date"], fields["clock"], strict=True)
+        fields["second"] = [date and date + b" " + clock for date, clock in pairs]
     if not _are_times(fields.get("second", (b"",))):
-        return parse_each(list_of(frames), needs)
+        return general(frames, needs) if general else parse_each(list_of(frames), needs)
     if "format" in needs:
         fields["format"] = [layout.format] * len(rows)
     for name in needs - fields.keys() - {"content", "auto"}:
@@ -59,15 +64,8 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
             blank = {row: each[row] for row, text in enumerate(fields["text"]) if not text and not unmatched[row]}
     elif "auto" in needs:
         fields["auto"] = fields["text"]
-    fields = {name: fields[name] for name in needs}
-    found = Columns(len(rows), fields, blank)
-    return _with_others(found, unmatched, layout) if any(unmatched) else found
-
-
-_WORDS = {"hostname", "app_name", "procid", "msgid", "structured_data"}
-_BLANK = b" \t\r\n\0"
-# FortiGate sends date and time of day in two fields.
-_DATE = ("date", "clock")
+    found = Columns(len(rows), {name: fields[name] for name in needs}, blank)
+    return _with_others(found, unmatched, layout, general) if any(unmatched) else found
 
 
 @cache
@@ -79,7 +77,7 @@ def _plan(layout: Layout, needs: frozenset[str]) -> tuple[re.Pattern[bytes], tup
         needs |= {"text"}
         needs |= {"app_name", "procid", "msg"} if "content" in needs else set()
         needs |= {"msgid", "structured_data"} if "auto" in needs else set()
-    needs |= {"text", *_DATE} if "auto" in needs else {*_DATE}
+    needs |= {"date", "clock", "text"} if "auto" in needs else {"date", "clock"}
     pattern, names = expression(layout, needs)
     first = tuple(name for name in ("raw", "priority") if name in needs)
     pattern = (b"<(" + PRIVAL + b")>" if "priority" in needs else PRI) + pattern
@@ -98,14 +96,15 @@ def _are_times(seconds: Column) -> bool:
     return all(map(is_time, filter(None, set(seconds))))
 
 
-def _with_others(found: Columns, unmatched: Column, layout: Layout) -> Columns:
-    """Fills in the rows of frames that the layout does not match: with another layout that matches the first of them,
-    and otherwise with the reference parser. Blank frames make no row."""
+def _with_others(found: Columns, unmatched: Column, layout: Layout, general: General | None) -> Columns:
+    """Fills in the rows of frames that the layout does not match: with ``general``, or with another layout that matches
+    the first of them, or else with the reference parser. Blank frames make no row."""
     rest = [frame for frame in unmatched if frame.strip(_BLANK)]
     block, needs = b"\n" + b"\n".join(rest), frozenset(found.fields)
     # No frame is left that this layout, or one before it, matches, so each layout is used once.
-    other = layout_of(block, needs)[0]
-    others = parse_each(rest, needs) if other in (None, layout) else parse_all(block, needs)
+    if general is None and layout_of(block, needs)[0] not in (None, layout):
+        general = parse_all
+    others = general(block, needs) if general else parse_each(rest, needs)
     rows = [row for row, frame in enumerate(unmatched) if not frame or frame.strip(_BLANK)]
     fields: dict[str, Column] = {}
     for name, column in found.fields.items():

@@ -101,7 +101,7 @@ LAYOUTS = (
     # A `tz` anywhere would take precedence.
     Layout("sophos", (
         "device", "content", "msg", "text", b'device="[A-Z]++" ', *_DATE, b'timezone="',
-        Field("offset", _ZONE + rb"|[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), rb'"(?![^t\n]*+(?:t(?!z=)[^t\n]*+)*+tz=)',
+        Field("offset", _ZONE + rb"|[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), rb'"(?!.*tz=)',
     ), b"none", frozenset(("hostname",))),
     Layout("meraki", (
         "device", b"(?:1 )?", Field("second", b"[1-9][0-9]{9}"), Field("fraction", rb"\.[0-9]{1,9}"), b" ",

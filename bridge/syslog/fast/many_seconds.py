@@ -23,14 +23,12 @@ _shortened = shortener(_STAMP, AFTER_BSD)
 class ManySeconds:
     """Removes all headers of a socket read. Pauses for a growing number of reads while it fails."""
 
-    LONGEST_PAUSE = 64
-    "Maximum number of reads skipped after failures."
     LEARN_EVENTS = 2000
     """Events of a connection for each attempt to precompile its times. Compiling takes as long as reading thousands of
     them, so connections that bring fewer, or always other times, must not cause it."""
 
     def __init__(self) -> None:
-        self._retry_pause = RetryPause(self.LONGEST_PAUSE)
+        self._retry_pause = RetryPause()
         self._precompiled = PrecompiledTimes()
         self._events_to_learn = self.LEARN_EVENTS
 

@@ -6,15 +6,10 @@ class RetryPause:
 
     __slots__ = ("_next_skips", "_skips_left", "max_skips")
 
-    def __init__(self, max_skips: int) -> None:
+    def __init__(self, max_skips: int = 64) -> None:
         self.max_skips = max_skips
         self._next_skips = 1
         self._skips_left = 0
-
-    @property
-    def has_failed(self) -> bool:
-        """True if a failure was recorded since the last ``reset``."""
-        return self._next_skips > 1
 
     def should_skip(self) -> bool:
         """Returns True if the current read is to be skipped, and counts it as skipped."""

@@ -17,9 +17,6 @@ from bridge.syslog.fast.plain_patterns import PRI
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.timestamps import is_time
 
-COLUMNS = ("text", "auto", "content", "device")
-"Columns of which a block can be made."
-
 
 class _Moment:
     """The compiled expression for one layout and second. All readers share it."""
@@ -60,17 +57,9 @@ _moment = lru_cache(maxsize=128)(_Moment)
 class SingleSecond:
     """Removes all headers of a socket read. Pauses for a growing number of reads while it fails."""
 
-    LONGEST_PAUSE = 64
-    "Maximum number of reads skipped after failures."
-
     def __init__(self) -> None:
         self._moment: _Moment | None = None
-        self._retry_pause = RetryPause(self.LONGEST_PAUSE)
-
-    @property
-    def has_failed(self) -> bool:
-        """True if the last attempt failed: the frames are of several kinds, or of an unknown kind."""
-        return self._retry_pause.has_failed
+        self._retry_pause = RetryPause()
 
     def read(self, block: bytes, column: str = "text") -> SameSecond | None:
         """Returns a block's frames from where ``column`` begins, or None if another strategy must read the block."""

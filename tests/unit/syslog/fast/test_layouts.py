@@ -10,7 +10,7 @@ from bridge.syslog import parse, parser
 from bridge.syslog.columns import ALWAYS, FIELDS
 from bridge.syslog.fast import layouts
 from bridge.syslog.fast.fields import parse_all
-from bridge.syslog.fast.single_second import COLUMNS, SingleSecond, _Moment
+from bridge.syslog.fast.single_second import SingleSecond, _Moment
 from bridge.syslog.frames import block_of
 from bridge.syslog.shapes import SHAPES
 from bridge.syslog.structured_data import auto_text
@@ -73,6 +73,7 @@ KINDS = {
         b'<189>date=2026-11-23 time=02:24:00 devname=fgt-a devid=FG0 logdesc="a b" tz="+0100" msg="a tz=b"',
     ],
 }  # fmt: skip
+COLUMNS = ("text", "auto", "content", "device")
 PLAIN = [
     b"<30>Nov 23 07:24:00 gw sshd[7]: text",
     b"<30>2026-11-23T07:24:00.250Z gw app:   text",
