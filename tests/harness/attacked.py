@@ -300,9 +300,8 @@ def attacked(directory: Path) -> Iterator[AttackedBridge]:
         collecting(directory) as collector,
         bridging(
             directory, collector.url,
-            # The honest messages have structured data that nobody wants.
-            intakes={"all": {"payload": "message"}, "noise": {"url": url, "compression": "none"},
-                     "hostile": {"url": url}, "proxied": {"url": url, "proxy": proxy}},
+            intakes={"all": {}, "noise": {"url": url, "compression": "none"}, "hostile": {"url": url},
+                     "proxied": {"url": url, "proxy": proxy}},
             routes=[{"intake": "all", "source": HONEST}, {"intake": "hostile", "source": HOSTILE},
                     {"intake": "proxied", "source": PROXIED}],
             unrouted={"intake": "noise"},

@@ -25,9 +25,9 @@ def rfc3164(number: int, time: datetime, *, host: str = "gw") -> SentMessage:
 
 
 def rfc5424(number: int, time: datetime, *, host: str = "gw") -> SentMessage:
-    """Builds `<30>1 2026-11-23T07:24:00.250Z gw app 77 ID7 [x@1 k="v"] TEXT`."""
+    """Builds `<30>1 2026-11-23T07:24:00.250Z gw app 77 ID7 [origin software="app"] TEXT`."""
     text = _text(number, time)
-    return SentMessage(f'<30>1 {_iso(time)} {host} app 77 ID7 [x@1 k="v"] {text}'.encode(), text)
+    return SentMessage(f'<30>1 {_iso(time)} {host} app 77 ID7 [origin software="app"] {text}'.encode(), text)
 
 
 def number_of(text: str) -> int:
