@@ -168,7 +168,7 @@ class Counted(FrameBuffer):
         lead = begins_frame(data, at)
         if lead is Lead.TO_START and data[end - 1] in _DIGITS and (at > end or data[end] in _DIGITS):
             # The digits of the next count may have been cut off by this frame's count.
-            # After a wrong count, a count is not believed to be right because nothing has followed it yet.
+            # After a wrong count, silence does not prove that a count is right.
             lead = lead_between(data, end, closed=closed or (idle and self.resyncs > 0))
         elif lead is Lead.NOWHERE and self._count is ANY_COUNT and ANY_COUNT.match(data, at):
             return Lead.TO_START

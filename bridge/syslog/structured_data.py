@@ -1,8 +1,8 @@
 """Tells a vendor's structured data (RFC 5424) from elements that say nothing about the event.
 
 ``timeQuality``, ``origin`` and ``meta`` (RFC 5424 section 7) describe the clock, the sender and the message itself.
-``SEKOIA@53288`` is what forwarders add. Any other element is data that the device has written for whoever reads the
-event: a Juniper SRX or NXLog puts all facts there, and only a title into MSG.
+``SEKOIA@53288`` is what forwarders add. Any other element is data of the device that a parser
+needs: a Juniper SRX or NXLog puts all facts there, and only a title into MSG.
 """
 
 import re

@@ -56,7 +56,7 @@ Entry = tuple[Product, Signature, float]
 "A signature of a product and its weight."
 
 
-class Table:
+class SignatureTable:
     """The products, prepared for matching."""
 
     def __init__(self, products: Sequence[Product]) -> None:
@@ -122,9 +122,9 @@ class Table:
 
 
 @cache
-def table() -> Table:
+def table() -> SignatureTable:
     """Returns the prepared table. The first call takes some milliseconds."""
-    return Table(PRODUCTS)
+    return SignatureTable(PRODUCTS)
 
 
 def likely(matches: Iterable[Match]) -> list[Match]:
