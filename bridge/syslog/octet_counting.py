@@ -101,6 +101,7 @@ class Counted(FrameBuffer):
         self._needed_size, self._end_bytes, self._in_line = 0, b"", False
         at: int | None = 0
         reached = 0
+        ended: int | None = None
         count, limit = self._count.match, self.max_frame_size
         following = None
         while at is not None and at < size:
@@ -116,12 +117,12 @@ class Counted(FrameBuffer):
                         at = end
                         continue
                     following = None
-                at = self._counted(frames, data, at, start, end, closed=closed, idle=idle)
+                ended = at = self._counted(frames, data, at, start, end, closed=closed, idle=idle)
             elif data[at] in _SEPARATORS:
                 at += 1
             elif _LINE.match(data, at):
                 at = self._line(frames, data, at, closed=closed)
-            elif closed and frames and self.resyncs and data[at:].isdigit():
+            elif closed and frames and self.resyncs and at == ended and data[at:].isdigit():
                 # The last count is wrong as well: these digits are the rest of its frame.
                 frames[-1] += data[at:]
                 at = size

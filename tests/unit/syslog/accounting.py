@@ -49,9 +49,8 @@ def account(frame: bytes) -> Header:
     for word in fields[4:]:
         assert word in frame, parts
     dropped = _DROPPED.get(parts.shape, _PLAIN)
-    at = _own_header(header, start, parts)
-    # All positions that a sequence of words and separators can reach.
-    reached = {at}
+    # All positions that a sequence of words and separators can reach. A time in a tag looks like a relay's.
+    reached = {_own_header(header, start, parts), start}
     while reached and (at := min(reached)) < len(header):
         reached.remove(at)
         reached.update(at + len(word) for word in words if header.startswith(word, at))

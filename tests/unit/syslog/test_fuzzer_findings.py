@@ -2,6 +2,8 @@
 
 import pytest
 
+from bridge.syslog.frames import list_of
+from bridge.syslog.framing import StreamFramer
 from tests.unit.syslog.accounting import assert_fast_equals_reference
 from tests.unit.syslog.mutation import check
 
@@ -10,6 +12,7 @@ FINDINGS = {
     "Kiwi's prefix recursed": b"<190>" + b"Original Address=192.0.2.1 " * 5000,
     "Kiwi before key=value": b'<190>Original Address=192.0.2.77 time=8:24:00 timezone="CET" device_name="xgs-1"',
     "two counters, the second a host": b"0090: 2 000090: 2y10w: %FOO-6-BAR: the clock was never set",
+    "a time within UniFi's tag": b"<14>Nov 23 07:24:00 02005e44000a,U6-6.6: :2026-11-23T08:24:00+01:00ostapd[41]: x",
     # Found by atheris
     "a host that begins with a colon": b"<189>8103: Nov 23 2026 07:24:00 AM.535 UTC :U %C_AUDITLOG-6-AdminEvent: x",
     "an origin that looks like a tag": b"<189>Nov 23 07:24:03 gw time4712: Nov 23 07:24:00.272: %SEC-6-IPACCESSPACP: x",
@@ -21,3 +24,16 @@ def test_finding_is_parsed_alike_by_all_readers_and_without_loss(name):
     frame = FINDINGS[name]
     check(frame)
     assert_fast_equals_reference(frame)
+
+
+def test_digits_behind_a_frame_and_a_nul_are_no_part_of_it_however_the_stream_is_split():
+    """Found by atheris: after a wrong count, they were joined to the frame if both were read at once."""
+    first, second = b"<13>" + b"a" * 12, b"<14>" + b"b" * 26
+    stream = b"9 " + first + b"30 " + second + b"\0" + b"7"
+    frames = []
+    for size in (1, 2, 5, len(stream)):
+        framer = StreamFramer("octet-counted", 300)
+        found = [f for at in range(0, len(stream), size) for f in list_of(framer.feed(stream[at : at + size]))]
+        rest, unfinished = framer.close()
+        frames.append(([*found, *list_of(rest)], unfinished))
+    assert frames == [([first, second], b"7")] * 4
