@@ -61,6 +61,7 @@ NO_HOST = (
     + UPPER_LEVEL
     + rb"|DST)[ :]|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[T ][0-9]|[0-9]{8}T[0-9]{6}"
     + rb"|[A-Z][a-z]{2} [ 0-3]?[0-9] [0-9]{1,2}:[0-9]"
+    + rb"|\xef\xbb\xbf"
 )
 HOST = rb"(?!" + NO_HOST + rb")(?>(?:" + _NAME + rb"|-(?= ))(?!:[0-9A-Fa-f:])|" + IPV6 + rb")"
 # Cisco's contexts: `asa-1/admin`. Elsewhere a word with a slash is not a host.

@@ -61,10 +61,16 @@ def test_each_fault_of_the_disk_heals(tmp_path: Path, spool_options: dict[str, A
             if turn % 3 == 1:
                 scenario.reload()
             scenario.watch(1.5)
+            wait_until_it_occurs(kind, scenario)
         scenario.calm()
         scenario.reload()
-        assert {kind for _, kind in scenario.faults.counts()} == set(KINDS), scenario.faults.counts()
         assert_healed_and_exact(scenario, deadline_seconds=240)
+
+
+def wait_until_it_occurs(fault: str, scenario: Chaos) -> None:
+    """Waits on: a busy machine may make few calls within the time."""
+    occurred = lambda: {kind for _, kind in scenario.faults.counts()}  # noqa: E731
+    until(lambda: fault in occurred(), lambda: f"{fault} occurs: {scenario.faults.counts()}")
 
 
 def test_packs_written_and_read_under_faults_are_delivered(tmp_path: Path) -> None:
