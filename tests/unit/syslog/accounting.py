@@ -16,8 +16,11 @@ from bridge.syslog.shapes import SHAPES
 from bridge.syslog.time_formats import scan
 
 _BEFORE_DEVICE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[1-9][0-9]{0,5} (?:\xef\xbb\xbf)?(?=<))?\s*(?:<[0-9]{1,3}> ?)?")
-# Includes the version, NILVALUE, the BOM, FreeBSD's `<facility.level>` and the counter after Huawei's fraction.
-_SEPARATORS = rb"[ \t:\[\]]|\xef\xbb\xbf|1 |-(?= |\]|\Z)|<[a-z0-9]+\.[a-z0-9]+>(?= )|\.[0-9]{1,3}(?= )"
+# Includes a clock mark, the version, NILVALUE, the BOM, FreeBSD's `<facility.level>` and the counter after Huawei's
+# fraction.
+_SEPARATORS = (
+    rb"[ \t:\[\]]|[*.](?=[A-Z][a-z]{2} )|\xef\xbb\xbf|1 |-(?= |\]|\Z)|<[a-z0-9]+\.[a-z0-9]+>(?= )|\.[0-9]{1,3}(?= )"
+)
 _PLAIN = re.compile(_SEPARATORS)
 # A message counter, or the version of RFC 5424.
 _VERSION = re.compile(rb"[0-9]*: |1 +")

@@ -14,6 +14,7 @@ FINDINGS = {
     "two counters, the second a host": b"0090: 2 000090: 2y10w: %FOO-6-BAR: the clock was never set",
     "a time within UniFi's tag": b"<14>Nov 23 07:24:00 02005e44000a,U6-6.6: :2026-11-23T08:24:00+01:00ostapd[41]: x",
     "a BOM before a host without PRI": b"\xef\xbb\xbfssg-5: NetScreen device_id=ssg-5",
+    "a clock mark behind a relay": b"<140>Nov 23 07:24:00 fb-1 *Nov 23 2026 12:24:00.5 A0 (2026-11-23T07:24:00) fw: x",
     # Found by atheris
     "a host that begins with a colon": b"<189>8103: Nov 23 2026 07:24:00 AM.535 UTC :U %C_AUDITLOG-6-AdminEvent: x",
     "an origin that looks like a tag": b"<189>Nov 23 07:24:03 gw time4712: Nov 23 07:24:00.272: %SEC-6-IPACCESSPACP: x",
