@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bridge import __version__
-from bridge.cli.survey import CaptureSettings, notes_of, opened
+from bridge.cli.survey import CaptureSettings, notes_of, opened, read_all
 from bridge.config import Config, Listener
 from bridge.explain.capture import CapturedFrame
 from bridge.explain.capture.captured import SAMPLES_HEADER, sample_line
@@ -18,7 +18,8 @@ from bridge.explain.selection import SampleSelection
 from bridge.ingest import from_config as ingest_config
 from bridge.routing import Router
 
-_EXPECTED = ("intake", "route", "payload", "event", "event_timestamp")
+EXPECTED = ("intake", "route", "payload", "event", "event_timestamp")
+"Values of a sample that can be expected."
 _UNKNOWN_SENDER = IPv4Address("127.0.0.1")
 
 
@@ -26,13 +27,8 @@ def record_capture(config: Config, path: Path) -> None:
     """Prints samples of a capture on stdout, each with its intake, route, event and time, and numbers on stderr."""
     now = datetime.now(UTC)
     selection, left_out = SampleSelection(), Counter[str]()
-    interrupted = False
     with opened(config, CaptureSettings(path, config.listeners[0], stream=False, source=None)) as capture:
-        try:
-            for captured in capture:
-                selection.add(captured)
-        except KeyboardInterrupt:
-            interrupted = True
+        interrupted = not read_all(capture, selection.add)
     router = ingest_config.router(config)
     click.echo(SAMPLES_HEADER + f", recorded by version {__version__}".encode())
     recorded = 0
@@ -72,7 +68,7 @@ def _expectation(explanation: Explanation) -> dict[str, object] | None:
     event = values["event"]
     if isinstance(event, str) and not event.isprintable() and any("\ud800" <= char <= "\udfff" for char in event):
         return None
-    return {key: values[key] for key in _EXPECTED}
+    return {key: values[key] for key in EXPECTED}
 
 
 def _listener(config: Config, port: int | None) -> Listener:

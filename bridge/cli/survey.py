@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_bytes
@@ -13,7 +13,7 @@ import click
 from bridge.cli.options import fail
 from bridge.config import Config, Listener
 from bridge.explain.anonymise import anonymise
-from bridge.explain.capture import Capture, CaptureError, open_capture
+from bridge.explain.capture import Capture, CapturedFrame, CaptureError, open_capture
 from bridge.explain.capture.captured import SAMPLES_HEADER, sample_line
 from bridge.explain.frames import Cutter
 from bridge.explain.selection import SampleSelection
@@ -26,7 +26,7 @@ SYSLOG_PORT = 514
 
 
 class CaptureSettings(NamedTuple):
-    """How a capture is read."""
+    """Holds the options with which a capture is read."""
 
     path: Path
     listener: Listener
@@ -47,20 +47,29 @@ def opened(config: Config, settings: CaptureSettings) -> Iterator[Capture]:
         )
 
 
+def read_all(capture: Capture, take: Callable[[CapturedFrame], None]) -> bool:
+    """Passes each frame to ``take``. Returns False if Ctrl-C ended it before the end of the capture."""
+    try:
+        for captured in capture:
+            take(captured)
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
 def survey(config: Config, settings: CaptureSettings, output: Path | None, *, as_json: bool) -> None:
     """Prints the summary of a capture; with ``output``, also writes its anonymised samples to that new file."""
     if output is not None and os.path.lexists(output):
         raise CaptureError(f"--anonymise {shown_path(output)}: the file exists", "Name a new file")
     result, selection = Survey(config.timezone), SampleSelection()
-    interrupted = False
+
+    def take(captured: CapturedFrame) -> None:
+        result.add(captured)
+        if output is not None:
+            selection.add(captured)
+
     with opened(config, settings) as capture:
-        try:
-            for captured in capture:
-                result.add(captured)
-                if output is not None:
-                    selection.add(captured)
-        except KeyboardInterrupt:
-            interrupted = True
+        interrupted = not read_all(capture, take)
     notes = notes_of(capture)
     if interrupted:
         notes.append("interrupted: the numbers are of what was read until then")

@@ -30,7 +30,7 @@ import yaml
 
 from bridge.cli import options
 from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, fail
-from bridge.cli.record import record_capture
+from bridge.cli.record import EXPECTED, record_capture
 from bridge.config import Config, Listener, load
 from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
@@ -44,8 +44,6 @@ MOST_BYTES = 16 << 20
 T = TypeVar("T")
 # The loader in C is ten times as fast.
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-
-EXPECTED = {"intake", "route", "payload", "event", "event_timestamp"}
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge test -c bridge.yaml samples.yaml"))
@@ -104,7 +102,7 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
         if not isinstance(sample, dict) or not isinstance(sample.get("expect"), dict):
             fail(f"{place}: a sample needs frame: and expect:. See syslog-bridge test --help", WRONG_USAGE)
         _check_keys(place, sample, KEYS)
-        _check_keys(place, sample["expect"], EXPECTED)
+        _check_keys(place, sample["expect"], set(EXPECTED))
         if ("frame" in sample) == ("base64" in sample):
             fail(f"{place}: a sample needs either frame: or base64:", WRONG_USAGE)
         yield {**sample, "place": place}

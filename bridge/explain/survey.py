@@ -14,8 +14,9 @@ from bridge.explain import payloads
 from bridge.explain.capture import CapturedFrame
 from bridge.explain.products import Identification, identify
 from bridge.formats import FORMATS
-from bridge.syslog import parse, parser
+from bridge.syslog import parser
 from bridge.syslog.intake_key import masked
+from bridge.syslog.timestamps import moment
 
 MAX_GROUPS = 1000
 MAX_SAMPLE = 100
@@ -101,8 +102,10 @@ class Survey:
             _count(group.zones, header.offset)
         else:
             group.untimed += 1
-        if captured.received is not None and len(group.offsets) < _MAX_OFFSETS:
-            time = parse(frame, received=captured.received, timezone=self._zone).timestamp
+        if header.second and captured.received is not None and len(group.offsets) < _MAX_OFFSETS:
+            time = moment(
+                header.second, header.fraction, header.offset, zone=self._zone, received=captured.received
+            )  # fmt: skip
             if time is not None:
                 group.offsets.append((time - captured.received).total_seconds())
         _sample(group, frame, header.app_name + b" " + header.msg[:_SKELETON])

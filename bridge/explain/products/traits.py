@@ -26,7 +26,7 @@ _DATA_ID = re.compile(rb"\[([^ \]=\"]{1,64})")
 
 
 class Traits(NamedTuple):
-    """What is known of one frame. An absent field is ``b""``."""
+    """Holds what is known of one frame. An absent field is ``b""``."""
 
     format: str
     shape: str
