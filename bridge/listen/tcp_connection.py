@@ -20,7 +20,7 @@ from bridge.listen import proxy_protocol_header
 from bridge.listen.connections import Connections
 from bridge.listen.listener import ListenerContext
 from bridge.listen.pauses import Pause, Pauses
-from bridge.listen.unfinished_frames import COUNTED_FROM
+from bridge.listen.unfinished_frames import COUNTED_FROM, MAX_BYTES
 from bridge.spool.batch import OpenBatch
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import StreamFramer
@@ -103,7 +103,10 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def close_unfinished(self) -> None:
         """Closes the connection, because unfinished frames take too much memory. Takes what has arrived of its own."""
         self._unfinished = 0
-        what = "unfinished messages of all connections exceed 32 MiB, and this address has the most"
+        what = (
+            f"unfinished messages of all connections exceed {MAX_BYTES >> 20} MiB, and this address has the most. Does"
+            " it end its messages as framing: of this listener says?"
+        )
         self._refuse("unfinished_frames", what)
 
     def end(self) -> None:
