@@ -81,7 +81,7 @@ def build_storage(config: Config, process: Process) -> StorageParts:
     )  # fmt: skip
     opened.spool.subscribe(fsync_policy.add)
     self_events = SelfEvents(config, opened.spool, opened.ledger, wall)
-    alarms = Alarms(self_events.emit, clock=clock)
+    alarms = Alarms(self_events.emit, clock=clock, wall=wall)
     sync_monitor = SyncMonitor(fsync_policy, alarms, clock)
     group_commit = GroupCommit(opened.spool.quarantine, folders, sync_work=sync_work, observer=sync_monitor)
     return StorageParts(

@@ -17,7 +17,7 @@ from bridge.monitoring import headline
 UPDATE_INTERVAL = 2.0
 "Seconds between two updates."
 
-_COLORS = {"well": "green", "attention": "yellow", "trouble": "red"}
+_COLORS = {"healthy": "green", "degraded": "yellow", "critical": "red"}
 _NUMBERS = ("In/s", "Out/s", "Waiting", "Events", "Events/s")
 _LONG = ("Last error", "Clock")
 _STATES = {"idle": "green", "delivering": "green"}

@@ -4,7 +4,9 @@ Alarms are written to the log, shown in the status and, with ``admin.self_events
 """
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from twisted.logger import Logger
 
@@ -14,42 +16,72 @@ EVERY = 5.0
 log = Logger(namespace="app")
 
 
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Describes an alarm. ``since`` and ``ended`` are times of the monotonic clock; ``ended`` is None while active."""
+
+    kind: str
+    about: str
+    text: str
+    remedy: str
+    since: float
+    ended: float | None = None
+
+
 class Alarms:
     """Holds the alarms of one bridge. ``emit`` sends a self event; it must not raise. ``clock`` is monotonic."""
 
     MOST = 1000
     "Maximum number of active alarms. Further ones are ignored: a longer list of sources would not help the operator."
+    MOST_ENDED = 20
+    "Maximum number of ended alarms of one kind that are remembered, the latest."
 
     def __init__(
-        self, emit: Callable[[str], None] | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        emit: Callable[[str], None] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        self.active: dict[tuple[str, str], str] = {}
-        "The active alarms: (kind, about) -> text."
+        self.current: dict[tuple[str, str], Alarm] = {}
+        "The active alarms, by (kind, about)."
+        self._ended: dict[str, deque[Alarm]] = {}
+        "The latest ended alarms by kind."
         self._emit = emit
         self._clock = clock
+        self._wall = wall
         self._ends: dict[tuple[str, str], tuple[float, float]] = {}
         "Alarms that end by themselves: (kind, about) -> the time of their end, and the seconds for which they last."
 
-    def on(self, kind: str, about: str, text: str, *, lasts: float | None = None) -> None:
+    @property
+    def active(self) -> dict[tuple[str, str], str]:
+        """Returns the texts of the active alarms, by (kind, about)."""
+        return {key: alarm.text for key, alarm in self.current.items()}
+
+    def on(self, kind: str, about: str, text: str, *, lasts: float | None = None, remedy: str = "") -> None:
         """Raises an alarm. An active alarm is reported again only if its text has changed. With ``lasts``, the alarm
-        ends this many seconds after the last call."""
+        ends this many seconds after the last call. ``remedy`` says what to do."""
         key = (kind, about)
-        if key not in self.active and len(self.active) >= self.MOST:
+        if key not in self.current and len(self.current) >= self.MOST:
             return
+        now = self._clock()
         if lasts is None:
             self._ends.pop(key, None)
         else:
-            self._ends[key] = (self._clock() + lasts, lasts)
-        if self.active.get(key) == text:
+            self._ends[key] = (now + lasts, lasts)
+        before = self.current.get(key)
+        if before is not None and (before.text, before.remedy) == (text, remedy):
             return
-        self.active[key] = text
-        log.warn("{text}", text=text)
-        self._emit_event(kind, about, "on", text)
+        self.current[key] = Alarm(kind, about, text, remedy, now if before is None else before.since)
+        log.warn("{text}", text=f"{text.rstrip('.')}. To do: {remedy}" if remedy else text)
+        self._emit_event(kind, about, "on", text, remedy)
 
     def off(self, kind: str, about: str, text: str) -> None:
         """Ends an alarm and reports ``text``. Does nothing if the alarm is not active."""
         self._ends.pop((kind, about), None)
-        if self.active.pop((kind, about), None) is not None:
+        if (alarm := self.current.pop((kind, about), None)) is not None:
+            ended = self._ended.setdefault(kind, deque(maxlen=self.MOST_ENDED))
+            ended.append(replace(alarm, ended=self._clock()))
             log.info("{text}", text=text)
             self._emit_event(kind, about, "off", text)
 
@@ -59,11 +91,22 @@ class Alarms:
         for (kind, about), (end, lasts) in list(self._ends.items()):
             if now >= end:
                 again = f"{lasts / 3600:.0f} hours" if lasts >= 3600 else f"{lasts:.0f} seconds"
-                self.off(kind, about, f"not happened again for {again}: {self.active[kind, about]}")
+                self.off(kind, about, f"not happened again for {again}: {self.current[kind, about].text}")
 
-    def _emit_event(self, kind: str, about: str, state: str, text: str) -> None:
+    def ended(self) -> Iterator[Alarm]:
+        """Yields the latest ended alarms of each kind that are not active again."""
+        for alarms in self._ended.values():
+            latest = {alarm.about: alarm for alarm in alarms}
+            yield from (alarm for about, alarm in latest.items() if (alarm.kind, about) not in self.current)
+
+    def wall_time(self, moment: float) -> float:
+        """Returns a time of the monotonic clock as seconds since the epoch, by the current wall clock."""
+        return self._wall() - (self._clock() - moment)
+
+    def _emit_event(self, kind: str, about: str, state: str, text: str, remedy: str = "") -> None:
         if self._emit is not None:
-            self._emit(f'alarm={kind} state={state} about="{_quoted(about)}" message="{_quoted(text)}"')
+            todo = f' remedy="{_quoted(remedy)}"' if remedy else ""
+            self._emit(f'alarm={kind} state={state} about="{_quoted(about)}" message="{_quoted(text)}"{todo}')
 
 
 def _quoted(text: str) -> str:

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-CRITICAL, DEGRADED, HEALTHY = "trouble", "attention", "well"
-"The states: events are lost or cannot be delivered; the operator should act; no action is needed."
+from bridge.monitoring.alarm_kinds import CRITICAL, DEGRADED, HEALTHY, KINDS
 
 MAX_TRANSIT_SECONDS = 15.0
 "Seconds after which a waiting event is mentioned; younger events are still in normal transit."
@@ -19,13 +18,14 @@ GATEWAY_CLOCK = ("gateway", "unset")
 "Alarms of the kind *clock* that concern the gateway's own clock. A *step* is over; its alarm only lasts for an hour."
 MAX_ALARMS_PER_KIND = 3
 "Alarms of one kind that are listed one by one."
+MAX_AFFECTED = 100
+"Names that a problem lists as affected."
+MAX_ENDED = 20
+"Ended alarms that are listed, the latest."
 REFUSED_SECONDS = 7200.0
 "Seconds for which a client that ``client_names`` refuses is a problem after it was seen, at a precision of an hour."
 MAX_MISMATCH_SHARE = 0.1
 "Share of an intake's sampled events that may not match its format."
-
-_ALARM_STATES = {"loss": CRITICAL, "spool": CRITICAL, "full": CRITICAL, "damaged": CRITICAL, "defect": CRITICAL}
-"States of the alarm kinds; other kinds are DEGRADED."
 
 _SPACE = {
     "disk": "free disk space",
@@ -46,7 +46,7 @@ JSON = dict[str, Any]
 
 
 def of(status: JSON) -> JSON:
-    """Returns ``state``, ``text`` and ``problems``: each with ``state``, ``text`` and ``remedy``, the worst first."""
+    """Returns ``state``, ``text``, ``problems``, the worst first, and the latest ended alarms."""
     alarms = [alarm for alarm in status.get("alarms", []) if alarm.get("kind") != "spool"]
     # A spool that cannot be written loses events, and is often the reason for the problems of intakes.
     spool_alarms = [alarm for alarm in status.get("alarms", []) if alarm.get("kind") == "spool"]
@@ -57,11 +57,26 @@ def of(status: JSON) -> JSON:
     if not problems:
         losses = _losses(status)
         since_start = f" Since start: {losses}." if losses else ""
-        return {"state": HEALTHY, "text": f"Healthy: {_figures(status)}.{since_start}", "problems": []}
+        text = f"Healthy: {_figures(status)}.{since_start}"
+        return {"state": HEALTHY, "text": text, "problems": [], "ended": _ended(status)}
     first, others = problems[0], len(problems) - 1
     more = f" And {_number(others, 'more problem')} below." if others else ""
     end = "" if first["text"].endswith((".", "!", "?")) else "."
-    return {"state": first["state"], "text": f"{first['text']}{end}{more}", "problems": problems}
+    text = f"{first['text']}{end}{more}"
+    return {"state": first["state"], "text": text, "problems": problems, "ended": _ended(status)}
+
+
+def _ended(status: JSON) -> list[JSON]:
+    """Returns the alarms that have ended, the latest first."""
+    rows = [
+        {"state": _state(alarm["kind"]), **{key: alarm[key] for key in ("kind", "text", "since", "ended")}}
+        for alarm in status.get("ended_alarms", [])
+    ]
+    return sorted(rows, key=lambda row: str(row["ended"]), reverse=True)[:MAX_ENDED]
+
+
+def _state(kind: str) -> str:
+    return KINDS[kind].state if kind in KINDS else DEGRADED
 
 
 def _figures(status: JSON) -> str:
@@ -95,31 +110,34 @@ def _intake_problems(status: JSON) -> Iterator[JSON]:
         waiting = f"{_number(events, 'event')} waiting in the spool"
         if error == "not in the configuration":
             yield _problem(
-                DEGRADED, f"Intake {name} is not in the configuration: {waiting}",
-                "add the intake to the configuration again, or move its events to another intake",
+                "unconfigured", f"Intake {name} is not in the configuration: {waiting}",
+                "add the intake to the configuration again, or move its events to another intake", [name],
             )  # fmt: skip
         elif state == "parked":
-            yield _problem(CRITICAL, f"Intake {name} is parked: {error}; {waiting}", _remedy(error))
+            yield _problem("parked", f"Intake {name} is parked: {error}; {waiting}", _remedy(error), [name])
         elif state == "full":
             why = f": {error}" if error else ""
             fault = status.get("spool", {}).get("fault")
             remedy = _SPACE.get(str(fault), "fix its delivery first, then increase spool.max_size")
-            yield _problem(CRITICAL, f"Intake {name} has used its share of the spool{why}", remedy)
+            yield _problem("full", f"Intake {name} has used its share of the spool{why}", remedy, [name])
         elif error and state == "backing-off":
-            yield _problem(CRITICAL, f"Intake {name} cannot deliver: {error}; {waiting}", _remedy(error))
+            yield _problem("collector", f"Intake {name} cannot deliver: {error}; {waiting}", _remedy(error), [name])
         elif _falls_behind(row):
-            yield _problem(DEGRADED, f"Intake {name} falls behind: {_pace(row)}; {waiting}", _pace_remedy(row, error))
+            text = f"Intake {name} falls behind: {_pace(row)}; {waiting}"
+            yield _problem("late", text, _pace_remedy(row, error), [name])
         elif is_overdue(row):
-            yield _problem(DEGRADED, f"Intake {name} has overdue events: {_pace(row)}; {waiting}", _OVERDUE_REMEDY)
+            text = f"Intake {name} has overdue events: {_pace(row)}; {waiting}"
+            yield _problem("waiting", text, _OVERDUE_REMEDY, [name])
         elif error:
-            yield _problem(DEGRADED, f"Intake {name}: {error}")
+            yield _problem("delivery", f"Intake {name}: {error}", "", [name])
         sampled, mismatches = row.get("format_sampled") or 0, row.get("format_mismatches") or 0
         if mismatches > sampled * MAX_MISMATCH_SHARE:
             yield _problem(
-                DEGRADED,
+                "format",
                 f"Intake {name}: {mismatches:,} of {sampled:,} sampled events do not match its format, so its parser"
                 f" probably cannot read them",
                 'run "syslog-bridge explain --payloads" to see which format fits',
+                [name],
             )  # fmt: skip
 
 
@@ -184,19 +202,22 @@ def _remedy(error: str) -> str:
 
 
 def _alarm_problems(alarms: list[JSON]) -> Iterator[JSON]:
-    by_kind: dict[str, list[str]] = {}
+    by_kind: dict[str, list[JSON]] = {}
     for alarm in alarms:
         kind = str(alarm.get("kind"))
         # The problems of intakes and sources cover these alarms and those of source clocks, with more detail.
         if kind in ("parked", "full", "waiting") or (kind == "clock" and alarm.get("about") not in GATEWAY_CLOCK):
             continue
-        text = str(alarm.get("text"))
-        by_kind.setdefault(kind, []).append(text[:1].upper() + text[1:])
-    for kind, texts in by_kind.items():
-        if (more := len(texts) - MAX_ALARMS_PER_KIND) > 0:
-            texts[MAX_ALARMS_PER_KIND:] = [f"{_number(more, 'further alarm')} of this kind: {kind}"]
-        for text in texts:
-            yield _problem(_ALARM_STATES.get(kind, DEGRADED), text)
+        by_kind.setdefault(kind, []).append(alarm)
+    for kind, found in by_kind.items():
+        for alarm in found[:MAX_ALARMS_PER_KIND]:
+            text = str(alarm.get("text"))
+            about = [str(alarm.get("about"))]
+            remedy = str(alarm.get("remedy") or "")
+            yield _problem(kind, text[:1].upper() + text[1:], remedy, about, alarm.get("since"))
+        if more := found[MAX_ALARMS_PER_KIND:]:
+            text = f"{_number(len(more), 'further alarm')} of this kind: {kind}"
+            yield _problem(kind, text, "", [str(alarm.get("about")) for alarm in more])
 
 
 def _source_problems(status: JSON) -> Iterator[JSON]:
@@ -204,8 +225,8 @@ def _source_problems(status: JSON) -> Iterator[JSON]:
         count = status.get("sources_count", {}).get("unrouted", len(unrouted))
         single = f"Messages from {unrouted[0].get('address')} match no route"
         yield _problem(
-            DEGRADED, single if count == 1 else f"Messages from {count:,} sources match no route",
-            "add a route: the status page has one ready to copy",
+            "unrouted", single if count == 1 else f"Messages from {count:,} sources match no route",
+            "add a route: the status page has one ready to copy", [str(row.get("address")) for row in unrouted],
         )  # fmt: skip
     # If the configuration names the payload form, the operator has decided.
     if unsent := [row for row in status.get("unsent_structured_data", []) if not row.get("payload_chosen")]:
@@ -218,17 +239,19 @@ def _source_problems(status: JSON) -> Iterator[JSON]:
         least = "at least " if status.get("clients_not_in_client_names_count", 0) > len(clients) else ""
         names = ", ".join(first.get("names") or []) + (f" and {least}{more:,} more" if more else "")
         yield _problem(
-            DEGRADED, f"Clients that client_names refuses: {names}",
+            "client_names", f"Clients that client_names refuses: {names}",
             f'add "{first.get("pattern")}" to client_names of listener {first.get("listener")}',
+            [", ".join(row.get("names") or []) for row in refused],
         )  # fmt: skip
     if clocks := status.get("clocks"):
         count = status.get("sources_count", {}).get("clock", len(clocks))
-        first = clocks[0]
+        first, names_of = clocks[0], [str(row.get("name") or row.get("address")) for row in clocks]
         if count == 1:
             text = f"The clock of {first.get('name') or first.get('address')} is off: {first.get('text')}"
-            yield _problem(DEGRADED, text, str(first.get("remedy") or ""))
+            yield _problem("clock", text, str(first.get("remedy") or ""), names_of)
         else:
-            yield _problem(DEGRADED, f"The clocks of {count:,} sources are off", "see the remedy of each source below")
+            text = f"The clocks of {count:,} sources are off"
+            yield _problem("clock", text, "see the remedy of each source below", names_of)
 
 
 def _unsent_data(rows: list[JSON], *, least: bool) -> JSON:
@@ -237,13 +260,17 @@ def _unsent_data(rows: list[JSON], *, least: bool) -> JSON:
     of = source if count == 1 else f"{'at least ' * least}{_number(count, 'source')}"
     product = f"format: {first['format']} if it is of that product, else " if first.get("format") else ""
     return _problem(
-        DEGRADED, f"Events do not have the structured data of {of} ({', '.join(first.get('ids', []))})",
+        "structured_data", f"Events do not have the structured data of {of} ({', '.join(first.get('ids', []))})",
         f"set {product}payload: auto for intake {first.get('intake')}; payload: message keeps its events as they are",
+        [str(row.get("name") or row.get("address")) for row in rows],
     )  # fmt: skip
 
 
-def _problem(state: str, text: str, remedy: str = "") -> JSON:
-    return {"state": state, "text": text, "remedy": remedy}
+def _problem(kind: str, text: str, remedy: str, affected: list[str], since: str | None = None) -> JSON:
+    return {
+        "state": _state(kind), "kind": kind, "text": text, "remedy": remedy, "since": since,
+        "affected": affected[:MAX_AFFECTED],
+    }  # fmt: skip
 
 
 def _number(count: int, noun: str) -> str:

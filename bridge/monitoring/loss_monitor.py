@@ -62,7 +62,8 @@ class LossMonitor:
         key = (kind, about)
         if figure > self._figures.get(key, 0):
             # The text of an active alarm stays: a new figure in it would report the alarm again at each check.
-            self._alarms.on(kind, about, self._alarms.active.get(key, text), lasts=ENDS_AFTER)
+            active = self._alarms.current.get(key)
+            self._alarms.on(kind, about, active.text if active else text, lasts=ENDS_AFTER)
         self._figures[key] = figure
 
 

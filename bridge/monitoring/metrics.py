@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from bridge import __version__
 from bridge.accounting import UNROUTED
+from bridge.monitoring.alarm_kinds import KINDS
 from bridge.monitoring.runtime_metrics import Histogram
 from bridge.monitoring.status import JSON, STATES, Status
 
@@ -142,8 +143,9 @@ class MetricsCollector:
         status = self._status
         counts = {kind: _number(count) for kind, count in status.senders.counts().items()}
         yield _gauge("sources", "Sources, in total and by kind.", "kind", counts)
-        active = Counter(kind for kind, _ in status.alarms.active)
+        active = Counter(kind for kind, _ in status.alarms.current)
         yield _gauge("alarms", "Active alarms, by kind.", "kind", active)
+        yield from _problems(status)
         outside_help = "Events sent with the time of reception: timestamp out of range."
         outside = status.pipeline.read_counts.outside
         yield CounterMetricFamily(PREFIX + "times_not_believed", outside_help, value=outside)
@@ -160,6 +162,13 @@ def text(status: Status) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(MetricsCollector(status))
     return generate_latest(registry)
+
+
+def _problems(status: Status) -> Iterable[Metric]:
+    """Yields the number of problems of each kind and state. Each kind always has a series with its worst state."""
+    found = {(kind, described.state): 0 for kind, described in KINDS.items()}
+    found |= Counter((problem["kind"], problem["state"]) for problem in status.summary()["problems"])
+    yield _gauge("problems", "Current problems, by kind and state.", ("kind", "state"), found)
 
 
 Label = str | tuple[str, ...]

@@ -14,7 +14,7 @@ from bridge.ingest.peers import Peers
 from bridge.ingest.pipeline import Pipeline
 from bridge.listen.listener_set import ListenerSet
 from bridge.monitoring import headline
-from bridge.monitoring.alarms import Alarms
+from bridge.monitoring.alarms import Alarm, Alarms
 from bridge.monitoring.gateway_clock import GatewayClock
 from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.runtime_metrics import RuntimeMetrics
@@ -141,13 +141,26 @@ class Status:
             },
             "times_not_believed": self.pipeline.read_counts.outside,
             "converted_to_utf8": self.pipeline.read_counts.converted,
-            "alarms": [
-                {"kind": kind, "about": about, "text": text} for (kind, about), text in self.alarms.active.items()
-            ],
+            "alarms": [self._alarm(alarm) for alarm in self.alarms.current.values()],
+            "ended_alarms": [self._alarm(alarm) for alarm in self.alarms.ended()],
             "fleet": None if self.cluster_node is None else self.cluster_node(),
             "config_sha256": self.config_sha256,
         }  # fmt: skip
         return {"headline": headline.of(status), **status}
+
+    def summary(self) -> headline.JSON:
+        """Returns the headline of the status."""
+        return headline.of(self.report(sources=0))
+
+    def _alarm(self, alarm: Alarm) -> JSON:
+        shown: JSON = {
+            "kind": alarm.kind, "about": alarm.about, "text": alarm.text, "remedy": alarm.remedy,
+            "since": self._moment(alarm.since),
+        }  # fmt: skip
+        return shown if alarm.ended is None else {**shown, "ended": self._moment(alarm.ended)}
+
+    def _moment(self, seconds: float) -> str:
+        return rfc3339(int(self.alarms.wall_time(seconds) * 1000))
 
     def _refused_clients(self) -> JSON:
         now_ms = int(self.wall() * 1000)
@@ -219,7 +232,7 @@ class Status:
             f"intake {courier.name} is {courier.state}: {courier.last_error}"
             for courier in self.couriers.values()
             if courier.last_error
-        ] + [text for (kind, _), text in self.alarms.active.items() if kind != "parked"]
+        ] + [alarm.text for alarm in self.alarms.current.values() if alarm.kind != "parked"]
 
 
 def _answer(answered: Answered | None) -> JSON | None:

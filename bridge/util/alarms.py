@@ -17,9 +17,10 @@ class AlarmSink(Protocol):
     def active(self) -> Mapping[tuple[str, str], str]:
         """Returns the active alarms: (kind, about) mapped to text."""
 
-    def on(self, kind: str, about: str, text: str, *, lasts: float | None = None) -> None:
+    def on(self, kind: str, about: str, text: str, *, lasts: float | None = None, remedy: str = "") -> None:
         """Raises an alarm, or updates its text. With ``lasts``, the alarm ends this many seconds after the last call,
-        for something that has happened and does not persist."""
+        for something that has happened and does not persist. ``remedy`` says what to do. ``kind`` is one of
+        ``monitoring.alarm_kinds.KINDS``."""
 
     def off(self, kind: str, about: str, text: str) -> None:
         """Clears an alarm; does nothing if it is not raised."""

@@ -133,7 +133,7 @@ def test_quota_limits_the_spool_until_it_is_raised(tmp_path: Path) -> None:
         assert 6 * MB < running.spool()["limit_bytes"] < 12 * 2**20
         assert blocks(disk) <= 12 * 2**20
         headline = running.bridge.status()["headline"]
-        assert (headline["state"], "as with a quota" in headline["text"]) == ("trouble", True), headline
+        assert (headline["state"], "as with a quota" in headline["text"]) == ("critical", True), headline
 
         subprocess.run(["mount", "-o", "remount,size=80m", str(disk)], check=True)
         running.until(lambda: running.spool()["limit_bytes"] == 1000 * MB, "limit is the configured one")

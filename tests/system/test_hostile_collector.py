@@ -86,7 +86,7 @@ def test_every_attack_ends_and_costs_no_memory(tmp_path: Path) -> None:
         assert all(row["delivered"] == 0 and row["backlog_events"] >= 1 for row in found.values())
         texts = [str(row["last_error"]) for row in found.values()]
         assert all(0 < len(text) <= 600 and text.isprintable() for text in texts), texts
-        assert status["headline"]["state"] == "trouble"
+        assert status["headline"]["state"] == "critical"
         # Nothing of an attack is left once its request has ended.
         shown = str(status) + bridge.process.stderr
         assert key_of("echo")[:10] not in shown
@@ -121,6 +121,6 @@ def test_event_that_waits_is_an_alarm_although_its_request_has_not_failed(tmp_pa
         status = bridge.status()
         (row,) = status["intakes"]
         assert (row["state"], row["last_error"], row["requests"]["retry"]) == ("delivering", None, 0)
-        assert status["headline"]["state"] != "well" and "wait" in status["headline"]["text"]
+        assert status["headline"]["state"] != "healthy" and "wait" in status["headline"]["text"]
         assert bridge.process is not None
         assert bridge.process.stderr.count("its oldest event has waited") == 1

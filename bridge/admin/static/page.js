@@ -60,7 +60,7 @@ at("pause").addEventListener("click", () => {
 setInterval(showConnection, 1000);
 
 // --- health ------------------------------------------------------------------------------------------------------------
-const STATE_LABELS = { well: "✓ Healthy", attention: "! Degraded", trouble: "✕ Critical" };
+const STATE_LABELS = { healthy: "✓ Healthy", degraded: "! Degraded", critical: "✕ Critical" };
 const COLUMNS = [
   ["delivered", "delivered", "accepted by the collector"], ["spooled", "waiting", "on disk, waiting for delivery"],
   ["buffered", "buffered", "read, waiting for room in the spool"], ["quarantined", "quarantined", "stored in quarantine"],
@@ -75,7 +75,7 @@ function showStatus(status) {
   // The headline has the text of the first problem already.
   list(at("problems"), headline.problems.map((one, place) => ({ ...one, first: place === 0 })), (one) => el("li", { class: one.state },
     one.first ? null : el("span", { class: "what" }, clean(one.text, 400)), one.remedy ? el("span", { class: "remedy" }, `To do: ${clean(one.remedy, 300)}`) : null));
-  document.title = headline.state === "well" ? "syslog-bridge" : `(${headline.problems.length}) ${STATE_LABELS[headline.state].slice(2)} – syslog-bridge`;
+  document.title = headline.state === "healthy" ? "syslog-bridge" : `(${headline.problems.length}) ${STATE_LABELS[headline.state].slice(2)} – syslog-bridge`;
   const waiting = status.intakes.reduce((sum, row) => sum + row.backlog_events, 0);
   const oldest = Math.max(0, ...status.intakes.map((row) => row.oldest_seconds ?? 0));
   const dropped = Object.values(ledger.dropped).reduce((sum, n) => sum + n, 0) + Object.values(status.kernel_drops).reduce((sum, n) => sum + n, 0);

@@ -66,12 +66,12 @@ export function span(seconds) {
 export const ago = (seconds) => (seconds == null ? "never" : seconds < 2 ? "just now" : `${span(seconds)} ago`);
 
 const STATES = {
-  idle: ["well", "idle", "all events are delivered"],
-  delivering: ["well", "delivering", "requests are in flight"],
-  "backing-off": ["trouble", "backing off", "the last request failed; it is retried after a wait"],
-  parked: ["trouble", "parked", "delivery is suspended because the collector accepts none of this intake's events; retried every few minutes"],
-  full: ["trouble", "full", "the intake has used its share of the spool"],
+  idle: ["healthy", "idle", "all events are delivered"],
+  delivering: ["healthy", "delivering", "requests are in flight"],
+  "backing-off": ["critical", "backing off", "the last request failed; it is retried after a wait"],
+  parked: ["critical", "parked", "delivery is suspended because the collector accepts none of this intake's events; retried every few minutes"],
+  full: ["critical", "full", "the intake has used its share of the spool"],
 };
 
 /** Returns the CSS class, the label and the explanation of an intake's state. */
-export const state = (name) => STATES[name] ?? ["attention", clean(name, 30), ""];
+export const state = (name) => STATES[name] ?? ["degraded", clean(name, 30), ""];

@@ -22,7 +22,6 @@ class IntakeFixture:
     def __init__(self, directory: Path) -> None:
         self.clock, self.ledger = Clock(), Ledger()
         self.alarm_sink = Alarms(clock=self.clock.seconds)
-        self.alarms = self.alarm_sink.active
         self.acknowledged: list[Batch] = []
         self.receipts: list[Any] = []
         self.refused: list[bytes | None] = []
@@ -39,6 +38,11 @@ class IntakeFixture:
             "fw", build_request_limits(), context=self.context, failed=self.errors.append, changed=lambda: None
         )
         self.spool.subscribe(self.pending.add)
+
+    @property
+    def alarms(self) -> dict[tuple[str, str], str]:
+        """Returns the texts of the active alarms."""
+        return self.alarm_sink.active
 
     def add(self, *events: bytes, second: int = 0) -> Batch:
         """Seals one batch of these events, and adds it."""

@@ -227,7 +227,7 @@ def test_headline_names_the_source_and_the_settings() -> None:
     (problem,) = problems(1)
     assert problem["text"] == "Events do not have the structured data of 192.0.2.1 (junos@2636.1.1.1.2.129)"
     assert problem["remedy"].startswith("set format: juniper-ngfw if it is of that product, else payload: auto for")
-    assert problem["state"] == "attention"
+    assert problem["state"] == "degraded"
 
 
 def test_headline_leaves_out_what_the_operator_chose() -> None:

@@ -71,3 +71,33 @@ def test_loss_alarm_lasts_while_a_counter_increases(fixture: AlarmsFixture) -> N
     assert [look(0, 0), look(5, 3), look(ENDS_AFTER - 1, 0), look(0.5, 2)] == [0, 1, 1, 1]
     assert [look(ENDS_AFTER - 1, 0), look(1, 0)] == [1, 0]
     assert ["state=on" in event for event in fixture.events] == [True, False]
+
+
+def test_alarm_has_its_start_and_remedy_and_is_remembered_after_its_end() -> None:
+    clock, wall, lines = Clock(), [1000.0], []
+    alarms = Alarms(lines.append, clock=clock.seconds, wall=lambda: wall[0] + clock.seconds())
+    clock.advance(60)
+    alarms.on("full", "fw", "first")
+    clock.advance(10)
+    alarms.on("full", "fw", "second", remedy="free space")
+    (alarm,) = alarms.current.values()
+    assert (alarm.text, alarm.remedy, alarms.wall_time(alarm.since)) == ("second", "free space", 1060.0)
+    assert 'message="second" remedy="free space"' in lines[-1]
+    wall[0] += 3600
+    assert alarms.wall_time(alarm.since) == 4660.0, "a clock that is set corrects the time of earlier alarms"
+    alarms.off("full", "fw", "room again")
+    (ended,) = alarms.ended()
+    assert (ended.text, ended.since, ended.ended) == ("second", 60.0, 70.0)
+    alarms.on("full", "fw", "third")
+    assert list(alarms.ended()) == [], "an alarm that is active again has not ended"
+
+
+def test_ended_alarms_are_bounded_for_each_kind() -> None:
+    alarms = Alarms()
+    alarms.on("loss", "fw", "events are dropped")
+    alarms.off("loss", "fw", "over")
+    for number in range(3 * Alarms.MOST_ENDED):
+        alarms.on("silence", str(number), "silent")
+        alarms.off("silence", str(number), "sends again")
+    about = [alarm.about for alarm in alarms.ended()]
+    assert about == ["fw", *(str(number) for number in range(2 * Alarms.MOST_ENDED, 3 * Alarms.MOST_ENDED))]

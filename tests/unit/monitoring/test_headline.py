@@ -34,39 +34,40 @@ def test_fault_of_the_spool_is_named_before_its_effects():
 def test_healthy_status_gives_one_sentence():
     result = headline.of(HEALTHY)
     assert result == {
-        "state": "well",
+        "state": "healthy",
         "text": "Healthy: 12 sources, 1 intake, 1,240 events/s, no events waiting.",
         "problems": [],
+        "ended": [],
     }
 
 
 def test_past_losses_are_mentioned_without_a_problem():
     result = headline.of(HEALTHY | {"ledger": {"dropped": {"spool_full": 1}}, "kernel_drops": {"udp": 3}})
-    assert result["state"] == "well"
+    assert result["state"] == "healthy"
     assert result["text"].endswith("Since start: 1 event dropped and 3 datagrams dropped by the kernel.")
 
 
 @pytest.mark.parametrize(
     ("status", "state", "text", "remedy"),
     [
-        (intake("parked", "the collector answered 401; check the intake key"), "trouble",
+        (intake("parked", "the collector answered 401; check the intake key"), "critical",
          "Intake a is parked: the collector answered 401; 2 events waiting in the spool.", "put the right intake key"),
-        (intake("backing-off", "no connection: Connection refused"), "trouble",
+        (intake("backing-off", "no connection: Connection refused"), "critical",
          "Intake a cannot deliver: no connection: Connection refused; 2 events waiting in the spool.",
          "check --connect"),
-        (intake("backing-off", "the collector answered 503"), "trouble", "Intake a cannot deliver", "when it is back"),
-        (intake("full", None), "trouble", "Intake a has used its share of the spool.", "spool.max_size"),
-        (intake("parked", "not in the configuration"), "attention",
+        (intake("backing-off", "the collector answered 503"), "critical", "Intake a cannot deliver", "when it is back"),
+        (intake("full", None), "critical", "Intake a has used its share of the spool.", "spool.max_size"),
+        (intake("parked", "not in the configuration"), "degraded",
          "Intake a is not in the configuration", "add the intake"),
-        (intake("delivering", "the collector answered 413"), "attention", "Intake a: the collector answered 413.", ""),
-        (intake("idle", None, format_sampled=100, format_mismatches=90), "attention", "90 of 100", "--payloads"),
-        (HEALTHY | {"unrouted": [{"address": "192.0.2.7"}]}, "attention",
+        (intake("delivering", "the collector answered 413"), "degraded", "Intake a: the collector answered 413.", ""),
+        (intake("idle", None, format_sampled=100, format_mismatches=90), "degraded", "90 of 100", "--payloads"),
+        (HEALTHY | {"unrouted": [{"address": "192.0.2.7"}]}, "degraded",
          "Messages from 192.0.2.7 match no route.", "ready to copy"),
         (HEALTHY | {"clocks": [{"address": "192.0.2.7", "name": "fw", "text": "55 minutes behind", "remedy": "NTP"}]},
-         "attention", "The clock of fw is off: 55 minutes behind.", "NTP"),
-        (HEALTHY | {"alarms": [{"kind": "loss", "about": "x", "text": "events are dropped"}]}, "trouble",
+         "degraded", "The clock of fw is off: 55 minutes behind.", "NTP"),
+        (HEALTHY | {"alarms": [{"kind": "loss", "about": "x", "text": "events are dropped"}]}, "critical",
          "Events are dropped.", ""),
-        (HEALTHY | {"alarms": [{"kind": "clock", "about": "gateway", "text": "this gateway's clock"}]}, "attention",
+        (HEALTHY | {"alarms": [{"kind": "clock", "about": "gateway", "text": "this gateway's clock"}]}, "degraded",
          "This gateway's clock.", ""),
     ],
 )  # fmt: skip
@@ -101,7 +102,7 @@ def behind(delivered, received, **fields):
 @pytest.mark.parametrize("state", ["delivering", "idle", "backing-off"])
 def test_intake_that_falls_behind_is_a_problem_in_any_state(state):
     result = headline.of(behind(20.0, 400.0, state=state))
-    assert result["state"] == "attention"
+    assert result["state"] == "degraded"
     assert result["text"] == (
         "Intake a falls behind: it delivers 20 events/s and receives 400, the oldest event is 95 s old;"
         " 12,345 events waiting in the spool."
@@ -131,7 +132,7 @@ def test_backlog_that_will_be_gone_within_the_hour_is_not_a_problem(fields, is_p
 def test_worst_problem_comes_first_and_alarms_are_grouped_by_kind():
     alarms = [{"kind": "silence", "about": str(n), "text": f"source {n} is silent"} for n in range(500)]
     result = headline.of(intake("parked", "answered 401") | {"alarms": alarms})
-    assert result["problems"][0]["state"] == "trouble"
+    assert result["problems"][0]["state"] == "critical"
     assert result["text"].startswith("Intake a is parked")
     assert result["text"].endswith("And 4 more problems below.")
     assert result["problems"][-1]["text"] == "497 further alarms of this kind: silence"
@@ -150,10 +151,10 @@ def test_refused_clients_are_a_problem_while_they_try_to_connect():
 
     rows = [client("old.b.branch.example", 90_000), client("a.b.branch.example", 60), client("c", 60)]
     (problem,) = headline.of(HEALTHY | {"clients_not_in_client_names": rows})["problems"]
-    assert problem["state"] == "attention"
+    assert problem["state"] == "degraded"
     assert problem["text"] == "Clients that client_names refuses: a.b.branch.example and 1 more"
     assert problem["remedy"] == 'add "*.*.branch.example" to client_names of listener secure'
-    assert headline.of(HEALTHY | {"clients_not_in_client_names": rows[:1]})["state"] == "well"
+    assert headline.of(HEALTHY | {"clients_not_in_client_names": rows[:1]})["state"] == "healthy"
     limited = {"clients_not_in_client_names": rows, "clients_not_in_client_names_count": 4}
     (problem,) = headline.of(HEALTHY | limited)["problems"]
     assert problem["text"] == "Clients that client_names refuses: a.b.branch.example and at least 1 more"

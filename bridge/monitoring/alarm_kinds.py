@@ -1,0 +1,59 @@
+"""Lists the kinds of problems and alarms: their state, their meaning and the Prometheus alert that reports them."""
+
+from dataclasses import dataclass
+
+CRITICAL, DEGRADED, HEALTHY = "critical", "degraded", "healthy"
+"The states: events are lost or cannot be delivered; the operator should act; no action is needed."
+NOTICE = "notice"
+"State of a problem that does not change the state of the gateway."
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmKind:
+    """Describes a kind of problems: the worst state, what it means, and the name of its Prometheus alert."""
+
+    state: str
+    meaning: str
+    alert: str
+
+
+KINDS: dict[str, AlarmKind] = {
+    # Ordered by harm: events are lost.
+    "loss": AlarmKind(CRITICAL, "events are lost", "SyslogBridgeEventsLost"),
+    "spool": AlarmKind(CRITICAL, "the spool cannot be written or synced", "SyslogBridgeSpoolFault"),
+    "damaged": AlarmKind(CRITICAL, "files of the spool were damaged", "SyslogBridgeFilesDamaged"),
+    "defect": AlarmKind(CRITICAL, "the ledger does not balance", "SyslogBridgeLedgerImbalance"),
+    "full": AlarmKind(CRITICAL, "an intake has used its share of the spool", "SyslogBridgeIntakeFull"),
+    # Events cannot be delivered.
+    "parked": AlarmKind(CRITICAL, "the collector does not accept the events of an intake", "SyslogBridgeIntakeParked"),
+    "collector": AlarmKind(CRITICAL, "the collector cannot be reached", "SyslogBridgeIntakeBackingOff"),
+    # Events will be lost soon, or are late.
+    "budget": AlarmKind(DEGRADED, "the spool fills", "SyslogBridgeSpoolFilling"),
+    "quarantine": AlarmKind(DEGRADED, "refused events cannot be kept", "SyslogBridgeQuarantineFault"),
+    "unreadable": AlarmKind(DEGRADED, "files of the spool cannot be read", "SyslogBridgeFilesUnreadable"),
+    "waiting": AlarmKind(DEGRADED, "an event has waited for too long", "SyslogBridgeBacklogOld"),
+    "late": AlarmKind(DEGRADED, "an intake delivers less than it receives", "SyslogBridgeFallsBehind"),
+    "request_rate": AlarmKind(DEGRADED, "max_request_rate delays requests", "SyslogBridgeRequestRate"),
+    "width": AlarmKind(DEGRADED, "requests join events of more seconds than configured", "SyslogBridgeTimestampsWide"),
+    "small_batches": AlarmKind(DEGRADED, "the collector refuses joined batches", "SyslogBridgeSmallBatches"),
+    "quota": AlarmKind(DEGRADED, "an intake has used its daily quota", "SyslogBridgeQuota"),
+    "failover": AlarmKind(DEGRADED, "another URL of the collector is used", "SyslogBridgeFailover"),
+    "fleet": AlarmKind(DEGRADED, "the shared backlog does not work", "SyslogBridgeSharedBacklog"),
+    "unconfigured": AlarmKind(DEGRADED, "events of an unknown intake wait", "SyslogBridgeIntakeUnconfigured"),
+    "delivery": AlarmKind(DEGRADED, "the last request of an intake failed", "SyslogBridgeDeliveryError"),
+    # Sources.
+    "unrouted": AlarmKind(DEGRADED, "messages of a source match no route", "SyslogBridgeUnroutedSenders"),
+    "client_names": AlarmKind(DEGRADED, "client_names rejects a TLS client", "SyslogBridgeClientNames"),
+    "silence": AlarmKind(DEGRADED, "a source is silent for longer than expected", "SyslogBridgeSourceSilent"),
+    "format": AlarmKind(DEGRADED, "events do not match the format of their intake", "SyslogBridgeNotParsed"),
+    "structured_data": AlarmKind(DEGRADED, "events lack the structured data of their source", "SyslogBridgeNoData"),
+    "clock": AlarmKind(DEGRADED, "the clock of a source or of the gateway is wrong", "SyslogBridgeClocksWrong"),
+    # The gateway.
+    "sync": AlarmKind(DEGRADED, "the disk syncs slowly", "SyslogBridgeSlowDisk"),
+    "descriptors": AlarmKind(DEGRADED, "the process has no free file descriptors", "SyslogBridgeDescriptors"),
+    "certificate": AlarmKind(DEGRADED, "a certificate of a listener expires", "SyslogBridgeCertificateExpires"),
+    "reload": AlarmKind(DEGRADED, "the last reload failed", "SyslogBridgeReloadFailed"),
+    "drain": AlarmKind(DEGRADED, "the listeners are closed by command", "SyslogBridgeDrained"),
+    "archive": AlarmKind(DEGRADED, "an archive exists that is not configured", "SyslogBridgeArchiveOrphaned"),
+}
+"All kinds, ordered by harm: problems are shown in this order within their state."
