@@ -22,9 +22,9 @@ class Coalescer:
     ``after_turn`` schedules one call of a function for the end of the turn, after all readable sockets were read.
     """
 
-    MAX_READ = 2048
+    MAX_READ = 16_384
     "Bytes of the longest read that is coalesced."
-    FLUSH_SIZE = 65_536
+    FLUSH_SIZE = 1 << 20
     "Collected bytes above which the reads are flushed before the turn ends."
 
     FLUSH_FRAMES = 2048

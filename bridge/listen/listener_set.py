@@ -252,7 +252,9 @@ class ListenerSet:
 
         for open_listener in closing:
             open_listener.watch(note_read)
+        self.listener_context.turns.read_at_once(True)
         await with_timeout(quiet, DRAIN_WITHIN, self._reactor)
+        self.listener_context.turns.read_at_once(False)
         if timer.active():
             timer.cancel()
 

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from bridge.ingest.peers import share_of
 from bridge.listen.pauses import Pause, Pauses
+from bridge.listen.periodic_reads import LARGE, SMALL, SMALL_READS
 from bridge.listen.stream_turns import StreamTurns
 
 log = Logger(namespace="listen")
@@ -42,9 +43,12 @@ class AnswersNotRead(ConnectionLost):
 class StreamTransport(tcp.Server):
     """Reads the TCP connection of one client when it is its turn."""
 
-    def __init__(self, *server: Any, turns: StreamTurns) -> None:
-        """Takes the arguments of Twisted's class."""
+    def __init__(self, *server: Any, turns: StreamTurns, waits: bool = False) -> None:
+        """Takes the arguments of Twisted's class. ``waits``: the client needs no answer, so it may be read later."""
         self.turn = 0
+        self._periodic = turns.periodic if waits else None
+        self._is_periodic = False
+        self._small_reads = 0
         self._turns = turns
         self._read_size = self._asked = FIRST_READ
         self._unsent = 0
@@ -88,6 +92,8 @@ class StreamTransport(tcp.Server):
     def note_cost(self, size: int, seconds: float) -> bool:
         """Adapts the size of the next read to the cost of the latest one. Returns True if there may be more data."""
         full = size >= self._asked
+        if self._periodic is not None:
+            self._note_size(size)
         if seconds > SLOW:
             self._read_size = max(MIN_READ, self._asked // 2)
             if seconds > VERY_SLOW:
@@ -95,6 +101,47 @@ class StreamTransport(tcp.Server):
         elif full and seconds < QUICK and size < MAX_READ:
             self._read_size = min(MAX_READ, self._asked * 4)
         return full
+
+    def _note_size(self, size: int) -> None:
+        """Chooses between periodic reads and reads at once, by the latest sizes."""
+        if size > SMALL:
+            self._small_reads = 0
+            if size >= LARGE:
+                self._end_periodic()
+            return
+        self._small_reads += 1
+        if self._small_reads >= SMALL_READS and not self._is_periodic and size and not self.dataBuffer:
+            if reads := self._is_open() and not self._pauses:
+                super().stopReading()
+            self._is_periodic = True
+            if reads:
+                self.startReading()
+
+    def _end_periodic(self) -> None:
+        self._small_reads = 0
+        if self._is_periodic:
+            self._is_periodic = False
+            if self._periodic is not None and self._periodic.remove(self):
+                super().startReading()
+
+    def startReading(self) -> None:
+        """Waits for data."""
+        if self._is_periodic and self._periodic is not None:
+            self._periodic.add(self)
+        else:
+            super().startReading()
+
+    def stopReading(self) -> None:
+        """Does not wait for data any more."""
+        if self._is_periodic and self._periodic is not None:
+            self._periodic.remove(self)
+        super().stopReading()
+
+    def startWriting(self) -> None:
+        """Waits until the client takes data. Meanwhile data is read at once: if the client ends the connection, the
+        reactor must see what it has sent before."""
+        self._end_periodic()
+        super().startWriting()
 
     def pauseProducing(self) -> None:
         """Stops reading for the protocol."""

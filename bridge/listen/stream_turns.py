@@ -15,6 +15,7 @@ from heapq import heapify, heappop, heapreplace
 from typing import Protocol
 
 from bridge.host.interfaces import Reactor
+from bridge.listen.periodic_reads import PeriodicReads
 from bridge.listen.unfinished_frames import UnfinishedFrames
 
 MAX_TIME = 0.02
@@ -84,9 +85,11 @@ class StreamTurns:
     def __init__(
         self, clock: Callable[[], float] = lambda: 0.0,
         after_turn: Callable[[Callable[[], None]], None] | None = None,
-        cpu_time: Callable[[], float] | None = None,
+        cpu_time: Callable[[], float] | None = None, reactor: Reactor | None = None,
     ) -> None:  # fmt: skip
         self.unsent = UnsentTotal()
+        self.periodic = None if reactor is None else PeriodicReads(reactor)
+        "Reads connections that bring little at a time; None: each is read at once."
         self.unfinished = UnfinishedFrames()
         self._clock = clock
         self._cpu_time = cpu_time or clock
@@ -107,7 +110,13 @@ class StreamTurns:
     @classmethod
     def for_reactor(cls, reactor: Reactor) -> "StreamTurns":
         """Creates the turns of a reactor. They need its ``after_turn`` (``bridge.host.reactor``)."""
-        return cls(reactor.seconds, getattr(reactor, "after_turn", None), time.thread_time)
+        after_turn = getattr(reactor, "after_turn", None)
+        return cls(reactor.seconds, after_turn, time.thread_time, None if after_turn is None else reactor)
+
+    def read_at_once(self, wanted: bool) -> None:
+        """Reads all connections as soon as they have data, or those with little data periodically again."""
+        if self.periodic is not None:
+            self.periodic.read_at_once(wanted)
 
     def limit_reads(self, source: str, size: int) -> None:
         """Limits the reads of an address to ``size`` bytes for a while, on all of its connections."""
@@ -142,6 +151,8 @@ class StreamTurns:
             self._behind = self._read_in_order(ready)
         if not self._behind:
             self._used, self._new = {}, {}
+            if self.periodic is not None:
+                self.periodic.all_read()
 
     def _read_in_order(self, ready: list[StreamReader]) -> bool:
         """Reads the connections in any order. Returns True if the budget was used up before the last one."""

@@ -14,6 +14,9 @@ from bridge.listen.tcp_connection import StreamFactory, SyslogFactory
 from bridge.listen.tcp_port import TcpPort
 from bridge.listen.unix_port import UnixPort
 
+WITHOUT_ANSWERS = ("tcp", "tls")
+"Kinds of listeners whose clients get no acknowledgements."
+
 
 class TcpListener(OpenListener):
     """Accepts connections on one listening socket; syslog connections unless ``factory`` builds others.
@@ -57,8 +60,9 @@ class TcpListener(OpenListener):
 
     def start(self) -> None:
         self._listening = TcpPort.listen_on(
-            self.bound, self._reactor, self._proxy_factory, descriptors=self._descriptors, turns=self._turns
-        )
+            self.bound, self._reactor, self._proxy_factory, descriptors=self._descriptors, turns=self._turns,
+            waits=self.listener.kind in WITHOUT_ANSWERS,
+        )  # fmt: skip
 
     def check_idle(self) -> None:
         self._factory.check_idle()

@@ -23,21 +23,23 @@ class TcpPort(tcp.Port):
     descriptors: DescriptorReserve
     turns: StreamTurns
     clock: Reactor
+    waits = False
+    "True if clients need no answers, so that their data may be read later."
 
     @classmethod
     def listen_on(
         cls, bound: socket.socket, reactor: Reactor, factory: IProtocolFactory, *,
-        descriptors: DescriptorReserve, turns: StreamTurns,
+        descriptors: DescriptorReserve, turns: StreamTurns, waits: bool,
     ) -> "TcpPort":  # fmt: skip
         """Starts to accept connections on a duplicate of a listening socket."""
         port: TcpPort = cls._fromListeningDescriptor(reactor, bound.fileno(), bound.family, factory)
-        port.descriptors, port.turns, port.clock = descriptors, turns, reactor
+        port.descriptors, port.turns, port.clock, port.waits = descriptors, turns, reactor, waits
         port.startListening()
         return port
 
     def transport(self, *server: Any) -> StreamTransport:  # type: ignore[override]  # a class there
         """Creates the transport of an accepted connection."""
-        return StreamTransport(*server, turns=self.turns)
+        return StreamTransport(*server, turns=self.turns, waits=self.waits)
 
     def doRead(self) -> None:
         """Called when connections are waiting: accepts some of them."""

@@ -63,7 +63,7 @@ class UnixPort:
                 connection.close()
                 continue
             protocol.makeConnection(
-                UnixStreamTransport(connection, protocol, "", None, 0, self._reactor, turns=self._turns)
+                UnixStreamTransport(connection, protocol, "", None, 0, self._reactor, turns=self._turns, waits=True)
             )
 
     def _resume(self) -> None:
