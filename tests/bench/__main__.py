@@ -14,6 +14,7 @@ from tests.bench.contenders import CONTENDERS, grant_receive_buffers
 from tests.bench.load import LOADS
 from tests.bench.mix import SITE
 from tests.bench.rounds import Result, run_once
+from tests.peers import rsyslog_http
 from tests.peers.unpacked import PeerMissing
 
 
@@ -72,6 +73,9 @@ def further_rounds(before: list[Result], runs: list[Result]) -> list[Result]:
 
 def _series(name: str, rounds: int, scale: float, only: list[str] | None, mix: Path) -> Iterable[Result]:
     runs = [run for run in plan.SERIES[name] if not only or run[0] in only]
+    if not rsyslog_http.is_built() and any(run[0] == "rsyslog" for run in runs):
+        print("rsyslog is left out: `sh tests/peers/build-omhttp` builds it", file=sys.stderr)
+        runs = [run for run in runs if run[0] != "rsyslog"]
     for number in range(1, rounds + 1):
         # Alternate the order, so that each contender runs first as often as last.
         for contender, load in runs if number % 2 else reversed(runs):

@@ -2,8 +2,8 @@
 
 The bridge has its default settings, except for what the sink needs, so every event is on disk. syslog-ng has its
 `http()` tuned for the load (its flow-control window is divided by `max-connections`; if it is too small, syslog-ng
-waits for the batch timeout), in memory and with its reliable disk buffer. rsyslog is missing, as Debian does not
-package its `omhttp`.
+waits for the batch timeout), in memory and with its reliable disk buffer. rsyslog, in memory, is built from Debian's
+source by `tests/peers/build-omhttp`, as Debian does not package its `omhttp`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.harness.bridge import Bridge
 from tests.harness.polling import until
 from tests.harness.ports import accepts, free_port
 from tests.harness.process import Process
-from tests.peers import syslog_ng
+from tests.peers import rsyslog_http, syslog_ng
 from tests.peers.unpacked import PeerMissing
 
 
@@ -159,6 +159,25 @@ def start_syslog_ng(load: Load, sink: Sink, directory: Path, *, disk: bool = Fal
     return Running(process, port)
 
 
+def start_rsyslog(load: Load, sink: Sink, directory: Path) -> Running:
+    """Starts rsyslog with its queues in memory; only for the loads of a site."""
+    if load.site is None or load.transport == "tls":
+        raise ValueError("rsyslog is only configured for sites over UDP and TCP")
+    port = free_port()
+    head = {
+        "udp": f'module(load="imudp" threads="2" batchSize="128")\ninput(type="imudp" address="127.0.0.1" port="{port}"'
+        f' rcvbufSize="{RECEIVE_BUFFER}")\n',
+        "tcp": f'module(load="imptcp" threads="2")\ninput(type="imptcp" address="127.0.0.1" port="{port}")\n',
+    }[load.transport]
+    action = _OMHTTP.replace("PORT", str(sink.port)).replace("AUTHORITY", str(sink.authority))
+    process = rsyslog_http.launch(
+        _RSYSLOG.replace("DIRECTORY", str(directory)) + head + site_routes.rsyslog(action, load.mix),
+        directory=directory,
+    )
+    process.wait_until(lambda: accepts(port) if load.transport != "udp" else _udp_bound(port), "listening")
+    return Running(process, port)
+
+
 def _udp_bound(port: int) -> bool:
     return any(f":{port:04X} " in line for line in Path("/proc/net/udp").read_text().splitlines())
 
@@ -175,6 +194,16 @@ _DESTINATION = """destination {name} {{
        {buffer});
 }};
 """
+_RSYSLOG = """global(workDirectory="DIRECTORY" maxMessageSize="64k")
+module(load="omhttp")
+main_queue(queue.type="LinkedList" queue.size="1000000" queue.dequeueBatchSize="4096" queue.workerThreads="1")
+template(name="message" type="string" string="%msg%")
+"""
+_OMHTTP = """action(type="omhttp" server="localhost" serverport="PORT" restpath="plain/batch" useHttps="on"
+       tls.cacert="AUTHORITY" httpheaders=["X-SEKOIAIO-INTAKE-KEY: bench00000000000"] template="message"
+       batch="on" batch.format="newline" batch.maxsize="5000" batch.maxbytes="1048576" action.resumeRetryCount="-1"
+       queue.type="LinkedList" queue.size="1000000" queue.dequeueBatchSize="5000" queue.minDequeueBatchSize="5000"
+       queue.minDequeueBatchSize.timeout="1000")"""
 
 CONTENDERS: dict[str, Callable[[Load, Sink, Path], Running]] = {
     "bridge": start_bridge,
@@ -182,4 +211,5 @@ CONTENDERS: dict[str, Callable[[Load, Sink, Path], Running]] = {
     "bridge sharing": start_sharing,
     "syslog-ng": start_syslog_ng,
     "syslog-ng on disk": lambda load, sink, directory: start_syslog_ng(load, sink, directory, disk=True),
+    "rsyslog": start_rsyslog,
 }

@@ -56,3 +56,12 @@ def syslog_ng(destination: str, file: Path, directory: Path, *, disk: bool) -> s
             f"log {{ source(load); filter(f{number}); destination({name}); flags(final FLOW); }};",
         ]
     return "\n".join(parts)
+
+
+def rsyslog(action: str, file: Path) -> str:
+    """Returns rsyslog's conditions, each with an action of its own, in the order of the mix."""
+    branches = [
+        f'if $fromhost-ip startswith "127.{network(number)}." then {{ # {product.product}\n{action}\nstop\n}}'
+        for number, product in enumerate(Site().mix(file).products)
+    ]
+    return "\n".join([*branches, ""])
