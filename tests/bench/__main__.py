@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument(
         "--mix", type=Path, default=SITE, help="devices of the site loads (default: tests/bench/mixes/site.yaml)"
     )
+    parser.add_argument("--cores", type=int, help="number of CPU cores that a contender may use (default: all)")
     parser.add_argument("--only", choices=CONTENDERS, action="append", help="run only these contenders")
     parser.add_argument("--add", type=Path, action="append", default=[], help="add the runs of an earlier --json file")
     parser.add_argument("--no-runs", action="store_true", help="run nothing, report only what --add reads")
@@ -48,7 +49,9 @@ def main() -> int:
                 _ladder(options.only or ["bridge", "syslog-ng"], options.rounds, results)
                 continue
             report.print_head(name)
-            for result in _series(name, options.rounds, options.scale, options.only, options.mix.resolve()):
+            for result in _series(
+                name, options.rounds, options.scale, options.only, mix=options.mix.resolve(), cores=options.cores
+            ):
                 results.append(result)
                 report.print_row(result)
     except PeerMissing as missing:
@@ -71,7 +74,9 @@ def further_rounds(before: list[Result], runs: list[Result]) -> list[Result]:
     return [replace(run, round=run.round + last.get(run.series, 0)) for run in runs]
 
 
-def _series(name: str, rounds: int, scale: float, only: list[str] | None, mix: Path) -> Iterable[Result]:
+def _series(
+    name: str, rounds: int, scale: float, only: list[str] | None, *, mix: Path, cores: int | None
+) -> Iterable[Result]:  # fmt: skip
     runs = [run for run in plan.SERIES[name] if not only or run[0] in only]
     if not rsyslog_http.is_built() and any(run[0] == "rsyslog" for run in runs):
         print("rsyslog is left out: `sh tests/peers/build-omhttp` builds it", file=sys.stderr)
@@ -80,7 +85,7 @@ def _series(name: str, rounds: int, scale: float, only: list[str] | None, mix: P
         # Alternate the order, so that each contender runs first as often as last.
         for contender, load in runs if number % 2 else reversed(runs):
             events = plan.EVENTS.get((contender, load), plan.DEFAULT_EVENTS) * plan.EVENT_FACTORS.get(name, 1)
-            yield replace(_run(contender, load, number, int(events * scale), mix=mix), series=name)
+            yield replace(_run(contender, load, number, int(events * scale), mix=mix, cores=cores), series=name)
 
 
 def _ladder(contenders: list[str], tries: int, results: list[Result]) -> None:
@@ -97,9 +102,11 @@ def _ladder(contenders: list[str], tries: int, results: list[Result]) -> None:
                     climbing.remove(contender)
 
 
-def _run(contender: str, load: str, number: int, events: int, *, rate: int = 0, mix: Path = SITE) -> Result:
+def _run(
+    contender: str, load: str, number: int, events: int, *, rate: int = 0, mix: Path = SITE, cores: int | None = None
+) -> Result:  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        return run_once(contender, load, number, events, Path(directory), rate=rate, mix=mix)
+        return run_once(contender, load, number, events, Path(directory), rate=rate, mix=mix, cores=cores)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from tests.bench import plan
 from tests.bench.load import LOADS, SITES
 from tests.bench.rounds import Result
 
-_ROW = "{:<18} {:<9} {:>5} {:>8} {:>8} {:>12} {:>9} {:>7} {:>7} {:>6} {:>6}"
+_ROW = "{:<18} {:<9} {:>5} {:>8} {:>8} {:>12} {:>9} {:>7} {:>7} {:>6} {:>6} {:>7} {:>7} {:>7}"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,22 @@ def print_head(series: str) -> None:
     for load in loads:
         print(f"{load}: {LOADS[load].description}")
     print(
-        _ROW.format("", "load", "round", "rate", "lost", "events/CPU s", "events/s", "CPU s", "RSS MB", "posts", "p99")
+        _ROW.format(
+            "",
+            "load",
+            "round",
+            "rate",
+            "lost",
+            "events/CPU s",
+            "events/s",
+            "CPU s",
+            "RSS MB",
+            "posts",
+            "p99",
+            "wire B",
+            "disk B",
+            "writes",
+        )
     )
 
 
@@ -63,6 +78,10 @@ def print_row(result: Result) -> None:
             f"{result.peak_rss_mb:.0f}",
             result.requests,
             "-" if result.delay_p99 is None else f"{result.delay_p99:.2f}",
+            *(
+                f"{value / max(1, result.delivered):.{digits}f}"
+                for value, digits in ((result.wire_bytes, 0), (result.disk_bytes, 0), (result.write_calls, 3))
+            ),
         ),
         flush=True,
     )

@@ -12,7 +12,7 @@ import trustme
 
 from tests.bench.contenders import CONTENDERS, Running, Sink
 from tests.bench.load import LOADS
-from tests.bench.measure import cpu_seconds, peak_rss_mb
+from tests.bench.measure import cpu_seconds, disk_writes, limit_cores, peak_rss_mb
 from tests.bench.mix import SITE
 from tests.bench.sink import Counts
 from tests.harness.ports import accepts, free_port
@@ -46,6 +46,12 @@ class Result:
     peak_rss_mb: float
     delay_p99: float | None
     "Seconds from sending to the collector's answer, if the load has send times."
+    wire_bytes: int = 0
+    "Bytes that the sink received, TLS and headers included."
+    disk_bytes: int = 0
+    "Bytes that the contender gave to the disk until the last event, without those of files deleted before."
+    write_calls: int = 0
+    "Write calls of the contender, to files and sockets."
     series: str = ""
     "The series of the run; only runs of one series are compared."
 
@@ -60,10 +66,11 @@ class Result:
 
 
 def run_once(
-    contender: str, load: str, round_number: int, events: int, directory: Path, *, rate: int = 0, mix: Path = SITE
-) -> Result:
+    contender: str, load: str, round_number: int, events: int, directory: Path, *, rate: int = 0, mix: Path = SITE,
+    cores: int | None = None,
+) -> Result:  # fmt: skip
     """Starts sink and contender, sends the load, waits for the last event, stops both. ``rate`` 0: the load's rate;
-    ``mix``: the devices of a site load."""
+    ``mix``: the devices of a site load; ``cores``: number of CPU cores that the contender may use."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(directory / "authority.pem"))
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(directory / "sink.pem"))
@@ -80,12 +87,17 @@ def run_once(
         running = CONTENDERS[contender](replace(LOADS[load], mix=mix), target, directory / contender.replace(" ", "-"))
         try:
             # The cost of starting is not compared.
-            cpu_before = cpu_seconds(running.process.pid)
+            pid = running.process.pid
+            if cores is not None:
+                limit_cores(pid, cores)
+            cpu_before, (disk_before, calls_before) = cpu_seconds(pid), disk_writes(pid)
             sender = ["--load", load, "--port", str(running.port), "--events", str(events), "--rate", str(rate)]
             sender += ["--authority", str(target.authority), "--mix", str(mix)]
             delivered, speed = _send(
                 running, sender, events, counts, directory, _STALLED_SECONDS[LOADS[load].transport]
             )
+            disk, calls = disk_writes(pid)
+            received = Counts.read(counts)
             return Result(
                 contender=contender,
                 load=load,
@@ -93,11 +105,14 @@ def run_once(
                 rate=rate,
                 events=events,
                 delivered=delivered,
-                requests=Counts.read(counts).requests,
+                requests=received.requests,
                 events_per_second=speed,
-                cpu_seconds=cpu_seconds(running.process.pid) - cpu_before,
-                peak_rss_mb=peak_rss_mb(running.process.pid),
+                cpu_seconds=cpu_seconds(pid) - cpu_before,
+                peak_rss_mb=peak_rss_mb(pid),
                 delay_p99=_p99(delays) if delays.exists() else None,
+                wire_bytes=received.wire_bytes,
+                disk_bytes=disk - disk_before,
+                write_calls=calls - calls_before,
             )
         finally:
             running.process.terminate()

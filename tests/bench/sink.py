@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 _LAYOUT = "<QQQ"
+_BYTES_RECEIVED = 128
+"Offset of tcpi_bytes_received in struct tcp_info (linux/tcp.h)."
 _BUFFER = 256 * 1024
 _ROW = b',"json":"'
 "In each row of a body of `/array`. Quotes within an event are escaped."
@@ -41,7 +43,8 @@ class Counts(NamedTuple):
 
     events: int
     requests: int
-    body_bytes: int
+    wire_bytes: int
+    "Bytes received on all connections: TLS, headers and bodies, without TCP/IP headers and retransmissions."
 
     @classmethod
     def read(cls, file: Path) -> Counts:
@@ -68,7 +71,7 @@ class Sink:
     def serve(self, connection: ssl.SSLSocket) -> None:
         """Serves the requests of one connection until it ends."""
         buffer = bytearray(_BUFFER)
-        pending = b""
+        pending, received_before = b"", 0
         with connection, contextlib.suppress(OSError):
             while True:
                 while (end := pending.find(b"\r\n\r\n")) < 0:
@@ -92,7 +95,10 @@ class Sink:
                     body.feed(view[:count])
                     left -= count
                 events = body.text.count(_ROW) if array else body.events
-                self._count(events, length)
+                info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RECEIVED + 8)
+                received_now = struct.unpack_from("=Q", info, _BYTES_RECEIVED)[0]
+                self._count(events, received_now - received_before)
+                received_before = received_now
                 content = answer(events)
                 connection.sendall(
                     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)
@@ -109,10 +115,10 @@ class Sink:
                 to.write(f"{now - float(sent):.4f} {events}\n")
             to.flush()
 
-    def _count(self, events: int, length: int) -> None:
+    def _count(self, events: int, wire_bytes: int) -> None:
         with self._lock:
             total = struct.unpack_from(_LAYOUT, self._counts)
-            struct.pack_into(_LAYOUT, self._counts, 0, total[0] + events, total[1] + 1, total[2] + length)
+            struct.pack_into(_LAYOUT, self._counts, 0, total[0] + events, total[1] + 1, total[2] + wire_bytes)
 
 
 class _Body:
