@@ -61,7 +61,7 @@ class Routes:
 
     def _ready(self) -> Result:
         missing = self.status.unready()
-        return (503 if missing else 200), "\n".join(missing or self.status.problems() or ["ready"]) + "\n"
+        return (503 if missing else 200), "\n".join(missing or self.status.problem_texts() or ["ready"]) + "\n"
 
     def _report(self, query: Query) -> "Result | Deferred[Result]":
         max_sources = bounded_number(query, "sources", 0, MAX_ROWS, MAX_ROWS)

@@ -54,11 +54,12 @@ def build_monitoring(
     certificate_expiry = CertificateExpiry(alarms, lambda: listener_set.certificates() | admin_certificates(), wall)
     silent_sources = SilentSources(alarms, peers, wall)
     rate_history = RateHistory(ledger, delivery.runtime_metrics.delivery, clock=clock, wall=wall)
+    loss_monitor = LossMonitor(alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops, clock=clock)
     status = Status(
         ledger=ledger, couriers=cluster.backlogs, spool=storage.opened.spool, pipeline=ingest.pipeline, peers=peers,
         listener_set=listener_set, alarms=alarms, runtime_metrics=delivery.runtime_metrics, config_sha256=config.sha256,
         wall=wall, disk_budget=ingest.disk_budget, sync_monitor=storage.sync_monitor, quota=ingest.quotas.report,
-        certificates=certificate_expiry.left,
+        certificates=certificate_expiry.left, losses=loss_monitor.report,
         senders=SourceList(peers, wall), silent=silent_sources.silent_now, mirror=ingest.mirror,
         rate_history=rate_history, gateway_clock=delivery.gateway_clock, started=wall(),
         cluster_node=None if cluster.node is None else cluster.node.report,
@@ -68,8 +69,7 @@ def build_monitoring(
         JournalWriter(
             storage.opened.journal, ledger, process.spool_thread.run, process.reactor, listener_set.kernel_drops, wall
         ),
-        LossMonitor(alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops),
-        silent_sources, certificate_expiry, DescriptorMonitor(alarms, listener_set.descriptors_exhausted),
+        loss_monitor, silent_sources, certificate_expiry, DescriptorMonitor(alarms, listener_set.descriptors_exhausted),
         ClockWatch(
             alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config())
         ),

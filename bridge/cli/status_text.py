@@ -6,14 +6,15 @@ from typing import Any
 from bridge.accounting.ledger import IN, OUT
 from bridge.cli.options import aligned
 from bridge.config.faults import printable
-from bridge.monitoring import headline
+from bridge.monitoring.problems import headline_of
+from bridge.util.spans import size
 
 _MAX_ROWS = 30
 
 
 def of_running(status: dict[str, Any]) -> str:
     """Formats the status of a running bridge (``/api/status``)."""
-    lines = [*_headline(headline.of(status)), *_listeners(status), *_intakes(status.get("intakes", []))]
+    lines = [*_headline(headline_of(status)), *_listeners(status), *_intakes(status.get("intakes", []))]
     lines += _cluster_node(status.get("fleet"))
     counts = status.get("sources_count", {})
     heads = ("address", "listener", "route", "intake", "events", "last seen", "clock")
@@ -167,15 +168,6 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Iterable[object]], t
 def _cell(value: object) -> str:
     # Error texts and names come from other hosts. Control characters in them must not reach the terminal.
     return "-" if value is None else f"{value:,}" if isinstance(value, int) else printable(str(value))
-
-
-def size(count: int) -> str:
-    """Formats a number of bytes, such as ``1.5 MB``."""
-    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while value >= 1000 and len(units) > 1:
-        value /= 1000
-        units.pop(0)
-    return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
 
 
 def age(seconds: float | None) -> str:

@@ -10,9 +10,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bridge.cli.status_text import age, size
+from bridge.cli.status_text import age
 from bridge.config.faults import printable
-from bridge.monitoring import headline
+from bridge.monitoring.problems import headline_of
+from bridge.util.spans import size
 
 UPDATE_INTERVAL = 2.0
 "Seconds between two updates."
@@ -36,7 +37,7 @@ def watch(read_status: Callable[[], dict[str, Any]], console: Console) -> None:
 
 def screen(status: dict[str, Any], height: int) -> RenderableType:
     """Draws one screen. Text of the status is not read as markup, and control characters are escaped."""
-    summary = headline.of(status)
+    summary = headline_of(status)
     # The problems come first, because rich cuts off the bottom of what does not fit the terminal.
     title = f"syslog-bridge on {status.get('gateway', '?')}, {str(status.get('taken', ''))[11:19]} UTC"
     panel = Panel(

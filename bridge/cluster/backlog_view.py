@@ -7,6 +7,7 @@ of a node without a shared backlog.
 from collections.abc import Callable, Iterator, Mapping
 
 from bridge.cluster.publisher import Publisher
+from bridge.deliver.cause import Cause
 from bridge.deliver.courier import Courier
 from bridge.deliver.response_handler import Answered
 from bridge.spool import Batch, Pack
@@ -59,6 +60,26 @@ class BacklogView:
         return taken or own or published
 
     @property
+    def last_cause(self) -> Cause | None:
+        """Cause of ``last_error``, if it is known."""
+        if self._taken is not None and self._taken.last_error:
+            return self._taken.last_cause
+        if self._own_posts or self._own.unreadable_text is not None:
+            return self._own.last_cause
+        return None if self.last_error is None else Cause.BROKER
+
+    @property
+    def failing_seconds(self) -> float | None:
+        """Seconds since the first failure of a request; None since one was accepted."""
+        found = [courier.failing_seconds for courier in self._couriers]
+        return max((seconds for seconds in found if seconds is not None), default=None)
+
+    @property
+    def server(self) -> str:
+        """Host and port of the first URL of the requests."""
+        return self._own.server
+
+    @property
     def next_attempt_in(self) -> float | None:
         waits = [courier.next_attempt_in for courier in self._couriers]
         if self._publisher is not None:
@@ -89,8 +110,8 @@ class BacklogView:
         return min((limit for limit in found if limit is not None), default=None)
 
     @property
-    def live_for(self) -> float:
-        return self._own.live_for
+    def late_after(self) -> float:
+        return self._own.late_after
 
     @property
     def delivered(self) -> int:

@@ -8,8 +8,8 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
+from bridge.deliver.cause import Cause, DeliveryError
 from bridge.deliver.exchange import Progress
-from bridge.util.errors import BridgeError
 
 MAX_ANSWER = 8 * 1024 * 1024
 "Limit of the body of a 2xx response in bytes, compressed or not. The ids of 20,000 events are 800 kB."
@@ -23,8 +23,10 @@ _GZIP = 31
 "Window of zlib for gzip alone."
 
 
-class AnswerError(BridgeError):
+class AnswerError(DeliveryError):
     """Raised when an answer exceeds a limit or cannot be read."""
+
+    cause = Cause.FOREIGN
 
 
 class AnswerBody(Protocol):

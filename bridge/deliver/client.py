@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from bridge import __version__
 from bridge.deliver.answer_body import AnswerBody, AnswerError
+from bridge.deliver.cause import Cause, DeliveryError
 from bridge.deliver.error_text import ConnectForbiddenError, describe_failure
 from bridge.deliver.exchange import MIN_RATE, Body, Progress, Response
 from bridge.deliver.http_connect import HttpProxy, ProxyEndpoint, ProxyError
@@ -30,7 +31,6 @@ from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.deliver.tls_endpoint import TlsEndpoint
 from bridge.deliver.watched_connection import WatchedEndpoint
 from bridge.tls.records import Records
-from bridge.util.errors import BridgeError
 from bridge.util.os_errors import FORBIDDEN
 
 _IDLE_CONNECTION = 20
@@ -39,7 +39,7 @@ CONNECTION_LIFETIME = 120.0
 "Seconds after which connections are not used again. New ones go to the current addresses of the collector's name."
 
 
-class NoProgress(BridgeError):
+class NoProgress(DeliveryError):
     """Raised when nothing was sent or received within the timeout. ``begun`` is True if sending the body had begun."""
 
     def __init__(self, text: str, *, begun: bool = True) -> None:
@@ -47,8 +47,10 @@ class NoProgress(BridgeError):
         self.begun = begun
 
 
-class CertificateError(BridgeError):
+class CertificateError(DeliveryError):
     """Raised when the server certificate was rejected. The text names its issuer and the reason."""
+
+    cause = Cause.CERTIFICATE
 
 
 @implementer(IAgentEndpointFactory)

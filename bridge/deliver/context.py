@@ -60,6 +60,8 @@ class RequestLimits:
     catch_up_ms: int
     live_for: float = 10.0
     live_first: bool = True
+    late_after: float = 34.0
+    "Seconds after which a waiting event is late: its batch should have been sealed and delivered by then."
 
 
 async def nothing_to_sync(batches: list[Batch]) -> None:

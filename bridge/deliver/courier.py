@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge.deliver.attempt import Attempt
+from bridge.deliver.cause import Cause
 from bridge.deliver.circuit_breaker import CircuitBreaker
 from bridge.deliver.context import DeliveryContext, DeliveryPath, HandOver, RequestLimits
 from bridge.deliver.courier_status import CourierStatus
@@ -51,7 +52,9 @@ class Courier(CourierStatus):
         retry_state = RetryState(
             name, max_in_flight=limits.in_flight, context=context, base_urls=delivery_path.base_urls
         )
-        pending = PendingBatches(name, limits, context=context, failed=retry_state.fail, changed=self._changed)
+        pending = PendingBatches(
+            name, limits, context=context, failed=lambda why: retry_state.fail(why, Cause.FILES), changed=self._changed
+        )
         super().__init__(name, delivery_path, context, pending, retry_state)
         self._response_handler = ResponseHandler(
             name, context=context, pending=pending, retry_state=retry_state, counters=self,
@@ -118,9 +121,9 @@ class Courier(CourierStatus):
         return self._response_handler.body_limit.learned
 
     @property
-    def live_for(self) -> float:
-        """Returns the seconds after which a waiting batch belongs to the backlog."""
-        return self._limits.live_for
+    def late_after(self) -> float:
+        """Returns the seconds after which a waiting event is late."""
+        return self._limits.late_after
 
     # --- a new configuration -----------------------------------------------------------------------------------------
 
@@ -344,4 +347,4 @@ class Courier(CourierStatus):
         """Handles a defect in this program. It must not lose a batch or stop the intake."""
         log.failure("intake {intake}: defect while delivering", failure, intake=self.name)
         self._pending.put_back([piece for piece in pieces if piece.batch in self._pending.batches], split=True)
-        self._retry_state.fail(f"defect: {failure.value!r}")
+        self._retry_state.fail(f"defect: {failure.value!r}", Cause.DEFECT)

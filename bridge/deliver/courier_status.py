@@ -1,5 +1,8 @@
 """Shows the state of one intake's delivery to the status page, metrics, quotas and the cluster."""
 
+from urllib.parse import urlsplit
+
+from bridge.deliver.cause import Cause
 from bridge.deliver.context import DeliveryContext, DeliveryPath
 from bridge.deliver.pending import PendingBatches
 from bridge.deliver.response_handler import DeliveryCounters
@@ -38,6 +41,24 @@ class CourierStatus(DeliveryCounters):
     def last_error(self) -> str | None:
         """Returns the latest error; None since a request was accepted, unless files cannot be read."""
         return self._retry_state.last_error or self.unreadable_text
+
+    @property
+    def last_cause(self) -> Cause | None:
+        """Returns the cause of ``last_error``, if it is known."""
+        if self._retry_state.last_error is not None:
+            return self._retry_state.last_cause
+        return None if self.unreadable_text is None else Cause.FILES
+
+    @property
+    def failing_seconds(self) -> float | None:
+        """Returns the seconds since the first failure; None since a request was accepted."""
+        since = self._retry_state.failing_since
+        return None if since is None else self._context.clock.seconds() - since
+
+    @property
+    def server(self) -> str:
+        """Returns host and port of the first URL of the requests."""
+        return urlsplit(self._delivery_path.target.url).netloc.rpartition("@")[2]
 
     @property
     def unreadable_text(self) -> str | None:

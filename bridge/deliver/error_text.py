@@ -9,6 +9,7 @@ from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupErro
 from twisted.python.failure import Failure
 from twisted.web._newclient import ParseError, RequestTransmissionFailed
 
+from bridge.deliver.cause import Cause, DeliveryError
 from bridge.util.os_errors import forbidden_connection
 
 
@@ -32,6 +33,23 @@ def describe_failure(failure: Failure, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         text = text.replace(secret, "****")
     return one_line(text if len(text) <= 300 else text[:300] + "...", 400)
+
+
+def cause_of(failure: Failure) -> Cause:
+    """Returns the cause of a failed request or connection."""
+    error = failure.value
+    reasons = getattr(error, "reasons", None)
+    if reasons and not isinstance(error, RequestTransmissionFailed):
+        return cause_of(reasons[0])
+    if isinstance(error, DeliveryError):
+        return error.cause
+    if isinstance(error, DNSLookupError):
+        return Cause.NAME
+    if isinstance(error, ParseError):
+        return Cause.FOREIGN
+    if isinstance(error, SSL.Error | VerificationError):
+        return _classify_tls_error(error)[0]
+    return Cause.CONNECTION
 
 
 def _describe(failure: Failure) -> str:
@@ -59,20 +77,26 @@ def _describe(failure: Failure) -> str:
 def describe_tls_error(error: BaseException | None, *, legacy_ciphers: bool = True) -> str:
     """Describes a failed TLS handshake from its error alone. ``tls.CachedPolicy`` knows more about a rejected
     certificate. ``legacy_ciphers`` is False if the connection does not have this option."""
+    return _classify_tls_error(error, legacy_ciphers=legacy_ciphers)[1]
+
+
+def _classify_tls_error(error: BaseException | None, *, legacy_ciphers: bool = True) -> tuple[Cause, str]:
     if isinstance(error, VerificationError):
-        return "the server certificate is for another name; check the URL and whether a proxy inspects TLS"
+        text = "the server certificate is for another name; check the URL and whether a proxy inspects TLS"
+        return Cause.CERTIFICATE, text
     if not isinstance(error, SSL.Error) or not error.args:
-        return f"the connection ended during the TLS handshake ({error}); check that the server speaks TLS"
+        return Cause.TLS, f"the connection ended during the TLS handshake ({error}); check that the server speaks TLS"
     reason = ", ".join(str(entry[-1]) for entry in error.args[0]) or "no reason given"
     if "certificate verify failed" in reason:
-        return "the server certificate cannot be verified"
+        return Cause.CERTIFICATE, "the server certificate cannot be verified"
     if "wrong version number" in reason or "packet length too long" in reason or "http request" in reason:
-        return "the server does not speak TLS on this port; check the URL"
+        return Cause.TLS, "the server does not speak TLS on this port; check the URL"
     if legacy_ciphers and ("handshake failure" in reason or "insufficient security" in reason):
-        return (
+        return Cause.CIPHERS, (
             f"the TLS handshake failed: {reason}. If the server or a proxy in between offers only CBC or static RSA for"
             " TLS 1.2, set legacy_ciphers: true"
         )
     if "certificate required" in reason or "bad certificate" in reason:
-        return f"the server rejected the client certificate ({reason}); set client_certificate to one that it accepts"
-    return f"the TLS handshake failed: {reason}"
+        text = f"the server rejected the client certificate ({reason}); set client_certificate to one that it accepts"
+        return Cause.CLIENT_CERTIFICATE, text
+    return Cause.TLS, f"the TLS handshake failed: {reason}"

@@ -11,6 +11,9 @@ from bridge.deliver.http_connect import HttpProxy
 from bridge.deliver.request import RequestTarget, authentication
 from bridge.deliver.tls import Trust
 
+REQUEST_SECONDS = 30.0
+"Seconds that a request may take before the events that wait for it are late. A longer timeout does not extend them."
+
 
 def bandwidth(config: Config) -> float | None:
     """Returns the bytes per second that all requests together may send; None: no limit."""
@@ -27,6 +30,8 @@ def request_limits(config: Config) -> RequestLimits:
         resolution_ms=milliseconds(config.batch.timestamp_resolution),
         catch_up_ms=milliseconds(config.batch.catch_up_resolution),
         live_for=max(10.0, 3 * config.batch.max_age.total_seconds()),
+        late_after=2 * config.batch.max_age.total_seconds()
+        + min(REQUEST_SECONDS, config.collector.timeout.total_seconds()),
         live_first=config.spool.order == "live-first",
     )
 

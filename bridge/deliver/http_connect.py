@@ -16,9 +16,9 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from bridge.deliver.cause import Cause, DeliveryError
 from bridge.deliver.error_text import one_line
 from bridge.deliver.response_head import ResponseHead
-from bridge.util.errors import BridgeError
 
 _MAX_SCHEMES = 5
 "Number of a proxy's authentication schemes that are named."
@@ -54,8 +54,10 @@ class HttpProxy:
         return text
 
 
-class ProxyError(BridgeError):
+class ProxyError(DeliveryError):
     """Raised when the proxy opens no tunnel. The text is for the operator."""
+
+    cause = Cause.PROXY
 
 
 class _Tunnel(Protocol):

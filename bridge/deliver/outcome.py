@@ -35,8 +35,9 @@ from twisted.python.failure import Failure
 from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 
 from bridge.batching.groups import GroupLimits
+from bridge.deliver.cause import Cause
 from bridge.deliver.client import CertificateError, NoProgress
-from bridge.deliver.error_text import describe_failure, one_line
+from bridge.deliver.error_text import cause_of, describe_failure, one_line
 from bridge.deliver.exchange import Response
 from bridge.deliver.http_connect import ProxyError
 
@@ -89,6 +90,8 @@ class Outcome:
     "A 2xx response that is not from the collector."
     uncertain: bool = False
     "The collector may have accepted the events. If they are sent again, they are possible duplicates."
+    cause: Cause | None = None
+    "Cause of a verdict other than ACCEPTED."
 
 
 # Matches the usual response without parsing its ids. Parsing 20,000 ids would take longer than sending the events.
@@ -110,21 +113,22 @@ def read(answer: Response, count: int, *, now: float, size: int | None = None) -
     reason = f"the collector answered {status}{_body_text(answer)}"
     if status == 407 or (status == 403 and any(sign in answer.headers for sign in PROXY_SIGNS)):
         reason = f"a proxy answered {status}{_body_text(answer)}; allow the gateway to reach the collector"
-        return Outcome(Verdict.RETRY, reason, status, retry_after=_retry_after(answer, now))
+        return Outcome(Verdict.RETRY, reason, status, retry_after=_retry_after(answer, now), cause=Cause.PROXY)
     if status in _RETRIES or status >= 500 or status < 200:
         return Outcome(
             Verdict.RETRY, reason, status, retry_after=_retry_after(answer, now), network=status in _GATEWAY,
-            uncertain=status >= 500 and status != 503,
+            uncertain=status >= 500 and status != 503, cause=Cause.RATE if status in _RETRIES else Cause.SERVER,
         )  # fmt: skip
     if status == 413 and size is not None and size < LARGEST_EVENT:
         reason = f"the collector answered 413 to only {size:,} bytes{_body_text(answer)}"
-        return Outcome(Verdict.RETRY, reason, status, retry_after=_retry_after(answer, now))
+        return Outcome(Verdict.RETRY, reason, status, retry_after=_retry_after(answer, now), cause=Cause.TOO_LARGE)
     if status == 413:
-        return Outcome(Verdict.SPLIT, reason, status)
+        return Outcome(Verdict.SPLIT, reason, status, cause=Cause.TOO_LARGE)
     if status in (400, 422):
-        return Outcome(Verdict.REFUSED, reason, status)
+        return Outcome(Verdict.REFUSED, reason, status, cause=Cause.REFUSED)
     remedy = {401: "; check the intake key", 403: "; check the intake key", 404: "; check the URL"}
-    return Outcome(Verdict.PARKED, reason + remedy.get(status, ""), status)
+    cause = Cause.KEY if status in (401, 403) else Cause.URL
+    return Outcome(Verdict.PARKED, reason + remedy.get(status, ""), status, cause=cause)
 
 
 def of_failure(failure: Failure, secrets: Iterable[str] = ()) -> Outcome:
@@ -134,7 +138,7 @@ def of_failure(failure: Failure, secrets: Iterable[str] = ()) -> Outcome:
     # A collector that has received only a part of a body accepts nothing of it.
     uncertain = not unsent and not failure.check(RequestTransmissionFailed)
     reason = describe_failure(failure, secrets)
-    return Outcome(Verdict.RETRY, reason, network=True, cut_off=cut_off, uncertain=uncertain)
+    return Outcome(Verdict.RETRY, reason, network=True, cut_off=cut_off, uncertain=uncertain, cause=cause_of(failure))
 
 
 def was_repeated(failure: Failure) -> bool:
@@ -178,7 +182,7 @@ def _success(answer: Response, count: int) -> Outcome:
 
 def _foreign(answer: Response, why: str) -> Outcome:
     reason = f"response {answer.status} is not from the collector: {why}"
-    return Outcome(Verdict.RETRY, reason, answer.status, foreign=True, uncertain=True)
+    return Outcome(Verdict.RETRY, reason, answer.status, foreign=True, uncertain=True, cause=Cause.FOREIGN)
 
 
 def _parsed(body: bytes, count: int) -> object:

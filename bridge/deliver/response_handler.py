@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from bridge.accounting.journal import Receipt
 from bridge.deliver.bisection import Bisection
 from bridge.deliver.body_limit import BodyLimit
+from bridge.deliver.cause import Cause
 from bridge.deliver.context import DeliveryContext
 from bridge.deliver.outcome import Outcome, Verdict
 from bridge.deliver.pending import PendingBatches
@@ -101,12 +102,12 @@ class ResponseHandler:
                 self.body_limit.too_large(request.size)
             if self._foreign_responses >= MAX_FOREIGN_RESPONSES:
                 why = f"{MAX_FOREIGN_RESPONSES} responses were not from the collector: {result.reason}"
-                self._retry_state.park(why)
+                self._retry_state.park(why, result.cause)
             else:
-                self._retry_state.fail(result.reason, at_least=result.retry_after, network=result.network)
+                self._retry_state.fail(result.reason, result.cause, at_least=result.retry_after, network=result.network)
         elif result.verdict is Verdict.SPLIT and not single_event:
             if self.body_limit.too_large(request.size):
-                self._retry_state.note_error(result.reason)
+                self._retry_state.note_error(result.reason, result.cause)
                 log.warn(
                     "intake {intake}: {why}; for now at most {size} bytes a request",
                     intake=self._name, why=result.reason, size=self.body_limit.limit,
@@ -114,7 +115,7 @@ class ResponseHandler:
             await self._pending.halve(pieces)
         elif result.verdict is Verdict.PARKED:
             self._pending.put_back(pieces, split=split)
-            self._retry_state.park(result.reason)
+            self._retry_state.park(result.reason, result.cause)
         else:
             await self._refused(pieces, split, single_event, result)
 
@@ -138,7 +139,7 @@ class ResponseHandler:
         elif missing := count - result.accepted:
             self._context.ledger.drop_spooled(self._name, missing, "collector_shortfall")
             text = f"the collector confirmed {result.accepted} of {count} events; {missing} may be lost there"
-            self._retry_state.note_error(text)
+            self._retry_state.note_error(text, Cause.SHORTFALL)
             alarm = f"intake {self._name}: {text}. {ENDS_IN_A_DAY}"
             self._context.alarms.on("loss", self._name, alarm, lasts=A_DAY)
             self._context.store.keep_evidence(self._name, pieces[0].batch.sequence, request.evidence())
@@ -166,11 +167,11 @@ class ResponseHandler:
             self._context.runtime_metrics.accepted(delay=delay, error=error)
 
     async def _refused(self, pieces: list[Piece], split: bool, single_event: bool, result: Outcome) -> None:
-        self._retry_state.note_error(result.reason)
+        self._retry_state.note_error(result.reason, result.cause)
         if not self.bisection.record_refusal(pieces):
             self._pending.put_back(pieces, split=split)
             self.bisection.undo_splits()
-            self._retry_state.park(f"the collector refuses everything: {result.reason}")
+            self._retry_state.park(f"the collector refuses everything: {result.reason}", result.cause)
         elif single_event:
             self.bisection.add_refused((pieces[0], result.reason))
             log.warn("intake {intake}: one event is refused: {why}", intake=self._name, why=result.reason)

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from bridge.deliver.backoff import doubling
+from bridge.deliver.cause import Cause
 from bridge.deliver.circuit_breaker import BaseUrls
 from bridge.deliver.context import DeliveryContext
 
@@ -29,12 +30,17 @@ class RetryState:
 
     def __init__(self, name: str, *, max_in_flight: int, context: DeliveryContext, base_urls: BaseUrls) -> None:
         self.last_error: str | None = None
+        self.last_cause: Cause | None = None
+        "Cause of the last error, if it is known."
+        self.failing_since: float | None = None
+        "Monotonic time of the first failure since a request was accepted; None if there was none."
         self.parked: str | None = None
         "Reason why the intake is parked; None if it is not parked."
         self.failures = 0
         "Consecutive failures."
         self.window = 1
         "Number of requests that may be in flight. It doubles with each success and returns to 1 after a failure."
+        self._parked_cause: Cause | None = None
         self._name = name
         self._max_in_flight = max_in_flight
         self._context = context
@@ -55,12 +61,14 @@ class RetryState:
         now = self._context.clock.seconds()
         return None if self._retry is None else max(0.0, round(self._retry.getTime() - now, 1))
 
-    def fail(self, why: str, *, at_least: float | None = None, network: bool = False) -> None:
+    def fail(
+        self, why: str, cause: Cause | None = None, *, at_least: float | None = None, network: bool = False
+    ) -> None:
         """Records that a request must be retried, and sets a wait. If the base URL is unavailable, its circuit
         breaker sets the wait instead."""
         if self._retired:
             return
-        self.last_error = why
+        self.last_error, self.last_cause = why, cause
         if network and len(self._base_urls) > 1 and self._base_urls.state == "closed":
             # Another URL is available, so no wait is needed.
             return
@@ -72,9 +80,10 @@ class RetryState:
                 self._retry.reset(at_least)
             return
         if self.parked is not None:
-            self.park(self.parked)
+            self.park(self.parked, self._parked_cause)
             return
         self.failures += 1
+        self._note_failing()
         wait = doubling(self.failures, first=FIRST_WAIT, longest=LONGEST_WAIT)
         if network and self._base_urls.state != "closed":
             wait = max(0.0, self._base_urls.retry_at - self._context.clock.seconds())
@@ -95,16 +104,22 @@ class RetryState:
             return
         self._retry.reset(min(self.next_in or 0.0, random.uniform(0.0, RESUME_WITHIN)))
 
-    def note_error(self, why: str) -> None:
-        """Records an error after which no wait is needed."""
-        self.last_error = why
+    def _note_failing(self) -> None:
+        if self.failing_since is None:
+            self.failing_since = self._context.clock.seconds()
 
-    def park(self, why: str) -> None:
+    def note_error(self, why: str, cause: Cause | None = None) -> None:
+        """Records an error after which no wait is needed."""
+        self.last_error, self.last_cause = why, cause
+
+    def park(self, why: str, cause: Cause | None = None) -> None:
         """Parks the intake, because the collector accepts none of its events."""
         if self.parked != why:
             text = f"intake {self._name} is parked: {why}. Its events stay in the spool; other intakes continue."
             self._context.alarms.on("parked", self._name, text)
+        self._note_failing()
         self.parked = self.last_error = why
+        self.last_cause = self._parked_cause = cause
         self.window = 1
         self.wait(PARKED_WAIT * random.uniform(0.9, 1.1))
 
@@ -118,6 +133,7 @@ class RetryState:
         """Records an accepted request."""
         self.unpark()
         self.failures = 0
+        self.failing_since = None
         self.last_error = self.parked
         self.window = min(self._max_in_flight, self.window * 2)
 
@@ -126,7 +142,7 @@ class RetryState:
         self._base_urls = base_urls
         self._max_in_flight = max_in_flight
         if self._retired:
-            self._retired, self.parked, self.last_error = False, None, None
+            self._retired, self.parked, self.last_error, self.failing_since = False, None, None, None
         self.unpark()
         self.failures = 0
         self.stop()
@@ -137,6 +153,7 @@ class RetryState:
         self.stop()
         self._retired = True
         self.parked = self.last_error = why
+        self.last_cause = Cause.RETIRED
 
     def stop(self) -> None:
         """Cancels the wait."""

@@ -26,6 +26,8 @@ WITHOUT_DATA = ("message", "content", "line")
 "Payload forms that have no structured data."
 EXAMINED = 8192
 "Bytes of a message that are examined."
+SAME_TEXT = 20
+"Examined messages with one text after which the text counts as constant."
 _MOST_IDS = 5
 _LONGEST_ID = 64
 
@@ -44,6 +46,15 @@ class UnsentData(NamedTuple):
     "True if the configuration names the payload form."
     format: str | None
     "The format whose parser reads such messages, as far as known."
+    text: int = 0
+    "Hash of the text of the first message."
+    repeats: int = 0
+    "Examined messages with the same text, up to ``SAME_TEXT``; -1 once a message had another text."
+
+    @property
+    def same_text(self) -> bool:
+        """True if all texts of the sender are the same, so that only the data tells its messages apart."""
+        return self.repeats >= SAME_TEXT
 
 
 def unsent_data(
@@ -69,8 +80,16 @@ def unsent_data(
     if disposition.kind != "deliver" or disposition.format is not None or disposition.payload not in WITHOUT_DATA:
         return None
     if known is not None and (known.ids, known.payload, known.chosen) == (ids, disposition.payload, disposition.chosen):
-        return known
-    return UnsentData(ids, disposition.payload, disposition.chosen, _fitting(frame[:EXAMINED], header))
+        return _with_text(known, header.msg)
+    fitting = _fitting(frame[:EXAMINED], header)
+    return UnsentData(ids, disposition.payload, disposition.chosen, fitting, hash(header.msg))
+
+
+def _with_text(known: UnsentData, text: bytes) -> UnsentData:
+    """Records the text of a further message."""
+    if not 0 <= known.repeats < SAME_TEXT:
+        return known if known.repeats < 0 or hash(text) == known.text else known._replace(repeats=-1)
+    return known._replace(repeats=known.repeats + 1 if hash(text) == known.text else -1)
 
 
 def _fitting(frame: bytes, header: Header) -> str | None:

@@ -1,70 +1,135 @@
-"""Checks counters every few seconds and raises alarms for event loss, wrong clocks and a ledger imbalance.
+"""Checks counters every few seconds and records losses of events: how many, why, since when and until when.
 
-An alarm ends within one minute after the last loss.
+A loss goes on until its counter has not increased for ``ENDS_AFTER`` seconds. Then its alarm ends. Losses for the same
+reason within ``MERGED_SECONDS`` are one loss. The monitor also raises alarms for wrong clocks of sources and for a
+ledger imbalance.
 """
 
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from bridge.accounting import Ledger
+from bridge.accounting import UNROUTED, Ledger
 from bridge.ingest.peers import Peer, Peers
 from bridge.monitoring.alarms import Alarms
+from bridge.monitoring.problems.losses import RECEIVE_BUFFER, SEQUENCE_GAP, describe_loss
 from bridge.monitoring.sources import diagnosis
 
 EVERY = 5.0
 "Seconds between two checks."
 ENDS_AFTER = 50.0
 "Seconds without further loss after which an alarm ends. With the time between two checks, less than a minute."
+MERGED_SECONDS = 3600.0
+"Seconds after a loss in which a further loss for the same reason continues it."
+REMEMBERED_SECONDS = 86_400.0
+"Seconds for which a loss is remembered after its end."
+MAX_NAMES = 100
+"Number of intakes, listeners or sources of a loss that are remembered."
 MAX_FIGURES = 100_000
 "Number of remembered counter values above which the values of forgotten sources are removed."
 
 
+@dataclass(slots=True)
+class LossRecord:
+    """Events that were lost for one reason. ``since`` and ``latest`` are monotonic times."""
+
+    reason: str
+    since: float
+    latest: float
+    events: int = 0
+    names: Counter[str] = field(default_factory=Counter)
+    "Lost events by intake, listener or source."
+
+    def goes_on(self, now: float) -> bool:
+        """Returns True if events were lost within the last ``ENDS_AFTER`` seconds."""
+        return now - self.latest < ENDS_AFTER
+
+
 class LossMonitor:
-    """Raises an alarm while a loss counter increases."""
+    """Records losses, and raises an alarm while a loss counter increases. ``clock`` is monotonic."""
 
     def __init__(
-        self, alarms: Alarms, *, ledger: Ledger, peers: Peers, kernel_drops: Callable[[], Mapping[str, int]]
-    ) -> None:
+        self, alarms: Alarms, *, ledger: Ledger, peers: Peers, kernel_drops: Callable[[], Mapping[str, int]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._alarms = alarms
         self._ledger = ledger
         self._peers = peers
         self._kernel_drops = kernel_drops
+        self._clock = clock
+        self._losses: dict[str, LossRecord] = {}
+        "The latest loss for each reason."
         self._figures: dict[tuple[str, str], int] = {}
 
     def look(self) -> None:
         """Compares the counters with their values at the last check."""
         for listener, drops in self._kernel_drops().items():
-            self._watch(
-                "loss", f"listener {listener}", drops,
-                f"listener {listener}: the kernel drops datagrams because the receive buffer is full. Raise"
-                f" net.core.rmem_max and receive_buffer",
-            )  # fmt: skip
-        for reason, count in self._ledger.total().dropped.items():
-            self._watch("loss", reason, count, f"events are dropped: {reason.replace('_', ' ')}")
+            self._count(RECEIVE_BUFFER, listener, drops)
+        for intake, account in list(self._ledger.accounts.items()):
+            for reason, count in account.dropped.items():
+                self._count(reason, "" if intake == UNROUTED else intake, count)
         for peer in self._peers.all():
-            if peer.outside:
-                self._watch("clock", peer.address, peer.outside, _clock_text(peer))
+            if peer.outside and self._increase("clock", peer.address, peer.outside):
+                # The text of an active alarm stays: a new figure in it would report the alarm again at each check.
+                active = self._alarms.current.get(("clock", peer.address))
+                text = active.text if active else _clock_text(peer)
+                self._alarms.on("clock", peer.address, text, lasts=ENDS_AFTER)
             if peer.gaps is not None:
-                about = f"source {peer.address}"
-                text = f"{about}: its message numbers have gaps. Messages are lost before they reach the bridge"
-                self._watch("loss", about, peer.gaps.missing, text)
+                self._count(SEQUENCE_GAP, peer.address, peer.gaps.missing)
         if self._ledger.imbalance:
-            self._alarms.on("defect", "ledger", "the ledger does not balance. Please report this as a defect")
+            self._alarms.on(
+                "defect", "ledger", "the ledger does not balance",
+                remedy='report this as a defect, with the output of "syslog-bridge status --json"',
+            )  # fmt: skip
         else:
             self._alarms.off("defect", "ledger", "the ledger balances again")
         if len(self._figures) > MAX_FIGURES:
             known = {peer.address for peer in self._peers.all()}
             self._figures = {
                 (kind, about): figure for (kind, about), figure in self._figures.items()
-                if kind != "clock" or about in known
+                if kind not in ("clock", SEQUENCE_GAP) or about in known
             }  # fmt: skip
 
-    def _watch(self, kind: str, about: str, figure: int, text: str) -> None:
+    def losses(self) -> list[LossRecord]:
+        """Returns the losses that go on, or ended within ``REMEMBERED_SECONDS``."""
+        now = self._clock()
+        return [loss for loss in self._losses.values() if now - loss.latest < REMEMBERED_SECONDS]
+
+    def report(self) -> list[dict[str, object]]:
+        """Returns the losses for ``/api/status``. ``ended_seconds`` is None while a loss goes on."""
+        now = self._clock()
+        return [
+            {
+                "reason": loss.reason, "events": loss.events, "names": [name for name in loss.names if name],
+                "since_seconds": round(now - loss.since, 1),
+                "ended_seconds": None if loss.goes_on(now) else round(now - loss.latest, 1),
+            }
+            for loss in self.losses()
+        ]  # fmt: skip
+
+    def _increase(self, kind: str, about: str, figure: int) -> int:
+        """Returns by how much a counter has increased since the last check."""
         key = (kind, about)
-        if figure > self._figures.get(key, 0):
-            # The text of an active alarm stays: a new figure in it would report the alarm again at each check.
-            active = self._alarms.current.get(key)
-            self._alarms.on(kind, about, active.text if active else text, lasts=ENDS_AFTER)
+        increase = figure - self._figures.get(key, 0)
         self._figures[key] = figure
+        return max(0, increase)
+
+    def _count(self, reason: str, name: str, figure: int) -> None:
+        if not (lost := self._increase(reason, name, figure)):
+            return
+        now = self._clock()
+        loss = self._losses.get(reason)
+        if loss is None or now - loss.latest >= MERGED_SECONDS:
+            loss = self._losses[reason] = LossRecord(reason, now, now)
+        loss.latest = now
+        loss.events += lost
+        if name in loss.names or len(loss.names) < MAX_NAMES:
+            loss.names[name] += lost
+        active = self._alarms.current.get(("loss", reason))
+        what, remedy = describe_loss(reason, [name for name in loss.names if name])
+        text = active.text if active else f"events are lost: {what}"
+        self._alarms.on("loss", reason, text, lasts=ENDS_AFTER, remedy=active.remedy if active else remedy)
 
 
 def _clock_text(peer: Peer) -> str:

@@ -167,7 +167,7 @@ def text(status: Status) -> bytes:
 def _problems(status: Status) -> Iterable[Metric]:
     """Yields the number of problems of each kind and state. Each kind always has a series with its worst state."""
     found = {(kind, described.state): 0 for kind, described in KINDS.items()}
-    found |= Counter((problem["kind"], problem["state"]) for problem in status.summary()["problems"])
+    found |= Counter((problem.kind, problem.severity) for problem in status.problems())
     yield _gauge("problems", "Current problems, by kind and state.", ("kind", "state"), found)
 
 

@@ -4,6 +4,7 @@ Readings are stored in rings of floats. Each ring has at most 1,440 values per f
 """
 
 from array import array
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isnan, nan
@@ -13,6 +14,9 @@ from bridge.monitoring.runtime_metrics import Histogram
 
 EVERY = 5.0
 "Seconds between two readings."
+
+TREND_SECONDS = 60.0
+"Seconds over which it is decided whether a backlog grows, and whether an intake moves events."
 
 FIGURES = ("received", "delivered", "dropped", "waiting", "oldest", "delay")
 """Events per second received, delivered and dropped; waiting events; age of the oldest; mean delay of delivered batches
@@ -73,6 +77,10 @@ class RateHistory:
         self.day = Ring(60.0, 1440)
         self.rates: dict[str, tuple[float, float]] = {}
         "Intake -> events per second received and delivered, over the last interval."
+        self.changes: dict[str, float] = {}
+        "Intake -> change of its waiting events per second, over the last ``TREND_SECONDS``; negative while it drains."
+        self.moving: frozenset[str] = frozenset()
+        "Intakes that have received or delivered events within the last ``TREND_SECONDS``."
         self.received = self.delivered = 0.0
         "Events per second of all intakes, over the last interval."
         self._ledger = ledger
@@ -80,6 +88,7 @@ class RateHistory:
         self._clock = clock
         self._wall = wall
         self._last = self._minute = self._totals()
+        self._recent = deque([self._last], maxlen=int(TREND_SECONDS / EVERY) + 1)
 
     def beat(self, waiting: int, oldest: float) -> None:
         """Takes one reading; called every ``EVERY`` seconds.
@@ -93,12 +102,24 @@ class RateHistory:
         for name, (received, delivered) in now.by_intake.items():
             received_then, delivered_then = then.by_intake.get(name, (0, 0))
             self.rates[name] = ((received - received_then) / passed, (delivered - delivered_then) / passed)
+        self._recent.append(now)
+        self._update_trend(self._recent[0], now)
         reading = _between(then, now, waiting, oldest)
         self.received, self.delivered = reading["received"], reading["delivered"]
         self.hour.add(self._wall(), reading)
         if now.at - self._minute.at >= self.day.step:
             self.day.add(self._wall(), _between(self._minute, now, waiting, oldest))
             self._minute = now
+
+    def _update_trend(self, then: _Totals, now: _Totals) -> None:
+        self.changes = {}
+        for name, (received, delivered) in now.by_intake.items():
+            received_then, delivered_then = then.by_intake.get(name, (0, 0))
+            change = (received - received_then) - (delivered - delivered_then)
+            self.changes[name] = change / now.seconds_since(then)
+        self.moving = frozenset(
+            name for name, counts in now.by_intake.items() if counts != then.by_intake.get(name, (0, 0))
+        )
 
     def _totals(self) -> _Totals:
         total = self._ledger.total()

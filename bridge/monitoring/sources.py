@@ -178,6 +178,7 @@ class SourceList:
             "payload_chosen": unsent.chosen,
             "ids": list(unsent.ids),
             "format": unsent.format,
+            "same_text": unsent.same_text,
         }
 
     def wrong_clocks(self) -> list[tuple[Peer, Diagnosis]]:

@@ -13,9 +13,9 @@ from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peers
 from bridge.ingest.pipeline import Pipeline
 from bridge.listen.listener_set import ListenerSet
-from bridge.monitoring import headline
 from bridge.monitoring.alarms import Alarm, Alarms
 from bridge.monitoring.gateway_clock import GatewayClock
+from bridge.monitoring.problems import Problem, find_problems, summarize
 from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.monitoring.sources import MAX_ROWS, SourceList, Wanted
@@ -58,6 +58,8 @@ class Status:
     quota: Callable[[str], JSON]
     certificates: Callable[[], dict[str, float]]
     "Returns TLS listener -> seconds until its certificate expires."
+    losses: Callable[[], list[JSON]]
+    "Returns the losses that go on, or ended within a day."
     silent: Callable[[], dict[str, int]]
     "Returns the sources that are silent for longer than their ``expect`` -> seconds of silence."
     mirror: Mirror
@@ -119,6 +121,7 @@ class Status:
             ],
             "unsent_structured_data": self.senders.unsent_data(MAX_UNSENT_DATA),
             "kernel_drops": self.listener_set.kernel_drops(),
+            "losses": self.losses(),
             "listeners": self.listener_set.ports(),
             "routes": dict(self.pipeline.read_counts.by_route),
             "filtered": dict(self.pipeline.read_counts.filtered_by_route),
@@ -146,11 +149,15 @@ class Status:
             "fleet": None if self.cluster_node is None else self.cluster_node(),
             "config_sha256": self.config_sha256,
         }  # fmt: skip
-        return {"headline": headline.of(status), **status}
+        return {"headline": summarize(status), **status}
 
-    def summary(self) -> headline.JSON:
-        """Returns the headline of the status."""
-        return headline.of(self.report(sources=0))
+    def problems(self) -> list[Problem]:
+        """Returns the current problems, the most harmful first."""
+        return find_problems(self.report(sources=0))
+
+    def problem_texts(self) -> list[str]:
+        """Returns the state and the text of each problem. The gateway can still receive messages."""
+        return [f"{problem.severity}: {problem.text}" for problem in self.problems()]
 
     def _alarm(self, alarm: Alarm) -> JSON:
         shown: JSON = {
@@ -176,21 +183,29 @@ class Status:
 
     def intakes(self) -> list[JSON]:
         """Returns one entry per intake with its state, backlog and delivery figures."""
-        now = self.wall()
+        now, left, rates = self.wall(), self.disk_budget.time_to_full.intakes, self.rate_history
         found: list[JSON] = []
         for name, courier in self.couriers.items():
             sequences = (self.spool.oldest_open(name), courier.oldest_sequence)
             oldest = min((sequence for sequence in sequences if sequence is not None), default=None)
             events, size = self.spool.open_amount(name)
-            received, delivered = self.rate_history.rates.get(name, (0.0, 0.0))
+            received, delivered = rates.rates.get(name, (0.0, 0.0))
+            # Between two batches, nothing is sealed or in flight.
+            state = "delivering" if courier.state == "idle" and (events or name in rates.moving) else courier.state
             found.append(
                 {
                     "name": name,
-                    "state": "full" if name in self.disk_budget.full else courier.state,
+                    "state": "full" if name in self.disk_budget.reported_full.names else state,
+                    "delivery": state,
                     "backlog_events": courier.waiting_events + events,
                     "backlog_bytes": courier.waiting_bytes + size,
                     "oldest_seconds": None if oldest is None else max(0.0, round(now - oldest / 1_000_000, 3)),
                     "last_error": courier.last_error,
+                    "last_cause": None if courier.last_cause is None else courier.last_cause.value,
+                    "failing_seconds": courier.failing_seconds,
+                    "server": courier.server,
+                    "full_in_seconds": left.get(name),
+                    "backlog_change_per_second": round(rates.changes.get(name, 0.0), 2),
                     "received_per_second": round(received, 2),
                     "delivered_per_second": round(delivered, 2),
                     "last_answer": _answer(courier.last_answer),
@@ -200,7 +215,7 @@ class Status:
                     "requests": dict(courier.requests),
                     "next_attempt_seconds": courier.next_attempt_in,
                     "body_limit_bytes": courier.learned_body_limit,
-                    "late_after_seconds": max(headline.LATE_SECONDS, courier.live_for),
+                    "late_after_seconds": courier.late_after,
                     **self.quota(name),
                     "format_sampled": self.pipeline.read_counts.format_sampled[name],
                     "format_mismatches": self.pipeline.read_counts.format_mismatches[name],
@@ -225,14 +240,6 @@ class Status:
         rows = self.intakes()
         ages = [float(str(row["oldest_seconds"] or 0)) for row in rows]
         return sum(int(str(row["backlog_events"])) for row in rows), max(ages, default=0.0)
-
-    def problems(self) -> list[str]:
-        """Returns the texts of current delivery errors and alarms. The gateway can still receive messages."""
-        return [
-            f"intake {courier.name} is {courier.state}: {courier.last_error}"
-            for courier in self.couriers.values()
-            if courier.last_error
-        ] + [alarm.text for alarm in self.alarms.current.values() if alarm.kind != "parked"]
 
 
 def _answer(answered: Answered | None) -> JSON | None:

@@ -78,6 +78,22 @@ def limit(terms: BudgetTerms, disk: DiskState, *, used: int, before: int | None 
     return max(0, min(max_size, available, allowed))
 
 
+def limit_facts(terms: BudgetTerms, disk: DiskState | None, spool_limit: int, fault: str | None) -> dict[str, object]:
+    """Returns what determines the limit, with its figures: ``fault``, a fault of the filesystem (disk, inodes or
+    quota), or else ``max_size``, ``min_free``, or ``disk`` for a disk without free space."""
+    if disk is None:
+        return {"limited_by": fault or "max_size"}
+    max_size, min_free = _bytes(terms.max_size, disk.total), _bytes(terms.min_free, disk.total)
+    by_space = "disk" if disk.available < MOST_GRANULE else "min_free"
+    return {
+        "limited_by": fault or ("max_size" if spool_limit >= max_size else by_space),
+        "max_size_bytes": max_size,
+        "min_free_bytes": min_free,
+        "disk_free_bytes": disk.available,
+        "when_full": "pause" if terms.pause else "drop-oldest",
+    }
+
+
 def _bytes(amount: int | Share, total: int) -> int:
     return total * amount.percent // 100 if isinstance(amount, Share) else amount
 
@@ -135,31 +151,3 @@ class Shares:
         self._borrowed += sign * excess
         if name in self._parked:
             self._borrowed_parked += sign * excess
-
-
-class Forecast:
-    """Predicts when the spool will be full, from its growth in the last minutes."""
-
-    HISTORY_SECONDS = 600.0
-    "Seconds of history that are used."
-    MIN_INTERVAL = 10.0
-    "Smallest number of seconds between two samples, and before a prediction."
-
-    def __init__(self) -> None:
-        self._samples: list[tuple[float, int]] = []
-
-    def note(self, now: float, used: int) -> None:
-        """Records the bytes in use. Called about once a second; keeps one sample every ten seconds."""
-        if not self._samples or now - self._samples[-1][0] >= self.MIN_INTERVAL:
-            self._samples.append((now, used))
-            while now - self._samples[0][0] > self.HISTORY_SECONDS:
-                del self._samples[0]
-
-    def seconds(self, now: float, used: int, limit: int) -> float | None:
-        """Returns the seconds until the limit is reached, or None without growth or without enough samples."""
-        if not self._samples:
-            return None
-        since, used_before = self._samples[0]
-        if now - since < self.MIN_INTERVAL or used <= used_before:
-            return None
-        return max(0, limit - used) * (now - since) / (used - used_before)

@@ -14,14 +14,28 @@ from dataclasses import replace
 
 from bridge.accounting import Ledger
 from bridge.spool import Spool
-from bridge.spool.budget import MOST_GRANULE, RESERVED, BudgetTerms, DiskState, Forecast, Full, Reserved, Shares, limit
+from bridge.spool.budget import (
+    MOST_GRANULE,
+    RESERVED,
+    BudgetTerms,
+    DiskState,
+    Full,
+    Reserved,
+    Shares,
+    limit,
+    limit_facts,
+)
+from bridge.spool.forecast import Forecast, TimeToFull
 from bridge.spool.reserve import Reserve
 from bridge.storage import disk_usage, probe
 from bridge.storage.disk_usage import SOME, DiskUsage, ProbePlan
 from bridge.storage.eviction import BudgetMember, Eviction
+from bridge.storage.full_intakes import FullIntakes
 from bridge.storage.write_faults import WriteFaults
 from bridge.util.alarms import AlarmSink
 from bridge.util.jobs import Work
+from bridge.util.spans import size as size_text
+from bridge.util.spans import span
 
 EVERY = 1.0
 "Seconds between two calls of ``look``."
@@ -41,6 +55,7 @@ class DiskBudget:
     ) -> None:  # fmt: skip
         self.full: set[str] = set()
         "Intakes without room in the spool."
+        self.reported_full = FullIntakes(alarms, clock)
         self.reserve_file = Reserve(spool.directory)
         self._spool = spool
         self._terms = terms
@@ -52,6 +67,8 @@ class DiskBudget:
         self._clock = clock
         self._on_room: list[Callable[[], None]] = []
         self._forecast = Forecast()
+        self._current_shares: Shares | None = None
+        "The shares of the intakes when the budget was last enforced."
         self._disk: DiskState | None = None
         self._used = self._limit = 0
         self._last_limit: int | None = None
@@ -196,13 +213,9 @@ class DiskBudget:
                 self._eviction.reclaim_borrowed(wanted, size + granule, shares, names)
         if dropped := self._eviction.take_dropped():
             self._work(lambda: self._spool.discard(dropped), lambda nothing: self._discarded())
-        self._used = sum(self._uses().values())
+        self._used, self._current_shares = sum(self._uses().values()), shares
         self._remaining = {name: shares.room(name) - (size if name == wanted else 0) for name in full}
-        for name in full - self.full:
-            effect = "its senders wait" if pause else "its oldest events are dropped"
-            self._alarms.on("full", name, f"intake {name} has used its share of the spool: {effect}")
-        for name in self.full - full:
-            self._alarms.off("full", name, f"intake {name} has room in the spool again")
+        self.reported_full.update(full, self._full_text)
         self.full = full
         paused, self._paused = self._paused, set(full) if pause else set()
         return bool(paused - self._paused)
@@ -273,19 +286,27 @@ class DiskBudget:
         if resumes:
             # A full disk also pauses senders whose intake is not full.
             self._report_room()
-        self._forecast.note(now, self._used)
+        self._forecast.note(now, self._uses())
         self._warn()
 
     # --- status ------------------------------------------------------------------------------------------------------
 
     @property
-    def full_in(self) -> float | None:
-        """Seconds until the spool is full at the present rate; None if it does not grow."""
-        return self._forecast.seconds(self._clock(), self._used, self._limit)
+    def time_to_full(self) -> TimeToFull:
+        """Returns the seconds until the spool, and the room of each intake, is full at the present growth."""
+        shares = self._current_shares
+        return TimeToFull() if shares is None else self._forecast.predict(self._clock(), self._uses(), shares)
+
+    def _full_text(self) -> str:
+        effect = "its senders wait" if self._terms.pause else "its oldest events are dropped"
+        return f"({size_text(self._limit)}, limited by {self._limit_facts()['limited_by']}): {effect}"
+
+    def _limit_facts(self) -> JSON:
+        return limit_facts(self._terms, self._disk, self._limit, self._write_faults.cause)
 
     def _warn(self) -> None:
-        left = self.full_in
-        when = "" if left is None else f"; at the present rate it is full in about {_duration(left)}"
+        left = self.time_to_full.spool
+        when = "" if left is None else f"; at the present rate it is full in about {span(left)}"
         for percent in (70, 90):
             about = f"{percent} %"
             if self._limit and self._used * 100 >= self._limit * percent:
@@ -309,20 +330,14 @@ class DiskBudget:
 
     def report(self) -> JSON:
         """Returns the state of the disk budget for ``/api/status``."""
-        left = self.full_in
+        left = self.time_to_full.spool
         return {
             "bytes": self._used,
             "limit_bytes": self._limit,
             "full_in_seconds": None if left is None else round(left),
-            "full": sorted(self.full),
+            "full": sorted(self.reported_full.names),
             "reserve": self.reserve_file.held,
             "fault": self._write_faults.cause,
+            **self._limit_facts(),
             "evicted": dict(self.evicted),
         }
-
-
-def _duration(seconds: float) -> str:
-    for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {name}"
-    return f"{seconds:.0f} seconds"

@@ -32,6 +32,7 @@ from tests.harness.numbered_senders import (
 from tests.harness.pki import Authority
 from tests.harness.polling import DEADLINE_SECONDS
 from tests.harness.ports import accepts, free_port
+from tests.harness.problems import current_problems
 from tests.harness.process import Process
 from tests.harness.resources import memory_kib
 from tests.harness.running import bridging, collecting
@@ -202,7 +203,7 @@ class AttackedBridge:
         self._note_maxima()
         if self._holds(lambda: self._is_healthy(time.monotonic() - begun), begun + deadline_seconds):
             figures.healthy_after = time.monotonic() - begun
-        if self._holds(lambda: not self.headline["problems"] or self._is_settled(), begun + settled_within):
+        if self._holds(lambda: not current_problems(self.headline) or self._is_settled(), begun + settled_within):
             figures.settled_after = time.monotonic() - begun
         # What ended connections have sent before is read first.
         self._holds(
@@ -234,13 +235,14 @@ class AttackedBridge:
 
     def _is_healthy(self, seconds: float) -> bool:
         self.headline = self._status()["headline"]
-        texts = [problem["text"].partition(":")[0] for problem in self.headline["problems"]]
+        problems = current_problems(self.headline)
+        texts = [problem["text"].partition(":")[0] for problem in problems]
         self.figures.problems |= dict.fromkeys(texts, round(seconds, 1))
-        return all(text.startswith(tuple(f"Intake {name} " for name in ATTACKED)) for text in texts)
+        return all(set(problem["affected"]) <= set(ATTACKED) for problem in problems)
 
     def _is_settled(self) -> bool:
         self.headline = self._status()["headline"]
-        return not self.headline["problems"]
+        return not current_problems(self.headline)
 
     def _have_arrived(self) -> bool:
         """Returns True if no honest event is missing, except datagrams that the kernel may have dropped."""

@@ -20,6 +20,7 @@ from tests.harness.numbered_senders import NUMBERS, HttpsSender, NumberedSender,
 from tests.harness.pki import Authority
 from tests.harness.polling import until
 from tests.harness.ports import free_port
+from tests.harness.problems import current_problems
 from tests.harness.process import ProcessExited
 from tests.harness.reporting import report
 from tests.harness.running import bridging
@@ -149,7 +150,7 @@ class Chaos:
 
         def healthy() -> bool:
             status = self.status()
-            problems = [problem["text"] for problem in status["headline"]["problems"]]
+            problems = [problem["text"] for problem in current_problems(status["headline"])]
             if status["ledger"]["spooled"] > 100:
                 problems.append("more than 100 events wait")
             last_seen.update(dict.fromkeys(problems, round(time.monotonic() - begun, 1)))

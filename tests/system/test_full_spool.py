@@ -75,7 +75,7 @@ def test_parked_intake_fills_only_its_share_of_the_spool(tmp_path: Path) -> None
         assert 2 * MB < int(str(parked["backlog_bytes"])) <= 4.2 * MB, parked
         assert bridge.process is not None
         # The alarm may have ended, as the other intakes have drained. The log shows that it was raised.
-        assert "intake parked has used its share of the spool" in bridge.process.stderr
+        assert "intake parked has no room left in the spool" in bridge.process.stderr
     collector.stop()
     for name in names[1:]:
         assert_same(collector.texts(key_of(name)), (message.text for message in others), name)

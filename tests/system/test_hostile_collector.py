@@ -110,8 +110,10 @@ def test_event_that_waits_is_an_alarm_although_its_request_has_not_failed(tmp_pa
         bridging(tmp_path, servers["silent"].url, batch={"max_age": "100ms"}) as bridge,
     ):
         bridge.configuration["collector"] |= {"timeout": "1h"}
-        module = "bridge.monitoring.headline"
-        altered.start(bridge, constants={f"{module}.OVERDUE_SECONDS": 1.0, f"{module}.LATE_SECONDS": 1.0})
+        constants = {
+            "bridge.monitoring.waiting_events.OVERDUE_SECONDS": 1.0, "bridge.deliver.from_config.REQUEST_SECONDS": 0.5,
+        }  # fmt: skip
+        altered.start(bridge, constants=constants)
         send_lines(bridge.tcp, [rfc5424(0, datetime.now(UTC)).frame])
 
         def alarms() -> list[str]:

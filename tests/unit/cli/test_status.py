@@ -23,7 +23,7 @@ REPORT = {
         {"name": "good", "state": "idle", "backlog_events": 0, "backlog_bytes": 0, "oldest_seconds": None,
          "last_error": None},
         {"name": "bad", "state": "backing-off", "backlog_events": 200, "backlog_bytes": 40960, "oldest_seconds": 200.5,
-         "last_error": "the collector answered 503: \x1b[2J"},
+         "last_cause": "server", "last_error": "the collector answered 503: \x1b[2J"},
     ],
     "sources": [
         {"address": "10.0.0.1", "listener": "udp", "name": "fw", "route": "r", "intake": "good", "events": 1200,
@@ -110,7 +110,7 @@ def test_first_sentence_names_the_problem(spool, run):
     with running_bridge(spool):
         first, *rest = run().stdout.splitlines()
     assert first == (
-        "Intake bad cannot deliver: the collector answered 503: \\x1b[2J; 200 events waiting in the spool."
+        "Intake bad cannot deliver: the collector answered 503: \\x1b[2J; 200 events safe on disk; not growing."
     )
     text = "\n".join([*rest, ""])
     for shown in (

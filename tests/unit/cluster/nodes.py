@@ -29,7 +29,6 @@ class Node:
         self.ledger = Ledger()
         self.receipts, self.refused, self.posted = [], [], []
         self.alarm_sink = Alarms(clock=clock.seconds)
-        self.alarms = self.alarm_sink.active
         self.sessions, self.courier_count = [], 1
         self.spool = build_spool(directory, recover=False, wall=self.wall, clock=clock.seconds, work=self.work)
         found = self.spool.recover()
@@ -67,6 +66,10 @@ class Node:
         self.spool.subscribe(self._sealed)
         if self.cluster_node is not None:
             self.cluster_node.start()
+
+    @property
+    def alarms(self):
+        return self.alarm_sink.active
 
     def _sealed(self, batch):
         # A test may have replaced the callback.

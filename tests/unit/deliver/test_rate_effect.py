@@ -4,8 +4,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from bridge.deliver.rate_effect import MIN_WIDENED, OLD, WINDOW, RateEffect
-from bridge.monitoring import headline
 from bridge.monitoring.alarms import Alarms
+from bridge.monitoring.problems import summarize
 
 
 def pieces(*seconds: int, sealed: float = 0.0) -> Any:
@@ -38,8 +38,8 @@ def test_alarm_says_that_the_rate_limits_and_what_to_do() -> None:
     assert "the request rate limits delivery (max_request_rate is 20): in 25 % of the latest requests" in text
     assert "raise collector.max_request_rate, up to 50" in text
     assert "small_batches: array" in text
-    shown = headline.of({"alarms": [{"kind": "request_rate", "about": "collector", "text": text}]})
-    assert (shown["state"], shown["text"][:16]) == (headline.DEGRADED, "The request rate")
+    shown = summarize({"alarms": [{"kind": "request_rate", "about": "collector", "text": text}]})
+    assert (shown["state"], shown["text"][:16]) == ("degraded", "The request rate")
     effect.minute(100, 0)
     assert effect.look() is None
 

@@ -15,8 +15,8 @@ from bridge.config import SourceWithUnsentData, linted, parse_text
 from bridge.formats import FORMATS
 from bridge.ingest import from_config as ingest_config
 from bridge.ingest.peers import Peer, Peers
-from bridge.ingest.unsent_data import UnsentData
-from bridge.monitoring import headline
+from bridge.ingest.unsent_data import SAME_TEXT, UnsentData
+from bridge.monitoring.problems import summarize
 from bridge.monitoring.sources import SourceList
 from bridge.routing import Router
 from bridge.syslog.frames import block_of
@@ -70,7 +70,7 @@ def peer_of(number: int) -> Peer:
 def sampled(frame: bytes, number: int = 1) -> UnsentData | None:
     peer = peer_of(number)
     peer.sample(frame, NOON * 1000, TimeReader())
-    return peer.unsent_data
+    return peer.unsent_data and peer.unsent_data._replace(text=0)
 
 
 # --- precedence -------------------------------------------------------------------------------------------------------
@@ -197,7 +197,8 @@ def test_finding_stays_until_the_next_configuration() -> None:
     peer.sample(CREATED, NOON * 1000, TimeReader())
     found = peer.unsent_data
     peer.sample(CREATED, NOON * 1000 + 1000, TimeReader())
-    assert peer.unsent_data is found
+    assert peer.unsent_data == found._replace(repeats=1)
+    found = peer.unsent_data
     peer.sample(HEAD + b"- text", NOON * 1000 + 2000, TimeReader())
     assert peer.unsent_data is found
     peers.change(ingest_config.router(parse_text(CONFIG)))
@@ -219,7 +220,7 @@ def source_list(*numbers: int) -> SourceList:
 def problems(*numbers: int) -> list[dict[str, Any]]:
     sources = source_list(*numbers)
     status = {"unsent_structured_data": sources.unsent_data(100), "sources_count": sources.counts()}
-    found: list[dict[str, Any]] = headline.of(status)["problems"]
+    found: list[dict[str, Any]] = summarize(status)["problems"]
     return found
 
 
@@ -227,7 +228,23 @@ def test_headline_names_the_source_and_the_settings() -> None:
     (problem,) = problems(1)
     assert problem["text"] == "Events do not have the structured data of 192.0.2.1 (junos@2636.1.1.1.2.129)"
     assert problem["remedy"].startswith("set format: juniper-ngfw if it is of that product, else payload: auto for")
-    assert problem["state"] == "degraded"
+    assert problem["state"] == "notice", "the events have their text"
+
+
+def test_data_of_a_source_with_one_text_is_a_problem() -> None:
+    peers = Peers(ingest_config.router(parse_text(CONFIG)))
+    peer = peers.get("udp", "192.0.2.1")
+
+    def state_after(*texts: bytes) -> str:
+        for text in texts:
+            peer.sample(CREATED + text, NOON * 1000, TimeReader())
+        status = {"unsent_structured_data": SourceList(peers, lambda: float(NOON)).unsent_data(100)}
+        (problem,) = summarize(status)["problems"]
+        return str(problem["state"])
+
+    assert state_after(b"") == "notice"
+    assert state_after(*[b""] * SAME_TEXT) == "degraded"
+    assert state_after(b" and another text") == "notice"
 
 
 def test_headline_leaves_out_what_the_operator_chose() -> None:

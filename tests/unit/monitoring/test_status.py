@@ -22,6 +22,7 @@ from bridge.monitoring.alarms import Alarms
 from bridge.monitoring.sources import SourceList
 from bridge.monitoring.status import Status
 from bridge.monitoring.sync_monitor import SyncMonitor
+from bridge.spool.forecast import TimeToFull
 from bridge.syslog.frames import block_of
 from bridge.tls.refused_clients import RefusedClient, RefusedClients
 from bridge.tls.seen_clients import SeenClient, Sighting
@@ -46,19 +47,21 @@ class StatusFixture:
         self.spool = build_spool(directory, wall=lambda: self.now)
         self.peers = Peers(ingest_config.router(parse_text(CONFIGURATION, "bridge.yaml")))
         self.courier: Any = SimpleNamespace(
-            name="fw", state="idle", waiting_events=0, waiting_bytes=0, oldest_sequence=None, last_error=None,
-            next_attempt_in=None, last_answer=None, last_acceptance=None, delivered=0, unconfirmed=0, requests={},
-            learned_body_limit=None, live_for=10.0,
+            name="fw", state="idle", server="collector", waiting_events=0, waiting_bytes=0, oldest_sequence=None,
+            last_error=None, last_cause=None, failing_seconds=None, next_attempt_in=None, last_answer=None,
+            last_acceptance=None, delivered=0, unconfirmed=0, requests={}, learned_body_limit=None, late_after=34.0,
         )  # fmt: skip
         self.pipeline = build_pipeline(self.spool, self.ledger, wall=lambda: self.now)
-        self.disk_budget: Any = SimpleNamespace(full=set(), report=dict, unready=list)
+        self.disk_budget: Any = SimpleNamespace(
+            reported_full=SimpleNamespace(names=set()), report=dict, unready=list, time_to_full=TimeToFull()
+        )
         self.listener_set = Mock()
         self.listener_set.open_ = True
         for method in ("kernel_drops", "ports", "refused", "rejections"):
             getattr(self.listener_set, method).return_value = {}
         self.listener_set.refused_clients.return_value = {}
         self.mirror: Any = SimpleNamespace(sent=Counter(), dropped=Counter())
-        self.rate_history: Any = SimpleNamespace(received=0.0, delivered=0.0, rates={})
+        self.rate_history: Any = SimpleNamespace(received=0.0, delivered=0.0, rates={}, changes={}, moving=frozenset())
         gateway_clock: Any = SimpleNamespace(offset=None)
         runtime_metrics: Any = None
         self.status = Status(
@@ -67,7 +70,7 @@ class StatusFixture:
             config_sha256="c" * 64, wall=lambda: self.now, disk_budget=self.disk_budget,
             sync_monitor=SyncMonitor(build_fsync_policy(directory), self.alarms, lambda: self.now),
             quota=lambda name: {},
-            certificates=lambda: {"secure": 86_400.4}, silent=dict, mirror=self.mirror,
+            certificates=lambda: {"secure": 86_400.4}, losses=list, silent=dict, mirror=self.mirror,
             senders=SourceList(self.peers, lambda: self.now), rate_history=self.rate_history,
             gateway_clock=gateway_clock, started=NOON - 60.0, monotonic_uptime=monotonic_uptime,
         )  # fmt: skip
@@ -112,7 +115,7 @@ def test_intake_without_backlog_has_no_oldest_event(gateway: StatusFixture) -> N
 def test_full_intake_is_full_whatever_its_courier_does(gateway: StatusFixture) -> None:
     gateway.courier.state = "backing-off"
     assert gateway.intake["state"] == "backing-off"
-    gateway.disk_budget.full.add("fw")
+    gateway.disk_budget.reported_full.names.add("fw")
     assert gateway.intake["state"] == "full"
 
 
@@ -168,8 +171,10 @@ def test_alarms_and_delivery_errors_are_problems(gateway: StatusFixture) -> None
     gateway.alarms.on("loss", "fw", "events were lost")
     gateway.alarms.on("parked", "fw", "intake fw is parked")
     gateway.courier.state, gateway.courier.last_error = "parked", "HTTP 401"
-    # A parked intake is named once, by its courier.
-    assert gateway.status.problems() == ["intake fw is parked: HTTP 401", "events were lost"]
+    # A parked intake is named once, by its courier, and losses have their own list.
+    assert gateway.status.problem_texts() == [
+        "critical: Intake fw is parked: HTTP 401; 0 events safe on disk; not growing"
+    ]
     report: dict[str, Any] = gateway.status.report()
     alarm = report["alarms"][0]
     assert (alarm["kind"], alarm["about"], alarm["text"]) == ("loss", "fw", "events were lost")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config.units import Share
-from bridge.spool.budget import MOST_GRANULE, BudgetTerms, DiskState, Forecast, Shares, limit
+from bridge.spool.budget import MOST_GRANULE, BudgetTerms, DiskState, Shares, limit
 
 GB = 10**9
 TERMS = BudgetTerms(Share(80), Share(10))
@@ -85,12 +85,3 @@ def test_releasing_overdrawn_room_keeps_the_spool_within_its_limit(most, uses, p
             found.release(name, min(-room, found.borrowed(name)))
     assert all(found.room(name) >= 0 for name in uses)
     assert found.used <= most
-
-
-def test_forecast_gives_the_seconds_until_the_limit():
-    forecast = Forecast()
-    assert forecast.seconds(0, 0, 1000) is None
-    for second in range(31):
-        forecast.note(second, second * 10)
-    assert forecast.seconds(30, 300, 1000) == 70
-    assert forecast.seconds(30, 0, 1000) is None, "no forecast while the spool shrinks"

@@ -12,6 +12,7 @@ from bridge.batching import Group
 from bridge.monitoring.alarms import Alarms
 from bridge.spool import BatchLimits, pack_writer
 from bridge.spool.budget import RESERVED, BudgetTerms, Full
+from bridge.storage.full_intakes import ENDS_AFTER as FULL_ENDS_AFTER
 from bridge.util.files import write_whole
 from tests.harness.builders import build_disk_budget, build_spool
 
@@ -131,7 +132,11 @@ def test_oldest_batches_of_a_full_intake_are_dropped_and_counted(make_fixture):
     assert fixture.disk_budget.unready() == ["the spool is full"]
     fixture.members["a"].batches.clear()
     fixture.look()
-    assert (fixture.disk_budget.full, fixture.disk_budget.unready(), fixture.active_alarms("full")) == (set(), [], [])
+    assert (fixture.disk_budget.full, fixture.disk_budget.unready()) == (set(), [])
+    assert fixture.active_alarms("full") == ["a"], "an intake at its limit has room for moments only"
+    fixture.monotonic += FULL_ENDS_AFTER
+    fixture.look()
+    assert fixture.active_alarms("full") == []
 
 
 def test_intake_reclaims_its_share_from_a_borrower(make_fixture):

@@ -1,0 +1,118 @@
+"""Describes losses of events: the number, the reason, since when, and what to do."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from bridge.monitoring.alarm_kinds import CRITICAL, DEGRADED, NOTICE
+from bridge.monitoring.problems.problem import Problem, clock_time, named, number
+from bridge.monitoring.problems.situation import Situation
+from bridge.monitoring.problems.space import remedy_for_space
+
+RECEIVE_BUFFER, SEQUENCE_GAP = "receive_buffer", "sequence_gap"
+"Reasons of losses that are not in the ledger, because no frame was received."
+SHOWN_SECONDS = 3600.0
+"Seconds for which a loss is a problem after its end."
+SHORTFALL = "collector_shortfall"
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LossReason:
+    """Describes a reason. ``{names}`` stands for ``noun`` with the names of intakes, listeners or sources."""
+
+    what: str
+    remedy: str = ""
+    state: str = CRITICAL
+    noun: str = "intake"
+    lost: str = "event"
+    verb: str = "dropped"
+    shown: float = SHOWN_SECONDS
+
+
+_QUARANTINE_FULL = "raise spool.quarantine.max_size, and fix what fills the quarantine"
+
+REASONS = {
+    "spool_full": LossReason("the spool of {names} is full"),
+    "disk_full": LossReason("the disk of the spool is full", "free disk space, or move the spool to a larger disk"),
+    "spool_write_failed": LossReason(
+        "the spool of {names} cannot be written", "look for disk errors in the kernel log (dmesg), and check the owner"
+    ),
+    "quarantine_write_failed": LossReason(
+        "the quarantine cannot be written", "free disk space, or make SPOOL/.quarantine writable"
+    ),
+    SHORTFALL: LossReason(
+        "the collector has confirmed fewer events of {names} than it was sent",
+        "report it to the vendor: the requests are in SPOOL/.quarantine/evidence", shown=86_400.0,
+    ),
+    "spool_file_damaged": LossReason("files of {names} in the spool were damaged", "check the disk (dmesg, SMART)"),
+    "spool_file_missing": LossReason(
+        "files of {names} are missing in the spool", "check what else deletes files in the spool"
+    ),
+    "source_limit": LossReason(
+        "senders exceed their limit", 'run "syslog-bridge status" to find them; raise limit: of their source', DEGRADED
+    ),
+    "purged": LossReason("an operator has purged them", state=NOTICE),
+    RECEIVE_BUFFER: LossReason(
+        "the receive buffer of {names} is full", "raise net.core.rmem_max and receive_buffer of the listener",
+        noun="listener", lost="datagram", verb="dropped by the kernel",
+    ),
+    SEQUENCE_GAP: LossReason(
+        "the message numbers of {names} have gaps", "check the network between them and the gateway, or use TCP",
+        DEGRADED, noun="source", lost="message", verb="lost before they reached the gateway",
+    ),
+}  # fmt: skip
+
+
+def reason_of(code: str) -> LossReason:
+    """Returns the description of a reason code."""
+    if code in REASONS:
+        return REASONS[code]
+    about, _, how = code.rpartition("_")
+    if how == "full":
+        return LossReason(f"the quarantine for {about} events is full", _QUARANTINE_FULL)
+    if how == "expired":
+        return LossReason(
+            f"{about} events were in quarantine for longer than its max_age", 'see "syslog-bridge quarantine"', DEGRADED
+        )
+    return LossReason(code.replace("_", " "), 'run "syslog-bridge report"')
+
+
+def describe_loss(code: str, names: Sequence[str]) -> tuple[str, str]:
+    """Returns what causes a loss, and what to do."""
+    reason = reason_of(code)
+    some = f"{'an' if reason.noun == 'intake' else 'a'} {reason.noun}"
+    what = reason.what.format(names=named(reason.noun, names) if names else some)
+    return what, reason.remedy or ("restore delivery, then give the spool more room" if code == "spool_full" else "")
+
+
+def loss_problems(situation: Situation) -> Iterator[Problem]:
+    """Yields a problem for each loss that goes on, or ended a short time ago."""
+    for row in situation.losses:
+        ended = row["ended_seconds"]
+        if ended is None or ended < reason_of(row["reason"]).shown:
+            yield _problem(row, situation)
+
+
+def ended_losses(situation: Situation) -> Iterator[Problem]:
+    """Yields the losses that are over."""
+    for row in situation.losses:
+        if row["ended_seconds"] is not None:
+            yield _problem(row, situation)
+
+
+def _problem(row: JSON, situation: Situation) -> Problem:
+    reason, names, now = reason_of(row["reason"]), row["names"], situation.taken
+    since = now - timedelta(seconds=row["since_seconds"])
+    ended = None if row["ended_seconds"] is None else now - timedelta(seconds=row["ended_seconds"])
+    what, remedy = describe_loss(row["reason"], names)
+    if row["reason"] == "spool_full":
+        remedy = f"restore delivery, then {remedy_for_space(situation.spool)}"
+    lost = f"{number(row['events'], reason.lost)} {reason.verb}"
+    if ended is None:
+        text = f"{lost} since {clock_time(since, now)}: {what}"
+    else:
+        text = f"{lost} from {clock_time(since, now)} to {clock_time(ended, now)} (ended): {what}"
+    return Problem("loss", text, remedy, reason.state, since, tuple(names), ended)

@@ -1,0 +1,94 @@
+"""Defines a problem, and the wording that all problems share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bridge.monitoring.alarm_kinds import CRITICAL, DEGRADED, KINDS, NOTICE
+
+MAX_AFFECTED = 100
+"Names that a problem lists as affected."
+MAX_NAMES = 3
+"Names in the text of a problem."
+
+_RANKS = {state: rank for rank, state in enumerate((CRITICAL, DEGRADED, NOTICE))}
+_HARM = {kind: rank for rank, kind in enumerate(KINDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem of the gateway. ``text`` says what happens and where, ``remedy`` what to do."""
+
+    kind: str
+    text: str
+    remedy: str = ""
+    state: str = ""
+    "critical, degraded or notice; empty: the state of its kind."
+    since: datetime | None = None
+    affected: tuple[str, ...] = ()
+    "Names of intakes, sources or listeners."
+    ended: datetime | None = None
+    "Time at which the cause ended, for a problem that stays visible for some time."
+
+    @property
+    def severity(self) -> str:
+        """Returns the state of this problem, or that of its kind."""
+        return self.state or (KINDS[self.kind].state if self.kind in KINDS else DEGRADED)
+
+    @property
+    def order(self) -> tuple[int, int, bool]:
+        """Returns the sort key of harm: the worst state first, then the order of the kinds."""
+        return _RANKS[self.severity], _HARM.get(self.kind, len(_HARM)), self.ended is not None
+
+    def to_json(self) -> dict[str, object]:
+        """Returns the problem as in ``/api/status``."""
+        return {
+            "state": self.severity,
+            "kind": self.kind,
+            "text": self.text,
+            "remedy": self.remedy,
+            "since": moment(self.since),
+            "affected": list(self.affected[:MAX_AFFECTED]),
+            "ended": moment(self.ended),
+        }
+
+
+def moment(when: datetime | None) -> str | None:
+    """Formats a time as RFC 3339, in UTC."""
+    return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_moment(text: object) -> datetime | None:
+    """Reads a time as RFC 3339; None for anything else."""
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+
+
+def clock_time(when: datetime, now: datetime) -> str:
+    """Formats a time for a text: without its date if it is within the last 24 hours."""
+    short = now - when < timedelta(hours=24)
+    return when.astimezone(UTC).strftime("%H:%M UTC" if short else "%Y-%m-%d %H:%M UTC")
+
+
+def number(count: int, noun: str) -> str:
+    """Formats a number with its noun, such as ``2 events``."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Formats names, such as ``a and b``, or ``a, b, c and 2 more``."""
+    shown = list(names[:MAX_NAMES])
+    last = f"{len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else shown.pop()
+    return f"{', '.join(shown)} and {last}" if shown else last
+
+
+def named(noun: str, names: Sequence[str]) -> str:
+    """Formats a noun with at least one name, such as ``intake a``, or ``intakes a, b, c and 2 more``."""
+    return f"{noun}{'s' * (len(names) > 1)} {listed(names)}"
+
+
+def capital(text: str) -> str:
+    """Returns a text that begins with a capital letter."""
+    return text[:1].upper() + text[1:]

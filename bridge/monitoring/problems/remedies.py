@@ -1,0 +1,33 @@
+"""Maps the causes of failed deliveries to what the operator can do."""
+
+_CHECK_CONNECTION = 'run "syslog-bridge check --connect": it names the step that fails (DNS, firewall, proxy)'
+_CHECK_TLS = 'run "syslog-bridge check --connect"; if a proxy inspects TLS, add its CA as extra_ca_file'
+_OTHER_SERVER = "something else answers instead of the collector: check the URL and any proxy in between"
+
+REMEDIES = {
+    "key": "put the right intake key into its file",
+    "url": "check url: and endpoint: of the intake",
+    "name": 'run "syslog-bridge check --connect" and check the DNS settings of this gateway',
+    "connection": _CHECK_CONNECTION,
+    "certificate": _CHECK_TLS,
+    "client_certificate": "set client_certificate to one that the server accepts",
+    "ciphers": "let the server offer TLS 1.3 or AES-GCM, or set legacy_ciphers: true for the collector",
+    "tls": _CHECK_TLS,
+    "proxy": "allow this gateway to reach the collector through the proxy",
+    "foreign": _OTHER_SERVER,
+    "too_large": "check the limit of request bodies of a proxy in front of the collector",
+    "rate": "no action is needed: delivery is retried; lower max_request_rate if this persists",
+    "server": "the collector has a fault; delivery resumes by itself when it is back",
+    "refused": "see the refused events in quarantine; the format of the intake may be wrong",
+    "shortfall": "report it to the vendor: the requests are in SPOOL/.quarantine/evidence",
+    "files": "repair the disk, or the mode of the files: they are tried again by themselves",
+    "broker": 'check the broker of the shared backlog (spool.share); "syslog-bridge status" shows its state',
+    "retired": "add the intake to the configuration again, or move its events to another intake",
+    "defect": "report this as a defect, with the log",
+}
+"Remedies by the value of ``deliver.cause.Cause``."
+
+
+def remedy_for(cause: str | None) -> str:
+    """Returns the remedy for a cause, None for an unknown one."""
+    return REMEDIES.get(cause or "", "see the log")

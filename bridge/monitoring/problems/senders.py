@@ -1,0 +1,104 @@
+"""Finds problems of the sources and of what they send."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from bridge.monitoring.alarm_kinds import DEGRADED, NOTICE
+from bridge.monitoring.problems.problem import Problem, number
+from bridge.monitoring.problems.situation import Situation
+
+REFUSED_SECONDS = 7200.0
+"Seconds for which a client that ``client_names`` refuses is a problem after it was seen, at a precision of an hour."
+MAX_MISMATCH_SHARE = 0.1
+"Share of an intake's sampled events that may not match its format."
+
+JSON = dict[str, Any]
+
+
+def sender_problems(situation: Situation) -> Iterator[Problem]:
+    """Yields the problems of all sources."""
+    for row in situation.intakes:
+        yield from _format(row)
+    yield from _unrouted(situation)
+    yield from _unsent_data(situation)
+    yield from _clients(situation)
+    yield from _clocks(situation)
+
+
+def _name(row: JSON) -> str:
+    return str(row.get("name") or row.get("address"))
+
+
+def _format(row: JSON) -> Iterator[Problem]:
+    sampled, mismatches = row.get("format_sampled") or 0, row.get("format_mismatches") or 0
+    if mismatches > sampled * MAX_MISMATCH_SHARE:
+        yield Problem(
+            "format",
+            f"Intake {row.get('name')}: {mismatches:,} of {sampled:,} sampled events do not match its format, so its"
+            f" parser probably cannot read them",
+            'run "syslog-bridge explain --payloads" to see which format fits', affected=(str(row.get("name")),),
+        )  # fmt: skip
+
+
+def _unrouted(situation: Situation) -> Iterator[Problem]:
+    if rows := situation.rows("unrouted"):
+        count = situation.count("unrouted", len(rows))
+        single = f"Messages from {rows[0].get('address')} match no route"
+        yield Problem(
+            "unrouted", single if count == 1 else f"Messages from {count:,} sources match no route",
+            "add a route: the status page has one ready to copy", affected=tuple(map(_name, rows)),
+        )  # fmt: skip
+
+
+def _unsent_data(situation: Situation) -> Iterator[Problem]:
+    """Yields one problem for the sources whose structured data is not sent, unless the configuration names the payload
+    form. It is a notice: the events have their text, and many parsers expect nothing else. It is a problem if the text
+    of a source is always the same, so that only its data tells its events apart."""
+    rows = [row for row in situation.rows("unsent_structured_data") if not row.get("payload_chosen")]
+    if not rows:
+        return
+    rows.sort(key=lambda row: not row.get("same_text"))
+    first, count = rows[0], len(rows)
+    source = _name(first)
+    of = source if count == 1 else number(count, "source")
+    if len(rows) < situation.count("unsent_data", 0) and count > 1:
+        of = f"at least {of}"
+    product = f"format: {first['format']} if it is of that product, else " if first.get("format") else ""
+    text = f"Events do not have the structured data of {of} ({', '.join(first.get('ids', []))})"
+    if first.get("same_text"):
+        text += f", and all texts of {source} are the same"
+    yield Problem(
+        "structured_data", text,
+        f"set {product}payload: auto for intake {first.get('intake')}; payload: message keeps its events as they are",
+        DEGRADED if first.get("same_text") else NOTICE, affected=tuple(map(_name, rows)),
+    )  # fmt: skip
+
+
+def _clients(situation: Situation) -> Iterator[Problem]:
+    # A client that has a new certificate does not return under its old names.
+    clients = situation.rows("clients_not_in_client_names")
+    refused = [row for row in clients if (row.get("silent_seconds") or 0) < REFUSED_SECONDS]
+    if not refused:
+        return
+    first, more = refused[0], len(refused) - 1
+    # The status names only the latest clients of each listener.
+    least = "at least " if situation.status.get("clients_not_in_client_names_count", 0) > len(clients) else ""
+    names = ", ".join(first.get("names") or []) + (f" and {least}{more:,} more" if more else "")
+    yield Problem(
+        "client_names", f"Clients that client_names refuses: {names}",
+        f'add "{first.get("pattern")}" to client_names of listener {first.get("listener")}',
+        affected=tuple(", ".join(row.get("names") or []) for row in refused),
+    )  # fmt: skip
+
+
+def _clocks(situation: Situation) -> Iterator[Problem]:
+    clocks = situation.rows("clocks")
+    if not clocks:
+        return
+    count, affected = situation.count("clock", len(clocks)), tuple(map(_name, clocks))
+    if count == 1:
+        text = f"The clock of {affected[0]} is off: {clocks[0].get('text')}"
+        yield Problem("clock", text, str(clocks[0].get("remedy") or ""), affected=affected)
+    else:
+        text = f"The clocks of {count:,} sources are off"
+        yield Problem("clock", text, "see the remedy of each source below", affected=affected)

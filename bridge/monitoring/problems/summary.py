@@ -1,0 +1,90 @@
+"""Summarises a status in one sentence, its problems, and what is over. All surfaces show this summary."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from bridge.monitoring.alarm_kinds import HEALTHY, NOTICE
+from bridge.monitoring.problems.deliveries import delivery_problems
+from bridge.monitoring.problems.losses import ended_losses, loss_problems
+from bridge.monitoring.problems.problem import Problem, capital, moment, number
+from bridge.monitoring.problems.raised import alarm_problem, alarm_problems, is_shown
+from bridge.monitoring.problems.senders import sender_problems
+from bridge.monitoring.problems.situation import Situation
+from bridge.monitoring.problems.space import filling
+
+MAX_TRANSIT_SECONDS = 15.0
+"Seconds after which a waiting event is mentioned; younger events are still in normal transit."
+MAX_ENDED = 20
+"Ended problems that are listed, the latest."
+
+JSON = dict[str, Any]
+
+
+def find_problems(status: JSON) -> list[Problem]:
+    """Returns the problems of a status, the most harmful first."""
+    situation = Situation(status)
+    found = [
+        *loss_problems(situation), *alarm_problems(situation), *delivery_problems(situation), *filling(situation),
+        *sender_problems(situation),
+    ]  # fmt: skip
+    return sorted(found, key=lambda problem: problem.order)
+
+
+def summarize(status: JSON) -> JSON:
+    """Returns ``state``, ``text``, the ``problems``, and those that have ``ended``, the latest first."""
+    problems, situation = find_problems(status), Situation(status)
+    ended = {
+        "problems": [problem.to_json() for problem in problems],
+        "ended": [
+            {"state": each.severity, "kind": each.kind, "text": each.text, "since": moment(each.since),
+             "ended": moment(each.ended)}
+            for each in _ended(situation)
+        ],
+    }  # fmt: skip
+    serious = [problem for problem in problems if problem.severity != NOTICE]
+    if not serious:
+        notices = f" {capital(number(len(problems), 'notice'))} below." if problems else ""
+        return {"state": HEALTHY, "text": f"Healthy: {_figures(situation)}.{_losses(situation)}{notices}", **ended}
+    first, others = serious[0], len(problems) - 1
+    more = f" And {number(others, 'more problem')} below." if others else ""
+    end = "" if first.text.endswith((".", "!", "?")) else "."
+    return {"state": first.severity, "text": f"{first.text}{end}{more}", **ended}
+
+
+def headline_of(status: JSON) -> JSON:
+    """Returns the summary that a status contains, or computes it."""
+    return status.get("headline") or summarize(status)
+
+
+def _ended(situation: Situation) -> list[Problem]:
+    alarms = [
+        alarm_problem(alarm) for alarm in situation.rows("ended_alarms")
+        if is_shown(alarm) or alarm.get("kind") in ("parked", "full", "budget")
+    ]  # fmt: skip
+    found: Iterator[tuple[datetime, Problem]] = (
+        (each.ended, each) for each in (*alarms, *ended_losses(situation)) if each.ended is not None
+    )
+    return [each for _, each in sorted(found, key=lambda pair: pair[0], reverse=True)[:MAX_ENDED]]
+
+
+def _figures(situation: Situation) -> str:
+    intakes, status = situation.intakes, situation.status
+    rates = status.get("rates", {})
+    late = [row for row in intakes if (row.get("oldest_seconds") or 0) > MAX_TRANSIT_SECONDS]
+    waiting = sum(row.get("backlog_events") or 0 for row in late)
+    sources = situation.count("total", len(situation.rows("sources")))
+    parts = [number(sources, "source"), number(len(intakes), "intake")]
+    if "received" in rates:
+        parts.append(f"{rates['received']:,.0f} events/s")
+    parts.append(f"{number(waiting, 'event')} waiting" if waiting else "no events waiting")
+    return ", ".join(parts)
+
+
+def _losses(situation: Situation) -> str:
+    """Returns all losses since the start, for a status without problems."""
+    kernel_dropped = sum((situation.status.get("kernel_drops") or {}).values())
+    dropped = sum(situation.status.get("ledger", {}).get("dropped", {}).values())
+    parts = [f"{number(dropped, 'event')} dropped"] * bool(dropped)
+    parts += [f"{number(kernel_dropped, 'datagram')} dropped by the kernel"] * bool(kernel_dropped)
+    return f" Since start: {' and '.join(parts)}." if parts else ""
