@@ -19,6 +19,7 @@ from bridge.listen.listener import ListenerContext
 from bridge.listen.relp import RelpTlsConnection
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.listen.tls import TlsConnection, load_context
+from bridge.tls.records import Records
 from tests.harness.pki import Authority
 from tests.unit.ingest.test_pipeline import Bridge, Route
 
@@ -142,10 +143,11 @@ def test_message_longer_than_a_record_is_spooled(fixture):
     assert len(reads) <= 13
 
 
-def test_records_before_close_notify_are_spooled(fixture):
+@pytest.mark.parametrize("count", [3, Records.FEW, 3 * Records.FEW])
+def test_records_before_close_notify_are_spooled(fixture, count):
     bridge, factory, connect = fixture
     client = connect().handshake()
-    for number in range(3):
+    for number in range(count):
         client.tls.write(FRAME % number)
     client.tls.write(b"<13>Nov 23 12:00:00 gw app: without a line end")
     with pytest.raises(ssl.SSLWantReadError):
@@ -153,22 +155,23 @@ def test_records_before_close_notify_are_spooled(fixture):
     client.exchange()
     assert client.transport.disconnecting
     client.tls.unwrap()  # the bridge has answered with its own close_notify
-    bridge.check(received=3, spooled=3)
+    bridge.check(received=count, spooled=count)
     client.end()
-    assert bridge.events("a") == [b"0", b"1", b"2", b"without a line end"]
+    assert bridge.events("a") == [*(b"%d" % number for number in range(count)), b"without a line end"]
     assert not factory.connections.rejections.counts
 
 
-def test_records_before_a_damaged_record_are_spooled(fixture):
+@pytest.mark.parametrize("count", [3, Records.FEW, 3 * Records.FEW])
+def test_records_before_a_damaged_record_are_spooled(fixture, count):
     bridge, factory, connect = fixture
     client = connect().handshake()
-    for number in range(3):
+    for number in range(count):
         client.tls.write(FRAME % number)
     client.protocol.dataReceived(client.written() + b"\x17\x03\x03\x00\x20" + bytes(32))
     assert client.transport.disconnecting
-    bridge.check(received=3, spooled=3)
+    bridge.check(received=count, spooled=count)
     client.end()
-    assert bridge.events("a") == [b"0", b"1", b"2"]
+    assert bridge.events("a") == [b"%d" % number for number in range(count)]
     assert factory.connections.rejections.counts == {"tls_broken": 1}
 
 
