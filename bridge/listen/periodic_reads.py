@@ -17,13 +17,17 @@ from bridge.host.interfaces import Reactor
 
 INTERVAL = 0.05
 """Seconds between the beginnings of two reads of all connections. It is little beside the seconds for which a batch is
-open, and a sender may bring 1 MiB/s before it is read at once (``LARGE``)."""
+open."""
 SMALL = 2048
 "Bytes of a read up to which it counts as small."
 SMALL_READS = 8
 "Small reads in a row after which a connection is read periodically."
-LARGE = 64 * 1024
-"Bytes of a read from which on a connection is read at once again: it would fill its buffer within the interval."
+LARGE = 16 * 1024
+"""Bytes of a read from which on a connection is read at once again: it sends 320 KiB/s. One that sends as fast as it is
+read would fill its receive buffer within the interval, since the kernel needs several times the size of short messages.
+"""
+SMALL_READS_AFTER_LARGE = 10_000
+"Small reads in a row after which such a connection is read periodically again."
 
 
 @implementer(IReadDescriptor)

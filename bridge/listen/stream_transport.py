@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from bridge.ingest.peers import share_of
 from bridge.listen.pauses import Pause, Pauses
-from bridge.listen.periodic_reads import LARGE, SMALL, SMALL_READS
+from bridge.listen.periodic_reads import LARGE, SMALL, SMALL_READS, SMALL_READS_AFTER_LARGE
 from bridge.listen.stream_turns import StreamTurns
 
 log = Logger(namespace="listen")
@@ -48,7 +48,7 @@ class StreamTransport(tcp.Server):
         self.turn = 0
         self._periodic = turns.periodic if waits else None
         self._is_periodic = False
-        self._small_reads = 0
+        self._small_reads, self._small_reads_needed = 0, SMALL_READS
         self._turns = turns
         self._read_size = self._asked = FIRST_READ
         self._unsent = 0
@@ -107,10 +107,11 @@ class StreamTransport(tcp.Server):
         if size > SMALL:
             self._small_reads = 0
             if size >= LARGE:
+                self._small_reads_needed = SMALL_READS_AFTER_LARGE
                 self._end_periodic()
             return
         self._small_reads += 1
-        if self._small_reads >= SMALL_READS and not self._is_periodic and size and not self.dataBuffer:
+        if self._small_reads >= self._small_reads_needed and not self._is_periodic and size and not self.dataBuffer:
             if reads := self._is_open() and not self._pauses:
                 super().stopReading()
             self._is_periodic = True
