@@ -112,10 +112,11 @@ class _Target(NamedTuple):
 
 def group(
     read: Columns | TextBlock, disposition: Disposition, *, reader: TimeReader, received_ms: int, limits: GroupLimits,
-    peer: bytes = b"-", listener: str = "", sender_times: Sequence[int] | None = None,
+    peer: bytes = b"-", listener: str = "", sender_times: Sequence[int] | None = None, scattered: bool = False,
 ) -> Grouped:  # fmt: skip
     """Groups rows that share one disposition of kind ``deliver``. ``read`` must not be empty. ``sender_times``
-    are event times that the sender gave outside the event text, in milliseconds, one per row."""
+    are event times that the sender gave outside the event text, in milliseconds, one per row. ``scattered`` is True if
+    the times of the intake are known to be scattered, which a small read does not show."""
     format_ = formats.find(disposition.format) if disposition.format else None
     rule = format_.rule if format_ and disposition.refined else None
     target = _Target(disposition, limits, ENDPOINTS[disposition.endpoint], format_, rule)
@@ -139,7 +140,7 @@ def group(
     else:
         sent_ms = NO_TIME if disposition.timestamp == "none" else received_ms
         sent = EventTimes(read.count, sent_ms, sent_ms)
-    timed = target.endpoint.exact or _scattered(sent, limits.resolution_ms)
+    timed = target.endpoint.exact or _scattered(sent, limits.resolution_ms, known=scattered)
     if isinstance(read, TextBlock) and (whole := _whole(read, target, sent, timed=timed)):
         return whole
     result = Grouped(outside=shown.outside)
@@ -213,12 +214,14 @@ def _three_lines(data: bytes) -> list[bytes]:
     return [data[start : data.find(b"\n", start)] for start in sorted({0, middle, last})]
 
 
-def _scattered(times: EventTimes, resolution_ms: int) -> bool:
+def _scattered(times: EventTimes, resolution_ms: int, *, known: bool) -> bool:
     """Returns True if the times are so scattered that nearly every event would need a slot of its own. Causes are
     senders with random clocks, or a relay that replays a day. Each line then carries its time, and the courier sorts
     and cuts the batch."""
     if times.rows is None or (times.latest - times.earliest) < MANY_SECONDS * resolution_ms:
         return False
+    if known:
+        return True
     # A quarter of the rows is usually enough to see it.
     for rows in (times.rows[: times.count // 4], times.rows):
         if is_scattered(len(set(map(floordiv, set(rows), repeat(resolution_ms)))), times.count):

@@ -40,6 +40,13 @@ class Group:
     timed: bool = False
     "True if each line starts with the milliseconds of its event and a TAB."
 
+    def as_timed(self) -> "Group":
+        """Returns the group with its earliest time before each event."""
+        if self.timed:
+            return self
+        prefix = b"%d\t" % self.earliest
+        return replace(self, data=prefix + self.data[:-1].replace(b"\n", b"\n" + prefix) + b"\n", timed=True)
+
     def events(self) -> list[bytes]:
         """Returns the events of the lines. Characters that ``lines`` has escaped stay escaped."""
         lines = self.data.split(b"\n")[:-1]

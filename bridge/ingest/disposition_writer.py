@@ -74,6 +74,7 @@ class DispositionWriter:
         return batching.group(
             rows, disposition, reader=self._reader, received_ms=now, peer=peer.encoded, listener=peer.listener,
             limits=self._limits, sender_times=sender_times,
+            scattered=self._spool_writer.is_scattered(disposition.intake),
         )  # fmt: skip
 
     def write(self, read: Read, disposition: Disposition, rows: Columns | TextBlock, grouped: Grouped | None) -> None:

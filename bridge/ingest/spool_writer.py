@@ -37,6 +37,10 @@ class SpoolWriter:
         """Splits a group into parts that each fit one batch."""
         return self._spool.parts(group)
 
+    def is_scattered(self, intake: str | None) -> bool:
+        """Returns True if the times of an intake were scattered a short time ago."""
+        return intake in self._spool.scattered
+
     def append(self, group: Group, read: Read) -> None:
         """Appends events to the spool. Without room they are held if their sender can wait, else dropped.
 

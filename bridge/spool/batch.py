@@ -60,6 +60,10 @@ class OpenBatch:
         """Returns the key of the batch among the open batches of its intake. All timed events go to one file."""
         return (f"timed {self.encoding}", 0) if self.timed else (self.encoding, self.slot)
 
+    def lines_of(self, group: Group) -> bytes:
+        """Returns the lines of a group as they are appended to this file."""
+        return group.as_timed().data if self.timed else group.data
+
     def appended(self, group: Group, size: int) -> None:
         """Counts a group that was appended as ``size`` bytes."""
         self.size += size

@@ -307,12 +307,6 @@ def time_of(line: bytes, default: int = 0) -> int:
     return ms if FIRST_MS <= ms <= LAST_MS else default
 
 
-def timed_lines(data: bytes, ms: int) -> bytes:
-    """Returns the lines, each prefixed with the time of their group and a TAB."""
-    prefix = b"%d\t" % ms
-    return prefix + data[:-1].replace(b"\n", b"\n" + prefix) + b"\n"
-
-
 def remove(batches: Iterable[Batch], on_error: Callable[[Batch, OSError], None]) -> None:
     """Unlinks the files of settled loose batches, and records settled batches of packs in their packs."""
     loose, packed = by_pack(batches)

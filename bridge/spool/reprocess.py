@@ -20,7 +20,6 @@ from bridge.routing import Router
 from bridge.routing.conditions import Address, Network
 from bridge.spool.batch import Batch, BatchLimits
 from bridge.spool.batch_names import BatchName
-from bridge.spool.batch_reader import timed_lines
 from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.quarantine_file import QuarantineFile
 from bridge.spool.store import Spool
@@ -231,11 +230,7 @@ class Reprocessor:
         if len(slots) <= MOST_SLOTS:
             parts += [_joined(members) for _, members in sorted(slots.items(), key=lambda item: item[0] or 0)]
         else:
-            timed += [
-                replace(group, data=timed_lines(group.data, group.earliest), timed=True)
-                for members in slots.values()
-                for group in members
-            ]
+            timed += [group.as_timed() for members in slots.values() for group in members]
         for part in parts:
             for piece in split(part, limits.max_events, limits.max_bytes):
                 yield piece, False

@@ -15,8 +15,7 @@ from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
-from bridge.batching import Group
-from bridge.batching.groups import split
+from bridge.batching.groups import Group, split
 from bridge.spool import batch_names, batch_reader, lock, places, recovery, transaction
 from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch, BatchLimits, OpenBatch
@@ -25,6 +24,7 @@ from bridge.spool.lock import SpoolError
 from bridge.spool.pack import Pack
 from bridge.spool.quarantine import Quarantine
 from bridge.spool.removals import Removals
+from bridge.spool.scattered import ScatteredIntakes
 from bridge.spool.sealing import Sealing
 from bridge.spool.sequences import LOOK_EVERY, Sequences, settled_intakes
 from bridge.spool.write_cache import WriteCache
@@ -76,6 +76,7 @@ class Spool:
         self._clock = clock
         self._work = work
         self._sequences = Sequences(wall)
+        self.scattered = ScatteredIntakes(wall=wall, clock=clock)
         self._last_look = float("-inf")
         self._slots: dict[str, dict[tuple[str, int], OpenBatch]] = {}
         # In order of opening, so due batches come first.
@@ -169,14 +170,14 @@ class Spool:
 
     def _append(self, group: Group) -> OpenBatch:
         batch = self._batch_for(group)
-        data = self._lines(group, batch)
+        data = batch.lines_of(group)
         while batch.count and (
             batch.count + group.count > self.limits.max_events or batch.size + len(data) > self.limits.max_bytes
         ):
             self._seal([batch])
             # The next batch may be timed although this one was not, or the reverse.
             batch = self._batch_for(group)
-            data = self._lines(group, batch)
+            data = batch.lines_of(group)
         try:
             write_whole(batch.descriptor, data, batch.size)
         except OSError:
@@ -195,8 +196,8 @@ class Spool:
         batch = None if group.timed else slots.get((group.encoding, group.slot))
         if batch is not None:
             return batch
-        crowded = len(slots) >= self.limits.max_slots or len(self._by_age) >= self._most_open
-        timed = group.timed or (crowded and bool(group.earliest))
+        crowded = len(self._by_age) >= self._most_open and bool(group.earliest)
+        timed = crowded or not self.scattered.opens_slot(group, slots, self.limits)
         if timed and (batch := slots.get((f"timed {group.encoding}", 0))) is not None:
             return batch
         sequence = self._sequences.next(group.intake)
@@ -219,10 +220,6 @@ class Spool:
         slots[batch.key] = batch
         self._by_age[batch] = None
         return batch
-
-    @staticmethod
-    def _lines(group: Group, batch: OpenBatch) -> bytes:
-        return batch_reader.timed_lines(group.data, group.earliest) if batch.timed and not group.timed else group.data
 
     def sequences(self, count: int, *, exact: bool = True) -> range:
         """Reserves ``count`` unique sequences.
