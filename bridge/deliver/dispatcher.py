@@ -157,6 +157,11 @@ class Dispatcher:
         return len(self._senders)
 
     @property
+    def rate(self) -> float | None:
+        """Returns the most request starts per second; None means no limit."""
+        return self._rate
+
+    @property
     def limited(self) -> bool:
         """Returns True if the request rate has delayed a request within the last seconds."""
         # This time is longer than the longest wait for a token.

@@ -20,7 +20,7 @@ from bridge.deliver.pending import PendingBatches
 from bridge.deliver.request import RequestTarget
 from bridge.deliver.response_handler import ResponseHandler
 from bridge.deliver.retry_state import RetryState
-from bridge.deliver.send_queue import is_small
+from bridge.deliver.send_queue import COLLECT_FOR, FEW_RANGES, is_small
 from bridge.spool import Piece
 
 UNLIMITED_WIDTH_MS = 1 << 62
@@ -28,6 +28,8 @@ UNLIMITED_WIDTH_MS = 1 << 62
 MOST_MS = 600_000
 WIDEN_AFTER = 60.0
 "Seconds without progress before the width doubles, and seconds below the rate limit before it halves."
+FORESEEN_FOR = 60.0
+"Seconds for which the width stays that of a backlog after timed batches would have made too many requests."
 CUT_BYTES = 64 << 20
 """Approximate limit in bytes of memory in which all intakes together hold timed batches to cut several at once. A
 higher limit means fewer requests: if clocks are spread over S seconds, each cut makes S / width requests, whatever
@@ -129,6 +131,7 @@ class RequestSelector:
         self._bisection = response_handler.bisection
         self._width = JoinWidth(limits.catch_up_ms)
         self._fresh_turn = False
+        self._foreseen_until = float("-inf")
 
     def change(self, target: RequestTarget, limits: RequestLimits) -> None:
         """Applies another configuration."""
@@ -166,7 +169,7 @@ class RequestSelector:
         pieces = [] if take_fresh else split_queue.take(now)
         split = bool(pieces)
         # Split pieces keep the width within which they were joined.
-        width_ms = max(self._width.ms, self._limits.resolution_ms) if split else self._width_now()
+        width_ms = max(self._width.ms, self._limits.resolution_ms) if split else self._width_now(now)
         if not pieces and fresh:
             pieces = self._from_lanes(now, width_ms)
         if not pieces:
@@ -199,12 +202,22 @@ class RequestSelector:
     def _max_events(self) -> int:
         return 1 if self._endpoint.single else self._limits.max_events
 
-    def _width_now(self) -> int:
+    def _width_now(self, now: float) -> int:
         """Returns by how much the times of one request may differ, in milliseconds."""
         if self._endpoint.exact:
             return UNLIMITED_WIDTH_MS
-        catching_up = self._context.dispatcher.limited or self._pending.send_queue.has_backlog
+        catching_up = self._limited(now) or self._pending.send_queue.has_backlog
         return self._width.ms if catching_up else self._limits.resolution_ms
+
+    def _limited(self, now: float) -> bool:
+        """Returns True if the request rate is the limit, or if the timed batches would make more requests than this
+        intake's share of the rate while others of their kind gather."""
+        rate = self._context.dispatcher.rate
+        share = None if rate is None else self._context.share_of(int(rate * COLLECT_FOR))
+        ranges = 0 if self._takes_scattered else self._pending.send_queue.ranges_to_cut(self._limits.resolution_ms)
+        if share is not None and ranges > max(share, FEW_RANGES):
+            self._foreseen_until = now + FORESEEN_FOR
+        return self._context.dispatcher.limited or now < self._foreseen_until
 
     def _from_lanes(self, now: float, width_ms: int) -> list[Piece]:
         endpoint = self._endpoint
@@ -213,7 +226,7 @@ class RequestSelector:
         pieces = self._pending.send_queue.take(
             now, width_ms=width_ms, narrow_ms=UNLIMITED_WIDTH_MS if endpoint.exact else self._limits.resolution_ms,
             max_events=self._max_events, max_bytes=max_bytes, timed=endpoint.exact or self._takes_scattered,
-            fill=limited and self._takes_scattered and not endpoint.single, collect=limited,
+            fill=limited and self._takes_scattered and not endpoint.single, collect=self._limited(now),
             max_uncut_bytes=0 if endpoint.single else self._context.share_of(CUT_BYTES),
         )  # fmt: skip
         if endpoint.exact or endpoint.single or any(self._needs_cut(piece, width_ms) for piece in pieces):

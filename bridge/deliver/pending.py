@@ -95,9 +95,12 @@ class PendingBatches:
             self.send_queue.put_back(pieces, self._context.clock.seconds())
 
     def tidy(self, blocked: Callable[[], bool | None]) -> None:
-        """Packs the backlog if it consists of many files, and tries unreadable files again. ``blocked`` returns True if
-        the collector accepts nothing at the moment, and None if the intake is paused."""
+        """Packs the backlog if it consists of many files, tries unreadable files again, and sends timed batches that
+        have waited for others. ``blocked`` returns True if the collector accepts nothing at the moment, and None if the
+        intake is paused."""
         self._try_unreadable()
+        if self.send_queue.ends_collecting(self._context.clock.seconds()):
+            self._changed()
         self.pack_queue.tidy(blocked, packed=self._remove)
 
     def _try_unreadable(self) -> None:

@@ -7,8 +7,9 @@ an operator has replayed (``exact``, by sequence) are joined only within the wid
 urgent, and the operator searches for them by time.
 
 Consecutive timed batches are cut together, and their parts are sent by time window. A request thus contains the events
-of all these batches in one window. While the request rate is the limit, timed batches gather in the backlog for that:
-each cut makes about as many requests as there are windows, whatever its size.
+of all these batches in one window. While the request rate is the limit, or would be, timed batches gather in the
+backlog for that: each cut makes about as many requests as there are windows, whatever its size. They wait for at most
+``COLLECT_FOR`` seconds if the requests are small.
 
 Packed batches belong to the backlog. They arrive as the pack queue reads them. The backlog waits until enough batches
 for full requests have been read. A batch is never sent before an older batch that is still unread.
@@ -16,7 +17,7 @@ for full requests have been read. A batch is never sent before an older batch th
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import islice
+from itertools import islice, takewhile
 
 from bridge.deliver.lane import Lane, is_droppable, is_uncut, is_whole, order_of
 from bridge.spool import Batch, Pack, Piece
@@ -34,6 +35,10 @@ NEWEST = 16
 PACK_BYTES, PACK_BATCHES = 16 << 20, 512
 """Bytes of lines, and batches, that are packed at once. Deliveries and sealing wait for the same thread, and a batch
 takes about a millisecond to read and remove."""
+COLLECT_FOR, COLLECT_EVENTS = 4.0, 500
+"Seconds that a sealed timed batch waits for others, and the mean of events in a request for which none waits."
+FEW_RANGES = 8
+"Requests of one cut that are too few to wait for."
 RANGE_BYTES = 500
 "Approximate memory of a range of a cut batch besides its lines. With clocks that are days apart, each event is one."
 
@@ -59,10 +64,12 @@ class SendQueue:
         "Number and bytes of the pieces in the lanes that come from packs."
         self._cut_bytes = 0
         "Approximate memory of the pieces in the lanes that come from cut batches."
+        self._collects_until = 0.0
+        "While the backlog begins with timed batches that wait for others, the time at which the first is cut."
 
     def __len__(self) -> int:
         """Returns the number of pieces in the lanes that may be sent now."""
-        if self._boundary is None:
+        if self._boundary is None and not self._collects_until:
             return len(self._live) + len(self._backlog)
         return sum(len(lane) for lane in (self._live, self._backlog) if not self._held_back(lane))
 
@@ -151,8 +158,10 @@ class SendQueue:
         return self._backlog if self._live_first else self._live
 
     def _held_back(self, lane: Lane) -> bool:
-        if self._boundary is None or lane is not self._pack_lane:
+        if lane is not self._pack_lane:
             return False
+        if self._boundary is None:
+            return bool(self._collects_until and lane and is_uncut(lane[0]))
         return self.needs_packs or not lane
 
     def add(self, *batches: Batch, now: float) -> None:
@@ -181,8 +190,10 @@ class SendQueue:
         backlog until the ranges before them are sent, so that as many as possible are cut together. They do not wait
         for an ordinary backlog: they may hold current events."""
         self._age(now)
+        self._collects_until = 0.0
         if collect and self._live_first and not timed and (not self._backlog or self._backlog[0].batch.timed):
             self._to_backlog(is_uncut)
+            self._collect(now, width_ms, max_uncut_bytes)
         lane = self._next_lane()
         if lane is None:
             return []
@@ -215,6 +226,27 @@ class SendQueue:
             earliest, latest, count, size = low, high, count + piece.count, size + piece.size
             taken.append(self._pop(lane))
         return taken
+
+    def _collect(self, now: float, width_ms: int, max_bytes: int) -> None:
+        """Lets the timed batches at the front of the backlog wait for others, if they would make small requests."""
+        uncut = list(takewhile(is_uncut, self._backlog))
+        if not uncut or (until := uncut[0].batch.sealed + COLLECT_FOR) <= now:
+            return
+        ranges = ranges_when_cut(uncut, width_ms)
+        small = ranges > FEW_RANGES and sum(piece.count for piece in uncut) < ranges * COLLECT_EVENTS
+        if small and sum(piece.size for piece in uncut) < max_bytes:
+            self._collects_until = until
+
+    def ranges_to_cut(self, width_ms: int) -> int:
+        """Returns the requests that the timed batches at the front of the live lane would make."""
+        return ranges_when_cut(list(takewhile(is_uncut, self._live)), width_ms)
+
+    def ends_collecting(self, now: float) -> bool:
+        """Returns True if timed batches have waited for others and may be cut now."""
+        if not 0.0 < self._collects_until <= now:
+            return False
+        self._collects_until = 0.0
+        return True
 
     def drop_oldest(self, *, before: int | None = None, parts: bool = False) -> Batch | None:
         """Forgets and returns the oldest batch that waits whole in its own file and has no settled events; None if
@@ -301,7 +333,14 @@ def is_small(count: int, size: int, max_events: int, max_bytes: int) -> bool:
     return count * 2 < max_events and size * 2 < max_bytes
 
 
+def ranges_when_cut(pieces: Collection[Piece], width_ms: int) -> int:
+    """Returns the most ranges of timed batches that are cut together: one for each event, or for each window."""
+    if not pieces:
+        return 0
+    spread = max(piece.latest for piece in pieces) - min(piece.earliest for piece in pieces)
+    return min(sum(piece.count for piece in pieces), spread // max(width_ms, 1) + 1)
+
+
 def _memory_when_cut(piece: Piece, width_ms: int) -> int:
-    """Returns the most memory that a timed batch takes when it is cut: a range for each event, or for each window."""
-    ranges = min(piece.count, (piece.latest - piece.earliest) // max(width_ms, 1) + 1)
-    return piece.size + RANGE_BYTES * ranges
+    """Returns the most memory that a timed batch takes when it is cut."""
+    return piece.size + RANGE_BYTES * ranges_when_cut((piece,), width_ms)
