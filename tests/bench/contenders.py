@@ -114,8 +114,8 @@ def _brokers() -> list[str]:
     return cluster.urls
 
 
-RECEIVE_BUFFER = 4 << 20
-"Receive buffer of every UDP listener in bytes."
+RECEIVE_BUFFER = 16 << 20
+"Receive buffer of every UDP listener in bytes: the default of the bridge, which its package allows."
 
 
 def grant_receive_buffers() -> str | None:
