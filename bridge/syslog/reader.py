@@ -5,8 +5,8 @@ that. The order is that of their speed:
 
 1. headers of one layout and one second, if one column is needed: ``fast.single_second``
 2. plain headers of RFC 3164 with different seconds: ``fast.many_seconds``
-3. frames of one layout with any times: ``fast.fields``, which reads the frames of other layouts as well
-4. frames of any kind, if only time and text are needed: ``fast.mixed_formats``
+3. frames of any kind, if only time and text are needed: ``fast.mixed_formats``
+4. any other read: ``fast.fields``
 """
 
 from typing import NamedTuple
@@ -41,7 +41,7 @@ class Reader:
     def __init__(self) -> None:
         self._single_second = SingleSecond()
         self._many_seconds = ManySeconds()
-        self._several_layouts = RetryPause()
+        self._layouts_pause = RetryPause()
 
     def read(self, frames: Frames, context: ReadContext, received: int) -> Columns | TextBlock:
         """Parses the frames of one read, received at ``received`` ms since the epoch.
@@ -64,26 +64,8 @@ class Reader:
             if block is not None:
                 return block
             if wanted <= AUTO:
-                return self._read_mixed(frames, context.fields | ALWAYS)
+                return read_mixed(frames, context.fields | ALWAYS, self._layouts_pause)
         return parse_all(frames, context.fields | ALWAYS)
-
-    def _read_mixed(self, frames: bytes, needs: frozenset[str]) -> Columns:
-        """Reads frames by the layout of the first, and the others by the general expression."""
-        if self._several_layouts.should_skip():
-            return read_mixed(frames, needs)
-        others = 0
-
-        def general(rest: bytes, needs: frozenset[str]) -> Columns:
-            nonlocal others
-            others = len(rest)
-            return read_mixed(rest, needs)
-
-        columns = parse_all(frames, needs, general)
-        if 2 * others > len(frames):
-            self._several_layouts.record_failure()
-        else:
-            self._several_layouts.reset()
-        return columns
 
 
 def read_columns(frames: Frames, fields: frozenset[str]) -> Columns:

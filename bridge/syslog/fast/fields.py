@@ -7,27 +7,26 @@ those rows, and reads in which a frame contains a line end. Property tests asser
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 
 from bridge.syslog import parser
 from bridge.syslog.columns import FIELDS, Column, Columns
-from bridge.syslog.fast.layouts import PLAIN_3164, PLAIN_5424, Layout, expression, layout_of
+from bridge.syslog.fast.layouts import PLAIN_3164, PLAIN_5424, Layout, expression, layout_of, second_of
 from bridge.syslog.fast.plain_patterns import PRI
 from bridge.syslog.frames import Frames, list_of
 from bridge.syslog.grammar import PRIVAL, content_5424
 from bridge.syslog.structured_data import auto_text
 from bridge.syslog.timestamps import is_time
 
-General = Callable[[bytes, frozenset[str]], Columns]
 _WORDS = {"hostname", "app_name", "procid", "msgid", "structured_data"}
 _BLANK = b" \t\r\n\0"
 
 
-def parse_all(frames: Frames, needs: frozenset[str], general: General | None = None) -> Columns:
+def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
     """Parses all frames of a read into the columns ``needs``, which include the times.
 
-    Frames that consist of blanks, NUL and line ends only make no row. ``general`` reads the frames of other layouts.
+    Frames that consist of blanks, NUL and line ends only make no row.
     """
     if isinstance(frames, list):
         return parse_each(frames, needs, holds_lf=True)
@@ -39,11 +38,10 @@ def parse_all(frames: Frames, needs: frozenset[str], general: General | None = N
     # The last group captures frames that do not match.
     *groups, unmatched = zip(*rows, strict=True)
     fields: dict[str, Column] = dict(zip(names, groups, strict=True))
-    if "date" in fields:
-        pairs = zip(fields["date"], fields["clock"], strict=True)
-        fields["second"] = [date and date + b" " + clock for date, clock in pairs]
+    if layout.format == b"none":
+        fields["second"] = list(map(second_of, fields["second"]))
     if not _are_times(fields.get("second", (b"",))):
-        return general(frames, needs) if general else parse_each(list_of(frames), needs)
+        return parse_each(list_of(frames), needs)
     if "format" in needs:
         fields["format"] = [layout.format] * len(rows)
     for name in needs - fields.keys() - {"content", "auto"}:
@@ -65,7 +63,7 @@ def parse_all(frames: Frames, needs: frozenset[str], general: General | None = N
     elif "auto" in needs:
         fields["auto"] = fields["text"]
     found = Columns(len(rows), {name: fields[name] for name in needs}, blank)
-    return _with_others(found, unmatched, layout, general) if any(unmatched) else found
+    return _with_others(found, unmatched) if any(unmatched) else found
 
 
 @cache
@@ -77,12 +75,11 @@ def _plan(layout: Layout, needs: frozenset[str]) -> tuple[re.Pattern[bytes], tup
         needs |= {"text"}
         needs |= {"app_name", "procid", "msg"} if "content" in needs else set()
         needs |= {"msgid", "structured_data"} if "auto" in needs else set()
-    needs |= {"date", "clock", "text"} if "auto" in needs else {"date", "clock"}
-    pattern, names = expression(layout, needs)
-    first = tuple(name for name in ("raw", "priority") if name in needs)
-    pattern = (b"<(" + PRIVAL + b")>" if "priority" in needs else PRI) + pattern
-    pattern = b"(" + pattern + b")" if "raw" in needs else pattern
-    return re.compile(rb"\n(?:" + pattern + rb"|(.++))"), (*first, *names)
+    needs |= {"text"} if "auto" in needs else set()
+    pattern = (b"<(?P<priority>" + PRIVAL + b")>" if "priority" in needs else PRI) + expression(layout, needs)
+    pattern = b"(?P<raw>" + pattern + b")" if "raw" in needs else pattern
+    matcher = re.compile(rb"\n(?:" + pattern + rb"|(.++))")
+    return matcher, tuple(matcher.groupindex)
 
 
 def _are_times(seconds: Column) -> bool:
@@ -96,24 +93,28 @@ def _are_times(seconds: Column) -> bool:
     return all(map(is_time, filter(None, set(seconds))))
 
 
-def _with_others(found: Columns, unmatched: Column, layout: Layout, general: General | None) -> Columns:
-    """Fills in the rows of frames that the layout does not match: with ``general``, or with another layout that matches
-    the first of them, or else with the reference parser. Blank frames make no row."""
-    rest = [frame for frame in unmatched if frame.strip(_BLANK)]
-    block, needs = b"\n" + b"\n".join(rest), frozenset(found.fields)
-    # No frame is left that this layout, or one before it, matches, so each layout is used once.
-    if general is None and layout_of(block, needs)[0] not in (None, layout):
-        general = parse_all
-    others = general(block, needs) if general else parse_each(rest, needs)
-    rows = [row for row, frame in enumerate(unmatched) if not frame or frame.strip(_BLANK)]
-    fields: dict[str, Column] = {}
-    for name, column in found.fields.items():
-        values = iter(others[name])
-        fields[name] = [next(values) if unmatched[row] else column[row] for row in rows]
-    blank = {new: found.blank[row] for new, row in enumerate(rows) if row in found.blank}
-    places = [new for new, row in enumerate(rows) if unmatched[row]]
-    blank.update((places[row], frame) for row, frame in others.blank.items())
-    return Columns(len(rows), fields, blank)
+def _with_others(found: Columns, unmatched: Column) -> Columns:
+    """Fills in the rows of frames that the layout does not match. Blank frames make no row."""
+    needs = frozenset(found.fields)
+    rest = [row for row, frame in enumerate(unmatched) if frame.strip(_BLANK)]
+    # The frames before the first that matches some layout match none. No frame is left that the layout of ``found``
+    # matches, so each layout is used once.
+    known = next((n for n, row in enumerate(rest) if layout_of(b"\n" + unmatched[row], needs)[0]), len(rest))
+    blank: dict[int, bytes] = {}
+    values: dict[str, list[bytes]] = {name: list(column) for name, column in found.fields.items()}
+    for places, parse in ((rest[:known], parse_each), (rest[known:], _parse_block)):
+        others = parse([unmatched[row] for row in places], needs)
+        for name, column in others.fields.items():
+            for row, value in zip(places, column, strict=True):
+                values[name][row] = value
+        blank.update((places[n], frame) for n, frame in others.blank.items())
+    columns = Columns(found.count, dict(values), {**found.blank, **blank})
+    empty = {row for row, frame in enumerate(unmatched) if frame and not frame.strip(_BLANK)}
+    return columns.take([row for row in range(found.count) if row not in empty]) if empty else columns
+
+
+def _parse_block(frames: list[bytes], needs: frozenset[str]) -> Columns:
+    return parse_all(b"\n" + b"\n".join(frames), needs)
 
 
 def parse_each(frames: Iterable[bytes], needs: frozenset[str], *, holds_lf: bool = False) -> Columns:

@@ -12,6 +12,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
 
+from bridge.syslog.columns import ALWAYS
 from bridge.syslog.fast import plain_patterns as plain
 from bridge.syslog.grammar import CEF, LEVEL, UPPER_LEVEL
 from bridge.syslog.shapes.cisco import MAY_BE_SECOND
@@ -63,7 +64,8 @@ _NAME, _TAG = Field("hostname", plain.HOST), Field("app_name", plain.TAG)
 _HOST_WORD, _APP, _PID, _MSGID = (Field(name, plain.WORD) for name in ("hostname", "app_name", "procid", "msgid"))
 # A tag ends with a pid or a colon. Cisco's mnemonic after a colon is the tag.
 _AFTER_TAG = (rb"\]: |" + plain.COLON + b"(?!%))", "msg", plain.TEXT_FOLLOWS, "text")
-_DATE = (b"date=", Field("date", rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2}"), b" time=", Field("clock", _CLOCK), b" ")
+# Date and time of day are one field. ``second_of`` removes the key between them.
+_DATE = (b"date=", Field("second", rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} time=" + _CLOCK), Field("fraction", b""), b" ")
 # Their lengths are limited, so that all pairs before the zone are in the part that the reference parser searches. No
 # value may contain `key=`.
 _VALUE = rb'(?:"[^"=\n]{0,60}+"|[^" \n=,;|]{0,60}+)'
@@ -109,8 +111,8 @@ LAYOUTS = (
     )),
     Layout("netscaler", (
         b" ?+", "device", Field("second", rb"[0-9]{2}/[0-9]{2}/" + _YEAR + b":" + _CLOCK),
-        Field("offset", b"GMT|UTC", b" ", b"(?= )"), b" ", _NAME, b" ", "content", "msg", "text",
-        rb"(?=[0-9]++-PPE-[0-9]++ :)",
+        Field("fraction", b""), Field("offset", b"GMT|UTC", b" ", b"(?= )"), b" ", _NAME, b" ", "content", "msg",
+        "text", rb"(?=[0-9]++-PPE-[0-9]++ :)",
     )),
     Layout("cisco-untimed", ("device", Field("second", b""), *_CISCO_TEXT)),
     Layout("cisco-counted", (b"(?:" + _COUNTER + b"){1,2}[*.]?", "device", *_CISCO_TIME, b": ", *_CISCO_TEXT)),
@@ -125,49 +127,48 @@ LAYOUTS = (
 PLAIN_5424, PLAIN_3164 = LAYOUTS[:2]
 AUTO_5424 = Layout("rfc5424-auto", (b"1 ", *_ISO_TIME, plain.AFTER_OFFSET_AUTO), b"rfc5424")
 "The layout of RFC 5424 up to the column ``auto``."
-TIME = frozenset(("date", "clock", "second", "fraction", "offset"))
-"Fields of the time. FortiGate and Sophos send date and time of day in two fields."
 
 
 def expression(
     layout: Layout, needs: frozenset[str], given: Mapping[str, bytes] = MappingProxyType({}), until: str = ""
-) -> tuple[bytes, tuple[str, ...]]:
-    """Returns the expression of a layout after the PRI, and the names of its groups: the columns ``needs``.
+) -> bytes:
+    """Returns the expression of a layout after the PRI. Its groups are the columns ``needs``.
 
     It matches whole frames or, with ``until``, ends where that column begins. Fields that are ``given`` are literal.
     """
     pattern = closing = b""
-    names: list[str] = []
     for part in layout.parts:
         if isinstance(part, bytes):
             pattern += part
             continue
         name = part if isinstance(part, str) else part.name
-        captured = name in needs and name not in given
-        names += [name] * captured
+        group = b"(?P<" + name.encode() + b">" if name in needs else b""
         if isinstance(part, str):
-            pattern += b"(?=" if name == until else b"(" * captured
-            closing += b")" * (name == until or captured)
+            pattern += b"(?=" if name == until else group
+            closing += b")" * (name == until or name in needs)
         elif name not in given:
-            group = (b"(" if captured else b"(?:") + part.pattern + b")"
-            pattern += b"(?:" + part.before + group + part.after + b")?" if part.before else group
+            field = (group or b"(?:") + part.pattern + b")"
+            pattern += b"(?:" + part.before + field + part.after + b")?" if part.before else field
         elif text := given[name]:
             pattern += part.before + re.escape(text) + part.after
-    return pattern + (b"." if until and closing else b"" if until else b".*+") + closing, tuple(names)
+    return pattern + (b"." if until and closing else b"" if until else b".*+") + closing
 
 
 def layout_of(block: bytes, needs: frozenset[str]) -> tuple[Layout | None, dict[str, bytes]]:
     """Returns the first layout that matches the first frame of a block and can read the columns ``needs``, and the
     fields of its time."""
     for layout in LAYOUTS:
-        first, names = _first(layout)
-        found = None if needs & layout.unknown else first.match(block)
+        found = None if needs & layout.unknown else _first(layout).match(block)
         if found:
-            return layout, dict(zip(names, found.groups(b""), strict=True))
+            return layout, found.groupdict(b"")
     return None, {}
 
 
 @cache
-def _first(layout: Layout) -> tuple[re.Pattern[bytes], tuple[str, ...]]:
-    pattern, names = expression(layout, TIME)
-    return re.compile(rb"\n" + plain.PRI + pattern), names
+def _first(layout: Layout) -> re.Pattern[bytes]:
+    return re.compile(rb"\n" + plain.PRI + expression(layout, ALWAYS))
+
+
+def second_of(found: bytes) -> bytes:
+    """Returns the text of a second without the key that FortiGate and Sophos write before the time of day."""
+    return found.replace(b" time=", b" ")

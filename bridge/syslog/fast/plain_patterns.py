@@ -26,6 +26,7 @@ _MONTH = b"(?:" + b"|".join(MONTHS) + b")"
 ISO = b"(?=[12])" + ISO_SECOND
 OFFSET = rb"Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]"
 FRACTION = rb"(?:\.[0-9]{1,9})?"
+ISO_TIME = b"(?P<second>" + ISO + b")(?P<fraction>" + FRACTION + b")(?P<offset>" + OFFSET + b")"
 # Fields and names of RFC 5424, with the characters that are in common use.
 WORD = rb"[!-~]++"
 _SD_NAME = rb"[!#-<>-\\^-~]++"

@@ -11,7 +11,7 @@ For the column ``auto``, another expression for RFC 5424 keeps the structured da
 from functools import lru_cache
 
 from bridge.syslog.columns import Column, SameSecond
-from bridge.syslog.fast.layouts import AUTO_5424, PLAIN_5424, Layout, expression, layout_of
+from bridge.syslog.fast.layouts import AUTO_5424, PLAIN_5424, Layout, expression, layout_of, second_of
 from bridge.syslog.fast.pcre2 import Cut, cutter
 from bridge.syslog.fast.plain_patterns import PRI
 from bridge.syslog.fast.retry_pause import RetryPause
@@ -29,9 +29,9 @@ class _Moment:
         given = dict(time)
         self.column = column
         self.layout = layout
-        self.shown = given.get("clock", given.get("second", b""))
+        self.shown = given.get("second", b"")
         "A text that every frame of the second contains."
-        self.second = given["date"] + b" " + self.shown if "date" in given else self.shown
+        self.second = second_of(self.shown)
         self.offset = given.get("offset", b"")
         self.groups = 0 if "fraction" in given else 1
         "Number of lines that the expression leaves before each text: 1 for a fraction, otherwise 0."
@@ -46,7 +46,7 @@ class _Moment:
             if self._seen >= self.MIN_READS and (not self.second or is_time(self.second, self.offset)):
                 kept = self.column == "auto" and self.layout is PLAIN_5424
                 layout, until = (AUTO_5424, "") if kept else (self.layout, self.column.replace("auto", "text"))
-                pattern, _ = expression(layout, frozenset(("fraction",)), self._given, until or "end")
+                pattern = expression(layout, frozenset(("fraction",)), self._given, until or "end")
                 self._cut = cutter(rb"\n" + PRI + pattern, self.groups, b"kept" if kept else b"")
         return self._cut
 

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.syslog import parser
-from bridge.syslog import reader as reader_module
 from bridge.syslog.columns import TEXT, Columns, SameSecond, Stamped, TextBlock, Timed
-from bridge.syslog.fast import pcre2
+from bridge.syslog.fast import mixed_formats, pcre2
 from bridge.syslog.fast.many_seconds import ManySeconds
 from bridge.syslog.frames import block_of
 from bridge.syslog.reader import ReadContext, Reader, read_columns
@@ -153,12 +152,17 @@ def test_reading_columns_needs_no_memory() -> None:
     assert list(read_columns(b"\n<30>Nov 23 07:24:00 gw app: text", frozenset(("app_name",)))["app_name"]) == [b"app"]
 
 
+@needs_pcre2
 def test_general_expression_reads_only_the_frames_of_other_layouts(monkeypatch: pytest.MonkeyPatch) -> None:
     left: list[int] = []
-    general = reader_module.read_mixed
-    monkeypatch.setattr(
-        reader_module, "read_mixed", lambda block, needs: left.append(block.count(b"\n")) or general(block, needs)
-    )
+    general = mixed_formats.any_header(auto=False)
+    assert general is not None
+
+    def counted(block: bytes) -> object:
+        left.append(block.count(b"\n"))
+        return general(block)
+
+    monkeypatch.setattr(mixed_formats, "any_header", lambda auto: counted)
     line = b'<189>date=2026-11-23 time=08:24:00 devname="fgt-a" devid="FG0" tz="%b" type="traffic"'
     frames = [line % zone for zone in (b"+0100", b"+0000", b"-0500")] * 3
     reader = Reader()
@@ -168,7 +172,7 @@ def test_general_expression_reads_only_the_frames_of_other_layouts(monkeypatch: 
     some = [*frames, b"<30>Nov 23 07:24:00 gw some text"]
     assert rows_of(reader.read(block_of(some), TEXTS_ONLY, RECEIVED)) == reference(some)
     assert left == [1]
-    # If few frames are of the layout of the first, the next reads are left to the general expression.
+    # If few frames are of a known layout, the general expression reads all frames of the next reads.
     for _ in range(8):
         assert rows_of(reader.read(block_of(DEVICES), TEXTS_ONLY, RECEIVED)) == reference(DEVICES)
     assert left.count(len(DEVICES)) > 3

@@ -130,7 +130,7 @@ def test_damaged_messages_equal_reference(seed: int) -> None:
 
 
 def test_reference_parser_reads_all_without_pcre2(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mixed_formats, "_auto_rewriter", lambda: None)
+    monkeypatch.setattr(mixed_formats, "_known_layout", lambda auto: None)
     check_mixed([HEAD + b"ID " + SRX, HEAD + b"ID " + CLOCK + b" text", *FRAMES])
 
 
