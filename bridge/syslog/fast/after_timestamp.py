@@ -3,17 +3,15 @@
 Each part matches the rest of the header and ends where the text begins. The parts call each other by name; the groups
 ``tag`` and ``shapes`` are defined in ``mixed_formats``.
 
-``rows`` returns the shape tables unchanged: every row in its order. This is exact but slow, because each row matches
-the host again. ``AFTER_TIMESTAMP`` is faster: it matches a plain host once and chooses by the first letters of the next
-word, in which the shapes differ. A header that it does not recognise is tried with the rows. A header that begins with
-a word that some shape has in the place of the host goes to the rows directly.
+``AFTER_TIMESTAMP`` matches a plain host and tag, else the shape tables: every row in its order. This is exact but slow,
+because each row matches the host again.
 """
 
 import re
 from collections.abc import Iterable
 
 from bridge.syslog import grammar
-from bridge.syslog.fast.plain_patterns import COLON, HOST, NO_MAC, PID, TAG
+from bridge.syslog.fast.plain_patterns import COLON, HOST, PID, TAG
 from bridge.syslog.shapes import TIMED, Shape, cisco
 
 
@@ -63,48 +61,16 @@ def rows(table_rows: Iterable[Shape], last: bytes = rb"(?!)") -> bytes:
 
 
 PLAIN_HOST_AND_TAG = HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")"
-_MNEMONIC = b"(?=" + grammar.STACK_UNIT + grammar.MNEMONIC + b"|%%[0-9]{2}[A-Za-z0-9_]++/[0-7]/[A-Za-z0-9_])"
 # Words that are not a host in some shape, or that belong to the text.
 _NO_HOST = (
     grammar.NO_HOST + rb"|[0-9]++(?:\.[0-9]++)? |[0-9]{4}-?[0-9]{2}-?[0-9]{2}[T_-]?[0-9]{4}|[0-9.-]++:"
     rb"|(?:GMT|UTC)-[0-9]|(?:CEF|LEEF):|MSWinEventLog|slot[0-9]|[Mm]essage |[Ll]ast "
     rb"|(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|ftp|local[0-7])[a-z]*+\."
 )
-_PAN_OS = rb"[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} "
-_WORD = rb"[A-Za-z_][A-Za-z0-9_./-]*+"
-_NO_SECOND_TIME = b"(?!(?:\\S++ )?" + cisco.MAY_BE_SECOND + b")"
-# In the order of the rows, where a text could match two of them.
-_BY_FIRST_LETTER = (
-    rb"(?=%)" + _MNEMONIC,
-    rb"(?=[a-z])(?:"
-    + grammar.LEVEL + rb" ++(?!" + grammar.CEF + rb")[^\s:\[\]<>]++(?:\[[^\]\s]*+\])?: ?"
-    + rb"|vectra\w*+ (?=-: (?!" + grammar.CEF + rb"))"
-    + rb"|syslogd [0-9][0-9.]*+(?:#[0-9]++)?: ?"
-    + rb"|ansible-<[a-z]++>: ?"
-    + rb"|(?=(?:last m|m)essage repeated [0-9]++ time))",
-    rb"(?=[0-9x,])(?:(?=[0-9]++-PPE-[0-9]++ :)|(?=" + _PAN_OS + rb")|[0-9]{5} [A-Za-z0-9_-]++: ?)",
-    rb"(?=[A-Z])(?:(?=MSWinEventLog[ \t#,])"
-    + rb"|[A-Z]{2,5} ?: ++(?=" + grammar.MNEMONIC + rb")"
-    + rb"|(?=(?:Last m|M)essage repeated [0-9]++ time)"
-    + rb"|(?=[A-F]++" + _PAN_OS + rb")"
-    + rb"|[A-Z][A-Za-z]*+(?: [A-Z0-9][A-Za-z0-9.]*+){1,3}\[[0-9]++\]: ?)",
-    rb"(?:" + _WORD + rb" (?:-: ?)?)?(?=" + grammar.CEF + rb")",
-)  # fmt: skip
-# RFC 5424 without its version needs four more fields and is left to the rows. So are WatchGuard's time in parentheses,
-# Infoblox' address, and the name of a relay before Cisco's host.
-_NO_ROW = (
-    rb"(?! *+[0-9A-Fa-f]{12},|(?:[0-9A-Z]{6,20} )?\([0-9A-Z]|\*%"
-    rb"|\S++ ++(?:: ++)?(?:[A-Z]{2,5} ?: ++)?\*?%"
-    rb"|[0-9A-Fa-f.:]++(?:%[^ \n]*+)? [^ \n:\[]++(?:\[[0-9]++\])?:)"
-    rb"(?!-: ?" + grammar.CEF + rb")(?(i)(?!\S++ (?:-|[0-9]++) ))"
-)
 # A text that begins with the time of an application, without Cisco's mnemonic.
-_OF_APPLICATION = b"(?=" + cisco.OF_APPLICATION.pattern + rb"[^%\n]*+(?:\n|\Z))"
-_AFTER_PLAIN_HOST = (
-    rb"(?=[A-Za-z0-9])(?!" + _NO_HOST + rb")" + _NOT_TWICE + rb"[A-Za-z0-9][A-Za-z0-9._-]*+"
-    rb"(?: (?=[^ :\n])" + _NO_ROW + rb"(?:" + b"|".join((*_BY_FIRST_LETTER, _OF_APPLICATION))
-    + b"|" + _NO_SECOND_TIME + b"(?&tag))"
-    rb"|" + NO_MAC + rb": (?!//|\*%)" + _NO_SECOND_TIME + rb"|\[" + PID + rb"\]: (?!%)" + _NO_SECOND_TIME + b")"
+_OF_APPLICATION = (
+    rb"(?=[A-Za-z0-9])(?!" + _NO_HOST + rb")[A-Za-z0-9][A-Za-z0-9._-]*+ (?=" + cisco.OF_APPLICATION.pattern
+    + rb"[^%\n]*+(?:\n|\Z))"
 )  # fmt: skip
 _FALLBACK = (
     b"".join(_reject_other_times(row) for row in TIMED.rows if row.needs) + rb"(?!" + cisco.MAY_BE_RELAYED + b")"
@@ -115,6 +81,6 @@ _AFTER_TWICE = (
     rb"[a-z_][A-Za-z0-9_./-]*+\[[0-9]++\]: ?+"
 )
 AFTER_TIMESTAMP = (
-    rb"(?>" + PLAIN_HOST_AND_TAG + b"|" + _AFTER_PLAIN_HOST + b"|" + _AFTER_TWICE + b"|(?&shapes)|" + _FALLBACK + b")"
+    rb"(?>" + PLAIN_HOST_AND_TAG + b"|(?&shapes)|" + _OF_APPLICATION + b"|" + _AFTER_TWICE + b"|" + _FALLBACK + b")"
 )
 "Matches everything between the timestamp of RFC 3164 (with its blank) and the text."
