@@ -20,7 +20,7 @@ from bridge.batching.event_times import EventTimes, times_from_headers, times_fr
 from bridge.batching.groups import NO_TIME, Group, GroupLimits
 from bridge.formats import MAX_EXAMINED, Format, FormatRule
 from bridge.routing.profile import OF_BLOCK, Disposition
-from bridge.syslog.columns import Columns, SameSecond, Stamped, TextBlock, Timed
+from bridge.syslog.columns import Columns, SameSecond, Stamped, TextBlock
 from bridge.syslog.timestamps import MANY_SECONDS, TimeConversion, TimeReader, is_scattered
 
 SHOWS_TIME = ("line", "rfc5424")
@@ -120,10 +120,6 @@ def group(
     format_ = formats.find(disposition.format) if disposition.format else None
     rule = format_.rule if format_ and disposition.refined else None
     target = _Target(disposition, limits, ENDPOINTS[disposition.endpoint], format_, rule)
-    if isinstance(read, Timed):
-        times = EventTimes(read.count, read.earliest, read.latest)
-        if whole := _whole(read, target, times, timed=True):
-            return whole
     zone = disposition.zone or UTC
     shows_time = disposition.payload in SHOWS_TIME
     if sender_times is not None:
@@ -172,8 +168,6 @@ def _whole(read: TextBlock, target: _Target, times: EventTimes, *, timed: bool) 
         return None
     elif isinstance(read, Stamped):
         data = encoding.interleaved_timed_lines(read.interleaved.copy(), times.each())
-    elif isinstance(read, Timed):
-        data = encoding.escaped_lines(read.lines)
     else:
         return None
     if not target.fits(data):

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC
 
 from bridge import batching
 from bridge.accounting import Ledger
@@ -15,7 +14,6 @@ from bridge.ingest.peers import Peer
 from bridge.ingest.read import Read, ReadCounts
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.routing import Disposition, Profile
-from bridge.routing.profile import OF_BLOCK
 from bridge.syslog.columns import Columns, TextBlock
 from bridge.syslog.timestamps import TimeConversion, TimeReader
 
@@ -104,14 +102,6 @@ class DispositionWriter:
             self._spool_writer.quarantine(
                 "unrouted", read, [(frame, "no route matches") for frame in rows.rows()["raw"]]
             )
-
-    def conversion(self, disposition: Disposition | None) -> TimeConversion | None:
-        """Returns how times are converted if event timestamps are only passed on, else None."""
-        if disposition is None or disposition.kind != "deliver" or disposition.timestamp != "event":
-            return None
-        if disposition.payload not in OF_BLOCK or self._limits.resolution_ms > 1000:
-            return None
-        return TimeConversion(self._reader, disposition.zone or UTC, self._limits.window)
 
     def count_out_of_range(self, columns: Columns, disposition: Disposition, now: int) -> int:
         """Returns the number of events whose timestamp is out of range."""

@@ -24,7 +24,7 @@ from bridge.syslog.columns import Columns, TextBlock
 from bridge.syslog.frames import Frames, block_of, list_of
 from bridge.syslog.framing import Oversize
 from bridge.syslog.intake_key import count_keyed
-from bridge.syslog.reader import ReadContext, Reader, read_columns
+from bridge.syslog.reader import Reader, read_columns
 from bridge.syslog.timestamps import TimeReader
 from bridge.util.token_bucket import TokenBucket
 
@@ -49,7 +49,6 @@ class Pipeline:
         self._requests = RequestWriter(
             writer=self._writer, spool_writer=spool_writer, ledger=ledger, wall=wall, message_samples=message_samples
         )
-        self._contexts: dict[Profile, ReadContext] = {}
         self._merged_readers: defaultdict[Profile, Reader] = defaultdict(Reader)
         "Readers for datagrams, by profile, because the datagrams of many peers are read together."
 
@@ -69,7 +68,7 @@ class Pipeline:
         if peer.relay:
             self._take_relayed(read, frames)
             return read.taken
-        parsed = self._parse(peer.profile, frames, reader, now)
+        parsed = _parse(peer.profile, frames, reader)
         if not parsed.count:
             return read.taken
         if parsed.keyed:
@@ -146,7 +145,6 @@ class Pipeline:
         self._writer.change(limits)
         self._truncate = truncate
         # The keys are profiles, and the old profiles are no longer used.
-        self._contexts.clear()
         self._merged_readers.clear()
 
     async def take_request(
@@ -216,7 +214,7 @@ class Pipeline:
         if len(group) > 1:
             together = [piece for _, pieces, _ in group for piece in pieces]
             expected = sum([count for _, _, count in group])
-        parsed = self._parse(profile, to_frames(together), self._merged_readers[profile], now)
+        parsed = _parse(profile, to_frames(together), self._merged_readers[profile])
         if parsed.keyed:
             for member, pieces, _ in group:
                 member.note_keyed(count_keyed(to_frames(pieces)))
@@ -267,11 +265,6 @@ class Pipeline:
         if frame:
             self.message_samples.note(peer, frame, now)
 
-    def _parse(self, profile: Profile, frames: Frames, reader: Reader | None, now: int) -> Columns | TextBlock:
-        if reader is None:
-            return read_columns(frames, profile.needs)
-        try:
-            context = self._contexts[profile]
-        except KeyError:
-            context = self._contexts[profile] = ReadContext(profile.needs, self._writer.conversion(profile.constant))
-        return reader.read(frames, context, now)
+
+def _parse(profile: Profile, frames: Frames, reader: Reader | None) -> Columns | TextBlock:
+    return read_columns(frames, profile.needs) if reader is None else reader.read(frames, profile.needs)

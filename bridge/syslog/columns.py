@@ -143,26 +143,3 @@ class Stamped(TextBlock):
     def rows(self) -> Columns:
         stamps, fractions, offsets = self.times()
         return self._columns(list(map(_SECOND_OF_STAMP, stamps)), fractions, offsets)
-
-
-class Timed(TextBlock):
-    """The texts of a read, each after its time in milliseconds since the epoch. All times are whole seconds."""
-
-    __slots__ = ("earliest", "latest", "lines")
-
-    def __init__(self, lines: bytes, count: int, earliest: int, latest: int) -> None:
-        self.count = count
-        self.lines = lines
-        "One line per row: milliseconds, TAB, text, LF."
-        self.earliest = earliest
-        self.latest = latest
-
-    def times(self) -> TimeColumns:
-        empty = [b""] * self.count
-        return [line.partition(b"\t")[0][:-3] for line in self._split()], empty, [b"Z"] * self.count
-
-    def texts(self) -> Column:
-        return [line.partition(b"\t")[2] for line in self._split()]
-
-    def _split(self) -> list[bytes]:
-        return self.lines[:-1].split(b"\n")

@@ -9,8 +9,6 @@ that. The order is that of their speed:
 4. any other read: ``fast.fields``
 """
 
-from typing import NamedTuple
-
 from bridge.syslog.columns import ALWAYS, AUTO, Columns, TextBlock
 from bridge.syslog.fast import pcre2
 from bridge.syslog.fast.fields import parse_all
@@ -20,16 +18,6 @@ from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.fast.single_second import SingleSecond
 from bridge.syslog.frames import Frames
 from bridge.syslog.intake_key import count_keyed, has_key, with_original, without_keys
-from bridge.syslog.timestamps import TimeConversion
-
-
-class ReadContext(NamedTuple):
-    """States which columns and times a routing profile needs of its reads."""
-
-    fields: frozenset[str]
-    "Columns that are needed, besides the times."
-    conversion: TimeConversion | None = None
-    "How times are converted, if the result may be lines with converted times."
 
 
 class Reader:
@@ -43,29 +31,29 @@ class Reader:
         self._many_seconds = ManySeconds()
         self._layouts_pause = RetryPause()
 
-    def read(self, frames: Frames, context: ReadContext, received: int) -> Columns | TextBlock:
-        """Parses the frames of one read, received at ``received`` ms since the epoch.
+    def read(self, frames: Frames, fields: frozenset[str]) -> Columns | TextBlock:
+        """Parses the frames of one read into the columns ``fields`` and the times.
 
         Frames of blanks, NUL and line ends only make no row. Intake keys are removed from all columns but ``raw``.
         """
         if has_key(frames):
-            return _keyed(frames, self._parse(without_keys(frames), context, received).rows())
-        return self._parse(frames, context, received)
+            return _keyed(frames, self._parse(without_keys(frames), fields).rows())
+        return self._parse(frames, fields)
 
-    def _parse(self, frames: Frames, context: ReadContext, received: int) -> Columns | TextBlock:
+    def _parse(self, frames: Frames, fields: frozenset[str]) -> Columns | TextBlock:
         if isinstance(frames, bytes):
             # The texts of a block are one column.
-            wanted = context.fields - ALWAYS
+            wanted = fields - ALWAYS
             block: TextBlock | None = None
             if len(wanted) < 2:
                 block = self._single_second.read(frames, next(iter(wanted), "text"))
             if block is None and wanted <= AUTO:
-                block = self._many_seconds.read(frames, received, context.conversion)
+                block = self._many_seconds.read(frames)
             if block is not None:
                 return block
             if wanted <= AUTO:
-                return read_mixed(frames, context.fields | ALWAYS, self._layouts_pause)
-        return parse_all(frames, context.fields | ALWAYS)
+                return read_mixed(frames, fields | ALWAYS, self._layouts_pause)
+        return parse_all(frames, fields | ALWAYS)
 
 
 def read_columns(frames: Frames, fields: frozenset[str]) -> Columns:

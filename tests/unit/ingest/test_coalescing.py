@@ -6,6 +6,7 @@ from twisted.internet.testing import StringTransport
 
 from bridge.batching import Window
 from bridge.config import Listener
+from bridge.ingest import pipeline
 from bridge.ingest.coalescing import Coalescer
 from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp_connection import SyslogFactory
@@ -48,11 +49,9 @@ def line(text):
 def test_reads_of_one_turn_are_coalesced(fixture, monkeypatch):
     first, second, same_peer = fixture.connect("192.0.2.1"), fixture.connect("192.0.2.2"), fixture.connect("192.0.2.1")
     blocks = []
-    parse = fixture.bridge.pipeline._parse
+    parse = pipeline._parse
     monkeypatch.setattr(
-        fixture.bridge.pipeline,
-        "_parse",
-        lambda peer, frames, *rest: blocks.append(frames) or parse(peer, frames, *rest),
+        pipeline, "_parse", lambda profile, frames, reader: blocks.append(frames) or parse(profile, frames, reader)
     )
     first.dataReceived(line(b"1"))
     second.dataReceived(line(b"2") + b"\n \n" + line(b"3"))
@@ -77,11 +76,9 @@ def test_reads_of_a_source_whose_clock_is_wrong_are_coalesced_with_its_own(make_
     wrong, right = fixture.connect("192.0.2.1"), fixture.connect("192.0.2.2")
     ahead = b"<13>Nov 24 12:00:00 gw app: tomorrow\n"
     reads = []
-    parse = fixture.bridge.pipeline._parse
+    parse = pipeline._parse
     monkeypatch.setattr(
-        fixture.bridge.pipeline,
-        "_parse",
-        lambda profile, frames, *rest: reads.append(frames) or parse(profile, frames, *rest),
+        pipeline, "_parse", lambda profile, frames, reader: reads.append(frames) or parse(profile, frames, reader)
     )
     for _ in range(2):
         for connection, text in ((wrong, ahead), (right, line(b"1")), (wrong, ahead), (right, line(b"2"))):

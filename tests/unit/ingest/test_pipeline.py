@@ -21,9 +21,7 @@ from bridge.listen.sockets import grow_receive_buffer
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.listen.udp import UdpListener
 from bridge.routing import Router
-from bridge.syslog.columns import Timed
 from bridge.syslog.fast import pcre2
-from bridge.syslog.fast.many_seconds import ManySeconds
 from bridge.syslog.frames import block_of
 from bridge.syslog.framing import IDLE_REPORTS
 from bridge.syslog.reader import Reader
@@ -525,7 +523,6 @@ def event_of(frame):
 def test_random_clocks_keep_their_times_with_any_reader(make_bridge, monkeypatch, library, more):
     if not library:
         monkeypatch.setattr(pcre2, "load", lambda: None)
-    monkeypatch.setattr(ManySeconds, "LEARN_EVENTS", len(SCATTERED))
     bridge = make_bridge()
     reader = Reader()
     frames = [frame + more for frame in SCATTERED]
@@ -539,16 +536,6 @@ def test_random_clocks_keep_their_times_with_any_reader(make_bridge, monkeypatch
     assert sorted((int(ms), text) for ms, _, text in rows if text != b"no header") == sorted(
         event_of(frame) for read in reads for frame in read if frame != b"no header"
     )
-
-
-def test_random_clocks_use_precompiled_times(make_bridge):
-    if pcre2.load() is None:
-        pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): no time is precompiled")
-    bridge, reader = make_bridge(), Reader()
-    peer = bridge.peers.get("tcp", "192.0.2.7")
-    for _ in range(1 + ManySeconds.LEARN_EVENTS // len(SCATTERED)):
-        bridge.pipeline.take(peer, block_of(SCATTERED), reader)
-    assert isinstance(bridge.pipeline._parse(peer.profile, block_of(SCATTERED), reader, int(NOON * 1000)), Timed)
 
 
 def test_complete_counted_frame_is_taken_when_idle_and_when_the_gateway_stops(make_bridge):

@@ -13,8 +13,8 @@ from bridge.syslog.columns import FIELDS, Columns, TextBlock
 from bridge.syslog.fast.fields import parse_each
 from bridge.syslog.frames import Frames, block_of
 from bridge.syslog.intake_key import ELEMENT_ID, has_key, masked, without_key, without_keys
-from bridge.syslog.reader import ReadContext, Reader, read_columns
-from bridge.syslog.timestamps import TimeConversion, TimeReader, milliseconds
+from bridge.syslog.reader import Reader, read_columns
+from bridge.syslog.timestamps import milliseconds
 from tests.unit.syslog.fast.generated import MANY_SECONDS, NEARLY, ONE_SECOND, ONE_SECOND_5424
 from tests.unit.syslog.test_reader import rows_of
 
@@ -105,13 +105,12 @@ RECEIVED = milliseconds(datetime(2026, 11, 23, 7, 28, tzinfo=UTC))
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(READS, min_size=1, max_size=6), st.booleans())
-def test_fast_and_plain_readers_agree_on_reads_with_keys(reads: list[list[bytes]], convert: bool) -> None:
+@given(st.lists(READS, min_size=1, max_size=6))
+def test_fast_and_plain_readers_agree_on_reads_with_keys(reads: list[list[bytes]]) -> None:
     reader = Reader()
-    context = ReadContext(frozenset(("text",)), TimeConversion(TimeReader(), UTC) if convert else None)
     for frames in reads:
         plain = parse_each([without_key(frame) for frame in frames], frozenset(FIELDS))
-        fast = reader.read(block_of(frames), context, RECEIVED)
+        fast = reader.read(block_of(frames), frozenset(("text",)))
         assert rows_of(fast) == rows_of(plain)
         assert fast.keyed == sum(ELEMENT_ID in frame for frame in frames)
         for read in (block_of(frames), list(frames)):

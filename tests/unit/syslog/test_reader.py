@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -10,13 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.syslog import parser
-from bridge.syslog.columns import TEXT, Columns, SameSecond, Stamped, TextBlock, Timed
+from bridge.syslog.columns import TEXT, Columns, SameSecond, Stamped, TextBlock
 from bridge.syslog.fast import mixed_formats, pcre2
-from bridge.syslog.fast.many_seconds import ManySeconds
 from bridge.syslog.frames import block_of
-from bridge.syslog.reader import ReadContext, Reader, read_columns
+from bridge.syslog.reader import Reader, read_columns
 from bridge.syslog.shapes import SHAPES
-from bridge.syslog.timestamps import TimeConversion, TimeReader, milliseconds
+from bridge.syslog.timestamps import TimeReader, milliseconds
 from tests.unit.syslog.fast.generated import (
     MANY_SECONDS,
     NEARLY_PLAIN,
@@ -28,24 +26,11 @@ from tests.unit.syslog.fast.generated import (
 
 RECEIVED = milliseconds(datetime(2026, 11, 23, 7, 28, tzinfo=UTC))
 FIELDS = frozenset(("text",))
-TEXTS_ONLY = ReadContext(FIELDS)
 SCATTERED = [b"<%d>Nov 23 07:%02d:%02d gw app[7]: %d" % (i % 192, 20 + i % 8, i * 7 % 60, i) for i in range(100)]
 DEVICES = [shape.example for shape in SHAPES.values()]
 needs_pcre2 = pytest.mark.skipif(
-    pcre2.load() is None, reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): times are not precompiled"
+    pcre2.load() is None, reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): the reference parser reads all"
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _learn_at_once() -> Iterator[None]:
-    """Precompiles times after one read of them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ManySeconds, "LEARN_EVENTS", len(SCATTERED))
-        yield
-
-
-def converting() -> ReadContext:
-    return ReadContext(FIELDS, TimeConversion(TimeReader(), UTC))
 
 
 def rows_of(read: Columns | TextBlock) -> list[tuple[int | None, bytes]]:
@@ -88,36 +73,34 @@ ANY = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(ANY, min_size=1, max_size=8), st.booleans())
-def test_any_sequence_of_reads_equals_reference(reads: list[list[bytes]], convert: bool) -> None:
-    reader, context = Reader(), converting() if convert else TEXTS_ONLY
+@given(st.lists(ANY, min_size=1, max_size=8))
+def test_any_sequence_of_reads_equals_reference(reads: list[list[bytes]]) -> None:
+    reader = Reader()
     for frames in reads:
-        assert rows_of(reader.read(block_of(frames), context, RECEIVED)) == reference(frames)
+        assert rows_of(reader.read(block_of(frames), FIELDS)) == reference(frames)
 
 
 @pytest.mark.parametrize(
-    ("reads", "kind", "context"),
+    ("reads", "kind"),
     [
-        pytest.param(ONE_SECOND, SameSecond, TEXTS_ONLY, id="one second"),
-        pytest.param(ONE_SECOND_5424, SameSecond, TEXTS_ONLY, id="one second, RFC 5424"),
-        pytest.param(MANY_SECONDS, Stamped | SameSecond, TEXTS_ONLY, id="many seconds"),
-        pytest.param(st.just(SCATTERED), Timed, converting(), id="scattered", marks=needs_pcre2),
+        pytest.param(ONE_SECOND, SameSecond, id="one second"),
+        pytest.param(ONE_SECOND_5424, SameSecond, id="one second, RFC 5424"),
+        pytest.param(MANY_SECONDS, Stamped | SameSecond, id="many seconds"),
+        pytest.param(st.just(SCATTERED), Stamped, id="scattered"),
     ],
 )
-def test_reads_of_one_kind_are_blocks(
-    reads: st.SearchStrategy[list[bytes]], kind: type[TextBlock], context: ReadContext
-) -> None:
+def test_reads_of_one_kind_are_blocks(reads: st.SearchStrategy[list[bytes]], kind: type[TextBlock]) -> None:
     hits = HitRate()
 
     @settings(max_examples=200, deadline=None)
     @given(reads)
     def check(frames: list[bytes]) -> None:
         reader = Reader()
-        found = [reader.read(block_of(frames), context, RECEIVED) for _ in range(6)][-1]
+        found = [reader.read(block_of(frames), FIELDS) for _ in range(6)][-1]
         hits.note(isinstance(found, kind))
         assert rows_of(found) == reference(frames)
 
-    for _ in range(100 if kind is Timed else 1):
+    for _ in range(100 if kind is Stamped else 1):
         check()
     hits.check(0.95)
 
@@ -125,7 +108,7 @@ def test_reads_of_one_kind_are_blocks(
 def test_reads_of_many_kinds_are_columns() -> None:
     reader = Reader()
     for _ in range(4):
-        found = reader.read(block_of(DEVICES), TEXTS_ONLY, RECEIVED)
+        found = reader.read(block_of(DEVICES), FIELDS)
         assert isinstance(found, Columns) and set(found.fields) == TEXT
         assert rows_of(found) == reference(DEVICES)
 
@@ -134,18 +117,10 @@ def test_other_fields_are_columns() -> None:
     reader = Reader()
     frames = [b"<30>Nov 23 07:24:00 gw app: text"] * 3
     for _ in range(4):
-        found = reader.read(block_of(frames), ReadContext(frozenset(("hostname",))), RECEIVED)
+        found = reader.read(block_of(frames), frozenset(("hostname",)))
         assert isinstance(found, Columns)
         assert list(found["hostname"]) == [b"gw"] * 3
-    assert isinstance(reader.read(frames, TEXTS_ONLY, RECEIVED), Columns)
-
-
-@needs_pcre2
-def test_times_are_converted_only_with_a_conversion() -> None:
-    reader = Reader()
-    assert not any(isinstance(reader.read(block_of(SCATTERED), TEXTS_ONLY, RECEIVED), Timed) for _ in range(6))
-    kinds = [type(reader.read(block_of(SCATTERED), converting(), RECEIVED)) for _ in range(6)]
-    assert kinds == [Stamped] + [Timed] * 5
+    assert isinstance(reader.read(frames, FIELDS), Columns)
 
 
 def test_reading_columns_needs_no_memory() -> None:
@@ -167,12 +142,12 @@ def test_general_expression_reads_only_the_frames_of_other_layouts(monkeypatch: 
     frames = [line % zone for zone in (b"+0100", b"+0000", b"-0500")] * 3
     reader = Reader()
     for _ in range(8):
-        assert rows_of(reader.read(block_of(frames), TEXTS_ONLY, RECEIVED)) == reference(frames)
+        assert rows_of(reader.read(block_of(frames), FIELDS)) == reference(frames)
     assert left == []
     some = [*frames, b"<30>Nov 23 07:24:00 gw some text"]
-    assert rows_of(reader.read(block_of(some), TEXTS_ONLY, RECEIVED)) == reference(some)
+    assert rows_of(reader.read(block_of(some), FIELDS)) == reference(some)
     assert left == [1]
     # If few frames are of a known layout, the general expression reads all frames of the next reads.
     for _ in range(8):
-        assert rows_of(reader.read(block_of(DEVICES), TEXTS_ONLY, RECEIVED)) == reference(DEVICES)
+        assert rows_of(reader.read(block_of(DEVICES), FIELDS)) == reference(DEVICES)
     assert left.count(len(DEVICES)) > 3

@@ -18,7 +18,7 @@ from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.fast.single_second import SingleSecond, _Moment
 from bridge.syslog.frames import block_of
 from bridge.syslog.intake_key import without_key
-from bridge.syslog.reader import ReadContext, Reader
+from bridge.syslog.reader import Reader
 from bridge.syslog.structured_data import vendor_ids
 from tests.unit.syslog import test_linear
 from tests.unit.syslog.fast.generated import (
@@ -40,8 +40,8 @@ SRX = b'[junos@2636.1.1.1.2.129 source-address="192.0.2.7" reason="TCP FIN"]'
 CLOCK = b'[timeQuality tzKnown="1" isSynced="1"]'
 HEAD = b"<14>1 2026-11-23T07:24:00.003Z srx-1 RT_FLOW - "
 NOW = datetime(2026, 11, 23, 7, 28, tzinfo=UTC)
-ONLY_AUTO = ReadContext(frozenset(("auto",)))
-BOTH = ReadContext(frozenset(("auto", "text")))
+ONLY_AUTO = frozenset(("auto",))
+BOTH = frozenset(("auto", "text"))
 
 
 def expected(frame: bytes) -> bytes:
@@ -160,7 +160,7 @@ def test_any_sequence_of_reads_equals_reference(reads: list[list[bytes]], with_t
     reader = Reader()
     for frames, both in zip(reads, with_text, strict=False):
         rows = [frame for frame in frames if frame.strip(b" \t\r\n\0")]
-        found = reader.read(block_of(frames), BOTH if both else ONLY_AUTO, 0)
+        found = reader.read(block_of(frames), BOTH if both else ONLY_AUTO)
         # The reader removes intake keys.
         rows = [without_key(frame) for frame in rows]
         assert auto_of(found) == list(map(expected, rows))
@@ -202,8 +202,8 @@ def test_repeated_elements_take_linear_time(head: bytes, unit: bytes) -> None:
 def test_columns_alternate_between_reads() -> None:
     reader, frames = Reader(), [HEAD + b"ID " + SRX + b" text"] * 3
     for _ in range(6):
-        assert auto_of(reader.read(block_of(frames), ONLY_AUTO, 0)) == [b"ID " + SRX + b" text"] * 3
-        texts = reader.read(block_of(frames), ReadContext(frozenset(("text",))), 0)
+        assert auto_of(reader.read(block_of(frames), ONLY_AUTO)) == [b"ID " + SRX + b" text"] * 3
+        texts = reader.read(block_of(frames), frozenset(("text",)))
         assert list(texts.rows()["text"]) == [b"text"] * 3
 
 
@@ -215,7 +215,7 @@ def test_usual_reads_of_one_second_are_blocks(reads: st.SearchStrategy[list[byte
     @given(reads)
     def check(frames: list[bytes]) -> None:
         reader = Reader()
-        found = [reader.read(block_of(frames), ONLY_AUTO, 0) for _ in range(6)][-1]
+        found = [reader.read(block_of(frames), ONLY_AUTO) for _ in range(6)][-1]
         hits.note(isinstance(found, SameSecond))
         assert auto_of(found) == list(map(expected, frames))
 

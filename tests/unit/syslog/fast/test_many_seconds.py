@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.syslog.columns import TEXT, Stamped
-from bridge.syslog.fast import precompiled_times
+from bridge.syslog.columns import TEXT
 from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.fast.many_seconds import ManySeconds
-from bridge.syslog.timestamps import TimeConversion, TimeReader, milliseconds
+from bridge.syslog.timestamps import milliseconds
 from tests.unit.syslog.fast.generated import MANY_SECONDS, NEARLY, block, check_reads_that_fit, rows
 from tests.unit.syslog.fast.test_single_second import NOT_PLAIN
 
@@ -20,7 +19,7 @@ NOON = milliseconds(datetime(2026, 11, 23, 12, tzinfo=UTC))
 
 
 def strip(read: bytes) -> list[tuple[bytes, ...]] | None:
-    found = ManySeconds().read(read, 0, None)
+    found = ManySeconds().read(read)
     return None if found is None else rows(found.rows())
 
 
@@ -50,32 +49,12 @@ def test_one_unmatched_frame_rejects_the_read(frame: bytes, place: int) -> None:
 def test_failures_pause_the_reader() -> None:
     reading = ManySeconds()
     for _ in range(50):
-        assert reading.read(block(b"<30>Nov 23 07:24:00 gw app: text", b"something else"), 0, None) is None
+        assert reading.read(block(b"<30>Nov 23 07:24:00 gw app: text", b"something else")) is None
     plain = block(b"<30>Nov 23 07:24:00 gw app: text")
-    assert reading.read(plain, 0, None) is None
+    assert reading.read(plain) is None
     # The reader tries again after the pause.
-    assert any(reading.read(plain, 0, None) is not None for _ in range(2 * 64))
-    assert reading.read(plain, 0, None) is not None
-
-
-@pytest.mark.parametrize("reads", [1, 10])
-def test_times_are_precompiled_only_for_many_events(monkeypatch: pytest.MonkeyPatch, reads: int) -> None:
-    """Compiling takes as long as reading some thousands of events, so a connection with few must not cause it."""
-    compiled: list[object] = []
-    monkeypatch.setattr(precompiled_times, "_rewriter", lambda *about: compiled.append(about))
-    conversion = TimeConversion(TimeReader(), UTC)
-    events = 0
-    for connection in range(200):
-        # The times of each connection are in another span.
-        minute = b"<13>Nov 23 %02d:%02d:" % divmod(4 * connection, 60)
-        frames = [minute + b"%02d gw app: text" % i for i in range(40)]
-        reader = ManySeconds()
-        for _ in range(reads):
-            assert isinstance(reader.read(block(*frames), NOON, conversion), Stamped)
-            events += len(frames)
-    assert len(compiled) <= events // ManySeconds.LEARN_EVENTS
-    while not compiled:
-        reader.read(block(*frames), NOON, conversion)
+    assert any(reading.read(plain) is not None for _ in range(2 * 64))
+    assert reading.read(plain) is not None
 
 
 def test_reads_that_fit_equal_fields() -> None:
