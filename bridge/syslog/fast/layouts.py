@@ -70,6 +70,8 @@ _DATE = (b"date=", Field("second", rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} time=" + _C
 # value may contain `key=`.
 _VALUE = rb'(?:"[^"=\n]{0,60}+"|[^" \n=,;|]{0,60}+)'
 _PAIRS = rb"(?:(?!tz=|timezone=)[A-Za-z0-9_]{1,20}+=" + _VALUE + b" ){0,16}+"
+_DAY_AND_CLOCK = rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} " + _CLOCK
+_NO_OTHER_TIME = b"(?!.*date=)(?!.*ntime=)"
 # Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler.
 _TAGLESS = (
     rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF + rb"|MSWinEventLog[ \t#,]"
@@ -105,6 +107,16 @@ LAYOUTS = (
         "device", "content", "msg", "text", b'device="[A-Z]++" ', *_DATE, b'timezone="',
         Field("offset", _ZONE + rb"|[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), rb'"(?!.*tz=)',
     ), b"none", frozenset(("hostname",))),
+    # SonicWall and Stormshield. A `date` or `eventtime` anywhere would take precedence.
+    Layout("sonicwall", (
+        "device", "content", "msg", "text", b"id=firewall sn=" + _VALUE + b' time="', Field("second", _DAY_AND_CLOCK),
+        Field("fraction", b""), b" ", Field("offset", b"UTC"), b'" ' + _NO_OTHER_TIME,
+    ), b"none", frozenset(("hostname",))),
+    Layout("stormshield", (
+        "device", "content", "msg", "text", b'id=firewall time="', Field("second", _DAY_AND_CLOCK),
+        Field("fraction", b""), b'" fw=' + _VALUE + b" tz=", Field("offset", rb"[+-](?:0[0-9]|1[0-4])[0-5][0-9]"),
+        b" " + _NO_OTHER_TIME,
+    ), b"none", frozenset(("hostname",))),
     Layout("meraki", (
         "device", b"(?:1 )?", Field("second", b"[1-9][0-9]{9}"), Field("fraction", rb"\.[0-9]{1,9}"), b" ",
         Field("hostname", rb"(?![0-9]++ )[A-Za-z0-9_.-]++"), b" ", "content", "msg", "text", b"(?=[a-z][a-z_-]++ )",
@@ -121,11 +133,16 @@ LAYOUTS = (
         b": ", *_CISCO_TEXT,
     )),
     Layout("cisco-timed", (
-        "device", *_CISCO_TIME, b"(?:: | ", Field("hostname", _HOST), b"(?: : |: " + _ASA + b"))", *_CISCO_TEXT,
+        "device", *_CISCO_TIME, b"(?:: | ", Field("hostname", _HOST), b"(?: : |: " + _ASA + b"| ))", *_CISCO_TEXT,
+    )),
+    Layout("cisco-xr", (
+        b"(?:" + _COUNTER + b")?[A-Z0-9]{1,4}/[A-Z0-9/]++:", "device", *_CISCO_TIME, b" ?: ", "content",
+        rb"[A-Za-z0-9_./-]++\[", Field("procid", b"[0-9]++"), rb"\]: ", "msg", "text",
+        Field("app_name", _MNEMONIC.replace(b"(?=:)", b"(?= ?:)")),
     )),
 )  # fmt: skip
 PLAIN_5424, PLAIN_3164 = LAYOUTS[:2]
-AUTO_5424 = Layout("rfc5424-auto", (b"1 ", *_ISO_TIME, plain.AFTER_OFFSET_AUTO), b"rfc5424")
+AUTO_5424 = Layout("rfc5424-auto", (b"1 ", *_ISO_TIME, plain.after_offset_auto()), b"rfc5424")
 "The layout of RFC 5424 up to the column ``auto``."
 
 

@@ -19,45 +19,23 @@ from bridge.syslog.fast.fields import parse_each
 from bridge.syslog.fast.layouts import LAYOUTS, PLAIN_5424, expression
 from bridge.syslog.fast.mixed_rows import DATA_IN_PLACE, MSGID_IN_PLACE, REPLACEMENT, UNKNOWN, Rows, complete, mark
 from bridge.syslog.fast.pcre2 import Rewriter, rewriter
-from bridge.syslog.fast.plain_patterns import (
-    BEFORE_TEXT,
-    BOM,
-    IN_PLACE,
-    ISO_TIME,
-    NO_TEXT,
-    NO_VENDOR_SD,
-    PRI,
-    SD,
-    VENDOR_SD,
-    WORD,
-)
+from bridge.syslog.fast.plain_patterns import BOM, ISO_TIME, PRI, SD, WORD, after_offset_auto
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.frames import list_of
 
-_BEFORE_MSG = b"(?: " + BOM + rb"[ \t]*+|(?=\n|\Z))"
-_ANY_DATA = WORD + b" (?:" + SD + b")" + _BEFORE_MSG
-# g has what is kept before the text, if that must be copied. A row is marked if that stays where it is.
-_KEPT_SEPARATOR = b"(?:(?=" + NO_TEXT + b")| (?=" + BEFORE_TEXT + b"))"
-_KEPT = (
-    b"(?|" + WORD + b" " + NO_VENDOR_SD + _BEFORE_MSG
-    + b"|- (?=" + IN_PLACE + b")" + mark(DATA_IN_PLACE)
-    + b"|(?!- )(?=" + WORD + b" " + IN_PLACE + b")" + mark(MSGID_IN_PLACE)
-    + b"|- (?P<g>" + VENDOR_SD + _KEPT_SEPARATOR + b")" + BOM + rb"[ \t]*+"
-    + b"|(?!- )(?P<g>" + WORD + b" " + VENDOR_SD + _KEPT_SEPARATOR + b")" + BOM + rb"[ \t]*+)"
-)  # fmt: skip
+_MSG = b"(?: " + BOM + rb"[ \t]*+|(?=\n|\Z))"
+_AFTER_OFFSET = b" " + WORD + b" " + WORD + b"(?<!:) " + WORD + b" " + WORD + b" (?:" + SD + b")" + _MSG
+_AFTER_OFFSET_AUTO = after_offset_auto(mark(DATA_IN_PLACE), mark(MSGID_IN_PLACE))
 
 
 @cache
 def _known_layout(*, auto: bool) -> Rewriter | None:
     """Returns the rewriter for headers of known layouts. It marks other frames, which stay whole."""
-    rfc5424 = (
-        b"1 " + ISO_TIME + b" "
-        + WORD + b" " + WORD + b"(?<!:) " + WORD + b" " + (_KEPT if auto else _ANY_DATA)
-    )  # fmt: skip
+    rfc5424 = b"1 " + ISO_TIME + (_AFTER_OFFSET_AUTO if auto else _AFTER_OFFSET)
     others = (expression(layout, ALWAYS, until="text") for layout in LAYOUTS if layout is not PLAIN_5424)
     return rewriter(
         rb"\n++(?|" + PRI + b"(?|" + b"|".join((rfc5424, *others)) + b")|" + mark(UNKNOWN) + b")",
-        REPLACEMENT + (b"${g}\n" if auto else b""),
+        REPLACEMENT + (b"${kept}\n" if auto else b""),
     )
 
 
@@ -67,9 +45,9 @@ def read_mixed(block: bytes, needs: frozenset[str] = TEXT, pause: RetryPause | N
     ``pause`` remembers whether the layouts fit the earlier reads of a sender.
     """
     auto = "auto" in needs
-    rewriters = _known_layout(auto=auto), any_header(auto=auto)
+    rewriters = _known_layout, any_header
     skip = pause is not None and pause.should_skip()
-    found = _rows(rewriters[skip], block, auto=auto)
+    found = _rows(rewriters[skip](auto=auto), block, auto=auto)
     if found is None:
         return parse_each(list_of(block), needs)
     unknown = [row for row, offset in enumerate(found.offsets) if offset == UNKNOWN]
@@ -79,7 +57,8 @@ def read_mixed(block: bytes, needs: frozenset[str] = TEXT, pause: RetryPause | N
         pause.reset()
     if unknown:
         rest = b"\n" + b"\n".join([found.texts[row] for row in unknown])
-        for column, values in zip(found, _rows(rewriters[not skip], rest, auto=auto) or (), strict=False):
+        others = _rows(rewriters[not skip](auto=auto), rest, auto=auto)
+        for column, values in zip(found, others or (), strict=False):
             for row, value in zip(unknown, values, strict=False):
                 column[row] = value
     blank = complete(found, block, split="text" in needs)

@@ -50,13 +50,17 @@ NO_TEXT = rb"(?: [ \t]*+)?(?=\n|\Z)"
 IN_PLACE = VENDOR_SD + rb"(?:\n|\Z| [!-~])"
 """Matches structured data of a vendor that can stay where they are, because no BOM and no further blank follow them.
 PCRE2 copies a group byte by byte, which takes longer than all else, so a group is used for other frames only."""
-AFTER_OFFSET_AUTO = (
-    b" " + WORD + b" " + WORD + b"(?<!:) " + WORD + b" (?:" + WORD + b" " + NO_VENDOR_SD + b" " + BEFORE_TEXT
-    + b"|- (?=" + IN_PLACE + b")|(?!- )(?=" + WORD + b" " + IN_PLACE + b")"
-    + b"|(?:(?P<nil>- )|(?!- ))(?P<kept>(?(nil)|" + WORD + b" )" + VENDOR_SD + b"(?:(?=" + NO_TEXT + b")| (?="
-    + BEFORE_TEXT + b")))(?:" + BEFORE_TEXT + b"|" + NO_TEXT + b"))"
-)  # fmt: skip
-"""Matches the header of a plain RFC 5424 frame for the column ``auto``, also of frames without MSG.
 
-Without structured data of a vendor it ends at the text. Otherwise MSGID and structured data stay before the text: they
-follow the match, or are in its group ``kept``."""
+
+def after_offset_auto(data_in_place: bytes = b"", msgid_in_place: bytes = b"") -> bytes:
+    """Returns an expression for the header of a plain RFC 5424 frame for the column ``auto``, also without MSG.
+
+    Without structured data of a vendor it ends at the text. Otherwise MSGID and structured data stay before the text:
+    they follow the match, or are in its group ``kept``. The arguments are added where they follow the match.
+    """
+    return (
+        b" " + WORD + b" " + WORD + b"(?<!:) " + WORD + b" (?:" + WORD + b" " + NO_VENDOR_SD + b" " + BEFORE_TEXT
+        + b"|- (?=" + IN_PLACE + b")" + data_in_place + b"|(?!- )(?=" + WORD + b" " + IN_PLACE + b")" + msgid_in_place
+        + b"|(?:(?P<nil>- )|(?!- ))(?P<kept>(?(nil)|" + WORD + b" )" + VENDOR_SD + b"(?:(?=" + NO_TEXT + b")| (?="
+        + BEFORE_TEXT + b")))(?:" + BEFORE_TEXT + b"|" + NO_TEXT + b"))"
+    )  # fmt: skip

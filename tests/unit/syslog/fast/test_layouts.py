@@ -28,6 +28,7 @@ KINDS = {
         b"<166>Nov 23 2026 07:24:00 fw-edge : %ASA-6-302014: Teardown TCP connection 7",
         b"<164>Nov  3 07:24:00.250 fw-edge: %ASA-4-733100: [ Scanning] drop rate-1 exceeded",
         b"<189>Nov 23 07:24:00 CET: %SYS-5-CONFIG_I: Configured from console",
+        b"<189>Nov 23 07:24:00 nexus-1 %ETHPORT-5-IF_UP: Interface Ethernet1/7 is up in mode access",
     ],
     "cisco-counted": [
         b"<189>88: *Nov 23 07:24:00.103: %LINEPROTO-5-UPDOWN: Line protocol on Interface Vlan1 is up",
@@ -59,6 +60,19 @@ KINDS = {
     "sophos": [
         b'<30>device="SFW" date=2026-11-23 time=08:24:00 timezone="CET" device_name="xgs-1" device_id=C0 log_id=1',
         b'<30>device="SFW" date=2026-11-23 time=08:24:00 timezone="+0100" device_name="xgs-1" log_type="Firewall"',
+    ],
+    "sonicwall": [
+        b'<134>id=firewall sn=18B1690000AA time="2026-11-23 07:24:00 UTC" fw=198.51.100.2 pri=6 msg="Opened" n=5',
+        b'<134>id=firewall sn=18B1690000AA time="2026-11-23 07:24:00 UTC" fw="a b" tz=CET timestamp=1795418640',
+    ],
+    "stormshield": [
+        b'<14>id=firewall time="2026-11-23 08:24:00" fw="sns-west" tz=+0100 startime="2026-11-23 08:23:59" pri=5',
+        b'<14>id=firewall time="2026-11-23 08:24:00" fw=sns-west tz=+0100 timezone=CET time=1795418640',
+    ],
+    "cisco-xr": [
+        b"<187>881: RP/0/RSP0/CPU0:Nov 23 08:24:00.417 CET: bgp[1052]: %ROUTING-BGP-5-ADJCHANGE : neighbor up",
+        b"<187>LC/0/3/CPU0:2026 Nov 23 07:24:00.417 : ifmgr[214]: %PKT_INFRA-LINK-3-UPDOWN: Gi0/3/0/1 down",
+        b"<187>881: RP/0/RSP0/CPU0:Nov 23 2026 08:24:00: bgp[1052]: %ROUTING-BGP-5-ADJCHANGE: neighbor 192.0.2.1 up",
     ],
     "meraki": [
         b"<134>1 1795418640.795119971 MX_lyon flows src=192.0.2.8 dst=198.51.100.5 protocol=udp sport=53 pattern: all",
