@@ -13,6 +13,7 @@ from bridge.monitoring.descriptors import DescriptorMonitor
 from bridge.monitoring.gateway_clock import ClockWatch
 from bridge.monitoring.loss_monitor import LossMonitor
 from bridge.monitoring.rate_history import RateHistory
+from bridge.monitoring.rejected_sources import RejectionList
 from bridge.monitoring.silent_sources import SilentSources
 from bridge.monitoring.sources import SourceList
 from bridge.monitoring.status import Status
@@ -27,6 +28,7 @@ class MonitoringParts:
     journal_writer: JournalWriter
     loss_monitor: LossMonitor
     silent_sources: SilentSources
+    rejection_list: RejectionList
     certificate_expiry: CertificateExpiry
     descriptor_monitor: DescriptorMonitor
     clock_watch: ClockWatch
@@ -53,6 +55,7 @@ def build_monitoring(
     peers, listener_set, started = ingest.peers, ingest.listener_set, clock()
     certificate_expiry = CertificateExpiry(alarms, lambda: listener_set.certificates() | admin_certificates(), wall)
     silent_sources = SilentSources(alarms, peers, wall)
+    rejection_list = RejectionList(listener_set, peers, wall)
     rate_history = RateHistory(ledger, delivery.runtime_metrics.delivery, clock=clock, wall=wall)
     loss_monitor = LossMonitor(alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops, clock=clock)
     status = Status(
@@ -63,13 +66,14 @@ def build_monitoring(
         senders=SourceList(peers, wall), silent=silent_sources.silent_now, mirror=ingest.mirror,
         rate_history=rate_history, gateway_clock=delivery.gateway_clock, started=wall(),
         cluster_node=None if cluster.node is None else cluster.node.report,
-        monotonic_uptime=lambda: clock() - started,
+        rejected=rejection_list.rejected_now, monotonic_uptime=lambda: clock() - started,
     )  # fmt: skip
     return MonitoringParts(
         JournalWriter(
             storage.opened.journal, ledger, process.spool_thread.run, process.reactor, listener_set.kernel_drops, wall
         ),
-        loss_monitor, silent_sources, certificate_expiry, DescriptorMonitor(alarms, listener_set.descriptors_exhausted),
+        loss_monitor, silent_sources, rejection_list, certificate_expiry,
+        DescriptorMonitor(alarms, listener_set.descriptors_exhausted),
         ClockWatch(
             alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config())
         ),

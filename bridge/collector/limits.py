@@ -26,5 +26,8 @@ class IntakeLimits(HttpLimits, Protocol):
     def share_of(self, client: str) -> str:
         """Returns what an address counts as in the queue and in the buffer. Several may count as one client."""
 
+    def is_health_check(self, method: bytes, path: bytes) -> bool:
+        """Returns True for a request for the listener's health, and counts it. Such a request is answered with 200."""
+
     def note_refusal(self, client: str, refusal: Refusal) -> None:
         """Counts and logs a refused request, if the refusal has a reason code."""

@@ -26,16 +26,22 @@ class BoundedRequest(LimitedRequest):
     """Keeps a request's body in memory and within the site's limits, chunked or not.
 
     A request whose head is refused, or whose body is too large, is answered at once: by its head before any of the body
-    is read (no 100 Continue is sent), otherwise when the body exceeds the limit.
+    is read (no 100 Continue is sent), otherwise when the body exceeds the limit. A request for a listener's health is
+    answered with 200.
     """
 
     head: Head | None = None
     """The head, once it was checked."""
     _buffered: BufferedBody | None = None
+    _is_health_check = False
 
     def gotLength(self, length: int | None) -> None:
         super().gotLength(length)
         site = self._site()
+        if site.limits is not None and site.limits.is_health_check(self.method, self.path):
+            self._is_health_check = True
+            self.answer_now(200, "ok", keep_alive=length == 0)
+            return
         try:
             if site.check_head is not None:
                 self.head = site.check_head(self)
@@ -79,7 +85,7 @@ class BoundedRequest(LimitedRequest):
         self.answer_now(refusal.status, refusal.text, headers=refusal.headers, keep_alive=keep_alive)
 
     def error_body(self, text: str) -> tuple[str, bytes]:
-        return "application/json", json.dumps({"error": text}).encode()
+        return "application/json", json.dumps({"status" if self._is_health_check else "error": text}).encode()
 
     def late(self, text: str) -> None:
         self.free_body()

@@ -13,8 +13,8 @@ from twisted.logger import Logger
 
 from bridge.config import Listener
 from bridge.host.waiting import Waiters
-from bridge.ingest.peers import address_of
-from bridge.listen.listener import address_filter
+from bridge.listen.listener import address_filter, is_within
+from bridge.listen.rejected_sources import RejectedSources, sender_of
 
 log = Logger(namespace="listen")
 
@@ -22,8 +22,6 @@ WINDOW = 10.0
 "Seconds in which the same (reason, sender) is logged at most once."
 MAX_LOGGED = 20
 "Log lines per window, at most."
-MAX_HOSTS = 1000
-"Rejected senders that are remembered, at most."
 
 
 class Closable(Protocol):
@@ -36,27 +34,28 @@ class Closable(Protocol):
 class Rejections:
     """Counts the rejections of one listener, and logs them at a limited rate.
 
-    ``kind``: what the name in log lines is the name of.
+    ``kind``: what the name in log lines is the name of. ``sources`` remembers the senders; by default only those of
+    this listener.
     """
 
-    def __init__(self, listener: str, clock: Callable[[], float], kind: str = "listener") -> None:
+    def __init__(
+        self, listener: str, clock: Callable[[], float], kind: str = "listener", sources: RejectedSources | None = None
+    ) -> None:
         self.counts: Counter[str] = Counter()
         "Rejections by reason code."
+        self.health_checks = 0
+        "Connections that ended without data and requests for health, as a load balancer makes them. Not rejections."
         self._listener = listener
         self._kind = kind
         self._clock = clock
+        self.sources = sources or RejectedSources(clock)
         self._since = float("-inf")
         self._logged: set[tuple[str, str]] = set()
-        self._hosts: dict[str, str] = {}
-        "The latest explanation for each rejected sender; the most recent sender is last."
 
     def rename(self, listener: str) -> None:
-        """Uses another name of the listener in log lines."""
+        """Uses another name of the listener."""
+        self.sources.rename(self._listener, listener)
         self._listener = listener
-
-    def latest(self, hosts: Callable[[str], bool]) -> str | None:
-        """Returns the latest explanation for a sender whose address ``hosts`` accepts, or None."""
-        return next((text for host, text in reversed(self._hosts.items()) if hosts(host)), None)
 
     def note(self, reason: str, host: str, text: str) -> None:
         """Records a rejected connection. ``reason`` is the code for metrics, ``text`` explains it to the operator."""
@@ -66,12 +65,26 @@ class Rejections:
         """Records a refused request of a connection that may stay open."""
         self._note(reason, host, text, "request from {host} refused")
 
+    def note_datagrams(self, reason: str, host: str, text: str, count: int) -> None:
+        """Records rejected datagrams of one read. Logs only the first ones of a sender."""
+        self.counts[reason] += count
+        if self.sources.note(self._listener, host, reason, text, count).count == count:
+            self._log(reason, host, text, "datagrams from {host} rejected")
+
+    def note_accepted(self, host: str) -> None:
+        """Records that data of a sender was accepted, so that it counts as fixed if it was rejected before."""
+        self.sources.note_accepted(self._listener, host)
+
+    def note_health_check(self) -> None:
+        """Counts a connection without data or a request for health."""
+        self.health_checks += 1
+
     def _note(self, reason: str, host: str, text: str, what: str) -> None:
         self.counts[reason] += 1
-        self._hosts.pop(host, None)
-        self._hosts[host] = text
-        if len(self._hosts) > MAX_HOSTS:
-            del self._hosts[next(iter(self._hosts))]
+        self.sources.note(self._listener, host, reason, text)
+        self._log(reason, host, text, what)
+
+    def _log(self, reason: str, host: str, text: str, what: str) -> None:
         now = self._clock()
         if now - self._since > WINDOW:
             self._since, self._logged = now, set()
@@ -91,8 +104,8 @@ W = TypeVar("W", bound=Closable)
 class Connections(Generic[C]):
     """Accepts or rejects the clients of one listener. ``clock`` returns monotonic seconds."""
 
-    def __init__(self, listener: Listener, clock: Callable[[], float]) -> None:
-        self.rejections = Rejections(listener.name, clock)
+    def __init__(self, listener: Listener, clock: Callable[[], float], rejected: RejectedSources | None = None) -> None:
+        self.rejections = Rejections(listener.name, clock, sources=rejected)
         self.closing = False
         "True while the gateway, not the senders, ends the connections."
         self._open: dict[C, str] = {}
@@ -121,7 +134,7 @@ class Connections(Generic[C]):
     def build(self, host: str, make: Callable[[], C]) -> C | None:
         """Returns the connection that ``make`` creates for a new client, or None if the client is rejected."""
         most, most_per_peer = self.listener.max_connections, self.listener.max_connections_per_peer
-        sender = str(address_of(host) or host)
+        sender = sender_of(host)
         if not self._allowed(host):
             self.rejections.note("not_in_allow", host, "not in allow")
         elif self._per_sender[sender] >= most_per_peer:
@@ -174,6 +187,19 @@ class Connections(Generic[C]):
     def header_ended(self, connection: Closable) -> None:
         """Removes a connection whose PROXY header has arrived or is no longer awaited."""
         self._awaiting_header.pop(connection, None)
+
+    def ended_without_data(self) -> None:
+        """Counts a connection that its client ended without sending anything, as a load balancer does."""
+        if not self.closing:
+            self.rejections.note_health_check()
+
+    def is_balancer(self, host: str) -> bool:
+        """Returns True for a load balancer that sends PROXY headers. A connection whose sender it is, is its own."""
+        return is_within(host, self.listener.proxy_protocol or ())
+
+    def allows(self, host: str) -> bool:
+        """Returns True for an address that ``allow`` accepts."""
+        return self._allowed(host)
 
     def note_read(self) -> None:
         """Called for each read of a connection."""

@@ -63,15 +63,21 @@ class Handshake:
         # These refer to the connection: without the cycle it is freed at once when it ends.
         self._timeout = self._refuse = None
 
-    def note_failure(self, connection: SSL.Connection, error: BaseException | None) -> None:
-        """Counts a connection that ended during the handshake, or that a TLS error ended afterwards."""
-        # A health check only opens the port, so a connection without data is not logged.
+    def note_failure(self, connection: SSL.Connection, error: BaseException | None) -> bool:
+        """Counts a connection that ended during the handshake, or that a TLS error ended afterwards.
+
+        Returns False if the connection ended normally, or is a health check: it ended before any data, or it is a load
+        balancer's own and ended within the handshake.
+        """
         if not self.received_data or (self.done and not isinstance(error, SSL.Error)):
-            return
+            return False
+        if not self.done and self._connections.is_balancer(self._sender):
+            return False
         fault, text = "tls_broken", "its TLS data is damaged or was modified in transit"
         if not self.done:
             fault, text = handshake_fault(connection, error, self._first_data)
         self._connections.rejections.note(fault, self._sender, text)
+        return True
 
     def _close_for_new_client(self) -> None:
         self._reject("handshake_timeout", "max_connections is reached, and it has the oldest unfinished TLS handshake")

@@ -43,6 +43,7 @@ class _HttpsConnection(ProtocolWrapper):
         super().__init__(factory, wrapped)  # type: ignore[arg-type]
         self._connections = factory.connections
         self._closed = False
+        self._received_data = False
         self.handshake = Handshake(
             factory.connections, factory.request_sink.listener_context.reactor, sender=sender, refuse=self._refuse,
             plain_text_hint=". Does the client use an http:// URL?",
@@ -52,6 +53,7 @@ class _HttpsConnection(ProtocolWrapper):
         self.handshake.complete()
 
     def dataReceived(self, data: bytes) -> None:
+        self._received_data = True
         self._connections.note_read()
         super().dataReceived(data)
 
@@ -61,7 +63,9 @@ class _HttpsConnection(ProtocolWrapper):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.handshake.stop()
         if not self._closed:
-            self.handshake.note_failure(self.transport.getHandle(), reason.value)  # type: ignore[union-attr]
+            rejected = self.handshake.note_failure(self.transport.getHandle(), reason.value)  # type: ignore[union-attr]
+            if not rejected and not self._received_data:
+                self._connections.ended_without_data()
         super().connectionLost(reason)
         self._connections.closed(self)
 
@@ -84,10 +88,13 @@ class HttpsFactory(WrappingFactory):
     def __init__(
         self, listener: Listener, listener_context: ListenerContext, keys: IntakeKeys, wall: Callable[[], float]
     ) -> None:
-        self.request_sink = RequestSink(listener, listener_context, keys, wall)
         reactor = listener_context.reactor
-        self.connections: Connections[_HttpsConnection] = Connections(listener, reactor.seconds)
-        self.limits = HttpsLimits(listener, reactor, self.connections.rejections)
+        self.connections: Connections[_HttpsConnection] = Connections(
+            listener, reactor.seconds, listener_context.rejected
+        )
+        rejections = self.connections.rejections
+        self.request_sink = RequestSink(listener, listener_context, keys, wall, accepted=rejections.note_accepted)
+        self.limits = HttpsLimits(listener, reactor, rejections)
         resource = IntakeResource(
             self.request_sink, keys=keys, now=lambda: datetime.fromtimestamp(wall(), UTC), limits=self.limits
         )

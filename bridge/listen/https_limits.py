@@ -19,6 +19,10 @@ HINTS = {
 }
 "What the operator can do, by reason code."
 
+HEALTH_METHODS = (b"GET", b"HEAD", b"OPTIONS")
+HEALTH_PATHS = (b"/", b"/health", b"/healthz")
+"Methods and paths with which a load balancer may check the listener. OPTIONS / is the default of HAProxy."
+
 
 class HttpsLimits:
     """Holds what limits the requests of one listener, and counts the refused ones in ``rejections``."""
@@ -39,6 +43,13 @@ class HttpsLimits:
     def share_of(self, client: str) -> str:
         """Returns what an address counts as in the queue and in the buffer."""
         return share_of(client)
+
+    def is_health_check(self, method: bytes, path: bytes) -> bool:
+        """Returns True for a request for the listener's health, and counts it."""
+        if method not in HEALTH_METHODS or path not in HEALTH_PATHS:
+            return False
+        self._rejections.note_health_check()
+        return True
 
     def note_refusal(self, client: str, refusal: Refusal) -> None:
         """Counts and logs a refused request, if the refusal has a reason code."""

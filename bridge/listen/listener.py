@@ -24,6 +24,7 @@ from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peer, address_of
 from bridge.ingest.pipeline import Pipeline
 from bridge.listen.descriptors import DescriptorReserve
+from bridge.listen.rejected_sources import RejectedSources
 from bridge.listen.stream_turns import StreamTurns
 from bridge.spool.batch import OpenBatch
 from bridge.tls.seen_clients import SeenClients
@@ -57,6 +58,8 @@ class ListenerContext:
     descriptors: DescriptorReserve = field(default_factory=DescriptorReserve)
     seen_clients: SeenClients = field(default_factory=SeenClients)
     turns: StreamTurns = field(default_factory=StreamTurns)
+    rejected: RejectedSources | None = None
+    "Remembers rejected senders, also those of a listener that a reload replaces; None: each listener has its own."
 
 
 class OpenListener(ABC):
@@ -78,12 +81,10 @@ class OpenListener(ABC):
     def refused(self) -> Counter[str]:
         """Returns the number of rejected connections and datagrams, by reason."""
 
-    @abstractmethod
-    def last_rejection(self, hosts: Callable[[str], bool]) -> str | None:
-        """Returns the reason of a sender's latest rejection, or None.
-
-        ``hosts`` returns True for the sender's address. Only a limited number of senders is remembered.
-        """
+    @property
+    def health_checks(self) -> int:
+        """Returns the number of connections without data, and of requests for health. They are not rejections."""
+        return 0
 
     @abstractmethod
     def start(self) -> None:

@@ -11,9 +11,10 @@ from bridge.host.interfaces import Reactor
 from bridge.host.systemd import ServiceManager
 from bridge.host.waiting import with_timeout
 from bridge.ingest.coalescing import Coalescer
-from bridge.ingest.peers import Peers, address_of
+from bridge.ingest.peers import Peers
 from bridge.ingest.pipeline import Pipeline
 from bridge.listen.listener import Commit, ListenerContext, OpenListener
+from bridge.listen.rejected_sources import RejectedSources, Rejection
 from bridge.listen.relp import relp_listener
 from bridge.listen.socket_activation import InheritedSockets
 from bridge.listen.sockets import ListenError, bind, bind_unix
@@ -81,6 +82,7 @@ class ListenerSet:
         self.listener_context = ListenerContext(
             reactor, pipeline, peers.get, config.max_frame_size, commit, Coalescer.for_reactor(reactor, pipeline),
             self._inherited.drops_before, turns=StreamTurns.for_reactor(reactor),
+            rejected=RejectedSources(reactor.seconds),
         )  # fmt: skip
         self._refused_clients = RefusedClientsCache(self.listener_context.seen_clients)
         self.listeners: dict[str, OpenListener] = {}
@@ -131,6 +133,8 @@ class ListenerSet:
         for apply in change.applies:
             apply()
         self.listeners = dict(change.listeners)
+        if self.listener_context.rejected is not None:
+            self.listener_context.rejected.keep(self.listeners)
         for open_listener in change.opened:
             open_listener.start()
         taken = {(each.listener.transport, each.listener.address) for each in change.opened}
@@ -163,14 +167,18 @@ class ListenerSet:
         """Returns the rejected connections and datagrams by reason, for each listener that has any."""
         return {name: dict(each.refused) for name, each in self.listeners.items() if each.refused}
 
-    def last_rejections(self, address: str) -> dict[str, str]:
-        """Returns the reason of an address's latest rejection, for each listener that rejected it."""
+    def health_checks(self) -> dict[str, int]:
+        """Returns the number of connections without data and of requests for health, for each stream listener."""
+        return {name: each.health_checks for name, each in self.listeners.items() if not each.listener.takes_datagrams}
 
-        def hosts(host: str) -> bool:
-            return host == address or str(address_of(host)) == address
-
-        found = {name: each.last_rejection(hosts) for name, each in self.listeners.items()}
-        return {name: why for name, why in found.items() if why is not None}
+    def rejected_sources(self, address: str | None = None) -> list[tuple[Rejection, float]]:
+        """Returns the rejections of one address or of all (None), the latest first, each with the seconds since its
+        last one."""
+        rejected, now = self.listener_context.rejected, self._reactor.seconds()
+        if rejected is None:
+            return []
+        found = rejected.all() if address is None else rejected.of(address)
+        return [(rejection, now - rejection.last) for rejection in found]
 
     def descriptors_exhausted(self) -> bool:
         """Returns True while no connections are accepted because few file descriptors are left."""

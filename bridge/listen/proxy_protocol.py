@@ -59,6 +59,10 @@ class _Connection(ProtocolWrapper):
         self._data = b""
         self._source: IAddress | None = None
         self._timeout_call: IDelayedCall | None = None
+        self._is_check = False
+        "True for a connection of the balancer itself, which may send nothing."
+        self._counted = False
+        "True once the connection is counted as rejected, or as ended."
 
     def makeConnection(self, transport: ITransport) -> None:
         """Called by the reactor. Provides the same interfaces as the transport."""
@@ -71,6 +75,9 @@ class _Connection(ProtocolWrapper):
         if self.wrappedProtocol is not None:
             self.wrappedProtocol.dataReceived(data)
             return
+        if self._is_check:
+            self._refuse("not_in_allow", "not in allow")
+            return
         self._data += data
         try:
             header = proxy_protocol_header.read(self._data)
@@ -79,8 +86,12 @@ class _Connection(ProtocolWrapper):
             return
         if header is None:
             return
-        self._stop_waiting()
         rest, self._data = self._data[header.size :], b""
+        if header.source is None and not rest and not self.factory.connections.allows(self._host):
+            # A health check: the balancer's own address need not be in ``allow`` as long as it sends nothing.
+            self._is_check = True
+            return
+        self._stop_waiting()
         assert self.transport is not None
         peer: IAddress = self.transport.getPeer()
         if header.source is not None:
@@ -91,6 +102,7 @@ class _Connection(ProtocolWrapper):
         self._source = peer
         inner = self.factory.wrappedFactory.buildProtocol(peer)
         if inner is None:
+            self._counted = True
             self.end()
             return
         self.wrappedProtocol = inner
@@ -106,6 +118,9 @@ class _Connection(ProtocolWrapper):
         self._stop_waiting()
         if self.wrappedProtocol is not None:
             self.wrappedProtocol.connectionLost(reason)
+        elif not self._counted and not self._data:
+            self._counted = True
+            self.factory.connections.ended_without_data()
 
     def end(self) -> None:
         """Closes the connection at once."""
@@ -122,6 +137,7 @@ class _Connection(ProtocolWrapper):
             self.end()
 
     def _refuse(self, reason: str, text: str) -> None:
+        self._counted = True
         self.factory.connections.rejections.note(reason, self._host, text)
         self.end()
 

@@ -54,13 +54,16 @@ class RequestSink:
     """Takes the events of HTTPS requests to one listener."""
 
     def __init__(
-        self, listener: Listener, listener_context: ListenerContext, keys: IntakeKeys, wall: Callable[[], float]
-    ) -> None:
+        self, listener: Listener, listener_context: ListenerContext, keys: IntakeKeys, wall: Callable[[], float], *,
+        accepted: Callable[[str], None] = lambda client: None,
+    ) -> None:  # fmt: skip
+        """``accepted`` is called with the address of each client whose events were stored."""
         self.listener = listener
         self.listener_context = listener_context
         self.requests = 0
         self._keys = keys
         self._wall = wall
+        self._accepted = accepted
 
     def change(self, listener: Listener, listener_context: ListenerContext) -> None:
         self.listener, self.listener_context = listener, listener_context
@@ -105,6 +108,7 @@ class RequestSink:
                 " The events that were stored may arrive twice"
             )
             raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
+        self._accepted(delivery.client)
         return commits
 
     def _by_intake(self, rows: list[EventRow]) -> Slice:

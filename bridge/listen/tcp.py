@@ -51,8 +51,9 @@ class TcpListener(OpenListener):
     def refused(self) -> Counter[str]:
         return self._connections.rejections.counts
 
-    def last_rejection(self, hosts: Callable[[str], bool]) -> str | None:
-        return self._connections.rejections.latest(hosts)
+    @property
+    def health_checks(self) -> int:
+        return self._connections.rejections.health_checks
 
     @property
     def port(self) -> int:  # type: ignore[override]

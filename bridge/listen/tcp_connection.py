@@ -82,6 +82,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
             if proxy_protocol_header.begins(data):
                 self._refuse(*proxy_protocol_header.UNEXPECTED)
                 return
+            factory.connections.rejections.note_accepted(self._peer.address)
         self._read(data)
 
     def _read(self, data: bytes) -> None:
@@ -172,6 +173,8 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.setTimeout(None)
         self._note_unfinished(0)
+        if self._first_read and not self._closed:
+            self._factory.connections.ended_without_data()
         try:
             self._finish()
             self._factory.listener_context.pipeline.spool_writer.backpressure.forget(self)
@@ -273,7 +276,9 @@ class SyslogFactory(Factory):
         "Source name of connections without a peer address."
         self._connection = connection
         self.listener_context = listener_context
-        self.connections: Connections[SyslogConnection] = Connections(listener, listener_context.reactor.seconds)
+        self.connections: Connections[SyslogConnection] = Connections(
+            listener, listener_context.reactor.seconds, listener_context.rejected
+        )
 
     @property
     def listener(self) -> Listener:

@@ -85,7 +85,7 @@ class TlsConnection(SyslogConnection):
         self.handshake.stop()
         self.read_done()
         if not self._closed:
-            self.handshake.note_failure(self._handle(), reason.value)
+            self._closed = self.handshake.note_failure(self._handle(), reason.value)
         super().connectionLost(reason)
 
     def _handle(self) -> ServerConnection:

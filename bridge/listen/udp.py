@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from bridge.config import Listener
 from bridge.ingest.peers import Peer
+from bridge.listen.connections import Rejections
 from bridge.listen.datagram_reader import Datagrams, Sender, open_reader
 from bridge.listen.drain_pause import DrainPause
 from bridge.listen.listener import ListenerContext, OpenListener, address_filter
@@ -51,7 +52,9 @@ class UdpListener(OpenListener):
         self._longest = longest
         self._local = local
         self._datagrams = open_reader(bound, longest, local)
-        self._rejected = 0
+        self._rejections = Rejections(
+            listener.name, listener_context.reactor.seconds, sources=listener_context.rejected
+        )
         self._pause_timer: IDelayedCall | None = None
         self._drops = 0
         self._drops_before = listener_context.drops_before(bound)
@@ -70,6 +73,7 @@ class UdpListener(OpenListener):
     def _change(self, listener: Listener, listener_context: ListenerContext) -> None:
         self.listener = listener
         self._name = listener.name
+        self._rejections.rename(listener.name)
         self._allowed = address_filter(listener)
         self._senders: dict[Sender, tuple[str, bool]] = {}
         "Host and permission of recent senders."
@@ -90,11 +94,7 @@ class UdpListener(OpenListener):
 
     @property
     def refused(self) -> Counter[str]:
-        return Counter(not_in_allow=self._rejected) if self._rejected else Counter()
-
-    def last_rejection(self, hosts: Callable[[str], bool]) -> str | None:
-        rejected = any(not allowed and hosts(host) for host, allowed in self._senders.values())
-        return "not in allow" if rejected else None
+        return self._rejections.counts
 
     @property
     def port(self) -> int:  # type: ignore[override]
@@ -165,7 +165,7 @@ class UdpListener(OpenListener):
         for sender, frames in drain.by_sender.items():
             host, allowed = self._senders.get(sender) or self._new_sender(sender)
             if not allowed:
-                self._rejected += len(frames)
+                self._rejections.note_datagrams("not_in_allow", host, "not in allow", len(frames))
                 continue
             peer = self._peer(self._name, host)
             taken.append((peer, self._within_size(peer, frames) if may_be_long else frames))
@@ -179,6 +179,8 @@ class UdpListener(OpenListener):
             self._senders.clear()
         host = self._datagrams.host(sender)
         known = self._senders[sender] = host, self._allowed(host)
+        if known[1]:
+            self._rejections.note_accepted(host)
         return known
 
     def _within_size(self, peer: Peer, frames: list[bytes]) -> list[bytes]:

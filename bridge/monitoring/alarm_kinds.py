@@ -43,6 +43,7 @@ KINDS: dict[str, AlarmKind] = {
     "delivery": AlarmKind(DEGRADED, "the last request of an intake failed", "SyslogBridgeDeliveryError"),
     # Sources.
     "unrouted": AlarmKind(DEGRADED, "messages of a source match no route", "SyslogBridgeUnroutedSenders"),
+    "rejected": AlarmKind(DEGRADED, "a listener rejects a source", "SyslogBridgeSourceRejected"),
     "client_names": AlarmKind(DEGRADED, "client_names rejects a TLS client", "SyslogBridgeClientNames"),
     "silence": AlarmKind(DEGRADED, "a source is silent for longer than expected", "SyslogBridgeSourceSilent"),
     "format": AlarmKind(DEGRADED, "events do not match the format of their intake", "SyslogBridgeNotParsed"),

@@ -37,19 +37,19 @@ class MessagePreview:
     """Builds the message views of the status page and the control socket.
 
     ``config`` returns the configuration in use, and ``peers`` has its routes. ``clock`` returns monotonic seconds.
-    ``rejected`` returns the listeners that rejected an address, with the reason.
+    ``rejections`` returns why listeners rejected an address, one row for each listener and reason, the latest first.
     """
 
     def __init__(
         self, config: Callable[[], Config], peers: Peers, message_samples: MessageSamples, sources: SourceList,
-        clock: Callable[[], float], rejected: Callable[[str], dict[str, str]],
+        clock: Callable[[], float], rejections: Callable[[str], list[JSON]],
     ) -> None:  # fmt: skip
         self._config = config
         self._peers = peers
         self._message_samples = message_samples
         self._sources = sources
         self._clock = clock
-        self._rejected = rejected
+        self._rejections = rejections
         self._identified: dict[Peer, tuple[int, Identification]] = {}
         "The product of each source, and the number of the last message that it was found by."
 
@@ -64,11 +64,13 @@ class MessagePreview:
         """Returns the rows of an address, one per listener that received from it, with its last messages."""
         parsed = address_of(address)
         address = str(parsed) if parsed else address
+        rejections = self._rejections(address)
         return {
             "address": address,
             "messages_shown": self._message_samples.on,
             "container": in_container(),
-            "turned_away": self._rejected(address),
+            "turned_away": {str(row["listener"]): row["text"] for row in reversed(rejections)},
+            "rejections": rejections,
             "others": self._sources.other_sources(address) if listener is None else None,
             "seen": [
                 self._sources.row(peer) | {"messages": self._messages(peer), "identified": self._identified_as(peer)}

@@ -94,6 +94,8 @@ class MetricsCollector:
         refused, rejections = listener_set.refused(), _flat(listener_set.rejections())
         reasons_help = "Connections and datagrams that were rejected, by reason."
         yield _counter("connections_refused", reasons_help, ("listener", "reason"), rejections)
+        checks_help = "Connections without data and requests for health, as load balancers make them."
+        yield _counter("health_checks", checks_help, "listener", listener_set.health_checks())
         yield _counter("listener_refused", "Connections and datagrams that were rejected.", "listener", refused)
 
     def _bridge(self) -> Iterable[Metric]:

@@ -70,6 +70,8 @@ class Status:
     "Start of the process in seconds since the epoch. It is corrected when the clock was set."
     cluster_node: Callable[[], JSON] | None = None
     "Returns the state of the shared backlog; None if the backlog is not shared."
+    rejected: Callable[[], list[JSON]] = list
+    "Returns the senders that were rejected and not accepted since."
     reloaded: bool = True
     "True if the last reload was applied, or if there was none."
     monotonic_uptime: Callable[[], float] | None = None
@@ -135,6 +137,8 @@ class Status:
             },
             "refused_connections": self.listener_set.refused(),
             "refusals": self.listener_set.rejections(),
+            "rejected_sources": self.rejected(),
+            "health_checks": self.listener_set.health_checks(),
             **self._refused_clients(),
             "certificates": {name: round(left) for name, left in self.certificates().items()},
             "silent_sources": self.silent(),

@@ -5,6 +5,7 @@ from typing import Any
 
 from bridge.monitoring.alarm_kinds import DEGRADED, NOTICE
 from bridge.monitoring.problems.problem import Problem, number
+from bridge.monitoring.problems.rejections import rejection_problems
 from bridge.monitoring.problems.situation import Situation
 
 REFUSED_SECONDS = 7200.0
@@ -21,6 +22,7 @@ def sender_problems(situation: Situation) -> Iterator[Problem]:
         yield from _format(row)
     yield from _unrouted(situation)
     yield from _unsent_data(situation)
+    yield from rejection_problems(situation)
     yield from _clients(situation)
     yield from _clocks(situation)
 

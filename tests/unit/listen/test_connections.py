@@ -73,7 +73,7 @@ def test_connection_is_refused_once(connections: Connections[Connection]) -> Non
         connections.refused(connection, "plain_text", "plain text")
     connections.closed(connection)
     assert connections.rejections.counts == {"plain_text": 1}
-    assert connections.rejections.latest(lambda host: host == "192.0.2.1") == "plain text"
+    assert [each.text for each in connections.rejections.sources.of("192.0.2.1")] == ["plain text"]
     assert len(connections) == 0
 
 

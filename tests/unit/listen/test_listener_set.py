@@ -43,9 +43,6 @@ class FakeListener:
 
         return apply
 
-    def last_rejection(self, hosts: Callable[[str], bool]) -> str | None:
-        return "plain text on a TLS port" if hosts("192.0.2.7") else None
-
     def check_idle(self) -> None:
         pass
 
@@ -183,8 +180,6 @@ def test_rejections_are_listed_by_listener_and_reason(fixture: ListenerSetFixtur
     FakeListener.made[1].refused["allow"] += 3
     assert fixture.listeners.refused() == {"a": 0, "b": 3}
     assert fixture.listeners.rejections() == {"b": {"allow": 3}}
-    assert fixture.listeners.last_rejections("192.0.2.7") == dict.fromkeys("ab", "plain text on a TLS port")
-    assert fixture.listeners.last_rejections("192.0.2.8") == {}
 
 
 def test_close_drains_until_no_data_arrives(fixture: ListenerSetFixture) -> None:

@@ -57,7 +57,7 @@ class StatusFixture:
         )
         self.listener_set = Mock()
         self.listener_set.open_ = True
-        for method in ("kernel_drops", "ports", "refused", "rejections"):
+        for method in ("kernel_drops", "ports", "refused", "rejections", "health_checks"):
             getattr(self.listener_set, method).return_value = {}
         self.listener_set.refused_clients.return_value = {}
         self.mirror: Any = SimpleNamespace(sent=Counter(), dropped=Counter())

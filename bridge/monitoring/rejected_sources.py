@@ -1,0 +1,60 @@
+"""Lists the senders that listeners rejected, with the reason and what to do."""
+
+from collections.abc import Callable
+
+from bridge.ingest.peers import Peers, address_of
+from bridge.listen.listener_set import ListenerSet
+from bridge.listen.rejected_sources import Rejection
+from bridge.monitoring.rejection_reasons import reason_of
+from bridge.syslog.timestamps import rfc3339
+
+MAX_ROWS = 100
+"Rejected senders in the status, at most: the latest."
+LISTED_SECONDS = 86_400.0
+"Seconds for which a rejected sender is listed in the status after its last rejection."
+JSON = dict[str, object]
+
+
+class RejectionList:
+    """Lists rejected senders. ``wall`` returns seconds since the epoch."""
+
+    def __init__(self, listener_set: ListenerSet, peers: Peers, wall: Callable[[], float]) -> None:
+        self._listener_set = listener_set
+        self._peers = peers
+        self._wall = wall
+
+    def rejected_now(self) -> list[JSON]:
+        """Returns a row for each sender that was rejected within ``LISTED_SECONDS`` and not accepted since, the latest
+        first."""
+        found = (
+            (rejection, ago) for rejection, ago in self._listener_set.rejected_sources()
+            if rejection.accepted is None and ago < LISTED_SECONDS
+        )  # fmt: skip
+        return [self._row(rejection, ago) for (rejection, ago), _ in zip(found, range(MAX_ROWS), strict=False)]
+
+    def of(self, address: str) -> list[JSON]:
+        """Returns a row for each reason for which an address was rejected, the latest first. Includes senders that were
+        accepted since."""
+        return [self._row(rejection, ago) for rejection, ago in self._listener_set.rejected_sources(address)]
+
+    def _row(self, rejection: Rejection, ago: float) -> JSON:
+        last = self._wall() - ago
+        reason = reason_of(rejection.reason)
+
+        def time_of(moment: float) -> str:
+            return rfc3339(int((last + moment - rejection.last) * 1000))
+
+        return {
+            "listener": rejection.listener,
+            "address": rejection.address,
+            "name": self._peers.router.known(address_of(rejection.address)).name,
+            "reason": rejection.reason,
+            "meaning": reason.meaning,
+            "text": rejection.text,
+            "count": rejection.count,
+            "first": time_of(rejection.first),
+            "last": time_of(rejection.last),
+            "seconds_ago": round(ago),
+            "accepted_since": None if rejection.accepted is None else time_of(rejection.accepted),
+            "remedy": reason.remedy,
+        }
