@@ -49,7 +49,7 @@ class IngestParts:
         router = ingest_config.router(config)
 
         def apply() -> None:
-            self.peers.change(router)
+            self.peers.change(router, int(self.wall() * 1000))
             self.follow_clock(config)
             self.pipeline.message_samples.allow(config.admin.show_messages)
             self.mirror.change(ingest_config.mirror_targets(config))

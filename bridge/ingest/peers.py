@@ -5,14 +5,13 @@ A sender takes about 1.1 KB, and with its latest messages (``message_samples``) 
 """
 
 import re
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 from weakref import WeakSet
 
+from bridge.ingest.addresses import address_of
 from bridge.ingest.clock_skew import SourceClock
+from bridge.ingest.unrouted_history import UnroutedHistory
 from bridge.ingest.unsent_data import UnsentData, unsent_data
 from bridge.routing import Disposition, Profile, Router
-from bridge.routing.conditions import Address
 from bridge.syslog import parser
 from bridge.syslog.sequence_numbers import Gaps
 from bridge.syslog.time_zones import zone_of
@@ -50,7 +49,7 @@ class Peer:
         "__weakref__", "_peers", "address", "apart", "bucket", "clock", "decided", "encoded", "events", "expect",
         "gaps", "intake", "key", "keyed", "last_seen_ms", "limited", "listed", "listener", "mergeable", "name", "names",
         "outside", "profile", "rate", "rate_events", "rate_ms", "relay", "relay_address", "route", "sampled", "shape",
-        "unrouted", "unsent_data",
+        "unrouted", "unrouted_history", "unsent_data",
     )  # fmt: skip
 
     def __init__(self, key: PeerKey, address: str, peers: "Peers", relay_address: str | None = None) -> None:
@@ -69,6 +68,7 @@ class Peer:
         "Gaps in its message numbers; None if it is not configured to write them."
         self.encoded = address.encode("ascii", "replace") or b"-"
         self._peers = peers
+        self.unrouted_history: UnroutedHistory | None = None
         self.decide()
         self.events = 0
         self.last_seen_ms = 0
@@ -124,6 +124,8 @@ class Peer:
         self.route = constant.route if constant else None
         self.intake = constant.intake if constant else None
         "The intake of its frames; if it depends on the frame, the intake of the latest ones."
+        if self.unrouted_history is not None:
+            self.unrouted_history.apply_reload(self.unrouted, self.events, self._peers.changed_ms)
 
     def relayed_source(self, hostname: bytes) -> "Peer":
         """Returns the source that a message of this relay names, or the relay itself if it names none."""
@@ -173,6 +175,16 @@ class Peer:
     def note_unrouted(self, count: int) -> None:
         """Counts frames that no route matched."""
         self.unrouted += count
+        self.unrouted_history = self.unrouted_history or UnroutedHistory()
+        self.unrouted_history.note(self.last_seen_ms)
+
+    @property
+    def is_unrouted(self) -> bool:
+        """Returns True if frames match no route under the configuration in use, as far as that is known."""
+        history = self.unrouted_history
+        if not self.unrouted or history is None:
+            return self.unrouted > 0
+        return history.is_unrouted(self.unrouted, self.events, self.profile.constant)
 
     def note_keyed(self, count: int) -> None:
         """Counts frames that had an intake key in their text."""
@@ -235,6 +247,8 @@ class Peers:
         "Peers that were removed because there were too many."
         self.expired = 0
         "Peers that were removed because they had been idle."
+        self.changed_ms = 0
+        "Time of the latest reload, 0 before the first one."
 
     def get(self, listener: str, host: str, client: tuple[str, ...] = ()) -> Peer:
         """Returns the peer of a listener, an address as the socket gives it, and the names in its certificate."""
@@ -260,9 +274,9 @@ class Peers:
             peer.decide()
         return peer
 
-    def change(self, router: Router) -> None:
+    def change(self, router: Router, now_ms: int = 0) -> None:
         """Replaces the router. Each peer is decided again when it next sends; all at once would take too long."""
-        self.router = router
+        self.router, self.changed_ms = router, now_ms
         for peer in (*self._known.values(), *self._evicted):
             peer.forget()
 
@@ -316,30 +330,6 @@ class Peers:
         for key in order[: self.MOST // 10]:
             self._evicted.add(self._known.pop(key))
             self.forgotten += 1
-
-
-@lru_cache(maxsize=10_000)
-def address_of(host: str) -> Address | None:
-    """Parses a socket's peer address; returns None if it is not an IP address.
-
-    An IPv4-mapped IPv6 address, as a dual-stack socket gives it, is returned as IPv4.
-    """
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
-
-
-def share_of(host: str) -> str:
-    """Returns the client among which turns and buffers are shared: the IPv4 address, or a network of 64 bits for IPv6,
-    because a client has many of those addresses."""
-    address = address_of(host)
-    if address is not None and address.version == 6:
-        return f"{int(address) >> 64:x}"
-    return str(address or host)
 
 
 def _names_zone(second: bytes, offset: bytes) -> bool:

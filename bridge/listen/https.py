@@ -25,7 +25,7 @@ from zope.interface import implementer
 from bridge.collector.api import IntakeResource
 from bridge.collector.site import IDLE_TIMEOUT_SECONDS, IntakeChannel, IntakeSite
 from bridge.config import Listener
-from bridge.ingest.peers import address_of
+from bridge.ingest.addresses import address_of
 from bridge.listen.connections import Connections
 from bridge.listen.handshake import Handshake
 from bridge.listen.https_limits import HttpsLimits

@@ -6,7 +6,7 @@ from bridge.collector.body_buffer import BodyBuffer
 from bridge.collector.refusal import Refusal
 from bridge.collector.request_queue import RequestQueue
 from bridge.config import Listener
-from bridge.ingest.peers import address_of, share_of
+from bridge.ingest.addresses import address_of, share_of
 from bridge.listen.connections import Rejections
 
 HINTS = {

@@ -20,8 +20,9 @@ from twisted.internet.defer import Deferred
 
 from bridge.config import Listener
 from bridge.host.interfaces import Reactor
+from bridge.ingest.addresses import address_of
 from bridge.ingest.coalescing import Coalescer
-from bridge.ingest.peers import Peer, address_of
+from bridge.ingest.peers import Peer
 from bridge.ingest.pipeline import Pipeline
 from bridge.listen.descriptors import DescriptorReserve
 from bridge.listen.rejected_sources import RejectedSources

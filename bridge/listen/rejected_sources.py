@@ -7,7 +7,7 @@ When there are more, those that were rejected least often are forgotten.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from bridge.ingest.peers import address_of
+from bridge.ingest.addresses import address_of
 
 MOST = 1000
 "Addresses that are remembered for each listener, at most."
@@ -98,8 +98,8 @@ def sender_of(host: str) -> str:
 
 
 def _make_room(addresses: dict[str, dict[str, Rejection]]) -> None:
-    """Forgets half of the addresses: those that are accepted again, then those that were rejected least often, and among
-    them those rejected longest ago. Half, because a flood of forged addresses must not sort them again and again."""
+    """Forgets half of the addresses: those that are accepted again, then those that were rejected least often, and
+    among them those rejected longest ago. Half, so that a flood of forged addresses seldom sorts them."""
 
     def worth(address: str) -> tuple[bool, int, float]:
         rejections = addresses[address].values()

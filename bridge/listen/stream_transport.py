@@ -13,7 +13,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.ingest.peers import share_of
+from bridge.ingest.addresses import share_of
 from bridge.listen.pauses import Pause, Pauses
 from bridge.listen.periodic_reads import LARGE, SMALL, SMALL_READS, SMALL_READS_AFTER_LARGE
 from bridge.listen.stream_turns import StreamTurns

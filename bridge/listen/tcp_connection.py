@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 from zope.interface import Attribute, implementer
 
 from bridge.config import Listener
-from bridge.ingest.peers import Peer, share_of
+from bridge.ingest.addresses import share_of
+from bridge.ingest.peers import Peer
 from bridge.listen import proxy_protocol_header
 from bridge.listen.connections import Connections
 from bridge.listen.listener import ListenerContext

@@ -14,8 +14,9 @@ from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
 from bridge.explain.products import Identification, identify
 from bridge.host.container import in_container
+from bridge.ingest.addresses import address_of
 from bridge.ingest.message_samples import MessageSample, MessageSamples
-from bridge.ingest.peers import Peer, Peers, address_of
+from bridge.ingest.peers import Peer, Peers
 from bridge.monitoring.sources import SourceList
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import datagrams

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from bridge.ingest.peers import Peers, address_of
+from bridge.ingest.addresses import address_of
+from bridge.ingest.peers import Peers
 from bridge.listen.listener_set import ListenerSet
 from bridge.listen.rejected_sources import Rejection
 from bridge.monitoring.rejection_reasons import reason_of

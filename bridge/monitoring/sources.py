@@ -1,12 +1,13 @@
 """Lists the sources for the status: sorted, filtered and in pages, so that ten thousand sources stay usable."""
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.ingest.addresses import address_of
 from bridge.ingest.clock_skew import Diagnosis
-from bridge.ingest.peers import Peer, Peers, address_of
+from bridge.ingest.peers import Peer, Peers
 from bridge.ingest.unsent_data import UnsentData
 from bridge.syslog.timestamps import rfc3339
 
@@ -17,6 +18,8 @@ SILENT_MS = 3_600_000
 
 SURVEY_MS = 3000
 "Milliseconds for which the totals of all sources are reused: counting tens of thousands for each request is too slow."
+MAX_DECISIONS = 1000
+"Peers of one request whose route is looked up because they have not sent since a reload."
 MAX_WRONG_CLOCKS = 100
 "Maximum number of sources in the list of wrong clocks."
 
@@ -100,7 +103,7 @@ class SourceList:
     def row(self, peer: Peer, now_ms: int | None = None) -> JSON:
         """Returns the row of one source."""
         now = self._now() if now_ms is None else now_ms
-        clock = diagnosis(peer)
+        clock, history = diagnosis(peer), peer.unrouted_history
         return {
             "address": peer.address,
             "listener": peer.listener,
@@ -120,6 +123,9 @@ class SourceList:
             "clock_remedy": clock.remedy if clock else None,
             "times_not_believed": peer.outside,
             "unrouted": peer.unrouted,
+            "unrouted_now": peer.is_unrouted,
+            "unrouted_last": rfc3339(history.last_ms) if history else None,
+            "rerouted_since": rfc3339(history.rerouted_ms) if history and not peer.is_unrouted else None,
             "limited": peer.limited,
             "intake_keys_in_text": peer.keyed,
             "unsent_structured_data": None
@@ -149,8 +155,20 @@ class SourceList:
 
     def unrouted(self, limit: int) -> list[Peer]:
         """Returns up to ``limit`` sources of frames that matched no route, the busiest first."""
-        unrouted = (peer for peer in self._peers.all() if peer.unrouted)
+        unrouted = self._still_unrouted(self._peers.all())
         return heapq.nlargest(limit, unrouted, key=lambda peer: peer.unrouted)
+
+    @staticmethod
+    def _still_unrouted(peers: Iterable[Peer]) -> list[Peer]:
+        """Returns the peers with frames that match no route under the configuration in use."""
+        left, found = MAX_DECISIONS, []
+        for peer in peers:
+            if peer.unrouted and not peer.decided and left:
+                left -= 1
+                peer.decide()
+            if peer.is_unrouted:
+                found.append(peer)
+        return found
 
     def keyed(self, limit: int) -> list[Peer]:
         """Returns up to ``limit`` sources that send an intake key in the text of their messages, the busiest first."""
@@ -200,7 +218,7 @@ class SourceList:
         counts: JSON = {
             "total": len(peers),
             "sending": sum(now - peer.last_seen_ms < 60_000 for peer in peers),
-            "unrouted": sum(peer.unrouted > 0 for peer in peers),
+            "unrouted": len(self._still_unrouted(peers)),
             "clock": len(wrong_clocks),
             "unsent_data": sum(peer.unsent_data is not None for peer in peers),
             "silent": sum(self._is("silent", peer, now) for peer in peers),
@@ -216,7 +234,7 @@ class SourceList:
     @staticmethod
     def _is(kind: str, peer: Peer, now: int) -> bool:
         if kind == "unrouted":
-            return peer.unrouted > 0
+            return peer.is_unrouted
         if kind == "silent":
             expected = SILENT_MS if peer.expect is None else peer.expect.total_seconds() * 1000
             return now - peer.last_seen_ms >= expected

@@ -67,15 +67,15 @@ def test_why_tail_and_status_explain_each_source(tmp_path: Path) -> None:
             ):
                 assert words in found, found
             found = run_command(bridge, "why", "127.0.2.1").stdout
-            assert "stops at: intake" in found
+            assert "intake wrong is parked" in found.splitlines()[0]
             assert "wrong is parked" in found
             assert "answered 401" in found
             found = run_command(bridge, "why", "127.0.3.1").stdout
-            assert "stops at: route" in found
-            assert "no route matches" in found
+            assert "127.0.3.1 at listener udp: no route matches its messages" in found
             assert_unseen_source_is_explained(bridge)
-            assert "known by name" in run_command(bridge, "why", "no-address").stdout
             assert_status_watch_output(bridge)
+            assert_reload_is_shown(bridge)
+            assert_unknown_senders_are_refused(bridge)
             # The JSON output, for scripts.
             known = json.loads(run_command(bridge, "why", "127.0.3.1", "--json").stdout)
             assert known["seen"][0]["unrouted"] >= 1
@@ -127,16 +127,51 @@ def assert_raw_and_sent_output(bridge: Bridge, directory: Path) -> None:
 
 def assert_unseen_source_is_explained(bridge: Bridge) -> None:
     found = run_command(bridge, "why", "192.0.2.99").stdout
-    assert "stops at: received" in found
+    assert "192.0.2.99: nothing received" in found
     assert f"tcpdump -ni any 'host 192.0.2.99 and (tcp port {bridge.tcp} or udp port {bridge.udp})'" in found
     assert "listener tcp rejects it. Add it to allow:" in found
     # A source that connected and was rejected.
     with tcp(bridge.tcp, source="127.7.7.7"):
         pass
     until(
-        lambda: "rejected it: not in allow" in run_command(bridge, "why", "127.7.7.7").stdout,
+        lambda: (
+            "127.7.7.7: rejected by listener tcp: its address is not in allow, once, last at"
+            in run_command(bridge, "why", "127.7.7.7").stdout
+        ),
         "the rejection is reported",
     )
+
+
+def assert_reload_is_shown(bridge: Bridge) -> None:
+    """A route and an entry of ``allow`` that a reload has added are shown as the end of the problems."""
+    bridge.configuration["sources"] = [{"source": "127.7.7.7", "name": "fw-lyon"}]
+    bridge.configuration["listeners"][1]["allow"] = ["127.0.0.0/8"]
+    bridge.configuration["routes"].append({"name": "late", "intake": "good", "source": ["127.0.3.1", "127.7.7.7"]})
+    bridge.write_configuration()
+    assert run_command(bridge, "reload").returncode == 0
+    found = run_command(bridge, "why", "127.0.3.1").stdout
+    assert "127.0.3.1 at listener udp: healthy" in found, "the route takes all its messages, whatever it sends next"
+    assert "since the reload at" in found
+    assert "127.0.3.1" not in {row["address"] for row in bridge.status()["unrouted"]}
+    with tcp(bridge.tcp, source="127.7.7.7") as sender:
+        sender.sendall(b"<13>allowed\n")
+    until(lambda: "accepted since" in run_command(bridge, "why", "FW-Lyon").stdout, "the sender is shown as accepted")
+    assert "127.7.7.7 (fw-lyon) at listener tcp: healthy" in run_command(bridge, "why", "fw-lyon").stdout
+
+
+def assert_unknown_senders_are_refused(bridge: Bridge) -> None:
+    for sender, words in (
+        ("10.0.0.300", "'10.0.0.300' is not an IP address"),
+        ("10.0.0.1:514", "is not an IP address"),
+        (
+            "fw-lion",
+            "no source is called 'fw-lion', and it is neither an address nor a DNS name: did you mean fw-lyon?",
+        ),
+        ("/no/such.sock", "no listener has the Unix socket '/no/such.sock'. No listener has a socket"),
+    ):
+        found = run_command(bridge, "why", sender)
+        assert (found.returncode, found.stdout) == (2, "")
+        assert words in found.stderr
 
 
 def assert_status_watch_output(bridge: Bridge) -> None:

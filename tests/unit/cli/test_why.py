@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.cli.why import source_steps
+from bridge.cli.why_steps import source_steps
 from bridge.config import parse_text
 
 CONFIG = parse_text(
@@ -67,11 +67,13 @@ def test_product_is_named_with_its_reason() -> None:
     known = {"product": "Fortinet FortiGate", "format": "fortinet-fortigate", "reason": "devname= in 3 of 3 messages"}
     assert product_steps(known, "fw") == ["ok product: Fortinet FortiGate: devname= in 3 of 3 messages"]
     unknown = {"product": None, "format": None, "reason": "no known product in 3 messages"}
-    assert product_steps(unknown) == ["-- product: not identified: no known product in 3 messages"]
+    assert product_steps(unknown) == ["note product: not identified: no known product in 3 messages"]
     assert product_steps(None) == []
 
 
 def test_intake_of_another_format_is_noted() -> None:
     known = {"product": "SonicWall SonicOS", "format": "sonicwall-fw", "reason": "x"}
     steps = product_steps(known, "fw")
-    assert steps[1:] == ["-- format: intake fw has format fortinet-fortigate, but the messages look like sonicwall-fw"]
+    assert steps[1:] == [
+        "note format: intake fw has format fortinet-fortigate, but the messages look like sonicwall-fw"
+    ]

@@ -14,8 +14,9 @@ from twisted.internet.testing import StringTransport
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits, Window
 from bridge.config import Listener
+from bridge.ingest.addresses import address_of
 from bridge.ingest.disposition_writer import DispositionWriter
-from bridge.ingest.peers import Peers, address_of
+from bridge.ingest.peers import Peers
 from bridge.listen.listener import ListenerContext
 from bridge.listen.sockets import grow_receive_buffer
 from bridge.listen.tcp_connection import SyslogFactory

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from bridge.accounting import Ledger
 from bridge.cli.check import check
-from bridge.cli.why import source_steps
+from bridge.cli.why_steps import source_steps
 from bridge.config import SourceWithUnsentData, linted, parse_text
 from bridge.formats import FORMATS
 from bridge.ingest import from_config as ingest_config

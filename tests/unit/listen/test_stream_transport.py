@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from bridge.config import Listener
 from bridge.host.reactor import SteadyReactor
-from bridge.ingest.peers import share_of
+from bridge.ingest.addresses import share_of
 from bridge.listen import stream_transport
 from bridge.listen.connections import Connections
 from bridge.listen.proxy_protocol import ProxyProtocolFactory

@@ -1,0 +1,250 @@
+"""Builds the steps of ``syslog-bridge why``: where the messages of one sender go, and where they stop."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from bridge import formats
+from bridge.cli.status_text import age
+from bridge.config import Config
+from bridge.config.faults import printable
+from bridge.explain.explanation import Origin
+from bridge.routing.conditions import Address
+
+OK, WRONG, NOTE = "ok", "problem", "note"
+"Marks of a step: it is fine; the messages stop here; a fact or a hint."
+SILENT_SECONDS = 3600
+"Seconds after which a source without ``expect`` counts as silent."
+REJECTED_SECONDS = 7200
+"Seconds after its last rejection for which a source that also gets messages through has a problem."
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a message through the bridge, with its result."""
+
+    mark: str
+    name: str
+    text: str
+    verdict: str = ""
+    "The problem in a few words, for the first line. By default the name of the step."
+
+
+def source_steps(
+    config: Config, address: str, known: dict[str, Any], status: dict[str, Any], listener: str | None = None
+) -> Iterator[tuple[str, list[Step]]]:
+    """Yields a title and the steps for each listener that received from the address, or the reasons if none did.
+
+    With ``listener``, only that one counts.
+    """
+    rejections = [row for row in known.get("rejections", []) if listener in (None, row["listener"])]
+    seen_at = set()
+    for row in known.get("seen", []):
+        seen_at.add(row["listener"])
+        name = f" ({row['name']})" if row.get("name") else ""
+        steps = list(_pipeline(config, row, status))
+        if known.get("container") and _is_silent(row):
+            steps += stale_connection_steps(config, address, row["listener"])
+        at = [rejection for rejection in rejections if rejection["listener"] == row["listener"]]
+        # Before the other steps, because a rejected message gets no further.
+        yield f"{row['address']}{name} at listener {row['listener']}", [*map(_seen_and_rejected, at), *steps]
+    elsewhere = [row for row in rejections if row["listener"] not in seen_at]
+    if not seen_at and listener is not None and not elsewhere:
+        yield f"{address} at listener {listener}", list(_unused_socket_steps(config, listener, status))
+    elif not seen_at:
+        yield address, list(unseen_source_steps(config, address, known, status))
+    elif elsewhere:
+        yield f"{address} at other listeners", [_rejected(row) for row in elsewhere]
+
+
+def _rejected(row: dict[str, Any], *, stops: bool = True) -> Step:
+    """Returns the step for a row of ``rejections``. ``stops``: True if it explains why messages are missing."""
+    times = "once" if row["count"] == 1 else f"{row['count']:,} times"
+    by = f"by listener {row['listener']}: {row['meaning']}"
+    if row["accepted_since"]:
+        return Step(NOTE, "rejected", f"until {row['last']} {by}, {times}; accepted since {row['accepted_since']}")
+    what = f"{by}, {times}, last at {row['last']}"
+    text = f"{what} ({row['text']}); to do: {row['remedy']}"
+    return Step(WRONG if stops else NOTE, "rejected", text, f"rejected {what}")
+
+
+def _seen_and_rejected(row: dict[str, Any]) -> Step:
+    return _rejected(row, stops=row["seconds_ago"] < REJECTED_SECONDS)
+
+
+def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> Iterator[Step]:
+    last = (row.get("messages") or [{}])[0]
+    listener = row["listener"]
+    yield Step(
+        OK, "received", f"{row['events']:,} message{'s' * (row['events'] != 1)}, {row['events_per_second']:g}/s now,"
+        f" the last {age(row['silent_seconds'])} ago",
+    )  # fmt: skip
+    drops = status.get("kernel_drops", {}).get(listener)
+    if drops:
+        yield Step(
+            NOTE, "listener", f"{listener}: the kernel dropped {drops:,} datagrams since the start, of this or other"
+            " senders: the receive buffer was full. Raise net.core.rmem_max and receive_buffer",
+        )  # fmt: skip
+    elif drops is not None:
+        yield Step(OK, "listener", f"{listener}: the kernel dropped no datagrams")
+    if last:
+        parsed = f"{last.get('format')}, shape {last.get('shape')}"
+        yield Step(OK if last.get("format") != "none" else NOTE, "parsed", parsed)
+    yield from _product(config, row)
+    clock, remedy = row.get("clock"), row.get("clock_remedy")
+    if clock:
+        yield Step(NOTE if remedy else OK, "clock", f"{clock}; {remedy}" if remedy else clock)
+    for skipped in last.get("passed_over") or []:
+        yield Step(NOTE, "no match", f"route {skipped['route']}: {skipped['why']}")
+    yield from _route(row, last)
+    if unsent := row.get("unsent_structured_data"):
+        yield _unsent_data(unsent)
+    if intake := row.get("intake"):
+        yield from _intake(next((each for each in status["intakes"] if each["name"] == intake), None), str(intake))
+    if keyed := row.get("intake_keys_in_text"):
+        yield Step(
+            NOTE, "intake key", f"{keyed:,} messages had an intake key in their text, which was removed. The sender's"
+            " template is for the vendor's own syslog endpoint; remove [SEKOIA@53288 ...] from it",
+        )  # fmt: skip
+    for note in last.get("notes") or []:
+        yield Step(NOTE, "note", note)
+
+
+def _product(config: Config, row: dict[str, Any]) -> Iterator[Step]:
+    found = row.get("identified")
+    if not found:
+        return
+    if not found["product"]:
+        yield Step(NOTE, "product", f"not identified: {found['reason']}")
+        return
+    yield Step(OK, "product", f"{found['product']}: {found['reason']}")
+    intake = config.intakes.get(str(row.get("intake")))
+    if intake and intake.format and found["format"] and formats.find(intake.format).name != found["format"]:
+        text = f"intake {row['intake']} has format {formats.find(intake.format).name}"
+        yield Step(NOTE, "format", f"{text}, but the messages look like {found['format']}")
+
+
+def _route(row: dict[str, Any], last: dict[str, Any]) -> Iterator[Step]:
+    unrouted = row.get("unrouted")
+    if unrouted and row.get("rerouted_since"):
+        yield Step(
+            NOTE, "unrouted", f"until {row['unrouted_last']}: {unrouted:,} messages matched no route; since the reload"
+            f" at {row['rerouted_since']} all do. To deliver those that are still held: syslog-bridge unrouted reroute",
+        )  # fmt: skip
+    if unrouted and row.get("unrouted_now", not row.get("intake")):
+        yield Step(
+            WRONG, "route", f"no route matches: {unrouted:,} messages are held. Add a route for this address",
+            "no route matches its messages",
+        )  # fmt: skip
+        return
+    if row.get("limited"):
+        yield Step(NOTE, "limit", f"{row['limited']:,} messages were dropped: more per second than its limit allows")
+    if not row.get("intake") and not row.get("route"):
+        yield Step(NOTE, "route", "not known until its next message")
+    elif not row.get("intake"):
+        yield Step(NOTE, "route", f"{row.get('route')} drops its messages, as configured (drop: true)")
+    else:
+        payload = f", sent as {last['payload']}" if last.get("payload") else ""
+        yield Step(OK, "route", f"{row['route']}, to intake {row['intake']}{payload}")
+
+
+def _unsent_data(unsent: dict[str, Any]) -> Step:
+    data = f"its messages have structured data ({', '.join(unsent['ids'])}), and its events do not (payload"
+    data += f" {unsent['payload']})"
+    if unsent.get("payload_chosen"):
+        return Step(NOTE, "data", f"{data}, as configured. payload: auto would add it")
+    fitting = f"format: {unsent['format']} if the intake is of that product, else " if unsent.get("format") else ""
+    return Step(NOTE, "data", f"{data}. Set {fitting}payload: auto for intake {unsent['intake']}")
+
+
+def _intake(intake: dict[str, Any] | None, name: str) -> Iterator[Step]:
+    if intake is None:
+        text = f"{name} is no longer in the configuration"
+        yield Step(WRONG, "intake", text, f"intake {text}")
+        return
+    healthy = intake["state"] in ("idle", "delivering")
+    waiting = f"{intake['backlog_events']:,} events waiting, the oldest for {age(intake['oldest_seconds'])}"
+    text = f"{name} is {intake['state']}; {waiting if intake['backlog_events'] else 'no events waiting'}"
+    if intake.get("last_error"):
+        text += f"; {intake['last_error']}"
+    yield Step(OK if healthy else WRONG, "intake", text, f"intake {name} is {intake['state']}")
+    if accepted := intake.get("last_acceptance"):
+        ids = f", event ids {accepted['first_id']} to {accepted['last_id']}" if accepted.get("first_id") else ""
+        yield Step(OK, "response", f"{accepted['accepted']:,} events accepted at {accepted['at']}{ids}")
+    else:
+        yield Step(NOTE, "response", "no events accepted since the bridge started")
+
+
+def unseen_source_steps(
+    config: Config, address: str, known: dict[str, Any], status: dict[str, Any] | None = None
+) -> Iterator[Step]:
+    """Yields possible reasons why nothing was received from an address, and commands to find the cause."""
+    rejections = known.get("rejections", [])
+    yield from map(_rejected, rejections)
+    if status is not None:
+        text = f"no message from it since the start, {age(status['uptime_seconds'])} ago"
+        yield Step(NOTE if rejections else WRONG, "received", text, "nothing received")
+    if rejections:
+        return  # its packets arrive
+    parsed = _parsed(address)
+    for listener in config.listeners:
+        if parsed is not None and not Origin(listener, parsed).allowed:
+            text = f"listener {listener.name} rejects it. Add it to allow:"
+            yield Step(WRONG, "allow", text, f"listener {listener.name} does not allow it")
+    others = known.get("others", {})
+    if (only := others.get("only")) and only != address:
+        yield Step(
+            NOTE, "NAT", f"all messages come from {only}. A NAT, a container network or a load balancer may replace the"
+            f" sender's address. Configure it to keep addresses",
+        )  # fmt: skip
+    elif near := others.get("near"):
+        yield Step(
+            NOTE, "nearby", f"messages come from {', '.join(near)}. Check whether the device uses another interface"
+        )
+    if parsed is None:
+        return
+    if known.get("container"):
+        yield from stale_connection_steps(config, address)
+    yield Step(NOTE, "capture", f"check whether its packets reach this machine: {tcpdump(config, address)}")
+    yield Step(
+        NOTE, "firewall", "if packets appear, check this machine's firewall (nft list ruleset); if none appear, check"
+        " the device and the network",
+    )  # fmt: skip
+
+
+def _unused_socket_steps(config: Config, name: str, status: dict[str, Any]) -> Iterator[Step]:
+    """Yields possible reasons why nothing was received on a Unix socket."""
+    text = f"no message on the socket since the start, {age(status['uptime_seconds'])} ago"
+    yield Step(WRONG, "received", text, "nothing received")
+    path = next((each.unix_path for each in config.listeners if each.name == name), None)
+    yield Step(NOTE, "socket", f"check that programs may write to it (ls -l {path}; the key mode: of the listener)")
+    yield Step(NOTE, "test", f"logger --socket {path} test")
+
+
+def _is_silent(row: dict[str, Any]) -> bool:
+    return int(row["silent_seconds"] or 0) > float(row.get("expect_seconds") or SILENT_SECONDS)
+
+
+def stale_connection_steps(config: Config, address: str, listener: str | None = None) -> Iterator[Step]:
+    """Yields a hint at connection tracking for a UDP sender of a bridge in a container, at one listener or at any."""
+    if any(each.transport == "udp" and listener in (None, each.name) for each in config.listeners):
+        yield Step(
+            NOTE, "container", "the bridge runs in a container. If its container was restarted, the host may still send"
+            " the datagrams of a busy sender to the old one (connection tracking). Run on the host: conntrack -D -p udp"
+            f" --orig-src {address}. Host networking avoids this",
+        )  # fmt: skip
+
+
+def tcpdump(config: Config, address: str) -> str:
+    """Returns the command that shows packets from an address to the listeners."""
+    ports = {(each.transport, each.address.port) for each in config.listeners if each.transport != "unix"}
+    condition = " or ".join(f"{transport} port {port}" for transport, port in sorted(ports))
+    return f"tcpdump -ni any 'host {printable(address)}{f' and ({condition})' if condition else ''}'"
+
+
+def _parsed(address: str) -> Address | None:
+    try:
+        return ip_address(address)
+    except ValueError:
+        return None
