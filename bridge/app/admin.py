@@ -21,7 +21,7 @@ def build_admin(config: Config, process: Process, parts: Subsystems, reload: Rel
     ingest, opened = parts.ingest, parts.storage.opened
     preview = MessagePreview(
         lambda: reload.config, ingest.peers, ingest.pipeline.message_samples, status.senders, reactor.seconds,
-        parts.monitoring.rejection_list.of,
+        parts.monitoring.rejection_list.of, parts.monitoring.rate_monitor.report,
     )  # fmt: skip
     routes = Routes(
         status=status, rate_history=parts.monitoring.rate_history, message_preview=preview, recent=process.recent,

@@ -12,7 +12,9 @@ from bridge.monitoring.certificate_expiry import CertificateExpiry
 from bridge.monitoring.descriptors import DescriptorMonitor
 from bridge.monitoring.gateway_clock import ClockWatch
 from bridge.monitoring.loss_monitor import LossMonitor
+from bridge.monitoring.rate_file import LearnedRates
 from bridge.monitoring.rate_history import RateHistory
+from bridge.monitoring.rate_monitor import RateMonitor
 from bridge.monitoring.rejected_sources import RejectionList
 from bridge.monitoring.silent_sources import SilentSources
 from bridge.monitoring.sources import SourceList
@@ -29,6 +31,7 @@ class MonitoringParts:
     loss_monitor: LossMonitor
     silent_sources: SilentSources
     rejection_list: RejectionList
+    rate_monitor: RateMonitor
     certificate_expiry: CertificateExpiry
     descriptor_monitor: DescriptorMonitor
     clock_watch: ClockWatch
@@ -56,6 +59,10 @@ def build_monitoring(
     certificate_expiry = CertificateExpiry(alarms, lambda: listener_set.certificates() | admin_certificates(), wall)
     silent_sources = SilentSources(alarms, peers, wall)
     rejection_list = RejectionList(listener_set, peers, wall)
+    rate_monitor = RateMonitor(
+        alarms, peers, LearnedRates(config.spool.directory, process.spool_thread.work),
+        clock=clock, wall=wall, settled=storage.settled,
+    )  # fmt: skip
     rate_history = RateHistory(ledger, delivery.runtime_metrics.delivery, clock=clock, wall=wall)
     loss_monitor = LossMonitor(alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops, clock=clock)
     status = Status(
@@ -72,7 +79,7 @@ def build_monitoring(
         JournalWriter(
             storage.opened.journal, ledger, process.spool_thread.run, process.reactor, listener_set.kernel_drops, wall
         ),
-        loss_monitor, silent_sources, rejection_list, certificate_expiry,
+        loss_monitor, silent_sources, rejection_list, rate_monitor, certificate_expiry,
         DescriptorMonitor(alarms, listener_set.descriptors_exhausted),
         ClockWatch(
             alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config())

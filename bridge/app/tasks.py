@@ -14,6 +14,7 @@ from bridge.monitoring.certificate_expiry import EVERY as CERTIFICATES_EVERY
 from bridge.monitoring.gateway_clock import EVERY as CLOCK_EVERY
 from bridge.monitoring.loss_monitor import EVERY
 from bridge.monitoring.rate_history import EVERY as RATES_EVERY
+from bridge.monitoring.rate_monitor import EVERY as RATE_MONITOR_EVERY
 from bridge.monitoring.silent_sources import EVERY as SILENCE_EVERY
 from bridge.monitoring.sync_monitor import EVERY as SYNC_EVERY
 from bridge.monitoring.waiting_events import EVERY as WAITING_EVERY
@@ -61,6 +62,7 @@ class Tasks(PeriodicTasks):
             (self._renew_lock, EVERY),
             (monitoring.clock_watch.look, CLOCK_EVERY),
             (monitoring.silent_sources.look, SILENCE_EVERY),
+            (monitoring.rate_monitor.look, RATE_MONITOR_EVERY),
             (self.notify_manager, min(MANAGER_INTERVAL, (manager.watchdog or MANAGER_INTERVAL) / 3)),
         ):
             self.add(job, every)

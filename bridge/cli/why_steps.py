@@ -43,7 +43,7 @@ def source_steps(
     for row in known.get("seen", []):
         seen_at.add(row["listener"])
         name = f" ({row['name']})" if row.get("name") else ""
-        steps = list(_pipeline(config, row, status))
+        steps = [*_pipeline(config, row, status), *_usual_rate(known.get("usual_rate"))]
         if known.get("container") and _is_silent(row):
             steps += stale_connection_steps(config, address, row["listener"])
         at = [rejection for rejection in rejections if rejection["listener"] == row["listener"]]
@@ -53,7 +53,7 @@ def source_steps(
     if not seen_at and listener is not None and not elsewhere:
         yield f"{address} at listener {listener}", list(_unused_socket_steps(config, listener, status))
     elif not seen_at:
-        yield address, list(unseen_source_steps(config, address, known, status))
+        yield address, [*unseen_source_steps(config, address, known, status), *_usual_rate(known.get("usual_rate"))]
     elif elsewhere:
         yield f"{address} at other listeners", [_rejected(row) for row in elsewhere]
 
@@ -109,6 +109,23 @@ def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> It
         )  # fmt: skip
     for note in last.get("notes") or []:
         yield Step(NOTE, "note", note)
+
+
+def _usual_rate(found: dict[str, Any] | None) -> Iterator[Step]:
+    if found is None:
+        return
+    usual, rate = found["usual_per_minute"], found["per_minute"]
+    now = "" if rate is None else f"{rate:,g} events/min in the last hour; "
+    key = f"alert_if_rate_below: {found['percent']}%"
+    if usual is None:
+        learned = f"{found['observations']} of at least {found['needed_observations']} days at this hour"
+        text = f"{now}the usual rate is not known yet ({learned}, and the same day of the week), so {key} does nothing"
+        yield Step(OK, "usual", text)
+    elif found["too_few_events"]:
+        yield Step(OK, "usual", f"{now}usual at {found['hour']} are {usual:,g}, too few for {key}. Use expect: instead")
+    else:
+        limit = f"the limit is {found['limit_per_minute']:,g} ({key})"
+        yield Step(NOTE if found["below"] else OK, "rate", f"{now}usual at {found['hour']} are {usual:,g}, {limit}")
 
 
 def _product(config: Config, row: dict[str, Any]) -> Iterator[Step]:

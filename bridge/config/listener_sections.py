@@ -86,6 +86,7 @@ class SourceFacts(Section):
     """An entry of `sources`: properties of the senders in `source`, which is required.
 
     `limit` is in events per second. With `hostname` (globs), the entry applies to hosts behind a relay at `source`.
+    `alert_if_rate_below` is a share of the events that each source usually sends at the hour of the day.
     """
 
     source: fields.Networks = ()
@@ -94,6 +95,7 @@ class SourceFacts(Section):
     name: fields.Name | None = None
     relay: fields.Flag = False
     expect: fields.Duration | None = None
+    alert_if_rate_below: fields.RateShare | None = None
     limit: fields.Rate | None = None
     sequence: fields.Flag = False
 

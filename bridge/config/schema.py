@@ -44,6 +44,7 @@ _PARSERS: dict[object, JSON] = {
     units.duration_or_never: {"anyOf": [_DURATION, {"const": "never"}]},
     units.size: _SIZE,
     units.size_or_share: {"anyOf": [_SIZE, {"type": "string", "pattern": "^[0-9]{1,3}%$"}]},
+    units.rate_share: {"type": "string", "pattern": "^[0-9]{1,2}%$"},
     fields._integer: {"type": "integer"},
     fields._number: {"type": "number"},
     fields._flag: {"type": "boolean"},

@@ -32,7 +32,7 @@ _QUANTITY = re.compile(r"([0-9]+)([A-Za-z]*)")
 
 @dataclass(frozen=True)
 class Share:
-    """A share of a filesystem, in percent."""
+    """A share in percent, such as of a filesystem."""
 
     percent: int
 
@@ -85,6 +85,16 @@ def size_or_share(text: str) -> int | Share:
     number, rest = _split(text[:-1])
     if number is None or rest or not 1 <= number <= 100:
         raise ValueError(f"invalid share {shown(text)}. Write 1% to 100%.")
+    return Share(number)
+
+
+def rate_share(text: str) -> Share:
+    """Parses a share of a usual rate, `1%` to `90%`."""
+    if wordy := _WORDY_SHARE.fullmatch(text):
+        raise ValueError(f"invalid share {shown(text)}. Write {wordy[1]}%, without a space.")
+    number, rest = _split(text.removesuffix("%"))
+    if not text.endswith("%") or number is None or rest or not 1 <= number <= 90:
+        raise ValueError(f"invalid share {shown(text)}. Write 1% to 90% of the usual rate, for example 30%.")
     return Share(number)
 
 

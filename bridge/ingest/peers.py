@@ -48,8 +48,8 @@ class Peer:
     __slots__ = (
         "__weakref__", "_peers", "address", "apart", "bucket", "clock", "decided", "encoded", "events", "expect",
         "gaps", "intake", "key", "keyed", "last_seen_ms", "limited", "listed", "listener", "mergeable", "name", "names",
-        "outside", "profile", "rate", "rate_events", "rate_ms", "relay", "relay_address", "route", "sampled", "shape",
-        "unrouted", "unrouted_history", "unsent_data",
+        "outside", "profile", "rate", "rate_below", "rate_events", "rate_ms", "relay", "relay_address", "route",
+        "sampled", "shape", "unrouted", "unrouted_history", "unsent_data",
     )  # fmt: skip
 
     def __init__(self, key: PeerKey, address: str, peers: "Peers", relay_address: str | None = None) -> None:
@@ -106,6 +106,7 @@ class Peer:
         self.profile = profile
         known = router.known(address, host)
         self.name, self.relay, self.expect, self.listed = known.name, known.relay, known.expect, known.listed
+        self.rate_below = known.rate_below
         if (self.bucket.rate if self.bucket else None) != known.limit:
             self.bucket = TokenBucket(known.limit) if known.limit else None
         if (self.gaps is not None) != known.sequence:

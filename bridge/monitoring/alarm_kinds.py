@@ -46,6 +46,7 @@ KINDS: dict[str, AlarmKind] = {
     "rejected": AlarmKind(DEGRADED, "a listener rejects a source", "SyslogBridgeSourceRejected"),
     "client_names": AlarmKind(DEGRADED, "client_names rejects a TLS client", "SyslogBridgeClientNames"),
     "silence": AlarmKind(DEGRADED, "a source is silent for longer than expected", "SyslogBridgeSourceSilent"),
+    "rate_below": AlarmKind(DEGRADED, "a source sends far less than usual at this hour", "SyslogBridgeSourceRateLow"),
     "format": AlarmKind(DEGRADED, "events do not match the format of their intake", "SyslogBridgeNotParsed"),
     "structured_data": AlarmKind(DEGRADED, "events lack the structured data of their source", "SyslogBridgeNoData"),
     "clock": AlarmKind(DEGRADED, "the clock of a source or of the gateway is wrong", "SyslogBridgeClocksWrong"),

@@ -39,11 +39,13 @@ class MessagePreview:
 
     ``config`` returns the configuration in use, and ``peers`` has its routes. ``clock`` returns monotonic seconds.
     ``rejections`` returns why listeners rejected an address, one row for each listener and reason, the latest first.
+    ``usual_rate`` returns what is known of the rate of an address, None if it is not watched.
     """
 
     def __init__(
         self, config: Callable[[], Config], peers: Peers, message_samples: MessageSamples, sources: SourceList,
         clock: Callable[[], float], rejections: Callable[[str], list[JSON]],
+        usual_rate: Callable[[str], JSON | None] = lambda address: None,
     ) -> None:  # fmt: skip
         self._config = config
         self._peers = peers
@@ -51,6 +53,7 @@ class MessagePreview:
         self._sources = sources
         self._clock = clock
         self._rejections = rejections
+        self._usual_rate = usual_rate
         self._identified: dict[Peer, tuple[int, Identification]] = {}
         "The product of each source, and the number of the last message that it was found by."
 
@@ -72,6 +75,7 @@ class MessagePreview:
             "container": in_container(),
             "turned_away": {str(row["listener"]): row["text"] for row in reversed(rejections)},
             "rejections": rejections,
+            "usual_rate": self._usual_rate(address),
             "others": self._sources.other_sources(address) if listener is None else None,
             "seen": [
                 self._sources.row(peer) | {"messages": self._messages(peer), "identified": self._identified_as(peer)}

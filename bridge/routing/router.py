@@ -47,6 +47,13 @@ class IntakeLike(Protocol):
     def endpoint(self) -> str: ...
 
 
+class PercentLike(Protocol):
+    """Declares a share in percent."""
+
+    @property
+    def percent(self) -> int: ...
+
+
 class SourceLike(Protocol):
     """Declares an entry of ``sources:``, as the configuration has it."""
 
@@ -62,6 +69,8 @@ class SourceLike(Protocol):
     def relay(self) -> bool: ...
     @property
     def expect(self) -> timedelta | None: ...
+    @property
+    def alert_if_rate_below(self) -> PercentLike | None: ...
     @property
     def limit(self) -> int | None: ...
     @property
@@ -81,6 +90,8 @@ class Known(NamedTuple):
     "True if the source numbers its messages."
     listed: bool = False
     "True if an entry applies to the source."
+    rate_below: int | None = None
+    "Percent of its usual rate below which its rate is reported."
 
 
 class UnroutedLike(Protocol):
@@ -177,6 +188,9 @@ class Router:
             limit=next((entry.limit for entry in entries if entry.limit is not None), None),
             sequence=any(entry.sequence for entry in entries),
             listed=bool(entries),
+            rate_below=next(
+                (entry.alert_if_rate_below.percent for entry in entries if entry.alert_if_rate_below is not None), None
+            ),
         )
 
     def expected_sources(self) -> dict[Address, Known]:

@@ -1,4 +1,4 @@
-"""Tests what `why` says of rejected and fixed senders, of kernel drops and of Unix sockets."""
+"""Tests what `why` says of rejected and fixed senders, of kernel drops, Unix sockets and usual rates."""
 
 from __future__ import annotations
 
@@ -90,3 +90,30 @@ def test_unused_socket_is_explained() -> None:
     assert found.startswith("192.0.2.7 at listener local: nothing received")
     assert "logger --socket /run/x/log test" in found
     assert "tcpdump" not in found
+
+
+RATE: dict[str, Any] = {
+    "percent": 30, "hour": "14:00", "per_minute": 12.5, "usual_per_minute": 480.0, "limit_per_minute": 144.0,
+    "observations": 9, "needed_observations": 3, "too_few_events": False, "below": True,
+}  # fmt: skip
+
+
+def test_rate_below_the_usual_one_is_shown() -> None:
+    found = text({"seen": [SEEN], "usual_rate": RATE})
+    assert found.startswith("192.0.2.7 at listener secure: healthy, but its rate is low")
+    assert (
+        "note     rate      12.5 events/min in the last hour; usual at 14:00 are 480, the limit is 144"
+        " (alert_if_rate_below: 30%)"
+    ) in found
+    found = text({"seen": [SEEN], "usual_rate": RATE | {"below": False}})
+    assert found.splitlines()[0] == "192.0.2.7 at listener secure: healthy"
+
+
+def test_rate_that_is_not_judged_is_explained() -> None:
+    learning = RATE | {"usual_per_minute": None, "per_minute": None, "below": False, "observations": 2}
+    found = text({"seen": [SEEN], "usual_rate": learning})
+    assert "the usual rate is not known yet (2 of at least 3 days at this hour, and the same day of the week)" in found
+    quiet = RATE | {"too_few_events": True, "usual_per_minute": 0.2, "below": False}
+    found = text({"seen": [SEEN], "usual_rate": quiet})
+    assert "usual at 14:00 are 0.2, too few for alert_if_rate_below: 30%. Use expect: instead" in found
+    assert found.splitlines()[0] == "192.0.2.7 at listener secure: healthy"

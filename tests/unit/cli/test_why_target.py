@@ -61,8 +61,11 @@ def addresses(text: str, rows: bool = True, dns: tuple[str, ...] = ()) -> list[s
 
 @pytest.mark.parametrize(
     ("text", "address"),
-    [("192.0.2.9", "192.0.2.9"), ("::ffff:192.0.2.9", "192.0.2.9"), ("FE80::1%eth0", "fe80::1"),
-     ("fw-lyon", "192.0.2.7"), ("FW-Lyon", "192.0.2.7"), ("paris.example.org", "paris.example.org"), ("Paris", "paris.example.org")],
+    [
+        ("192.0.2.9", "192.0.2.9"), ("::ffff:192.0.2.9", "192.0.2.9"), ("FE80::1%eth0", "fe80::1"),
+        ("fw-lyon", "192.0.2.7"), ("FW-Lyon", "192.0.2.7"), ("paris.example.org", "paris.example.org"),
+        ("Paris", "paris.example.org"),
+    ],
 )  # fmt: skip
 def test_address_and_name_mean_one_sender(text: str, address: str) -> None:
     assert addresses(text) == [address]

@@ -66,6 +66,7 @@ class Source:
     expect: object = None
     limit: int | None = None
     sequence: bool = False
+    alert_if_rate_below: object = None
 
 
 @dataclass(frozen=True)
