@@ -2,34 +2,49 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from bridge.cli import status_text
-from bridge.cli.options import CliCommand, configured, example, fail
-from bridge.config import Config
+from bridge.cli import status_nagios, status_text
+from bridge.cli.options import CliCommand, configuration_option, example, fail, os_error_text
+from bridge.config import load
 from bridge.host.privileges import become_owner
 from bridge.operations import control_client, spool_summary
+from bridge.util.errors import BridgeError
 from bridge.util.os_errors import described
 
 MAX_SOURCES = 100
 "Sources requested from the bridge. The output shows as many as fit."
+OUTPUTS = ("text", "json", "nagios")
 
 
-@click.command(cls=CliCommand, epilog=example("syslog-bridge status -c /etc/syslog-bridge/bridge.yaml"))
-@configured
+@click.command(
+    cls=CliCommand,
+    epilog=example("syslog-bridge status -c /etc/syslog-bridge/bridge.yaml", "syslog-bridge status --output nagios"),
+)
+@configuration_option
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the JSON of /api/status; running is false if no bridge runs."
 )
+@click.option(
+    "--output", type=click.Choice(OUTPUTS), default="text", show_default=True,
+    help="nagios: one line with performance data, and the exit codes of Nagios; json: the same as --json.",
+)  # fmt: skip
 @click.option("--watch", "watched", is_flag=True, help="Update the status every two seconds until Ctrl-C.")
-def status(config: Config, as_json: bool, watched: bool) -> None:
+def status(file: Path, as_json: bool, output: str, watched: bool) -> None:
     """Show the health of the bridge, or of its spool if none runs.
 
     The first line says whether the bridge is healthy and, if not, what to do. If no bridge runs, shows the contents of
     the spool.
+
+    With --output nagios the exit code is 0 (OK: healthy), 1 (WARNING: degraded), 2 (CRITICAL: critical, or no bridge
+    runs) or 3 (UNKNOWN: the bridge does not answer, or the configuration cannot be read).
     """
-    directory = config.spool.directory
+    if output == "nagios":
+        _nagios(file)
+    directory = load(file, secrets=False).spool.directory
+    as_json = as_json or output == "json"
     if watched and not as_json:
         _watch(directory)
         return
@@ -39,6 +54,21 @@ def status(config: Config, as_json: bool, watched: bool) -> None:
         click.echo(json.dumps(report, indent=2))
     else:
         click.echo(status_text.of_running(report) if running else status_text.of_files(report))
+
+
+def _nagios(file: Path) -> NoReturn:
+    """Prints the line for Nagios, and exits with its code, also if the state is not known."""
+    try:
+        directory = load(file, secrets=False).spool.directory
+        become_owner(directory)
+        report, running = _read_status(directory, "?sources=0")
+        text, code = status_nagios.line(report) if running else status_nagios.stopped("the bridge is not running")
+    except BridgeError as error:
+        text, code = status_nagios.unknown(str(error))
+    except OSError as error:
+        text, code = status_nagios.unknown(os_error_text(error))
+    click.echo(text)
+    raise SystemExit(code)
 
 
 def _read_status(directory: Path, query: str) -> tuple[dict[str, Any], bool]:
