@@ -54,7 +54,8 @@ class SilentSources:
                 silent[address] = last
                 about = f"{name} ({address})" if name else address
                 text = f"source {about} has been silent for longer than its expect: {as_written(expect)}"
-                self._alarms.on("silence", address, text)
+                remedy = f'check the device and the network to it; run "syslog-bridge why {address}"'
+                self._alarms.on("silence", address, text, remedy=remedy)
         for address in self.silent:
             if address not in silent:
                 self._alarms.off("silence", address, f"source {address} sends again")
