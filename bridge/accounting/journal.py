@@ -29,6 +29,7 @@ from pathlib import Path
 
 from bridge.accounting import Account, journal_lines
 from bridge.accounting.ledger import COLUMNS
+from bridge.accounting.receipt import Receipt
 from bridge.spool.recovery import RecoveredSpool
 from bridge.spool.transaction import Change
 from bridge.syslog.timestamps import rfc3339
@@ -40,26 +41,6 @@ MOST_REASON = 300
 _MOST_ID = 200
 
 Figures = dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The events that the collector accepted with one request."""
-
-    intake: str
-    batches: Sequence[tuple[int, int, int]]
-    "For each batch: its sequence, the events settled by this request (without refused ones), all its events."
-    count: int
-    "Accepted events. Fewer than the events of the batches if the collector accepted a part without naming it."
-    sha256: str
-    "SHA-256 of the body before compression, in hex."
-    status: int
-    first_id: str | None
-    last_id: str | None
-    confirmed: bool
-    "True if the response named the events."
-    taken: bool = False
-    "True if the batches came from the shared backlog queue: their sequences are those of other nodes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +76,7 @@ class Journal:
         "Bytes of the complete lines in the newest file. None: not determined yet."
         self._last_written: dict[str, Figures] = {}
         self._whole_on: date | None = None
+        self._stopped = False
 
     def change(self, keep: timedelta | None) -> None:
         """Keeps days for another time, from the next new day on. None: all days."""
@@ -136,6 +118,7 @@ class Journal:
 
     def start(self, found: RecoveredSpool, *, quarantined: int, version: str, config_sha256: str) -> None:
         """Writes the ``start`` line of a process, from the result of recovery and the frames in quarantine."""
+        self._stopped = False
         recovered: dict[str, int] = {}
         sending: dict[str, list[list[int]]] = {}
         for held in found.stored:
@@ -152,11 +135,14 @@ class Journal:
         self._append([row])
         self._sync()
 
-    def stop(self, accounts: Mapping[str, Account], kernel_drops: Mapping[str, int]) -> None:
+    def stop(
+        self, accounts: Mapping[str, Account], kernel_drops: Mapping[str, int], sources: Figures | None = None
+    ) -> None:
         """Writes the ``stop`` line of a clean stop. No request may be in flight."""
         figures = {name: _figures(account) for name, account in accounts.items()}
-        self._append([{"kind": "stop", "accounts": figures, "kernel_drops": dict(kernel_drops)}])
+        self._append([{"kind": "stop", "accounts": figures, "kernel_drops": dict(kernel_drops)} | (sources or {})])
         self._sync()
+        self._stopped = True
 
     def close(self) -> None:
         """Closes the file. A later line opens it again."""
@@ -166,8 +152,10 @@ class Journal:
 
     # --- lines -------------------------------------------------------------------------------------------------------
 
-    def minute(self, accounts: Mapping[str, Account], kernel_drops: Mapping[str, int]) -> None:
-        """Writes a group of ``minute`` lines with the current accounts."""
+    def minute(
+        self, accounts: Mapping[str, Account], kernel_drops: Mapping[str, int], sources: Figures | None = None
+    ) -> None:
+        """Writes a group of ``minute`` lines with the current accounts. ``sources``: events by source, once an hour."""
         day = self._today()
         whole = day != self._whole_on
         written: dict[str, Figures] = {}
@@ -177,7 +165,8 @@ class Journal:
             if whole or holds or figures != self._last_written.get(name):
                 written[name] = figures
         rows: list[Figures] = [{"kind": "minute", "intake": name} | figures for name, figures in written.items()]
-        rows.append({"kind": "minute", "intake": None, "kernel_drops": dict(kernel_drops), "whole": whole})
+        end: Figures = {"kind": "minute", "intake": None, "kernel_drops": dict(kernel_drops), "whole": whole}
+        rows.append(end | (sources or {}))
         if self._append(rows):
             self._last_written.update(written)
             self._whole_on = day
@@ -218,6 +207,15 @@ class Journal:
         written = self._append([row])
         self._sync()
         return written
+
+    def action(self, command: str, fields: Figures) -> None:
+        """Records that an operator runs a command, or has run it. Does nothing after ``stop``."""
+        if self._stopped:
+            return
+        # Earlier versions read this line as a command that moved no events.
+        row: Figures = {"kind": "command", "command": command, "transaction": -int(str(fields["id"])), "changes": []}
+        self._append([row | {"action": fields}])
+        self._sync()
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -338,6 +336,8 @@ def _figures(account: Account) -> Figures:
         if not figures[name]:
             del figures[name]
     figures["dropped"] = {reason: count for reason, count in account.dropped.items() if count}
+    if account.delivered_bytes:
+        figures["delivered_bytes"] = account.delivered_bytes
     if account.transferred:
         figures["transferred"] = account.transferred
     figures["possible_duplicates"] = account.possible_duplicates

@@ -24,12 +24,14 @@ start      a process started. ``recovered`` {intake: events found in the spool};
            number of further batches that may be among them; ``torn``: incomplete lines that were cut off
            (below); ``version``, ``config_sha256``
 minute     ``intake`` and the columns of ``bridge.accounting.Account`` (*transferred*, *taken_over*,
-           *handed_over*, *borrowed* only if they are not 0); *spooled*, *buffered*, *quarantined*,
+           *handed_over*, *borrowed*, *delivered_bytes* only if they are not 0); *spooled*, *buffered*, *quarantined*,
            *borrowed* are current amounts, all others count since ``start``. Intake ``-``: events without
            an intake. Intakes with unchanged columns and no current events are left out
 minute     with ``intake: null`` ends each minute's group: ``kernel_drops`` {listener: datagrams since
            start}; ``whole``: no intake was left out (the first group of a day). A group also follows each
-           operator's command that moved events
+           operator's command that moved events. Once an hour, and in ``stop``: ``sources`` [[listener, address,
+           name or null, events, estimated bytes], ...] in the last ``sources_seconds``, the busiest 500;
+           ``sources_other`` [events, bytes]: all others
 receipt    an accepted request: ``intake``; ``batches`` [[sequence, its events settled by this request,
            all its events], ...]; ``count`` accepted; ``sha256`` of the body before compression;
            ``status``; ``first``, ``last`` event id or null; ``confirmed``: the response named the events
@@ -41,6 +43,10 @@ handed     events of a batch went to the shared backlog queue of a cluster: ``in
 command    an operator's command moved events: ``command``; ``transaction``, a number that may occur twice
            after a kill, but counts once; ``changes`` [[kind, from intake, to intake, events], ...], as in
            ``bridge.spool.transaction.Change``
+command    with ``action``: an operator's command begins or has ended; ``changes`` is empty. ``action``: ``id``;
+           ``state`` (started, done, interrupted, refused, failed); ``arguments`` without secrets; ``result``;
+           ``via`` (socket, files, signal), ``uid``, ``user``, ``pid``, ``login_uid``, ``login``: of the process
+           that ran the command; ``said`` {uid, user, sudo_user}: what that process says, not verified
 stop       the last line of a clean stop: ``accounts`` {intake: columns}, ``kernel_drops``
 =========  ===============================================================================================
 

@@ -41,6 +41,8 @@ class Account:
     transferred: int = 0
     """Events that an operator's command (reroute, retry, move) brought from other accounts, less the events that left
     for other accounts. The sum over all accounts is 0, so it is not a column of the identity."""
+    delivered_bytes: int = 0
+    "Bytes of the delivered events, as stored in the spool."
     possible_duplicates: int = 0
     """Copies of events that the collector may have accepted in excess of one: the events of each request that it may
     have accepted although no response confirms it. An event counts once for each such request."""
@@ -121,9 +123,11 @@ class Ledger:
 
     # --- out ---------------------------------------------------------------------------------------------------------
 
-    def deliver(self, intake: str, count: int) -> None:
-        """Moves spooled events to *delivered*: the collector accepted them."""
-        self._spool(intake, -count).delivered += count
+    def deliver(self, intake: str, count: int, size: int = 0) -> None:
+        """Moves spooled events to *delivered*: the collector accepted them. ``size`` is in bytes."""
+        account = self._spool(intake, -count)
+        account.delivered += count
+        account.delivered_bytes += size
 
     def quarantine(self, intake: str, count: int) -> None:
         """Moves spooled events to quarantine."""
@@ -224,7 +228,7 @@ class Ledger:
         """Returns the sum of all accounts."""
         total = Account()
         for account in self.accounts.values():
-            for name in (*COLUMNS, "transferred", "borrowed", "possible_duplicates"):
+            for name in (*COLUMNS, "transferred", "borrowed", "delivered_bytes", "possible_duplicates"):
                 setattr(total, name, getattr(total, name) + getattr(account, name))
             total.dropped.update(account.dropped)
         return total

@@ -11,12 +11,15 @@ from collections.abc import Mapping
 
 from twisted.internet import defer, task
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.tcp import Connection
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from bridge.operations.actions import ActionLog
 from bridge.operations.command import JSON, Command
+from bridge.operations.operator import HEADER, Operator, connected_operator
 from bridge.util.errors import BridgeError
 
 PROGRESS_INTERVAL = 2.0
@@ -32,20 +35,21 @@ class Control(Resource):
     The text of a BridgeError or OSError is sent to the operator. Any other exception is a defect.
     """
 
-    def __init__(self, commands: Mapping[str, Command], clock: IReactorTime) -> None:
+    def __init__(self, commands: Mapping[str, Command], clock: IReactorTime, actions: ActionLog) -> None:
         super().__init__()
         for name, command in commands.items():
-            self.putChild(name.encode(), _Command(name, command, clock))
+            self.putChild(name.encode(), _Command(name, command, clock, actions))
 
 
 class _Command(Resource):
     isLeaf = True
 
-    def __init__(self, name: str, command: Command, clock: IReactorTime) -> None:
+    def __init__(self, name: str, command: Command, clock: IReactorTime, actions: ActionLog) -> None:
         super().__init__()
         self._name = name
         self._command = command
         self._clock = clock
+        self._actions = actions
 
     def render_POST(self, request: Request) -> bytes | int:
         """Starts the command; its response is written as it runs."""
@@ -60,16 +64,17 @@ class _Command(Resource):
             request.setResponseCode(400)
             return b'{"error": "the body must be a JSON object"}\n'
         log.info("control: {name}", name=self._name)
-        defer.ensureDeferred(self._answer(request, given))
+        defer.ensureDeferred(self._answer(request, given, _operator(request)))
         return NOT_DONE_YET
 
-    async def _answer(self, request: Request, given: JSON) -> None:
+    async def _answer(self, request: Request, given: JSON, operator: Operator) -> None:
         answer = _Answer(request)
         repeat = task.LoopingCall(answer.repeat_progress)
         repeat.clock = self._clock
         repeat.start(PROGRESS_INTERVAL, now=False)
         try:
-            answer.finish({"result": await self._command(given, answer.progress)})
+            result = await self._actions.run(self._name, self._command, given, answer.progress, operator)
+            answer.finish({"result": result})
         except BridgeError as error:
             answer.finish({"error": str(error)})
         except OSError as error:
@@ -79,6 +84,12 @@ class _Command(Resource):
             answer.finish({"error": "a defect of the bridge: see its log"})
         finally:
             repeat.stop()
+
+
+def _operator(request: Request) -> Operator:
+    transport = request.channel.transport
+    connection = transport.getHandle() if isinstance(transport, Connection) else None
+    return connected_operator(connection, request.getHeader(HEADER))
 
 
 class _Answer:

@@ -10,12 +10,15 @@ from bridge.app.reload import Reload, Subsystems
 from bridge.config import Config
 from bridge.monitoring import metrics
 from bridge.monitoring.message_preview import MessagePreview
+from bridge.operations.actions import ActionLog
 from bridge.operations.commands import on_bridge
 from bridge.operations.drain import Drain
 from bridge.operations.session import CourierBacklogs, Session
 
 
-def build_admin(config: Config, process: Process, parts: Subsystems, reload: Reload) -> AdminServer:
+def build_admin(
+    config: Config, process: Process, parts: Subsystems, reload: Reload, actions: ActionLog
+) -> AdminServer:  # fmt: skip
     """Builds the server without opening its sockets."""
     reactor, run, status = process.reactor, process.spool_thread.run, parts.monitoring.status
     ingest, opened = parts.ingest, parts.storage.opened
@@ -29,7 +32,7 @@ def build_admin(config: Config, process: Process, parts: Subsystems, reload: Rel
     )  # fmt: skip
     session = Session(
         opened.spool, opened.ledger, CourierBacklogs(opened.spool, parts.delivery.courier_set, reactor), run,
-        record=opened.record, next_turn=lambda: task.deferLater(reactor, 0),
+        record=opened.record, record_action=opened.journal.action, next_turn=lambda: task.deferLater(reactor, 0),
         write_accounts=parts.monitoring.journal_writer.write_accounts, current=lambda: reload.config,
     )  # fmt: skip
     drain = Drain(
@@ -37,7 +40,7 @@ def build_admin(config: Config, process: Process, parts: Subsystems, reload: Rel
     )
     server = AdminServer(
         config, reactor, pages=routes.pages(), control_pages=routes.control_pages(),
-        control=Control(on_bridge(session, reload.run, reload.set_key, drain.run), reactor),
+        control=Control(on_bridge(session, reload.run, reload.set_key, drain.run), reactor, actions),
     )  # fmt: skip
     reload.subscribe(server.change)
     return server

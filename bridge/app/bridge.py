@@ -6,6 +6,7 @@ listeners, seal all batches, hand them over to the cluster, stop the couriers, a
 """
 # mypy: disallow-untyped-calls=False
 
+from twisted.internet import defer
 from twisted.logger import Logger
 
 from bridge.app.admin import build_admin
@@ -21,12 +22,17 @@ from bridge.config import Config, load
 from bridge.config.subprocess_load import is_large, load_in_subprocess
 from bridge.host.waiting import called_back, with_timeout
 from bridge.ingest import from_config as ingest_config
+from bridge.operations.actions import ActionLog
+from bridge.operations.command import JSON, Progress, ReloadError
+from bridge.operations.operator import SIGNAL
 from bridge.spool.recovery import RecoveredSpool
 
 log = Logger(namespace="app")
 
 RESPONSE_TIMEOUT = 5.0
 "Seconds to wait for requests in flight at the end."
+RECORD_TIMEOUT = 5.0
+"Seconds that the response to an operator's command waits for its record in the journal."
 SEAL_TIMEOUT = 2.0
 "Seconds to wait for the spool thread at the end."
 HAND_OVER_TIMEOUT = 0.5
@@ -52,7 +58,8 @@ class Bridge:
         self.ledger = storage.opened.ledger
         self.listener_set = ingest.listener_set
         self.reload = Reload(config, self.parts, process, load=_read_again)
-        self.admin_server = build_admin(config, process, self.parts, self.reload)
+        self.actions = ActionLog(self._write_action, process.wall)
+        self.admin_server = build_admin(config, process, self.parts, self.reload, self.actions)
         self._tasks = Tasks(config, process, self.parts, self._cluster.node)
         self.reload.subscribe(self._tasks.change)
 
@@ -71,6 +78,22 @@ class Bridge:
                 AsyncService("reload", stop=self._stop_reloads),
             ]
         )
+
+    def reload_on_signal(self) -> None:
+        """Reloads on SIGHUP; the result is logged and recorded."""
+
+        async def run(given: JSON, progress: Progress) -> JSON:
+            return await self.reload.run()
+
+        done = defer.ensureDeferred(self.actions.run("reload", run, {}, lambda report: True, SIGNAL))
+        done.addErrback(lambda failure: failure.trap(ReloadError))
+        done.addErrback(lambda failure: log.failure("defect while reloading", failure))
+
+    def _write_action(self, command: str, fields: JSON) -> "defer.Deferred[None]":
+        journal = self.parts.storage.opened.journal
+        written = self._process.spool_thread.run(lambda: journal.action(command, fields))
+        # A disk that hangs must not keep the operator waiting.
+        return written.addTimeout(RECORD_TIMEOUT, self._process.reactor, onTimeoutCancel=lambda result, seconds: None)
 
     def _admin_certificates(self) -> dict[str, float]:
         return self.admin_server.certificates()

@@ -17,6 +17,7 @@ from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.rate_monitor import RateMonitor
 from bridge.monitoring.rejected_sources import RejectionList
 from bridge.monitoring.silent_sources import SilentSources
+from bridge.monitoring.source_volumes import SourceVolumes
 from bridge.monitoring.sources import SourceList
 from bridge.monitoring.status import Status
 from bridge.monitoring.waiting_events import WaitingEvents
@@ -77,7 +78,8 @@ def build_monitoring(
     )  # fmt: skip
     return MonitoringParts(
         JournalWriter(
-            storage.opened.journal, ledger, process.spool_thread.run, process.reactor, listener_set.kernel_drops, wall
+            storage.opened.journal, ledger, process.spool_thread.run, process.reactor, listener_set.kernel_drops, wall,
+            SourceVolumes(peers, ledger, wall).take,
         ),
         loss_monitor, silent_sources, rejection_list, rate_monitor, certificate_expiry,
         DescriptorMonitor(alarms, listener_set.descriptors_exhausted),

@@ -12,8 +12,9 @@ from bridge.app.process import Process
 from bridge.config import Config
 from bridge.host import logs
 from bridge.host.reactor import install_reactor
-from bridge.operations.command import JSON, CommandError
+from bridge.operations.command import JSON, CommandError, Progress
 from bridge.operations.drain import deliver_all, events_left
+from bridge.operations.operator import local_operator
 from bridge.spool import SpoolError
 from bridge.storage.open import wall_clock
 
@@ -36,10 +37,13 @@ def drain_spool(config: Config, timeout: float) -> JSON:
     logs.begin()
     failures: list[Failure] = []
 
+    async def run(given: JSON, progress: Progress) -> JSON:
+        return await deliver_all(gateway.ledger, reactor, timeout, progress)
+
     async def deliver(gateway: Bridge) -> None:
         await gateway.start()
         reactor.addSystemEventTrigger("before", "shutdown", lambda: defer.ensureDeferred(gateway.stop()))
-        await deliver_all(gateway.ledger, reactor, timeout, lambda progress: True)
+        await gateway.actions.run("drain", run, {"timeout_seconds": timeout}, lambda progress: True, local_operator())
 
     def begin(gateway: Bridge) -> None:
         defer.ensureDeferred(deliver(gateway)).addErrback(failures.append).addBoth(lambda nothing: reactor.stop())

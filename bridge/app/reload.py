@@ -83,11 +83,6 @@ class Reload:
         self._parts.ingest.keys.change(self.config)
         log.info("intake {intake}: new key in use", intake=intake)
 
-    def run_on_signal(self) -> None:
-        """Reloads on SIGHUP; the result is only logged."""
-        done = self.run().addErrback(lambda failure: failure.trap(ReloadError))
-        done.addErrback(lambda failure: log.failure("defect while reloading", failure))
-
     def run(self) -> "defer.Deferred[JSON]":
         """Reloads. Returns the result in one sentence, and the seconds for which the reactor was blocked.
 

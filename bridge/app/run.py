@@ -91,7 +91,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         else:
             _tune_garbage_collector()
             reactor.addSystemEventTrigger("before", "shutdown", lambda: defer.ensureDeferred(_stop(bridge)))
-            signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload.run_on_signal))
+            signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload_on_signal))
             bridge.report_ready()
 
     reactor.callWhenRunning(lambda: defer.ensureDeferred(start()))

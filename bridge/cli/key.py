@@ -12,6 +12,7 @@ from bridge.cli.options import WRONG_USAGE, CliGroup, configuration_option, exam
 from bridge.config import Fault, key_file, load
 from bridge.config.secret import looks_like_a_key
 from bridge.host.privileges import become_owner, check_reachable, open_folder
+from bridge.operations.commands import run_on_files
 from bridge.util.errors import BridgeError
 from bridge.util.files import replace_in
 
@@ -52,9 +53,17 @@ def set_(file: Path, intake: str) -> None:
         fail(f"key set: {path}: {error.strerror}. The old key is kept")
     click.echo(f"wrote {path}")
     become_owner(config.spool.directory)
-    if config.spool.directory.is_dir() and bridge_runs(config):
+    if not config.spool.directory.is_dir():
+        return
+    if bridge_runs(config):
         run_command(config, "key", {"intake": intake, "key": text})
         click.echo("the running bridge uses the new key")
+        return
+    try:
+        # Records the action in the journal.
+        run_on_files(config, "key", {"intake": intake}, lambda report: True, lambda note: None)
+    except (BridgeError, OSError) as error:
+        click.echo(f"key set: warning: the action is not recorded in the journal: {error}", err=True)
 
 
 def _invalid(text: str) -> str | None:

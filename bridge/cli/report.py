@@ -12,8 +12,8 @@ import click
 from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.rows import Report, ReportRow
 from bridge.accounting.report.totals import ReportBuilder
-from bridge.cli import report_text
-from bridge.cli.options import CliCommand, example, fail, time, with_spool
+from bridge.cli import report_rows, report_text
+from bridge.cli.options import CliCommand, bundle, example, fail, time, with_spool
 from bridge.config import Config
 from bridge.config.faults import printable
 
@@ -26,22 +26,49 @@ def day_or_time(text: str) -> datetime:
     return time(text, "a day or a time, such as 2026-03-01 or 2026-03-01T07:24:00Z")
 
 
-@click.command(cls=CliCommand, epilog=example("syslog-bridge report --from 2026-03-01 --to 2026-04-01"))
+_FORMS = bundle(
+    click.option("--daily", metavar="BY", type=click.Choice((report_rows.BY_INTAKE, report_rows.BY_SOURCE)),
+                 help="Print events and bytes per day instead, by intake or by source."),
+    click.option("--actions", is_flag=True, help="Print what operators have changed, and who, instead."),
+    click.option("--output", type=click.Choice(("text", "csv", "json")), default="text", show_default=True,
+                 help="Output format. With csv and json, the state of the hash chain goes to stderr."),
+    click.option("--csv", "as_csv", is_flag=True, help="Same as --output csv."),
+)  # fmt: skip
+
+
+@click.command(
+    cls=CliCommand,
+    epilog=example(
+        "syslog-bridge report --from 2026-03-01 --to 2026-04-01",
+        "syslog-bridge report --from 2026-03-01 --daily source --output csv",
+        "syslog-bridge report --actions",
+    ),
+)
 @with_spool
 @click.option("--from", "begin", metavar="TIME", type=day_or_time,
               help="Start of the period: a day or an RFC 3339 time.  [default: start of the journal]")  # fmt: skip
 @click.option("--to", "end", metavar="TIME", type=day_or_time, help="End of the period, not included.  [default: now]")
 @click.option("--intake", metavar="NAME", help="Only this intake; - for events without an intake.")
-@click.option("--csv", "as_csv", is_flag=True,
-              help="Print CSV with one row per intake. The state of the hash chain goes to stderr.")  # fmt: skip
-def report(config: Config, begin: datetime | None, end: datetime | None, intake: str | None, as_csv: bool) -> None:
+@_FORMS
+def report(
+    config: Config, begin: datetime | None, end: datetime | None, intake: str | None, daily: str | None,
+    actions: bool, output: str, as_csv: bool,
+) -> None:  # fmt: skip
     """Account for every event of a period.
 
     Shows received, delivered, refused and dropped events, with the reasons. In each row: carried over + received +
     replayed + taken over + moved here + queued again = delivered + sent twice + quarantined + filtered + handed over +
     dropped + held. Days are UTC. Exit code 1 if the journal's hash chain is broken, files cannot be read, or a start
     found fewer events than there should be.
+
+    The bytes of --daily intake are those of delivered events; those of --daily source are estimated from samples of the
+    received messages.
     """
+    if daily is not None and actions:
+        raise click.UsageError("--daily cannot be combined with --actions")
+    if intake is not None and (actions or daily == report_rows.BY_SOURCE):
+        raise click.UsageError("--intake cannot be combined with --actions or --daily source")
+    output = "csv" if as_csv else output
     if begin is not None and end is not None and begin >= end:
         raise click.UsageError("--from must be before --to")
     folder = config.spool.directory / FOLDER
@@ -53,15 +80,14 @@ def report(config: Config, begin: datetime | None, end: datetime | None, intake:
     result = build_report(journal, begin, end)
     if intake is not None:
         result = _only(result, intake, config)
-    whole = intake is None
-    if as_csv:
-        click.echo(report_text.as_csv(result), nl=False)
-        click.echo(report_text.chain_verdict(journal), err=True)
+    if daily is not None:
+        _print_volumes(result, daily, intake, output)
+    elif actions:
+        _print_actions(result, output)
     else:
-        period = _period(begin, end)
-        click.echo(f"{period[:1].upper()}{period[1:]}\n")
-        click.echo(report_text.table(result, whole=whole, terminal=sys.stdout.isatty()))
-        click.echo("\n".join(report_text.as_text(result, journal, period=period, whole=whole)))
+        _print_totals(result, journal, _period(begin, end), output, intake)
+    if output != "text":
+        click.echo(report_text.chain_verdict(journal), err=True)
     for fault in journal.faults:
         click.echo(f"report: {printable(fault)}", err=True)
     missing = -sum(min(0, row.unexplained) for row in result.rows.values())
@@ -69,6 +95,40 @@ def report(config: Config, begin: datetime | None, end: datetime | None, intake:
         click.echo(f"report: {missing:,} events are missing. See the limits of this report", err=True)
     if journal.fault_count or missing:
         raise SystemExit(1)
+
+
+def _print_totals(result: Report, journal: JournalReader, period: str, output: str, intake: str | None) -> None:
+    whole = intake is None
+    if output == "csv":
+        click.echo(report_text.as_csv(result), nl=False)
+    elif output == "json":
+        limits = list(report_text.limitations(result, period))
+        verdict = report_text.chain_verdict(journal)
+        click.echo(report_rows.report_as_json(result, journal, verdict=verdict, limits=limits, intake=intake))
+    else:
+        click.echo(f"{period[:1].upper()}{period[1:]}\n")
+        click.echo(report_text.table(result, whole=whole, terminal=sys.stdout.isatty()))
+        click.echo("\n".join(report_text.as_text(result, journal, period=period, whole=whole)))
+
+
+def _print_volumes(result: Report, by: str, intake: str | None, output: str) -> None:
+    if output == "text":
+        click.echo("\n".join(report_rows.volumes_as_text(result, by, intake)))
+        return
+    rows = report_rows.volume_rows(result, by, intake)
+    if output == "csv":
+        click.echo(report_rows.as_csv(report_rows.heads(by), rows), nl=False)
+    else:
+        click.echo(report_rows.as_json(report_rows.heads(by), rows))
+
+
+def _print_actions(result: Report, output: str) -> None:
+    if output == "text":
+        click.echo("\n".join(report_rows.actions_as_text(result)))
+    elif output == "csv":
+        click.echo(report_rows.as_csv(report_rows.action_heads(), report_rows.action_rows(result)), nl=False)
+    else:
+        click.echo(report_rows.actions_as_json(result))
 
 
 def build_report(journal: JournalReader, begin: datetime | None, end: datetime | None) -> Report:

@@ -34,7 +34,7 @@ _ALWAYS = {"received", "delivered", "dropped", "held"}
 CSV_COLUMNS = (
     "intake", "carried_over", "received", "replayed", "queued_again", "unexplained", "delivered", "sent_twice",
     "quarantined", "filtered", "dropped", "held", "refused", "possible_duplicates", "unconfirmed", "receipts",
-    "dropped_reasons", "refused_reasons", "moved_here", "taken_over", "handed_over",
+    "dropped_reasons", "refused_reasons", "moved_here", "taken_over", "handed_over", "delivered_bytes",
 )  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def as_csv(report: Report) -> str:
                 intake, row.carried, row.received, row.replayed, row.again, row.unexplained, row.delivered, row.twice,
                 row.quarantined, row.filtered, row.dropped.total(), row.held, row.refused, row.possible,
                 row.unconfirmed, row.receipts, _listed(row.dropped, most=None), _listed(row.reasons, most=None),
-                row.moved, row.taken, row.handed,
+                row.moved, row.taken, row.handed, row.size,
             )
         )  # fmt: skip
     return out.getvalue()
@@ -72,6 +72,8 @@ def as_text(report: Report, journal: JournalReader, *, period: str, whole: bool)
     yield f"receipts: {total.receipts:,} accepted requests with {total.receipted:,} events" + (
         f"; the response did not name {total.unconfirmed:,} of them" if total.unconfirmed else ""
     )
+    if whole and (actions := report.actions.all()):
+        yield f'operator actions: {len(actions):,}. Run "syslog-bridge report --actions" to list them'
     yield chain_verdict(journal)
     yield ""
     yield "Limits of this report:"
@@ -152,6 +154,7 @@ def limitations(report: Report, period: str) -> Iterator[str]:
             " event is missing and the event was sent again after an unclean stop, it counts as received and delivered"
             " twice."
         )
+    yield from _unknown_kinds(report)
     if missing := report.total().delivered + report.total().twice - report.total().receipted:
         yield (
             f"{missing:,} delivered events have no receipt in the period."
@@ -171,6 +174,14 @@ def limitations(report: Report, period: str) -> Iterator[str]:
         yield (
             "The length of these intervals is unknown, because the clock was set or the machine was suspended:"
             f" {_some(report.jumps)}."
+        )
+
+
+def _unknown_kinds(report: Report) -> Iterator[str]:
+    if report.unknown_kinds:
+        yield (
+            f"{report.unknown_kinds.total():,} lines of the journal are of a kind that this version does not know"
+            f" ({_some(list(report.unknown_kinds))}): a later version has probably written them."
         )
 
 

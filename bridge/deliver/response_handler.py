@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
-from bridge.accounting.journal import Receipt
+from bridge.accounting.receipt import Receipt
 from bridge.deliver.bisection import Bisection
 from bridge.deliver.body_limit import BodyLimit
 from bridge.deliver.cause import Cause
@@ -132,7 +132,7 @@ class ResponseHandler:
                 self._context.ledger.add_possible_duplicates(self._name, result.accepted)
                 self._pending.cannot_read(pieces, error, split=split)
                 return
-        self._context.ledger.deliver(self._name, result.accepted)
+        self._context.ledger.deliver(self._name, result.accepted, request.size)
         if result.rejected:
             self.bisection.add_refused(*((piece, result.rejected[position]) for position, piece in chosen))
             pieces = others

@@ -19,6 +19,8 @@ from typing import NamedTuple
 from bridge.util.errors import BridgeError
 
 ROOT = 0
+STARTED_AS = os.getuid()
+"The user who has started this process."
 _ANY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 "Flags that open anything, also a link itself, without any effect on it."
 _MOST_LINKS = 40

@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 from bridge.ingest.addresses import address_of
 from bridge.ingest.clock_skew import SourceClock
+from bridge.ingest.sent_volume import SentVolume
 from bridge.ingest.unrouted_history import UnroutedHistory
 from bridge.ingest.unsent_data import UnsentData, unsent_data
 from bridge.routing import Disposition, Profile, Router
@@ -49,7 +50,7 @@ class Peer:
         "__weakref__", "_peers", "address", "apart", "bucket", "clock", "decided", "encoded", "events", "expect",
         "gaps", "intake", "key", "keyed", "last_seen_ms", "limited", "listed", "listener", "mergeable", "name", "names",
         "outside", "profile", "rate", "rate_below", "rate_events", "rate_ms", "relay", "relay_address", "route",
-        "sampled", "shape", "unrouted", "unrouted_history", "unsent_data",
+        "sampled", "shape", "unrouted", "unrouted_history", "unsent_data", "volume",
     )  # fmt: skip
 
     def __init__(self, key: PeerKey, address: str, peers: "Peers", relay_address: str | None = None) -> None:
@@ -81,6 +82,7 @@ class Peer:
         self.rate_events = self.rate_ms = 0
         self.outside = 0
         "Events whose timestamp was out of range."
+        self.volume = SentVolume()
         self.unrouted = 0
         "Frames that no route matched."
         self.keyed = 0
@@ -199,6 +201,7 @@ class Peer:
         """Updates the event rate, and the message shape and clock offset from one frame."""
         self.sampled = now_ms
         self._peers.keep(self)
+        self.volume.sample(len(frame), self.events)
         self.measure(now_ms)
         parts = parser.read(frame[:SAMPLED_BYTES])
         self.shape = parts.shape if frame else self.shape

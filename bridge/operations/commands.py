@@ -5,6 +5,7 @@ only a spool.
 """
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from ipaddress import ip_network
 from typing import Any
@@ -14,7 +15,9 @@ from twisted.python.failure import Failure
 
 from bridge.config import Config
 from bridge.operations import quarantine, replay, spool
+from bridge.operations.actions import ActionLog
 from bridge.operations.command import JSON, Command, CommandError, Progress, WrongRequest
+from bridge.operations.operator import local_operator
 from bridge.operations.session import Session, offline_session
 from bridge.routing.conditions import Network
 from bridge.spool.partition import EventFilter
@@ -95,11 +98,22 @@ def run_on_files(
 ) -> JSON:
     """Runs a command on the spool of a configuration, with the spool's lock, and returns its result.
 
-    ``on_note`` receives messages for the operator about the state of the spool. Raises BridgeError or OSError.
+    Besides the commands of ``on_spool``, ``key`` records that the key of an intake was written to its file. ``on_note``
+    receives messages for the operator about the state of the spool. Raises BridgeError or OSError.
     """
     with offline_session(config, on_note) as session:
+
+        def write(name: str, fields: JSON) -> "defer.Deferred[None]":
+            return defer.execute(session.record_action, name, fields)
+
+        async def note_key(given: JSON, progress: Progress) -> JSON:
+            return {}
+
+        run = {**on_spool(session), "key": note_key}[command]
+        actions = ActionLog(write, time.time)
         outcomes: list[JSON | Failure] = []
-        defer.ensureDeferred(on_spool(session)[command](given, progress)).addBoth(outcomes.append)
+        running = defer.ensureDeferred(actions.run(command, run, given, progress, local_operator()))
+        running.addBoth(outcomes.append)
         # All jobs of this session run at once.
         (outcome,) = outcomes
         if isinstance(outcome, Failure):

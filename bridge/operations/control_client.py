@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bridge.operations import operator
 from bridge.util.errors import BridgeError
 
 _PAGE_TIMEOUT_SECONDS = 10.0
@@ -74,7 +75,7 @@ def execute(
     ``on_progress`` receives each progress report. Raises ControlError, with the bridge's text if the command failed.
     """
     with _connected(directory, _COMMAND_TIMEOUT_SECONDS) as connection:
-        connection.request("POST", f"/control/{command}", body=json.dumps(parameters).encode())
+        connection.request("POST", f"/control/{command}", json.dumps(parameters).encode(), operator.header())
         response = connection.getresponse()
         if response.status == http.client.NOT_FOUND:
             raise ControlError(

@@ -59,6 +59,8 @@ class Session:
     "Runs a blocking job off the reactor, if a reactor runs."
     record: Callable[[Transaction], None]
     "Writes the account of a finished transaction to the journal, and closes it. Blocking."
+    record_action: Callable[[str, dict[str, object]], None]
+    "Writes a line about a command and its user to the journal. Blocking."
     next_turn: Callable[[], Awaitable[None]]
     "Waits for the next reactor turn, so that the reactor can do other work."
     write_accounts: Callable[[], Awaitable[None]]
@@ -166,8 +168,8 @@ def offline_session(
         try:
             at_once = defer.succeed(None)
             yield Session(
-                storage.spool, storage.ledger, backlogs, defer.execute, storage.record, lambda: at_once,
-                lambda: at_once, lambda: config,
+                storage.spool, storage.ledger, backlogs, defer.execute, storage.record, storage.journal.action,
+                lambda: at_once, lambda: at_once, lambda: config,
             )  # fmt: skip
         finally:
             storage.journal.stop(storage.ledger.accounts, {})

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from bridge.accounting.journal import Receipt
+from bridge.accounting.receipt import Receipt
 from bridge.batching.encoding import JSON, from_json_line
 from bridge.spool import Batch, Loss, Pack, Piece, batch_reader, pack_writer
 from bridge.spool.quarantine_entry import QuarantineEntry

@@ -29,13 +29,17 @@ class JournalWriter:
     def __init__(
         self, journal: Journal, ledger: Ledger, run: Run, reactor: IReactorTime,
         kernel_drops: Callable[[], dict[str, int]], wall: Callable[[], float],
+        sources: Callable[[bool], dict[str, object] | None] = lambda last: None,
     ) -> None:  # fmt: skip
+        """``sources`` returns the events by source since its last result, or None if they are not due yet. Its argument
+        is True at the end."""
         self._journal = journal
         self._ledger = ledger
         self._run = run
         self._reactor = reactor
         self._kernel_drops = kernel_drops
         self._wall = wall
+        self._sources = sources
         self._next: IDelayedCall | None = None
         self._started = False
         self._writing: defer.Deferred[None] = defer.succeed(None)
@@ -62,10 +66,10 @@ class JournalWriter:
             return
         self._started = False
         await self._writing
-        accounts, drops = self._accounts(), self._kernel_drops()
+        accounts, drops, sources = self._accounts(), self._kernel_drops(), self._sources(True)
 
         def write_last() -> None:
-            self._journal.stop(accounts, drops)
+            self._journal.stop(accounts, drops, sources)
             self._journal.close()
 
         await self._run(write_last)
@@ -80,8 +84,8 @@ class JournalWriter:
         self._write().addCallback(lambda nothing: self._schedule() if self._started else None)
 
     def _write(self) -> "defer.Deferred[None]":
-        accounts, drops = self._accounts(), self._kernel_drops()
-        writing = self._run(lambda: self._journal.minute(accounts, drops))
+        accounts, drops, sources = self._accounts(), self._kernel_drops(), self._sources(False)
+        writing = self._run(lambda: self._journal.minute(accounts, drops, sources))
         self._writing = writing.addErrback(lambda failure: log.failure("defect while writing the journal", failure))
         return self._writing
 

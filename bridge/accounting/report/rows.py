@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from bridge.accounting.report.actions import Actions
+from bridge.accounting.report.volumes import Volumes
+
 MOST_REASONS = 1000
 OTHER = "(other reasons)"
 
@@ -47,6 +50,8 @@ class ReportRow:
     "Events in spool and memory when the period ended."
     unexplained: int = 0
     "Events found at a start beyond those left by the clean stop before it. Negative: events are missing."
+    size: int = 0
+    "Bytes of the delivered events, as stored in the spool."
     receipts: int = 0
     "Number of receipts."
     receipted: int = 0
@@ -91,6 +96,12 @@ class Report:
     "Time of the last counters of a process that has not written ``stop``, if the period ends later."
     receipted_since: int = 0
     "Events receipted since ``open_since``."
+    actions: Actions = field(default_factory=Actions)
+    "The operators' commands that began in the period."
+    volumes: Volumes = field(default_factory=Volumes)
+    "Events and bytes per day."
+    unknown_kinds: Counter[str] = field(default_factory=Counter)
+    "Lines of kinds that this version does not know."
     jumps: list[str] = field(default_factory=list)
     "Intervals that are too long or negative: the clock was set, or the machine was suspended."
 

@@ -43,13 +43,17 @@ class ReportBuilder:
         }  # fmt: skip
 
     def take(self, line: Fields) -> None:
-        """Processes one line. Raises ValueError, KeyError, TypeError or AttributeError if its format is invalid."""
+        """Processes one line. Raises ValueError, KeyError, TypeError or AttributeError if its format is invalid.
+
+        A line of unknown kind is counted: a later version may have written it.
+        """
         lost = line.get("lost", 0)
         self._interval.lose(lost)
         kind = self._kinds.get(line["kind"])
         if kind is None:
-            raise ValueError("unknown kind of line")
-        kind(line)
+            self._report.unknown_kinds[line["kind"]] += 1
+        else:
+            kind(line)
         if self._run is not None:
             self._run.end_line(line["t"], lost=bool(lost))
 
@@ -91,6 +95,10 @@ class ReportBuilder:
         if inside:
             for intake, row in interval.rows.items():
                 report.rows.setdefault(intake, ReportRow()).add(row)
+                dropped, delivered = row.dropped.total(), row.delivered - row.twice
+                report.volumes.add_intake(
+                    middle.date(), intake, received=row.received, delivered=delivered, dropped=dropped, size=row.size
+                )
             report.kernel_drops.update(interval.drops)
             report.lost_lines += interval.lost
         if inside or (not self._any_inside and middle < end):
@@ -110,6 +118,7 @@ class ReportBuilder:
             self._account(run, line["intake"], line)
             return
         self._drops(run, line["kernel_drops"])
+        self._sources(line)
         now = _time(line)
         if run.known:
             self._commit(run.mark, now)
@@ -131,6 +140,7 @@ class ReportBuilder:
                 self._interval.rows[intake].handed += left
                 self._interval.spooled[intake] -= left
         self._drops(run, line["kernel_drops"])
+        self._sources(line)
         now = _time(line)
         if not run.known:
             self._interval.rows.clear()
@@ -155,6 +165,7 @@ class ReportBuilder:
         row.handed += now.get("handed_over", 0) - before.get("handed_over", 0)
         row.moved += now.get("transferred", 0) - before.get("transferred", 0)
         row.delivered += now["delivered"] - before["delivered"]
+        row.size += now.get("delivered_bytes", 0) - before.get("delivered_bytes", 0)
         row.filtered += now["filtered"] - before["filtered"]
         row.quarantined += now["quarantined"] - before["quarantined"]
         row.possible += now["possible_duplicates"] - before["possible_duplicates"]
@@ -178,6 +189,13 @@ class ReportBuilder:
             before = run.drops.get(listener, 0)
             self._interval.drops[listener] += count - before if count >= before else count
             run.drops[listener] = count
+
+    def _sources(self, line: Fields) -> None:
+        """Adds the events by source that a line has once an hour."""
+        if (listed := line.get("sources")) is not None:
+            middle = _time(line) - timedelta(seconds=line["sources_seconds"] / 2)
+            if self._begin <= middle < self._end:
+                self._report.volumes.add_sources(middle.date(), listed, line["sources_other"])
 
     # --- lines between marks -----------------------------------------------------------------------------------------
 
@@ -238,7 +256,10 @@ class ReportBuilder:
                 row.unexplained -= count
 
     def _command(self, line: Fields) -> None:
-        self._current_run().take_command(line)
+        if "action" in line:
+            self._report.actions.take(line, inside=self._begin <= _time(line) < self._end)
+        else:
+            self._current_run().take_command(line)
 
     # --- start of a process ------------------------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.accounting import Account, journal, journal_lines
-from bridge.accounting.journal import Journal, Receipt
+from bridge.accounting.journal import Journal
 from bridge.accounting.journal_lines import BEGINNING, JournalReader, decode_line, encode_line
+from bridge.accounting.receipt import Receipt
 from bridge.spool import Batch
 from bridge.spool.recovery import RecoveredSpool
 from tests.harness.file_errors import FileErrors

@@ -5,6 +5,7 @@ import re
 import tempfile
 
 import pytest
+from twisted.internet import defer
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -13,6 +14,7 @@ from bridge.admin.auth import Authentication
 from bridge.admin.control import MAX_BODY_BYTES, Control
 from bridge.admin.resource import site
 from bridge.admin.site import MAX_CONNECTIONS, AdminLimits
+from bridge.operations.actions import ActionLog
 
 TOKEN = "a-token-of-32-characters-in-all.."
 PAGES = {"healthz": lambda query: (200, "alive\n"), "api/status": lambda query: {"fields": len(query)}}
@@ -39,9 +41,10 @@ class AdminFixture:
         self.limits = AdminLimits("admin.listen", self.clock)
         self.public = site(PAGES, Authentication(lambda: TOKEN, self.limits.note_refused), self.limits)
         self.given = []
+        self.actions = ActionLog(lambda command, fields: defer.succeed(None), self.clock.seconds)
         control_limits = AdminLimits("control.sock", self.clock, body_limit=MAX_BODY_BYTES)
         self.control = site(PAGES, limits=control_limits)
-        self.control.resource.putChild(b"control", Control({"echo": self.echo}, self.clock))
+        self.control.resource.putChild(b"control", Control({"echo": self.echo}, self.clock, self.actions))
         for each in (self.public, self.control):
             each.reactor = self.clock
 

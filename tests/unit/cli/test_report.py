@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from bridge.accounting import Ledger
-from bridge.accounting.journal import Journal, Receipt
+from bridge.accounting.journal import Journal
+from bridge.accounting.receipt import Receipt
 from bridge.cli.report import report
 from bridge.spool import Batch
 from bridge.spool.recovery import RecoveredSpool

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from bridge.accounting import Ledger
-from bridge.accounting.journal import Journal, Receipt
+from bridge.accounting.journal import Journal
 from bridge.accounting.journal_lines import JournalReader
+from bridge.accounting.receipt import Receipt
 from bridge.cli.report import build_report
 from bridge.spool import Batch
 from bridge.spool.recovery import RecoveredSpool

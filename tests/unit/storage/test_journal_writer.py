@@ -159,7 +159,7 @@ def test_exception_while_writing_does_not_end_the_minutes(tmp_path, monkeypatch)
     fixture = JournalWriterFixture(tmp_path)
     calls = []
 
-    def broken(self, accounts, drops):
+    def broken(self, accounts, drops, sources):
         calls.append(1)
         raise ZeroDivisionError
 

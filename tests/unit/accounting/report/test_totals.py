@@ -14,8 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.accounting import Ledger
-from bridge.accounting.journal import Journal, Receipt
+from bridge.accounting.journal import Journal
 from bridge.accounting.journal_lines import JournalReader
+from bridge.accounting.receipt import Receipt
 from bridge.accounting.report.process_runs import UNKNOWN
 from bridge.cli.report import build_report
 from bridge.spool import Batch, Pack, pack_blocks, pack_writer
