@@ -10,7 +10,9 @@ from bridge.app.storage import StorageParts
 from bridge.config import Config
 from bridge.monitoring.certificate_expiry import CertificateExpiry
 from bridge.monitoring.descriptors import DescriptorMonitor
+from bridge.monitoring.forwarder_statistics import ForwarderStatistics
 from bridge.monitoring.gateway_clock import ClockWatch
+from bridge.monitoring.heartbeat import Heartbeat
 from bridge.monitoring.loss_monitor import LossMonitor
 from bridge.monitoring.rate_file import LearnedRates
 from bridge.monitoring.rate_history import RateHistory
@@ -39,6 +41,8 @@ class MonitoringParts:
     rate_history: RateHistory
     status: Status
     waiting_events: WaitingEvents
+    heartbeat: Heartbeat
+    forwarder_statistics: ForwarderStatistics
 
     def prepare(self, config: Config) -> Callable[[], None]:
         """Returns a function that applies the configuration."""
@@ -86,5 +90,6 @@ def build_monitoring(
         ClockWatch(
             alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config())
         ),
-        rate_history, status, WaitingEvents(alarms, status.intakes),
+        rate_history, status, WaitingEvents(alarms, status.intakes), Heartbeat(storage.self_events, status, clock),
+        ForwarderStatistics(storage.self_events, status, clock),
     )  # fmt: skip

@@ -11,7 +11,9 @@ from bridge.host.periodic import PeriodicTasks
 from bridge.ingest.peers import EXPIRE_EVERY as PEERS_EVERY
 from bridge.monitoring.alarms import EVERY as ALARMS_EVERY
 from bridge.monitoring.certificate_expiry import EVERY as CERTIFICATES_EVERY
+from bridge.monitoring.forwarder_statistics import EVERY as STATISTICS_EVERY
 from bridge.monitoring.gateway_clock import EVERY as CLOCK_EVERY
+from bridge.monitoring.heartbeat import EVERY as HEARTBEAT_EVERY
 from bridge.monitoring.loss_monitor import EVERY
 from bridge.monitoring.rate_history import EVERY as RATES_EVERY
 from bridge.monitoring.rate_monitor import EVERY as RATE_MONITOR_EVERY
@@ -63,6 +65,8 @@ class Tasks(PeriodicTasks):
             (monitoring.clock_watch.look, CLOCK_EVERY),
             (monitoring.silent_sources.look, SILENCE_EVERY),
             (monitoring.rate_monitor.look, RATE_MONITOR_EVERY),
+            (monitoring.heartbeat.look, HEARTBEAT_EVERY),
+            (monitoring.forwarder_statistics.look, STATISTICS_EVERY),
             (self.notify_manager, min(MANAGER_INTERVAL, (manager.watchdog or MANAGER_INTERVAL) / 3)),
         ):
             self.add(job, every)

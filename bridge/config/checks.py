@@ -197,7 +197,16 @@ def _unique_names(checked: Checked) -> None:
 def _references(checked: Checked) -> None:
     for node, section in _all_intake_references(checked):
         _intake_exists(checked, node, "intake", getattr(section, "intake", None))
-    _intake_exists(checked, checked.section("admin"), "self_events", checked.document.admin.self_events)
+    admin, written = checked.document.admin, checked.section("admin")
+    _intake_exists(checked, written, "self_events", admin.self_events)
+    if admin.heartbeat is not None and isinstance(heartbeat := written.get("heartbeat"), Entries):
+        _intake_exists(checked, heartbeat, "intake", admin.heartbeat.intake)
+        if not heartbeat.wrote("intake"):
+            checked.report.at(heartbeat.place, "heartbeat: intake is missing. Write heartbeat: {intake: NAME}.")
+    _listener_references(checked)
+
+
+def _listener_references(checked: Checked) -> None:
     listeners = {listener.name for listener in checked.document.listeners if listener.name}
     written = checked.root.get("listeners")
     if "listeners" in checked.root.pruned or (isinstance(written, Items) and written.pruned):

@@ -94,12 +94,26 @@ class LedgerSection(Section):
     keep: fields.DurationOrNever = timedelta(days=400)
 
 
+class HeartbeatSection(Section):
+    """The section `admin.heartbeat`; `intake` is required."""
+
+    intake: fields.IntakeName | None = None
+    every: Annotated[fields.Duration, fields.within("1m", "1d", units.duration)] = timedelta(hours=1)
+
+
 class AdminSection(Section):
-    """The section `admin`; listening beyond loopback requires `certificate`, `private_key` and `token`."""
+    """The section `admin`; listening beyond loopback requires `certificate`, `private_key` and `token`.
+
+    `self_events_format: forwarder` writes statistics to the intake `self_events` every `self_events_every`, in the form
+    of the vendor's forwarder.
+    """
 
     listen: fields.ListenAddress = Address("127.0.0.1", 8514)
     certificate: fields.FilePath | None = None
     private_key: fields.FilePath | None = None
     token: fields.HeaderSecret | None = None
     self_events: fields.IntakeName | None = None
+    self_events_format: Annotated[Literal["text", "forwarder"], fields.of_choice("text", "forwarder")] = "text"
+    self_events_every: Annotated[fields.Duration, fields.within("10s", "1h", units.duration)] = timedelta(minutes=5)
+    heartbeat: HeartbeatSection | None = None
     show_messages: fields.Flag = True

@@ -22,6 +22,7 @@ def lint(config: Config, root: Entries, *, secrets: bool) -> list[Fault]:
     """Returns all warnings, each with its place. Without ``secrets``, the checks of intake keys are skipped."""
     found = [*lint_routes(config, root.items_of("routes"))]
     found += _unused_intakes(config, root)
+    found += _self_events(root)
     found += _plain_http(root)
     found += _request_rate(config, root)
     found += _single_event_endpoints(config, root)
@@ -48,6 +49,7 @@ def _place(root: Entries, intake: str) -> Place:
 def _unused_intakes(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
     used = {route.intake for route in config.routes} | {listener.intake for listener in config.listeners}
     used |= {config.unrouted.intake, config.admin.self_events}
+    used |= {config.admin.heartbeat.intake} if config.admin.heartbeat is not None else set()
     if config.spool.share is not None and config.spool.share.role != "gateway":
         # The intakes of a courier may receive their events from other gateways.
         return
@@ -55,6 +57,14 @@ def _unused_intakes(config: Config, root: Entries) -> Iterator[tuple[Place, str]
         if name not in used:
             text = f"intake {name} receives no events. Name it in a route, a listener or unrouted, or remove it."
             yield _place(root, name), text
+
+
+def _self_events(root: Entries) -> Iterator[tuple[Place, str]]:
+    admin = root.get("admin")
+    if isinstance(admin, Entries) and not admin.wrote("self_events"):
+        for key in ("self_events_format", "self_events_every"):
+            if admin.wrote(key):
+                yield admin.place_of(key), f"{key} has no effect without self_events. Add self_events: INTAKE."
 
 
 def _plain_http(root: Entries) -> Iterator[tuple[Place, str]]:

@@ -139,3 +139,17 @@ def test_warnings_of_two_thousand_routes(warn):
     assert warn("\n".join(lines)) == [
         "route late never matches: the earlier route r257 takes all its messages. Move it up, or remove it."
     ]
+
+
+def test_form_of_self_events_without_an_intake_has_no_effect(warn):
+    rest = f"{_REST}admin: {{self_events_format: forwarder, self_events_every: 1m}}\n"
+    assert warn(BOTH, rest) == [
+        "self_events_format has no effect without self_events. Add self_events: INTAKE.",
+        "self_events_every has no effect without self_events. Add self_events: INTAKE.",
+    ]
+    assert warn(BOTH, rest.replace("{self_events_format", "{self_events: a, self_events_format")) == []
+
+
+def test_intake_that_only_receives_heartbeats_is_used(warn):
+    routes = "- {name: r1, intake: a, source: 10.0.0.1}"
+    assert warn(routes, f"{_REST}admin: {{heartbeat: {{intake: b}}}}\n") == []
