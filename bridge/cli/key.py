@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import WRONG_USAGE, CliGroup, configuration_option, example, fail
+from bridge.cli.options import WRONG_USAGE, CliGroup, configuration_option, example, fail, os_error_text
 from bridge.config import Fault, key_file, load
 from bridge.config.secret import looks_like_a_key
 from bridge.host.privileges import become_owner, check_reachable, open_folder
@@ -62,8 +62,11 @@ def set_(file: Path, intake: str) -> None:
     try:
         # Records the action in the journal.
         run_on_files(config, "key", {"intake": intake}, lambda report: True, lambda note: None)
-    except (BridgeError, OSError) as error:
+    except BridgeError as error:
         click.echo(f"key set: warning: the action is not recorded in the journal: {error}", err=True)
+    except OSError as error:
+        why = os_error_text(error, config.spool.directory)
+        click.echo(f"key set: warning: the action is not recorded in the journal: {why}", err=True)
 
 
 def _invalid(text: str) -> str | None:

@@ -56,7 +56,8 @@ def volumes_as_text(report: Report, by: str, intake: str | None) -> Iterator[str
     """Yields a table of the volumes per day."""
     rows = list(volume_rows(report, by, intake, most=SHOWN_SOURCES))
     if not rows:
-        yield "no events in this period"
+        late = "; the journal gets the sources at each full hour, and when the bridge stops" if by == BY_SOURCE else ""
+        yield f"no events in this period{late}"
         return
     names = [head.replace("_", " ") for head in _HEADS[by]]
     texts = 2 if by == BY_INTAKE else 4

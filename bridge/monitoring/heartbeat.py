@@ -56,6 +56,9 @@ def heartbeat(status: JSON) -> JSON:
     oldest = max((row["oldest_seconds"] or 0.0 for row in status["intakes"]), default=0.0)
     return {
         "event": "heartbeat",
+        # The names that the vendor's parser of forwarder events needs, if the intake has that format.
+        "name": f"heartbeat-{status['gateway']}",
+        "origin": "syslog-bridge",
         "product": "syslog-bridge",
         "gateway": status["gateway"],
         "version": status["version"],

@@ -92,7 +92,8 @@ def _short(name: object) -> str | None:
 
 def _login_uid(pid: int) -> int | None:
     try:
-        uid = int(Path(f"/proc/{pid}/loginuid").read_text(encoding="ascii"))
+        # As bytes: root may have become a user who cannot read the modules of other codecs.
+        uid = int(Path(f"/proc/{pid}/loginuid").read_bytes())
     except (OSError, ValueError):
         return None
     return None if uid == _NO_LOGIN else uid
@@ -103,7 +104,7 @@ def _name(uid: int | None) -> str | None:
     if uid is None:
         return None
     try:
-        lines = Path("/etc/passwd").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = Path("/etc/passwd").read_bytes().decode("utf-8", "replace").splitlines()
     except OSError:
         return None
     rows = (line.split(":") for line in lines)

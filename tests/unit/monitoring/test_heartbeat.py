@@ -11,6 +11,7 @@ import pytest
 from bridge.config import parse_text
 from bridge.monitoring.heartbeat import MAX_TEXT, Heartbeat, heartbeat
 from bridge.monitoring.self_events import SelfEvents
+from tests.unit.monitoring.test_forwarder_statistics import extracted
 from tests.unit.monitoring.test_status import StatusFixture
 
 CONFIGURATION = """
@@ -81,7 +82,8 @@ def test_content_accounts_for_all_events(gateway: Gateway) -> None:
     assert left == event["delivered"] + event["waiting"] + event["quarantined"] + event["filtered"] + event["dropped"]
     assert (event["dropped_by_reason"], event["dropped_by_kernel"]) == ({"spool_full": 5}, 4)
     assert (event["config_sha256"], event["uptime_seconds"], event["sources"]) == ("c" * 64, 65, 2)
-    assert list(event)[:4] == ["event", "product", "gateway", "version"]
+    assert list(event)[:6] == ["event", "name", "origin", "product", "gateway", "version"]
+    assert extracted(json.dumps(event))["intake.name"] == event["gateway"]
 
 
 def test_worst_problem_is_named(gateway: Gateway) -> None:
