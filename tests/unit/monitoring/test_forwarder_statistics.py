@@ -122,14 +122,14 @@ def test_counters_begin_at_zero_each_time(gateway: Gateway) -> None:
 def test_full_spool_is_detected(gateway: Gateway) -> None:
     gateway.look()
     gateway.ledger.receive_dropped("fw", 7, "spool_full")
-    gateway.disk_budget.full.add("fw")
+    gateway.disk_budget.reported_full.names.add("fw")
     found = gateway.look()
     assert found["ruleset-fw"]["queue.discarded.full"] == 7
     assert found["ruleset-fw"]["queue.full"] == 1
     assert [name for name, fields in found.items() if is_detected(fields)] == ["ruleset-fw"]
     # An intake that is still full is full in the next interval, too.
     assert gateway.look()["ruleset-fw"]["queue.full"] == 1
-    gateway.disk_budget.full.clear()
+    gateway.disk_budget.reported_full.names.clear()
     gateway.look()
     assert not is_detected(gateway.look()["ruleset-fw"])
 

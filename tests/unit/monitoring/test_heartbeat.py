@@ -32,6 +32,7 @@ class Gateway(StatusFixture):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.written: list[tuple[str, dict[str, Any]]] = []
+        self.disk_budget.full = set()
         self.listener_set.kernel_drops.return_value = {"udp": 4}
         self.self_events = SelfEvents(self.configured(EVERY_MINUTE), self.spool, self.ledger, lambda: self.now)
         self.self_events.write = self.write  # type: ignore[method-assign]
