@@ -27,7 +27,7 @@ def day_or_time(text: str) -> datetime:
 
 
 _FORMS = bundle(
-    click.option("--daily", metavar="BY", type=click.Choice((report_rows.BY_INTAKE, report_rows.BY_SOURCE)),
+    click.option("--daily", type=click.Choice((report_rows.BY_INTAKE, report_rows.BY_SOURCE)),
                  help="Print events and bytes per day instead, by intake or by source."),
     click.option("--actions", is_flag=True, help="Print what operators have changed, and who, instead."),
     click.option("--output", type=click.Choice(("text", "csv", "json")), default="text", show_default=True,
