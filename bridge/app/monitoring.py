@@ -88,7 +88,8 @@ def build_monitoring(
         loss_monitor, silent_sources, rejection_list, rate_monitor, certificate_expiry,
         DescriptorMonitor(alarms, listener_set.descriptors_exhausted),
         ClockWatch(
-            alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config())
+            alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config()),
+            stepped=peers.forget_clock_offsets,
         ),
         rate_history, status, WaitingEvents(alarms, status.intakes), Heartbeat(storage.self_events, status, clock),
         ForwarderStatistics(storage.self_events, status, clock),

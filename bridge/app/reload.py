@@ -101,9 +101,10 @@ class Reload:
                 log.error("reload: {fault}", fault=fault)
             text = f"the configuration on disk is not in use: {error.faults[0]}"
             if len(error.faults) > 1:
-                text += f" (and {len(error.faults) - 1} more faults: see the log, or run syslog-bridge check)"
+                text += f" (and {len(error.faults) - 1} more faults)"
             self._parts.monitoring.status.note_failed_reload()
-            alarms.on("reload", "configuration", text)
+            remedy = 'run "syslog-bridge check". Until it is right, the previous configuration is used'
+            alarms.on("reload", "configuration", text, remedy=remedy)
             raise
         finally:
             self._manager.ready()

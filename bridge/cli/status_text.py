@@ -7,14 +7,18 @@ from bridge.accounting.ledger import IN, OUT
 from bridge.cli.options import aligned
 from bridge.config.faults import printable
 from bridge.monitoring.problems import headline_of
+from bridge.monitoring.problems.space import full_in, limit_text
 from bridge.util.spans import size
 
 _MAX_ROWS = 30
+_MAX_ENDED = 5
 
 
 def of_running(status: dict[str, Any]) -> str:
     """Formats the status of a running bridge (``/api/status``)."""
-    lines = [*_headline(headline_of(status)), *_listeners(status), *_intakes(status.get("intakes", []))]
+    summary = headline_of(status)
+    lines = [*_headline(summary), *_ended(summary), *_listeners(status), *_intakes(status.get("intakes", []))]
+    lines += _spool(status.get("spool"))
     lines += _cluster_node(status.get("fleet"))
     counts = status.get("sources_count", {})
     heads = ("address", "listener", "route", "intake", "events", "last seen", "clock")
@@ -77,6 +81,19 @@ def _headline(summary: dict[str, Any]) -> Iterator[str]:
             yield f"! {printable(problem['text'])}"
         if problem["remedy"]:
             yield f"  remedy: {printable(problem['remedy'])}"
+
+
+def _ended(summary: dict[str, Any]) -> list[str]:
+    rows = ((row["ended"], row["since"] or "-", row["text"]) for row in summary["ended"][:_MAX_ENDED])
+    return _table("ended", ("ended", "began", "problem"), rows)
+
+
+def _spool(spool: object) -> list[str]:
+    """Returns a line with the room in the spool, and when it is full."""
+    if not isinstance(spool, dict) or not spool.get("limit_bytes"):
+        return []
+    used = f"{size(spool['bytes'])} of {size(spool['limit_bytes'])} used ({limit_text(spool)})"
+    return ["", f"spool: {used}; {full_in(spool.get('full_in_seconds'))}"]
 
 
 def _listeners(status: dict[str, Any]) -> list[str]:

@@ -72,6 +72,11 @@ class SourceClock:
         self._current_best = max(self._current_best, offset)
         self.offset, self.seen_ms, self.has_zone, self.has_year, self.zone = offset, now_ms, has_zone, has_year, zone
 
+    def forget(self) -> None:
+        """Forgets all offsets. The clock of the gateway was set, so they do not apply any more."""
+        self.offset = None
+        self._previous_best = self._current_best = float("-inf")
+
     @property
     def needs_action(self) -> bool:
         """True if the operator should correct something; the same result as ``Diagnosis.needs_action``."""

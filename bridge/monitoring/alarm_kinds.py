@@ -32,6 +32,7 @@ KINDS: dict[str, AlarmKind] = {
     "quarantine": AlarmKind(DEGRADED, "refused events cannot be kept", "SyslogBridgeQuarantineFault"),
     "unreadable": AlarmKind(DEGRADED, "files of the spool cannot be read", "SyslogBridgeFilesUnreadable"),
     "waiting": AlarmKind(DEGRADED, "an event has waited for too long", "SyslogBridgeBacklogOld"),
+    "draining": AlarmKind(DEGRADED, "the backlog of an outage drains", "SyslogBridgeBacklogDrains"),
     "late": AlarmKind(DEGRADED, "an intake delivers less than it receives", "SyslogBridgeFallsBehind"),
     "request_rate": AlarmKind(DEGRADED, "max_request_rate delays requests", "SyslogBridgeRequestRate"),
     "width": AlarmKind(DEGRADED, "requests join events of more seconds than configured", "SyslogBridgeTimestampsWide"),

@@ -34,7 +34,8 @@ class CertificateExpiry:
                 self._alarms.off("certificate", name, f"listener {name}: its certificate is valid for {_days(left)}")
                 continue
             state = f"expires in {_days(left)}" if left > 0 else "has expired and clients reject it"
-            self._alarms.on("certificate", name, f"listener {name}: its certificate {state}. Renew it, then reload")
+            text = f"listener {name}: its certificate {state}"
+            self._alarms.on("certificate", name, text, remedy="renew it, then reload")
 
 
 def _days(seconds: float) -> str:

@@ -15,10 +15,8 @@ class DescriptorMonitor:
     def look(self) -> None:
         """Raises or ends the alarm."""
         if self._exhausted():
-            text = (
-                "listeners accept no new connections: nearly all file descriptors of the process are in use. Raise"
-                " LimitNOFILE of the service, or lower max_connections"
-            )
-            self._alarms.on("descriptors", "listeners", text)
+            text = "listeners accept no new connections: nearly all file descriptors of the process are in use"
+            remedy = "raise LimitNOFILE of the service, or lower max_connections"
+            self._alarms.on("descriptors", "listeners", text, remedy=remedy)
         else:
             self._alarms.off("descriptors", "listeners", "listeners accept connections again")

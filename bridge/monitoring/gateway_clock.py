@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
+from bridge.ingest.clock_skew import TOLERANCE
 from bridge.monitoring.alarms import Alarms
 from bridge.util.clock import MAX_STEP, SETTLED_AFTER
 
 MAX_OFFSET = 5.0
 "Seconds that the two clocks may differ."
+SET_CLOCK = "set the clock (timedatectl, NTP)"
 EVERY = 5.0
 "Seconds between two looks at the clock."
 MAX_RESPONSES = 20
@@ -65,7 +67,8 @@ class GatewayClock:
                 self._alarms.on(
                     "clock", "gateway",
                     f"this gateway's clock is {abs(offset):.0f} s {where} the collector's. Reception times are"
-                    f" wrong, and so are event times without year or time zone. Set the clock (timedatectl, NTP)",
+                    f" wrong, and so are event times without year or time zone",
+                    remedy=SET_CLOCK,
                 )  # fmt: skip
         elif abs(offset) < MAX_OFFSET - 1:
             self._alarms.off("clock", "gateway", "this gateway's clock agrees with the collector's again")
@@ -75,18 +78,20 @@ class ClockWatch:
     """Raises alarms for a clock that was never set, and for one that was set while the bridge runs.
 
     ``wall`` is in seconds since the epoch, ``clock`` is monotonic. ``is_set`` returns False while the machine's clock
-    was never set. ``changed`` is called when its result has changed.
+    was never set. ``changed`` is called when its result has changed, ``stepped`` when the clock was set: clock offsets
+    of sources that were measured before do not apply any more.
     """
 
     def __init__(
         self, alarms: Alarms, *, wall: Callable[[], float], is_set: Callable[[], bool], clock: Callable[[], float],
-        changed: Callable[[], object],
+        changed: Callable[[], object], stepped: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         self._alarms = alarms
         self._wall = wall
         self._is_set = is_set
         self._clock = clock
         self._changed = changed
+        self._source_offsets_end = stepped
         self._was_set = is_set()
         self._offset = wall() - clock()
         self._stepped = float("-inf")
@@ -97,11 +102,14 @@ class ClockWatch:
         offset = self._wall() - now
         step, self._offset = offset - self._offset, offset
         is_set = self._is_set()
+        if abs(step) > TOLERANCE:
+            self._source_offsets_end()
         if not is_set:
             self._alarms.on(
                 "clock", "unset",
                 "this gateway's clock was never set since it booted. Reception times are estimates, TLS connections may"
-                " fail, and event times without year may be wrong. Set the clock (timedatectl, NTP)",
+                " fail, and event times without year may be wrong",
+                remedy=SET_CLOCK,
             )  # fmt: skip
         elif not self._was_set:
             self._alarms.off("clock", "unset", "this gateway's clock is set")
@@ -120,8 +128,8 @@ class ClockWatch:
         self._alarms.off("clock", "step", "this gateway's clock was set again")
         self._alarms.on(
             "clock", "step",
-            f"this gateway's clock was set {how}. Nothing is deleted by its age for an hour. Check that the clock is"
-            " right (timedatectl, NTP)",
+            f"this gateway's clock was set {how}. Nothing is deleted by its age for an hour",
+            remedy="check that the clock is right (timedatectl, NTP)",
         )  # fmt: skip
 
 

@@ -56,8 +56,9 @@ class SyncMonitor:
         if self._streak >= CHECKS and ("sync", "disk") not in self._alarms.active:
             text = (
                 f"the disk is slow: a sync of the spool takes {slowest:.1f} s, and RELP and HTTPS senders wait that"
-                " long for each acknowledgement. Put the spool on a faster disk, or on one with a protected write cache"
+                " long for each acknowledgement"
             )
-            self._alarms.on("sync", "disk", text)
+            remedy = "put the spool on a faster disk, or on one with a protected write cache"
+            self._alarms.on("sync", "disk", text, remedy=remedy)
         elif self._streak <= -CHECKS:
             self._alarms.off("sync", "disk", "the disk syncs quickly again")

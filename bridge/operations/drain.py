@@ -31,9 +31,8 @@ class Drain:
     async def run(self, timeout: float, progress: Progress) -> JSON:
         """Closes the listeners, and delivers all events as ``deliver_all`` does."""
         ends_at = self.clock.seconds() + timeout
-        self.alarms.on(
-            "drain", "listeners", "drained by command: the listeners are closed. A reload or a restart opens them"
-        )
+        text = "drained by command: the listeners are closed"
+        self.alarms.on("drain", "listeners", text, remedy="a reload or a restart opens them")
         await self.listener_set.close()
         self.finish()
         return await deliver_all(self.ledger, self.clock, ends_at - self.clock.seconds(), progress)

@@ -48,7 +48,8 @@ class ArchiveUpkeep:
             self._alarms.on(
                 "archive", "spool",
                 f"archive {self._directory} holds {files} files ({size / 1e6:,.1f} MB) of delivered events, but"
-                " spool.archive is not configured. Remove the folder, or configure spool.archive again.",
+                " spool.archive is not configured",
+                remedy="remove the folder, or configure spool.archive again",
             )  # fmt: skip
 
     def _clear_alarm(self, has_files: bool) -> None:

@@ -97,7 +97,7 @@ class Quotas:
             limit = self._limits.get(name)
             if limit is not None and self.today.get(name, 0) > limit:
                 text = f"intake {name}: delivered more than its quota of {limit} bytes today (UTC); nothing is dropped"
-                self._alarms.on("quota", name, text)
+                self._alarms.on("quota", name, text, remedy='find the busiest source in "syslog-bridge status"')
         if self.today != self._saved:
             today = dict(self.today)
             text = json.dumps({"day": self._day, "bytes": today})

@@ -1,10 +1,12 @@
 """Tests how the gateway's clock is compared with the ``Date`` header of the collector."""
 
+from datetime import UTC
 from email.utils import formatdate
 from types import SimpleNamespace
 
 import pytest
 
+from bridge.ingest.clock_skew import SourceClock
 from bridge.monitoring.alarms import Alarms
 from bridge.monitoring.gateway_clock import ClockWatch, GatewayClock
 
@@ -34,9 +36,9 @@ def test_wrong_clock_raises_an_alarm_with_its_remedy(offset, words):
     gateway_clock, alarms = build_gateway_clock()
     answer_three_times(gateway_clock, NOW - offset)
     assert abs(gateway_clock.offset - offset) < 1.5
-    text = alarms.active["clock", "gateway"]
-    assert f"{words} the collector's" in text
-    assert "NTP" in text
+    alarm = alarms.current["clock", "gateway"]
+    assert f"{words} the collector's" in alarm.text
+    assert "NTP" in alarm.remedy
 
 
 def test_slow_response_is_not_a_wrong_clock():
@@ -66,11 +68,15 @@ def test_missing_or_invalid_date_gives_no_offset(date):
 
 
 def build_watch():
-    now = SimpleNamespace(wall=NOW, monotonic=5.0, is_set=True, changes=[])
+    now = SimpleNamespace(wall=NOW, monotonic=5.0, is_set=True, changes=[], steps=0)
+
+    def stepped():
+        now.steps += 1
+
     alarms = Alarms()
     watch = ClockWatch(
         alarms, wall=lambda: now.wall, is_set=lambda: now.is_set, clock=lambda: now.monotonic,
-        changed=lambda: now.changes.append(now.is_set),
+        changed=lambda: now.changes.append(now.is_set), stepped=stepped,
     )  # fmt: skip
 
     def look(seconds=5.0, step=0.0):
@@ -104,3 +110,20 @@ def test_clock_that_was_never_set_raises_an_alarm_until_it_is_set():
     look()
     assert now.changes == [False, True]
     assert not look(seconds=3600)
+
+
+def test_clock_offsets_of_sources_end_when_the_gateways_clock_is_set():
+    now, look = build_watch()
+    look(step=1.0)
+    assert now.steps == 0, "a clock that is adjusted slowly"
+    look(step=-180.0)
+    assert now.steps == 1
+    look()
+    assert now.steps == 1
+    clock = SourceClock()
+    clock.note(180.0, now_ms=60_000, has_zone=True, has_year=True, zone=UTC)
+    assert clock.needs_action
+    clock.forget()
+    assert not clock.needs_action and clock.diagnosis().kind == "none"
+    clock.note(0.0, now_ms=61_000, has_zone=True, has_year=True, zone=UTC)
+    assert clock.diagnosis().kind == "right", "without it, the largest offset of the last two minutes counts"

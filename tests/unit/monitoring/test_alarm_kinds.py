@@ -1,0 +1,107 @@
+"""Tests that the table of kinds, the alarms and problems in the code, and the Prometheus alerts are the same lists."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+import bridge
+from bridge.monitoring.alarm_kinds import CRITICAL, DEGRADED, KINDS, NOTICE
+
+PACKAGE = Path(bridge.__file__).parent
+RULES = PACKAGE.parent / "packaging/prometheus/syslog-bridge.rules.yml"
+SEVERITIES = {CRITICAL: {"critical"}, DEGRADED: {"warning", "info"}, NOTICE: {"info"}}
+
+
+def modules() -> Iterator[ast.Module]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield ast.parse(path.read_text())
+
+
+def constants(module: ast.Module) -> dict[str, str]:
+    """Returns the text constants of a module by name."""
+    found: dict[str, str] = {}
+    for node in module.body:
+        if not isinstance(node, ast.Assign):
+            continue
+        for target in node.targets:
+            pairs = [(target, node.value)]
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                pairs = list(zip(target.elts, node.value.elts, strict=True))
+            for name, value in pairs:
+                if isinstance(name, ast.Name) and isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    found[name.id] = value.value
+    return found
+
+
+def raised() -> set[str]:
+    """Returns the kinds of all calls `alarms.on(KIND, ...)` in the code."""
+    kinds: set[str] = set()
+    for module in modules():
+        names = constants(module)
+        for node in ast.walk(module):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "on":
+                continue
+            if not ast.unparse(node.func.value).endswith("alarms") or not node.args:
+                continue
+            kind = node.args[0]
+            if isinstance(kind, ast.Constant):
+                kinds.add(str(kind.value))
+            else:
+                assert isinstance(kind, ast.Name) and kind.id in names, f"not a constant: {ast.unparse(node)}"
+                kinds.add(names[kind.id])
+    return kinds
+
+
+def computed() -> set[str]:
+    """Returns the kinds of problems that are computed from the status."""
+    texts: set[str] = set()
+    for path in (PACKAGE / "monitoring/problems").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.add(node.value)
+    return texts & set(KINDS)
+
+
+def alerts() -> dict[str, dict[str, str]]:
+    """Returns the labels of the alerts, with their expression, by name."""
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    assert len({rule["alert"] for rule in rules}) == len(rules)
+    return {rule["alert"]: rule["labels"] | {"expr": rule["expr"]} for rule in rules}
+
+
+def test_the_code_raises_kinds_of_the_table_only() -> None:
+    assert len(raised()) > 15
+    assert raised() - set(KINDS) == set()
+
+
+def test_each_kind_of_the_table_exists_in_the_code() -> None:
+    assert set(KINDS) - raised() - computed() == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_has_an_alert_of_its_severity(kind: str) -> None:
+    described = KINDS[kind]
+    labels = alerts()[described.alert]
+    assert labels["kind"] == kind
+    assert labels["severity"] in SEVERITIES[described.state]
+
+
+def test_each_alert_with_a_kind_is_in_the_table() -> None:
+    found = {labels["kind"]: name for name, labels in alerts().items() if "kind" in labels}
+    assert found == {kind: described.alert for kind, described in KINDS.items()}
+
+
+def test_alerts_ask_for_kinds_that_exist() -> None:
+    for labels in alerts().values():
+        asked = re.findall(r'syslog_bridge_(?:problems|alarms)\{kind="(\w+)"\}', labels["expr"])
+        assert set(asked) <= set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_says_what_it_means(kind: str) -> None:
+    meaning = KINDS[kind].meaning
+    assert meaning and not meaning.endswith(".") and len(meaning) < 80
