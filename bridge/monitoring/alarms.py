@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 from twisted.logger import Logger
 
+from bridge.syslog.timestamps import rfc3339
+
 EVERY = 5.0
 "Seconds between two checks for alarms that end."
 
@@ -102,6 +104,10 @@ class Alarms:
     def wall_time(self, moment: float) -> float:
         """Returns a time of the monotonic clock as seconds since the epoch, by the current wall clock."""
         return self._wall() - (self._clock() - moment)
+
+    def moment(self, seconds: float) -> str:
+        """Returns a time of the monotonic clock as RFC 3339."""
+        return rfc3339(int(self.wall_time(seconds) * 1000))
 
     def _emit_event(self, kind: str, about: str, state: str, text: str, remedy: str = "") -> None:
         if self._emit is not None:

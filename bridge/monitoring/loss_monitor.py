@@ -61,9 +61,12 @@ class LossMonitor:
         self._losses: dict[str, LossRecord] = {}
         "The latest loss for each reason."
         self._figures: dict[tuple[str, str], int] = {}
+        self._now = clock()
+        "Time of the current check."
 
     def look(self) -> None:
         """Compares the counters with their values at the last check."""
+        self._now = self._clock()
         for listener, drops in self._kernel_drops().items():
             self._count(RECEIVE_BUFFER, listener, drops)
         for intake, account in list(self._ledger.accounts.items()):
@@ -77,6 +80,7 @@ class LossMonitor:
                 self._alarms.on("clock", peer.address, text, lasts=ENDS_AFTER)
             if peer.gaps is not None:
                 self._count(SEQUENCE_GAP, peer.address, peer.gaps.missing)
+        self._raise_alarms()
         if self._ledger.imbalance:
             self._alarms.on(
                 "defect", "ledger", "the ledger does not balance",
@@ -108,6 +112,17 @@ class LossMonitor:
             for loss in self.losses()
         ]  # fmt: skip
 
+    def _raise_alarms(self) -> None:
+        """Raises or prolongs the alarm of each loss that was counted in this check."""
+        for loss in self._losses.values():
+            if loss.latest != self._now:
+                continue
+            # The text of an active alarm stays, or each further name would report it again.
+            active = self._alarms.current.get(("loss", loss.reason))
+            what, remedy = describe_loss(loss.reason, [name for name in loss.names if name])
+            text = active.text if active else f"events are lost: {what}"
+            self._alarms.on("loss", loss.reason, text, lasts=ENDS_AFTER, remedy=active.remedy if active else remedy)
+
     def _increase(self, kind: str, about: str, figure: int) -> int:
         """Returns by how much a counter has increased since the last check."""
         key = (kind, about)
@@ -118,7 +133,7 @@ class LossMonitor:
     def _count(self, reason: str, name: str, figure: int) -> None:
         if not (lost := self._increase(reason, name, figure)):
             return
-        now = self._clock()
+        now = self._now
         loss = self._losses.get(reason)
         if loss is None or now - loss.latest >= MERGED_SECONDS:
             loss = self._losses[reason] = LossRecord(reason, now, now)
@@ -126,10 +141,6 @@ class LossMonitor:
         loss.events += lost
         if name in loss.names or len(loss.names) < MAX_NAMES:
             loss.names[name] += lost
-        active = self._alarms.current.get(("loss", reason))
-        what, remedy = describe_loss(reason, [name for name in loss.names if name])
-        text = active.text if active else f"events are lost: {what}"
-        self._alarms.on("loss", reason, text, lasts=ENDS_AFTER, remedy=active.remedy if active else remedy)
 
 
 def _clock_text(peer: Peer) -> str:

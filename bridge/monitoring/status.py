@@ -60,6 +60,8 @@ class Status:
     "Returns TLS listener -> seconds until its certificate expires."
     losses: Callable[[], list[JSON]]
     "Returns the losses that go on, or ended within a day."
+    ended_outages: Callable[[], list[JSON]]
+    "Returns the latest outages of the collector."
     silent: Callable[[], dict[str, int]]
     "Returns the sources that are silent for longer than their ``expect`` -> seconds of silence."
     mirror: Mirror
@@ -149,7 +151,7 @@ class Status:
             "times_not_believed": self.pipeline.read_counts.outside,
             "converted_to_utf8": self.pipeline.read_counts.converted,
             "alarms": [self._alarm(alarm) for alarm in self.alarms.current.values()],
-            "ended_alarms": [self._alarm(alarm) for alarm in self.alarms.ended()],
+            "ended_alarms": [*(self._alarm(alarm) for alarm in self.alarms.ended()), *self.ended_outages()],
             "fleet": None if self.cluster_node is None else self.cluster_node(),
             "config_sha256": self.config_sha256,
         }  # fmt: skip
@@ -166,12 +168,9 @@ class Status:
     def _alarm(self, alarm: Alarm) -> JSON:
         shown: JSON = {
             "kind": alarm.kind, "about": alarm.about, "text": alarm.text, "remedy": alarm.remedy,
-            "since": self._moment(alarm.since),
+            "since": self.alarms.moment(alarm.since),
         }  # fmt: skip
-        return shown if alarm.ended is None else {**shown, "ended": self._moment(alarm.ended)}
-
-    def _moment(self, seconds: float) -> str:
-        return rfc3339(int(self.alarms.wall_time(seconds) * 1000))
+        return shown if alarm.ended is None else {**shown, "ended": self.alarms.moment(alarm.ended)}
 
     def _refused_clients(self) -> JSON:
         now_ms = int(self.wall() * 1000)

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 
 from bridge.accounting import Ledger
 from bridge.deliver import retry_state
+from bridge.deliver.cause import Cause
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.retry_state import RetryState
 from tests.harness.builders import build_delivery_context
@@ -139,3 +140,23 @@ def test_reload_ends_the_wait(intake: RetryFixture) -> None:
     intake.retry_state.change(intake.urls, max_in_flight=4)  # type: ignore[arg-type]
     assert not intake.retry_state.waiting
     assert intake.retry_state.failures == 0
+
+
+def test_failures_have_their_begin_and_cause_until_a_request_is_accepted(intake: RetryFixture) -> None:
+    state = intake.retry_state
+    assert (state.failing_since, state.last_cause) == (None, None)
+    intake.clock.advance(10)
+    state.fail("HTTP 503", Cause.SERVER)
+    intake.clock.advance(5)
+    state.park("HTTP 401", Cause.KEY)
+    assert (state.failing_since, state.last_cause) == (10.0, Cause.KEY)
+    state.succeeded()
+    assert (state.failing_since, state.last_error) == (None, None)
+
+
+def test_parked_intake_keeps_its_cause_while_the_network_fails(intake: RetryFixture) -> None:
+    state = intake.retry_state
+    state.park("HTTP 401", Cause.KEY)
+    intake.clock.advance(1000)
+    state.fail("no connection", Cause.CONNECTION)
+    assert (state.parked, state.last_error, state.last_cause) == ("HTTP 401", "HTTP 401", Cause.KEY)

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.accounting import Ledger
-from bridge.monitoring.rate_history import EVERY, FIGURES, RateHistory
+from bridge.monitoring.rate_history import EVERY, FIGURES, TREND_SECONDS, RateHistory
 from bridge.monitoring.runtime_metrics import DELAYS, Histogram
 
 
@@ -46,3 +46,21 @@ def test_history_is_bounded_and_the_day_is_coarser():
     assert 640 < len(hour["time"]) <= 720
     assert len(day["time"]) == pytest.approx(3000 * EVERY / 60, abs=2)
     assert all(len(hour[name]) == len(hour["time"]) for name in FIGURES)
+
+
+def test_trend_says_which_intakes_move_events_and_how_their_backlogs_change():
+    ledger, clock = Ledger(), ManualClock()
+    ledger.receive_spooled("a", 1000)
+    ledger.receive_spooled("b", 1)
+    rate_history = RateHistory(ledger, Histogram(DELAYS), clock=clock, wall=clock)
+    for _ in range(int(TREND_SECONDS / EVERY)):
+        ledger.receive_spooled("a", 10)
+        ledger.deliver("a", 60)
+        clock.now += EVERY
+        rate_history.beat(0, 0.0)
+    assert rate_history.changes == {"a": -10.0, "b": 0.0}
+    assert rate_history.moving == {"a"}
+    for _ in range(int(TREND_SECONDS / EVERY)):
+        clock.now += EVERY
+        rate_history.beat(0, 0.0)
+    assert rate_history.moving == set()

@@ -70,7 +70,7 @@ class StatusFixture:
             config_sha256="c" * 64, wall=lambda: self.now, disk_budget=self.disk_budget,
             sync_monitor=SyncMonitor(build_fsync_policy(directory), self.alarms, lambda: self.now),
             quota=lambda name: {},
-            certificates=lambda: {"secure": 86_400.4}, losses=list, silent=dict, mirror=self.mirror,
+            certificates=lambda: {"secure": 86_400.4}, losses=list, ended_outages=list, silent=dict, mirror=self.mirror,
             senders=SourceList(self.peers, lambda: self.now), rate_history=self.rate_history,
             gateway_clock=gateway_clock, started=NOON - 60.0, monotonic_uptime=monotonic_uptime,
         )  # fmt: skip
@@ -117,6 +117,17 @@ def test_full_intake_is_full_whatever_its_courier_does(gateway: StatusFixture) -
     assert gateway.intake["state"] == "backing-off"
     gateway.disk_budget.reported_full.names.add("fw")
     assert gateway.intake["state"] == "full"
+
+
+def test_intake_that_moves_events_is_delivering(gateway: StatusFixture) -> None:
+    assert gateway.intake["state"] == "idle"
+    gateway.rate_history.moving = frozenset({"fw"})
+    assert gateway.intake["state"] == "delivering", "it has received or delivered events lately"
+    gateway.rate_history.moving = frozenset()
+    gateway.receive("192.0.2.7", b"one")
+    assert gateway.intake["state"] == "delivering", "its open batch has events"
+    gateway.courier.state = "parked"
+    assert gateway.intake["state"] == "parked"
 
 
 def test_last_response_is_shown_with_its_time_and_ids(gateway: StatusFixture) -> None:

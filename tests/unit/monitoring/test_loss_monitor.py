@@ -1,0 +1,75 @@
+"""Tests what is recorded of losses: number, reason, names, begin and end."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from bridge.accounting import Ledger
+from bridge.monitoring.alarms import Alarms
+from bridge.monitoring.loss_monitor import ENDS_AFTER, MAX_NAMES, MERGED_SECONDS, REMEMBERED_SECONDS, LossMonitor
+
+
+class Losses:
+    def __init__(self) -> None:
+        self.now, self.ledger, self.drops = 100.0, Ledger(), {"udp": 0}
+        self.peers: list[Any] = []
+        self.alarms = Alarms(clock=lambda: self.now)
+        peers: Any = SimpleNamespace(all=lambda: self.peers)
+        self.monitor = LossMonitor(
+            self.alarms, ledger=self.ledger, peers=peers, kernel_drops=lambda: self.drops, clock=lambda: self.now
+        )
+
+    def drop(self, count: int, intake: str = "fw", reason: str = "spool_full") -> None:
+        self.ledger.receive_dropped(intake, count, reason)
+
+    def look(self, seconds: float = 5.0) -> list[dict[str, object]]:
+        self.now += seconds
+        self.monitor.look()
+        self.alarms.look()
+        return self.monitor.report()
+
+
+def test_loss_has_its_number_reason_names_and_begin() -> None:
+    losses = Losses()
+    assert losses.look() == []
+    losses.drop(10)
+    losses.drop(5, "dns")
+    losses.look()
+    losses.drop(7)
+    assert losses.look(20) == [
+        {"reason": "spool_full", "events": 22, "names": ["fw", "dns"], "since_seconds": 20.0, "ended_seconds": None}
+    ]
+    assert losses.alarms.active == {("loss", "spool_full"): "events are lost: the spool of intakes fw and dns is full"}
+
+
+def test_loss_ends_and_is_forgotten_after_a_day() -> None:
+    losses = Losses()
+    losses.drop(10)
+    losses.look()
+    (row,) = losses.look(ENDS_AFTER)
+    assert row["ended_seconds"] == ENDS_AFTER
+    assert losses.alarms.active == {}
+    assert losses.look(REMEMBERED_SECONDS) == []
+
+
+def test_losses_within_an_hour_are_one_and_later_ones_another() -> None:
+    losses = Losses()
+    losses.drop(10)
+    losses.look()
+    losses.drop(10)
+    (row,) = losses.look(MERGED_SECONDS - 1)
+    assert (row["events"], row["since_seconds"], row["ended_seconds"]) == (20, MERGED_SECONDS - 1, None)
+    losses.drop(1)
+    (row,) = losses.look(MERGED_SECONDS)
+    assert (row["events"], row["since_seconds"]) == (1, 0.0)
+
+
+def test_kernel_drops_and_gaps_are_losses_and_names_are_bounded() -> None:
+    losses = Losses()
+    losses.drops["udp"] = 3
+    losses.peers += [
+        SimpleNamespace(address=f"192.0.2.{n}", outside=0, gaps=SimpleNamespace(missing=1)) for n in range(200)
+    ]
+    found = {str(row["reason"]): row for row in losses.look()}
+    assert (found["receive_buffer"]["events"], found["receive_buffer"]["names"]) == (3, ["udp"])
+    names: Any = found["sequence_gap"]["names"]
+    assert (found["sequence_gap"]["events"], len(names)) == (200, MAX_NAMES)
