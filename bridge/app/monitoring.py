@@ -75,6 +75,7 @@ def build_monitoring(
         clock=clock, wall=wall, settled=storage.settled,
     )  # fmt: skip
     rate_history = RateHistory(ledger, delivery.runtime_metrics.delivery, clock=clock, wall=wall)
+    senders = SourceList(peers, wall)
     outages = OutageHistory(clock, alarms.moment)
     loss_monitor = LossMonitor(alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops, clock=clock)
     status = Status(
@@ -82,7 +83,7 @@ def build_monitoring(
         listener_set=listener_set, alarms=alarms, runtime_metrics=delivery.runtime_metrics, config_sha256=config.sha256,
         wall=wall, disk_budget=ingest.disk_budget, sync_monitor=storage.sync_monitor, quota=ingest.quotas.report,
         certificates=certificate_expiry.left, losses=loss_monitor.report, ended_outages=outages.report,
-        senders=SourceList(peers, wall), silent=silent_sources.silent_now, mirror=ingest.mirror,
+        senders=senders, silent=silent_sources.silent_now, mirror=ingest.mirror,
         rate_history=rate_history, gateway_clock=delivery.gateway_clock, started=wall(),
         cluster_node=None if cluster.node is None else cluster.node.report,
         rejected=rejection_list.rejected_now, monotonic_uptime=lambda: clock() - started,
@@ -96,7 +97,7 @@ def build_monitoring(
         DescriptorMonitor(alarms, listener_set.descriptors_exhausted),
         ClockWatch(
             alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config()),
-            stepped=peers.forget_clock_offsets,
+            stepped=senders.forget_clock_offsets,
         ),
         rate_history, status, WaitingEvents(alarms, status.intakes), Heartbeat(storage.self_events, status, clock),
         ForwarderStatistics(storage.self_events, status, clock), outages,

@@ -288,12 +288,6 @@ class Peers:
         """Returns every known peer."""
         return list(self._known.values())
 
-    def forget_clock_offsets(self) -> None:
-        """Forgets the clock offsets of all peers, because the clock of the gateway was set."""
-        for peer in self._known.values():
-            if peer.clock is not None:
-                peer.clock.forget()
-
     def keep(self, peer: Peer) -> None:
         """Makes a peer known again that was removed while its connection was open. Called when it sends."""
         if peer.key not in self._known:

@@ -205,6 +205,12 @@ class SourceList:
         found = [(peer, peer.clock.diagnosis()) for peer in self._survey().wrong_clocks if peer.clock is not None]
         return [(peer, diagnosis) for peer, diagnosis in found if diagnosis.needs_action]
 
+    def forget_clock_offsets(self) -> None:
+        """Forgets the clock offsets of all sources, because the clock of the gateway was set."""
+        for peer in self._peers.all():
+            if peer.clock is not None:
+                peer.clock.forget()
+
     def counts(self) -> JSON:
         """Returns the number of sources in total and of each kind; counted again after ``SURVEY_MS``."""
         return self._survey().counts

@@ -5,7 +5,7 @@ from typing import Any
 
 from bridge.deliver.cause import Cause
 from bridge.monitoring.alarm_kinds import DEGRADED
-from bridge.monitoring.problems.problem import Problem, capital, clock_time, named, number
+from bridge.monitoring.problems.problem import Problem, capital, clock_time, named, number, read_moment
 from bridge.monitoring.problems.remedies import remedy_for
 from bridge.monitoring.problems.situation import Situation
 from bridge.monitoring.problems.space import full_in, limit_text, remedy_for_space
@@ -15,6 +15,9 @@ LATE_SECONDS = 60.0
 "Age in seconds from which a waiting event is late, if the status does not name another."
 PATIENCE_SECONDS = 3600.0
 "Seconds in which a backlog that drains should be gone."
+
+LATELY_SECONDS = 15.0
+"Seconds since the latest accepted request within which an intake counts as delivering, whatever its rates."
 
 JSON = dict[str, Any]
 _UNREACHABLE = frozenset(cause.value for cause in Cause if cause.unreachable)
@@ -27,7 +30,7 @@ def delivery_problems(situation: Situation) -> Iterator[Problem]:
     for (kind, _, cause), group in _by_cause(rows).items():
         yield _suspended(kind, cause, group, situation)
     for row in rows:
-        if row.get("state") not in ("parked", "full") and not _fails(row):
+        if not _fails(row):
             yield from _slow(row, situation)
 
 
@@ -74,7 +77,7 @@ def _suspended(kind: str, cause: str | None, rows: list[JSON], situation: Situat
     worst = max(rows, key=lambda row: row.get("failing_seconds") or 0)
     shown = next((row for row in (worst, *rows) if row.get("last_error")), worst)
     # The remedy says what the end of the error would.
-    error = str(shown.get("last_error") or "").partition("; check the ")[0]
+    error = str(shown.get("last_error") or "no request was accepted").partition("; check the ")[0]
     names = [str(row.get("name")) for row in rows]
     since = situation.before(worst["failing_seconds"]) if worst.get("failing_seconds") else None
     at = f" since {clock_time(since, situation.taken)}" if since else ""
@@ -89,9 +92,8 @@ def _suspended(kind: str, cause: str | None, rows: list[JSON], situation: Situat
     elif cause == "unreachable" and not _is_reached(_server(worst), situation):
         servers = {_server(row) for row in situation.intakes if _server(row)}
         server = f" {_server(worst)}" if len(servers) > 1 else ""
-        text = f"Collector{server} unreachable{at} ({error}); {number(len(rows), 'intake')}, {waiting}"
-        if len(rows) == 1:
-            text = f"Collector{server} unreachable{at} ({error}); intake {names[0]}, {waiting}"
+        which = f"intake {names[0]}" if len(rows) == 1 else number(len(rows), "intake")
+        text = f"Collector{server} unreachable{at} ({error}); {which}, {waiting}"
     else:
         text = f"{capital(named('intake', names))} cannot deliver{at}: {error}; {waiting}"
     return Problem(kind, text, remedy_for(shown.get("last_cause")), "", since, tuple(names))
@@ -160,6 +162,10 @@ def _late(row: JSON, name: str, situation: Situation) -> Problem:
             "no action is needed" if not slow else f"no action is needed, unless it is too slow: {_pace_remedy(row)}"
         )
         return Problem("draining", text, remedy, since=since, affected=(name,))
+    if not delivered and _accepted_lately(row, situation):
+        # After an outage, the rates of the last seconds are not known yet.
+        text = f"Intake {name} drains its backlog: {number(events, 'event')}; {age}"
+        return Problem("draining", text, "no action is needed", since=since, affected=(name,))
     safe = _safe([row], situation)
     if not delivered:
         cause = f": {row['last_error']}" if row.get("last_error") else ""
@@ -170,6 +176,11 @@ def _late(row: JSON, name: str, situation: Situation) -> Problem:
         limited = f", and requests are limited to {limit:,} bytes because larger ones were refused (413) or cut off"
     text = f"Intake {name} falls behind: it delivers {delivered:,.0f} events/s and receives {received:,.0f}{limited}"
     return Problem("late", f"{text}; {age}; {safe}", _pace_remedy(row), since=since, affected=(name,))
+
+
+def _accepted_lately(row: JSON, situation: Situation) -> bool:
+    accepted = read_moment((row.get("last_acceptance") or {}).get("at"))
+    return accepted is not None and (situation.taken - accepted).total_seconds() < LATELY_SECONDS
 
 
 def _pace_remedy(row: JSON, *, stalled: bool = False) -> str:

@@ -53,8 +53,9 @@ def summarize(status: JSON) -> JSON:
 
 
 def headline_of(status: JSON) -> JSON:
-    """Returns the summary that a status contains, or computes it."""
-    return status.get("headline") or summarize(status)
+    """Returns the summary that a status contains. Computes it if the status is of an older version."""
+    headline = status.get("headline") or {}
+    return headline if "ended" in headline else summarize(status)
 
 
 def _ended(situation: Situation) -> list[Problem]:

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.deliver.cause import Cause
 from bridge.monitoring.alarm_kinds import KINDS
-from bridge.monitoring.problems import summarize
+from bridge.monitoring.problems import headline_of, summarize
 from bridge.monitoring.problems.losses import SHOWN_SECONDS, reason_of
 from bridge.monitoring.problems.remedies import REMEDIES
 from bridge.monitoring.status import STATES
@@ -242,8 +242,9 @@ def test_backlog_of_an_outage_says_that_it_drains_and_when_it_is_gone() -> None:
 def test_late_event_is_a_problem_in_any_state(state: str, error: str | None) -> None:
     late = row("a", state, last_error=error, oldest_seconds=35.0)
     assert summarize(intakes(late))["state"] != "healthy"
-    (problem,) = problems(intakes(late))
-    assert problem["affected"] == ["a"] and problem["text"]
+    found = problems(intakes(late))
+    assert len(found) == (2 if state == "full" else 1)
+    assert all(problem["affected"] == ["a"] and "()" not in problem["text"] for problem in found)
 
 
 def test_event_within_the_bound_is_no_problem() -> None:
@@ -256,6 +257,19 @@ def test_intake_that_delivers_nothing_says_so() -> None:
     assert problem["kind"] == "waiting"
     assert problem["text"].startswith("Intake a has delivered nothing lately; the oldest event has waited for 95 s")
     assert "check --connect" in problem["remedy"]
+
+
+def test_intake_that_has_begun_to_deliver_does_not_ask_for_action() -> None:
+    (problem,) = problems(behind(0.0, 10.0, last_acceptance={"at": "2026-11-29T04:49:58.000Z"}))
+    assert (problem["kind"], problem["remedy"]) == ("draining", "no action is needed")
+    (problem,) = problems(behind(0.0, 10.0, last_acceptance={"at": "2026-11-29T04:40:00.000Z"}))
+    assert problem["kind"] == "waiting"
+
+
+def test_summary_of_an_older_version_is_computed_again() -> None:
+    old = HEALTHY | {"headline": {"state": "well", "text": "Healthy", "problems": []}}
+    assert headline_of(old)["state"] == "healthy"
+    assert headline_of(HEALTHY | {"headline": {"ended": [], "state": "degraded"}})["state"] == "degraded"
 
 
 def test_error_of_an_intake_that_delivers_is_shown() -> None:
