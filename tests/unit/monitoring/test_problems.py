@@ -299,6 +299,13 @@ def test_problems_are_ordered_by_harm(kind: str) -> None:
     assert kinds == sorted(kinds, key=list(KINDS).index)
 
 
+def test_loss_before_the_gateway_is_named_after_what_is_critical() -> None:
+    found = problems(intakes(failing()) | {"losses": [loss("sequence_gap", "192.0.2.7")], "alarms": [alarm("silence")]})
+    assert [(problem["state"], problem["kind"]) for problem in found] == [
+        ("critical", "collector"), ("degraded", "loss"), ("degraded", "silence"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", ["parked", "full", "waiting", "loss", "budget", "clock"])
 def test_alarm_does_not_repeat_what_is_computed(kind: str) -> None:
     assert problems(HEALTHY | {"alarms": [alarm(kind, "192.0.2.7")]}) == []
