@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from bridge.cli.why_steps import NOTE, WRONG
 from bridge.monitoring.alarm_kinds import HEALTHY, KINDS
 from bridge.monitoring.outage_history import EVERY as OUTAGES_EVERY
 from bridge.monitoring.outage_history import MIN_SECONDS
@@ -170,8 +171,9 @@ def table(bridge: Bridge, problems: list[dict[str, Any]]) -> str:
     for fault, (kind, address) in FAULTS.items():
         texts = [problem["text"] for problem in problems if problem["kind"] == kind]
         lines = cli(bridge, "why", address).stdout.splitlines()
-        marked = [line.strip() for line in lines if re.search(r"^\s*(NO|--)\s", line)]
-        why = [line for line in marked if line.startswith("NO") or kind in line] or marked
+        wrong = [line.strip() for line in lines if line.strip().startswith(WRONG)]
+        why = wrong or [line.strip() for line in lines if line.strip().startswith(NOTE) and kind in line]
+        assert why, f"why {address} does not explain {fault}: {lines}"
         alert = KINDS[kind].alert if kind in KINDS else "-"
         cells = (fault, "; ".join(texts) or "-", "; ".join(why[:2]) or "-", f'problems{{kind="{kind}"}}', alert)
         rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
