@@ -26,6 +26,8 @@ class OutageHistory:
         self._moment = moment
         self._began: float | None = None
         self._text = ""
+        self._affected = 0
+        "Number of intakes that the outage affected at most."
         self._ended: deque[tuple[float, float, str]] = deque(maxlen=MAX_OUTAGES)
 
     def note(self, intakes: list[JSON]) -> None:
@@ -34,14 +36,16 @@ class OutageHistory:
         situation = Situation({"taken": self._moment(now), "intakes": intakes})
         problem = next((each for each in delivery_problems(situation) if each.kind == KIND), None)
         if problem is not None:
-            # The text names the time of the begin. How many events waited at the end is of no use.
-            self._text = problem.text.partition(";")[0]
+            # When intakes deliver again one after the other, the text would describe the last of them only.
+            if len(problem.affected) >= self._affected:
+                # The text names the time of the begin. How many events waited at the end is of no use.
+                self._text, self._affected = problem.text.partition(";")[0], len(problem.affected)
             if self._began is None:
                 self._began = now if problem.since is None else now - (situation.taken - problem.since).total_seconds()
         elif self._began is not None:
             if now - self._began >= MIN_SECONDS:
                 self._ended.append((self._began, now, self._text))
-            self._began = None
+            self._began, self._affected = None, 0
 
     def report(self) -> list[JSON]:
         """Returns the outages that have ended, for ``/api/status``."""

@@ -172,9 +172,8 @@ def table(bridge: Bridge, problems: list[dict[str, Any]]) -> str:
         texts = [problem["text"] for problem in problems if problem["kind"] == kind]
         lines = cli(bridge, "why", address).stdout.splitlines()
         marked = [line.strip() for line in lines if line.strip().startswith((WRONG, NOTE))]
-        why = [line for line in marked if line.split()[1] == kind] or [
-            line for line in marked if line.startswith(WRONG)
-        ]
+        named = [line for line in marked if line.split()[1] == kind]
+        why = named or [line for line in marked if line.startswith(WRONG)]
         assert why, f"why {address} does not explain {fault}: {lines}"
         alert = KINDS[kind].alert if kind in KINDS else "-"
         cells = (fault, "; ".join(texts) or "-", "; ".join(why[:2]) or "-", f'problems{{kind="{kind}"}}', alert)
