@@ -18,6 +18,9 @@ from bridge.spool.inspect import last_entries
 ROWS_PER_TURN = 500
 "Source rows that are built in one reactor turn."
 
+MAX_PLOTTED_INTAKES = 50
+"Intakes in one response of the history by intake."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routes:
@@ -46,6 +49,7 @@ class Routes:
             "api/unrouted": lambda query: self.message_preview.inbox(),
             "api/quarantine": lambda query: self._quarantine(),
             "api/log": lambda query: {"log": self.recent.lines()},
+            "api/intake_history": self._intake_history,
             "api/history": lambda query: (
                 self.rate_history.day if query.get("span") == "day" else self.rate_history.hour
             ).report(),
@@ -89,9 +93,14 @@ class Routes:
                 offset=bounded_number(query, "offset", 0, 1_000_000, 0),
                 limit=bounded_number(query, "limit", 1, MAX_ROWS, 100),
                 sort=sort if sort in SORTS else "events", only=query.get("only", ""),
-                find=query.get("find", "").strip().lower()[:200],
+                find=query.get("find", "").strip().lower()[:200], intake=query.get("intake", ""),
             )
         )  # fmt: skip
+
+    def _intake_history(self, query: Query) -> JSON:
+        history = self.rate_history
+        ring = history.intakes_day if query.get("span") == "day" else history.intakes_hour
+        return ring.report(query.get("names", "").split(",")[:MAX_PLOTTED_INTAKES])
 
     def _quarantine(self) -> "Deferred[Result]":
         directory = self.status.spool.quarantine.directory

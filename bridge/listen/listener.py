@@ -78,6 +78,11 @@ class OpenListener(ABC):
         self.bound = bound
 
     @property
+    def open_connections(self) -> int | None:
+        """Returns the number of open connections; None for datagrams."""
+        return None
+
+    @property
     @abstractmethod
     def refused(self) -> Counter[str]:
         """Returns the number of rejected connections and datagrams, by reason."""

@@ -154,6 +154,18 @@ class ListenerSet:
         """Returns the bound port of each listener."""
         return {name: each.port for name, each in self.listeners.items()}
 
+    def details(self) -> dict[str, dict[str, object]]:
+        """Returns the kind of each listener, its address or path, its open connections and how many it accepts."""
+        return {
+            name: {
+                "kind": each.listener.kind,
+                "address": str(each.listener.unix_path or each.listener.address),
+                "connections": each.open_connections,
+                "max_connections": None if each.open_connections is None else each.listener.max_connections,
+            }
+            for name, each in self.listeners.items()
+        }
+
     def kernel_drops(self) -> dict[str, int]:
         """Returns the datagrams that the kernel dropped since start, for each UDP listener."""
         now = {name: each.kernel_drops for name, each in self.listeners.items() if each.listener.kind == "udp"}

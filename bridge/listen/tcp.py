@@ -48,6 +48,10 @@ class TcpListener(OpenListener):
         return apply
 
     @property
+    def open_connections(self) -> int:
+        return len(self._connections)
+
+    @property
     def refused(self) -> Counter[str]:
         return self._connections.rejections.counts
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 
 from bridge.accounting import UNROUTED, Ledger
+from bridge.monitoring.intake_history import DAY, HOUR, IntakeRing
 from bridge.monitoring.runtime_metrics import Histogram
 
 EVERY = 5.0
@@ -75,6 +76,7 @@ class RateHistory:
     ) -> None:
         self.hour = Ring(EVERY, 720)
         self.day = Ring(60.0, 1440)
+        self.intakes_hour, self.intakes_day = IntakeRing(*HOUR), IntakeRing(*DAY)
         self.rates: dict[str, tuple[float, float]] = {}
         "Intake -> events per second received and delivered, over the last interval."
         self.changes: dict[str, float] = {}
@@ -89,13 +91,16 @@ class RateHistory:
         self._wall = wall
         self._last = self._minute = self._totals()
         self._recent = deque([self._last], maxlen=int(TREND_SECONDS / EVERY) + 1)
+        for ring in (self.intakes_hour, self.intakes_day):
+            ring.begin(self._last.at, self._last.by_intake)
 
-    def beat(self, waiting: int, oldest: float) -> None:
+    def beat(self, waiting_events: Mapping[str, int], oldest: float) -> None:
         """Takes one reading; called every ``EVERY`` seconds.
 
-        ``waiting`` is the number of waiting events, ``oldest`` the age of the oldest in seconds.
+        ``waiting_events`` has the number of waiting events of each intake, ``oldest`` is the age of the oldest in
+        seconds.
         """
-        then, now = self._last, self._totals()
+        then, now, waiting = self._last, self._totals(), sum(waiting_events.values())
         self._last = now
         passed = now.seconds_since(then)
         self.rates = {}
@@ -110,6 +115,8 @@ class RateHistory:
         if now.at - self._minute.at >= self.day.step:
             self.day.add(self._wall(), _between(self._minute, now, waiting, oldest))
             self._minute = now
+        for ring in (self.intakes_hour, self.intakes_day):
+            ring.add(now.at, self._wall(), now.by_intake, waiting_events)
 
     def _update_trend(self, then: _Totals, now: _Totals) -> None:
         self.changes = {}

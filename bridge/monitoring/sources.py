@@ -43,7 +43,7 @@ class Wanted:
     """The rows that a request asks for.
 
     ``only`` is unrouted, clock, silent or empty (all). ``find`` is a lower-case part of address, name, listener, route,
-    intake or shape.
+    intake or shape. ``intake`` is the name of one intake or empty (all).
     """
 
     offset: int = 0
@@ -51,6 +51,7 @@ class Wanted:
     sort: str = "events"
     only: str = ""
     find: str = ""
+    intake: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class SourceList:
         found = [
             peer for peer in peers
             if (not wanted.only or self._is(wanted.only, peer, now))
+            and (not wanted.intake or wanted.intake == peer.intake)
             and (not wanted.find or wanted.find in _searchable_text(peer))
         ]  # fmt: skip
         return {

@@ -127,6 +127,7 @@ class Status:
             "kernel_drops": self.listener_set.kernel_drops(),
             "losses": self.losses(),
             "listeners": self.listener_set.ports(),
+            "listener_details": self.listener_set.details(),
             "routes": dict(self.pipeline.read_counts.by_route),
             "filtered": dict(self.pipeline.read_counts.filtered_by_route),
             "quarantine": dict(self.spool.quarantine.counts),
@@ -238,11 +239,11 @@ class Status:
         """Returns the reasons why the gateway cannot receive messages; empty if it can."""
         return ([] if self.listener_set.open_ else ["the listeners are not open"]) + self.disk_budget.unready()
 
-    def waiting(self) -> tuple[int, float]:
-        """Returns the number of waiting events and the age of the oldest in seconds."""
+    def waiting(self) -> tuple[dict[str, int], float]:
+        """Returns the number of waiting events of each intake, and the age of the oldest in seconds."""
         rows = self.intakes()
         ages = [float(str(row["oldest_seconds"] or 0)) for row in rows]
-        return sum(int(str(row["backlog_events"])) for row in rows), max(ages, default=0.0)
+        return {str(row["name"]): int(str(row["backlog_events"])) for row in rows}, max(ages, default=0.0)
 
 
 def _answer(answered: Answered | None) -> JSON | None:

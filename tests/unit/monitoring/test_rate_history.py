@@ -20,14 +20,14 @@ def test_rates_are_differences_over_the_elapsed_time():
     ledger.receive_spooled("a", 50)
     ledger.receive_filtered(10)
     clock.now += 5
-    rate_history.beat(7, 1.5)
+    rate_history.beat({"a": 3, "b": 4}, 1.5)
     assert (rate_history.received, rate_history.delivered) == (12.0, 0.0)
     assert rate_history.rates == {"a": (10.0, 0.0)}
     ledger.deliver("a", 50)
     delays.observe(2.0)
     delays.observe(4.0)
     clock.now += 10
-    rate_history.beat(7, 1.5)
+    rate_history.beat({"a": 3, "b": 4}, 1.5)
     assert rate_history.rates == {"a": (0.0, 5.0)}
     report = rate_history.hour.report()
     assert report["time"] == [1005.0, 1015.0]
@@ -41,7 +41,7 @@ def test_history_is_bounded_and_the_day_is_coarser():
     rate_history = RateHistory(Ledger(), Histogram(DELAYS), clock=clock, wall=clock)
     for _ in range(3000):
         clock.now += EVERY
-        rate_history.beat(7, 1.5)
+        rate_history.beat({"a": 3, "b": 4}, 1.5)
     hour, day = rate_history.hour.report(), rate_history.day.report()
     assert 640 < len(hour["time"]) <= 720
     assert len(day["time"]) == pytest.approx(3000 * EVERY / 60, abs=2)
@@ -57,10 +57,10 @@ def test_trend_says_which_intakes_move_events_and_how_their_backlogs_change():
         ledger.receive_spooled("a", 10)
         ledger.deliver("a", 60)
         clock.now += EVERY
-        rate_history.beat(0, 0.0)
+        rate_history.beat({}, 0.0)
     assert rate_history.changes == {"a": -10.0, "b": 0.0}
     assert rate_history.moving == {"a"}
     for _ in range(int(TREND_SECONDS / EVERY)):
         clock.now += EVERY
-        rate_history.beat(0, 0.0)
+        rate_history.beat({}, 0.0)
     assert rate_history.moving == set()

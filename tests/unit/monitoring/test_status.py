@@ -57,7 +57,7 @@ class StatusFixture:
         )
         self.listener_set = Mock()
         self.listener_set.open_ = True
-        for method in ("kernel_drops", "ports", "refused", "rejections", "health_checks"):
+        for method in ("kernel_drops", "ports", "refused", "rejections", "health_checks", "details"):
             getattr(self.listener_set, method).return_value = {}
         self.listener_set.refused_clients.return_value = {}
         self.mirror: Any = SimpleNamespace(sent=Counter(), dropped=Counter())
@@ -200,11 +200,11 @@ def test_gateway_is_ready_while_listeners_are_open_and_the_spool_has_room(gatewa
 
 
 def test_waiting_returns_the_backlog_and_the_oldest_age(gateway: StatusFixture) -> None:
-    assert gateway.status.waiting() == (0, 0.0)
+    assert gateway.status.waiting() == ({"fw": 0}, 0.0)
     gateway.spool.append(Group("fw", "lines", NOON, NOON * 1000, NOON * 1000, 3, b"a\nb\nc\n"))
     gateway.now += 10
     events, oldest = gateway.status.waiting()
-    assert events == 3
+    assert events == {"fw": 3}
     assert oldest == pytest.approx(10, abs=0.1)
 
 
