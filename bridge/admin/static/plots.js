@@ -1,74 +1,80 @@
-// Shows the history in three small plots, each with its latest values as text.
+// Plots with a legend that shows the latest values, or those under the pointer. Times are in UTC.
 
-import { count, el, put, rate, span } from "./show.js";
+import { el, put, short } from "./show.js";
 
-const PLOTS = [
-  { name: "Events per second", series: [["received", "in", "--in"], ["delivered", "out", "--out"]], format: rate },
-  { name: "Events waiting", series: [["waiting", "waiting", "--wait"]], format: count },
-  { name: "Delay", series: [["delay", "mean delivery", "--out"], ["oldest", "oldest waiting", "--wait"]], format: span },
-];
+const HEIGHT = 150;
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-const hour = (seconds) => new Date(seconds * 1000).toTimeString().slice(0, 5);
-const second = (seconds) => new Date(seconds * 1000).toTimeString().slice(0, 8);
-
-const short = (n) => (n >= 1e6 ? `${n / 1e6}M` : n >= 1e3 ? `${n / 1e3}k` : `${n}`);
+/** Returns the value of a colour variable in the current colour scheme. */
+export const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const utc = (seconds, from, to) => new Date(seconds * 1000).toISOString().slice(from, to);
+const tickLabel = (n) => (n < 10 ? `${+n.toFixed(2)}` : short(n));
 const clock = (seconds) => (seconds >= 3600 ? `${+(seconds / 3600).toFixed(1)}h` : seconds >= 60 ? `${+(seconds / 60).toFixed(1)}m` : `${+seconds.toFixed(1)}s`);
 
-export class Plots {
-  constructor(where) {
-    this.figures = PLOTS.map((plot) => {
-      const now = el("p", { class: "quiet now" });
-      const area = el("div", { class: "plot", role: "img" });
-      where.append(el("figure", { class: "card" }, el("figcaption", {}, el("h3", {}, plot.name), now), area));
-      return { plot, now, area, chart: null };
-    });
+/** One plot. `series`: [key, label, CSS class and colour variable]. The second and third series are dashed. */
+export class Plot {
+  constructor(where, { name, series, format, isTime = false }) {
+    this.name = name;
+    this.series = series;
+    this.format = format;
+    this.isTime = isTime;
+    this.values = series.map(() => el("b", {}));
+    this.time = el("span", { class: "quiet" });
+    this.area = el("div", { class: "plot", role: "img" });
+    this.none = el("p", { class: "quiet" }, "Not enough values yet.");
+    const keys = series.map(([, label, kind], place) => el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), `${label} `, this.values[place]));
+    where.append(el("figure", {}, el("figcaption", {}, el("h4", {}, name), this.time, el("ul", { class: "legend" }, ...keys)), this.none, this.area));
+    this.chart = null;
     this.data = null;
-    new ResizeObserver(() => this.draw(true)).observe(where);
+    new ResizeObserver(() => this.draw(true)).observe(this.area);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(true));
   }
 
+  /** Shows columns of values by key, with `time` in seconds since the epoch. */
   show(history) {
-    this.data = history;
+    this.data = [history.time, ...this.series.map(([key]) => history[key] ?? history.time.map(() => null))];
+    this.legend(null);
     this.draw(false);
+  }
+
+  legend(place) {
+    const latest = this.data[0].length - 1;
+    const texts = this.series.map((_, index) => this.format(this.data[index + 1][place ?? latest]));
+    this.values.forEach((where, index) => put(where, texts[index]));
+    put(this.time, place == null ? "" : utc(this.data[0][place], 11, 19));
+    if (place == null) this.area.setAttribute("aria-label", `${this.name}: now ${this.series.map(([, label], index) => `${label} ${texts[index]}`).join(", ")}`);
   }
 
   draw(rebuild) {
     if (!this.data) return;
-    for (const figure of this.figures) {
-      const { plot, now, area } = figure;
-      const columns = plot.series.map(([key]) => this.data[key]);
-      const last = columns.map((column) => column.at(-1));
-      const latest = plot.series.map(([, name], i) => `${plot.format(last[i])} ${name}`).join(", ");
-      put(now, latest);
-      area.setAttribute("aria-label", `${plot.name}: now ${latest}`);
-      if (rebuild && figure.chart) {
-        figure.chart.destroy();
-        figure.chart = null;
-      }
-      const data = [this.data.time, ...columns];
-      if (figure.chart) figure.chart.setData(data);
-      else if (this.data.time.length > 1 && area.clientWidth) figure.chart = new uPlot(options(plot, area.clientWidth), data, area);
+    this.none.hidden = this.data[0].length > 1;
+    this.area.hidden = !this.none.hidden;
+    if (!this.area.clientWidth) return;
+    if (this.chart && (rebuild || this.chart.width !== this.area.clientWidth)) {
+      this.chart.destroy();
+      this.chart = null;
     }
+    if (this.chart) this.chart.setData(this.data);
+    else if (this.data[0].length > 1) this.chart = new uPlot(this.options(), this.data, this.area);
   }
-}
 
-function options(plot, width) {
-  const line = color("--line");
-  const axis = { stroke: color("--quiet"), font: "11px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { show: false } };
-  return {
-    width,
-    height: 150,
-    legend: { show: false },
-    cursor: { y: false, drag: { x: false, y: false } },
-    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1)] } },
-    axes: [
-      { ...axis, space: 70, size: 28, values: (_, ticks, __, ___, step) => ticks.map(step < 60 ? second : hour) },
-      { ...axis, size: 44, values: (_, ticks) => ticks.map(plot.format === span ? clock : short) },
-    ],
-    series: [{}, ...plot.series.map(([, label, name]) => ({
-      label, stroke: color(name), width: 2, fill: `color-mix(in srgb, ${color(name)} 14%, transparent)`, points: { show: false }, spanGaps: true,
-    }))],
-  };
+  options() {
+    const axis = { stroke: color("--quiet"), font: "11px system-ui, sans-serif", grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };
+    return {
+      width: this.area.clientWidth,
+      height: HEIGHT,
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false } },
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
+      scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1)] } },
+      axes: [
+        { ...axis, space: 70, size: 28, values: (_, ticks, __, ___, step) => ticks.map((tick) => utc(tick, 11, step < 60 ? 19 : 16)) },
+        { ...axis, size: 46, values: (_, ticks) => ticks.map(this.isTime ? clock : tickLabel) },
+      ],
+      hooks: { setCursor: [(chart) => this.legend(chart.cursor.idx)] },
+      series: [{}, ...this.series.map(([, label, kind], place) => ({
+        label, stroke: color(`--${kind}`), width: 2, dash: place ? [6, 4] : undefined, points: { show: false }, spanGaps: true,
+        fill: place ? undefined : `color-mix(in srgb, ${color(`--${kind}`)} 14%, transparent)`,
+      }))],
+    };
+  }
 }

@@ -41,37 +41,52 @@ const fine = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
 
 export const count = (n) => (n == null ? "–" : whole.format(n));
 
-export const rate = (n) => (n == null ? "–" : n > 0 && n < 10 ? fine.format(n) : whole.format(n));
+export const rate = (n) => (n == null ? "–" : n > 0 && n < 10 ? fine.format(n) : whole.format(Math.max(n, 0) + 0));
+
+/** Formats a count in few characters: 999, 1.2k, 34k, 5.6M. */
+export const short = (n) => (n < 1000 ? whole.format(n) : n < 1e6 ? `${(n < 1e4 ? fine : whole).format(n / 1e3)}k` : `${fine.format(n / 1e6)}M`);
 
 export function size(bytes) {
   if (bytes == null) return "–";
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
   for (; bytes >= 1000 && unit < units.length - 1; unit += 1) bytes /= 1000;
-  return `${unit ? fine.format(bytes) : whole.format(bytes)} ${units[unit]}`;
+  return `${unit ? bytes.toFixed(1) : whole.format(bytes)} ${units[unit]}`;
 }
 
-/** Formats seconds: 0.4 s, 12 s, 3 min, 5 h 20 min, 2 d 3 h. */
+/** Formats seconds in at most two units, as all commands do: 0.4 s, 12 s, 3 min, 5 h, 2 d 3 h. */
 export function span(seconds) {
   if (seconds == null) return "–";
   if (seconds < 10) return `${fine.format(seconds)} s`;
-  if (seconds < 120) return `${whole.format(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
-  return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${Math.floor(hours / 24)} d`;
+  if (Math.round(seconds) < 120) return `${whole.format(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.round(seconds / 3600);
+  if (hours < 48) return `${hours} h`;
+  const days = Math.floor(hours / 24), rest = hours % 24;
+  return rest && days < 10 ? `${days} d ${rest} h` : `${whole.format(days)} d`;
 }
 
 export const ago = (seconds) => (seconds == null ? "never" : seconds < 2 ? "just now" : `${span(seconds)} ago`);
 
-const STATES = {
-  idle: ["healthy", "idle", "all events are delivered"],
-  delivering: ["healthy", "delivering", "requests are in flight"],
-  "backing-off": ["critical", "backing off", "the last request failed; it is retried after a wait"],
-  parked: ["critical", "parked", "delivery is suspended because the collector accepts none of this intake's events; retried every few minutes"],
-  full: ["critical", "full", "the intake has used its share of the spool"],
-};
+/** Formats a time in UTC, such as 04:40, or Nov 28 04:40 if that is another day than `now`. */
+export function when(time, now) {
+  const at = new Date(time);
+  if (Number.isNaN(at.getTime())) return "–";
+  const text = at.toISOString();
+  if (now && text.slice(0, 10) === new Date(now).toISOString().slice(0, 10)) return text.slice(11, 16);
+  return `${MONTHS[at.getUTCMonth()]} ${at.getUTCDate()} ${text.slice(11, 16)}`;
+}
 
-/** Returns the CSS class, the label and the explanation of an intake's state. */
-export const state = (name) => STATES[name] ?? ["degraded", clean(name, 30), ""];
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** Returns the seconds between two times, null if one of them is missing. */
+export const between = (from, to) => (from && to ? Math.max(0, (Date.parse(to) - Date.parse(from)) / 1000) : null);
+
+/** Returns a count with its noun: 1 event, 2 events. */
+export const number = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+
+/** Returns a reason code as words. */
+export const words = (code) => String(code).replaceAll("_", " ");
+
+export const sum = (amounts) => Object.values(amounts ?? {}).reduce((total, n) => total + n, 0);

@@ -53,7 +53,7 @@ function facts(row) {
   if (row.limited) rows.push(["Dropped above its limit", count(row.limited)]);
   if (row.expect_seconds) rows.push(["Expected every", span(row.expect_seconds)]);
   if (row.times_not_believed) rows.push(["Timestamps out of range", count(row.times_not_believed)]);
-  if (row.unrouted) rows.push(["Matched no route", count(row.unrouted)]);
+  if (row.unrouted) rows.push(["Matched no route", row.rerouted_since ? `${count(row.unrouted)} until ${row.rerouted_since.slice(0, 19).replace("T", " ")}; now a route matches` : count(row.unrouted)]);
   return el("dl", { class: "facts" }, ...rows.filter(([, value]) => value != null).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, clean(value, 400))]));
 }
 

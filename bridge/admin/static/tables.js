@@ -2,16 +2,22 @@
 
 import { clean, el } from "./show.js";
 
+const WORD = 40;
+const LONG = new RegExp(`\\S{${WORD + 1},}`);
+const SHORT = 24;
+
 /**
  * Shows a table in `where`. A column is {head, cell(row), number, wide, extra}. `cell` returns a string, or parts
- * {text, class, title} that are shown below each other. An `extra` column is hidden on a narrow screen. With `open(row)`
- * the first column is a button. `key(row)` identifies a row.
+ * {text, class, title} that are shown below each other; a part with `make` is made by it. An `extra` column is hidden on a
+ * narrow screen. A column with `element(key)` has one element per row instead. With `open(row)` the first column is a
+ * button, with `href(row)` a link. `key(row)` identifies a row.
  */
 export class Table {
-  constructor(where, { caption, columns, key, open, empty }) {
+  constructor(where, { caption, columns, key, open, href, empty }) {
     this.columns = columns;
     this.key = key;
     this.open = open;
+    this.href = href;
     this.rows = new Map();
     const heads = columns.map((column) => el("th", { scope: "col", role: "columnheader", class: kind(column) }, column.head));
     this.body = el("tbody", { role: "rowgroup" });
@@ -28,7 +34,7 @@ export class Table {
     const kept = new Map();
     rows.forEach((row, index) => {
       const key = this.key(row);
-      const line = this.rows.get(key) ?? this.make();
+      const line = this.rows.get(key) ?? this.make(key);
       line.row = row;
       this.fill(line);
       kept.set(key, line);
@@ -38,35 +44,46 @@ export class Table {
     this.rows = kept;
   }
 
-  make() {
+  make(key) {
     const line = { shown: [] };
     line.cells = this.columns.map((column, index) => {
       const cell = el("td", { role: "cell", "data-label": column.head, class: kind(column) });
-      line.target = line.target ?? cell;
-      if (index === 0 && this.open) {
-        const button = el("button", { type: "button", class: "link", onclick: () => this.open(line.row) });
-        cell.append(button);
-        line.target = button;
-      }
+      if (column.element) cell.append(column.element(key));
+      if (index === 0) line.target = this.target(line, cell);
       return cell;
     });
     line.element = el("tr", { role: "row" }, ...line.cells);
     return line;
   }
 
+  /** Returns the element of the first column that has the text: a button, a link or the cell. */
+  target(line, cell) {
+    if (!this.open && !this.href) return cell;
+    const target = this.href ? el("a", { class: "link" }) : el("button", { type: "button", class: "link", onclick: () => this.open(line.row) });
+    cell.append(target);
+    return target;
+  }
+
   fill(line) {
+    if (this.href) line.target.setAttribute("href", this.href(line.row));
     this.columns.forEach((column, index) => {
+      if (column.element) return;
       const parts = [column.cell(line.row)].flat().filter((part) => part != null && part !== "");
       const shown = JSON.stringify(parts);
       if (line.shown[index] === shown) return;
       line.shown[index] = shown;
-      const cell = index === 0 ? line.target : line.cells[index];
-      cell.replaceChildren(...parts.map((part) => {
-        const { text, ...rest } = typeof part === "string" ? { text: part } : part;
-        return el("span", { ...rest, class: `part ${rest.class ?? ""}`.trim() }, clean(text, 300));
-      }));
+      (index === 0 ? line.target : line.cells[index]).replaceChildren(...parts.map(shownPart));
     });
   }
+}
+
+function shownPart(part) {
+  if (part.make) return part.make();
+  const { text, ...rest } = typeof part === "string" ? { text: part } : part;
+  const shown = clean(text, 300);
+  // A short text stays on one line, and only words that no column has room for may be broken.
+  const fit = shown.length <= SHORT ? "short" : LONG.test(shown) ? "long" : "";
+  return el("span", { ...rest, class: ["part", fit, rest.class].filter(Boolean).join(" ") }, shown);
 }
 
 const kind = (column) => ["number", "wide", "extra"].filter((name) => column[name]).join(" ");
