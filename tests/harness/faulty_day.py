@@ -103,6 +103,13 @@ REJECTED = [
         "remedy": "Add the address to allow",
     },
 ]  # fmt: skip
+DRIFT = {
+    "address": "10.0.0.1", "listener": "udp-514", "name": "sw-core-zurich-02", "intake": "servers-linux",
+    "format": "cisco-asa", "since": ago(minutes=3), "old_shape": "rfc3164 with %ASA-", "new_shape": "rfc5424",
+    "sampled": 40, "mismatches": 40, "fitting_format": "cisco-ios", "product": "Cisco IOS",
+    "text": "source sw-core-zurich-02 changed its messages: rfc5424 instead of rfc3164 with %ASA-",
+    "remedy": "if it was updated, set format: cisco-ios",
+}  # fmt: skip
 LISTENERS = {"udp-514": 514, "branch-offices": 1514, "secure": 6514}
 
 STATUS: JSON = {
@@ -142,7 +149,8 @@ STATUS: JSON = {
     "clients_not_in_client_names_count": 1,
     "certificates": {"secure": 5 * 86400, "admin.listen": 80 * 86400},
     "silent_sources": {"192.0.2.9": 3 * 86400, "fw-very-long-name-of-a-firewall-in-lyon-02": 4000},
-    "rejected_sources": REJECTED, "alarms": [], "fleet": None, "config_sha256": "9b8d4c45ae42" * 5,
+    "rejected_sources": REJECTED, "health_checks": {"secure": 1440}, "drifts": [DRIFT],
+    "alarms": [], "fleet": None, "config_sha256": "9b8d4c45ae42" * 5,
 }  # fmt: skip
 
 
@@ -176,7 +184,21 @@ RATES = [100.0 + n % 20 for n in range(180)]
 ANSWERS: JSON = {
     "api/status": STATUS,
     "api/sources": {"total": 10_412, "matching": 10_412, "offset": 0, "sources": SOURCES},
-    "api/source": {"address": "10.0.0.1", "messages_shown": True, "seen": []},
+    "api/source": {
+        "address": "10.0.0.1", "messages_shown": True,
+        "seen": [
+            SOURCES[0] | {
+                "identified": None, "messages": [], "format_mismatch_share": 1.0,
+                "shapes": [{"shape": "rfc5424", "share": 0.97}, {"shape": None, "share": 0.03}],
+                "drift": DRIFT | {"before": "<13>Nov 23 06:40:00 sw %ASA-1", "after": "<13>1 2026-11-23 sw IOS"},
+            }
+        ],
+        "rejections": [REJECTED[0] | {"accepted_since": ago(minutes=2)}],
+        "usual_rate": {
+            "percent": 50, "hour": "06:00", "per_minute": 12.0, "usual_per_minute": 840.0, "limit_per_minute": 420.0,
+            "observations": 14, "needed_observations": 7,
+        },
+    },
     "api/unrouted": {
         "total": 212,
         "unrouted": [
@@ -185,6 +207,9 @@ ANSWERS: JSON = {
                 "sample": '<189>date=2026-11-23 time=06:52:06 devname="fw-new" devid="FG200" type="traffic"',
                 "guesses": [{"format": "fortinet-fortigate", "product": "Fortinet FortiGate"}], "guessed": True,
                 "confidence": 1.0, "reason": "date= time= devname= in 10 of 10 messages",
+                "paste_where": "Paste it into bridge.yaml below line 41 (routes:)",
+                "new_intake": "fortinet-fortigate:\n  intake_key: {file: fortinet-fortigate.key}\n",
+                "new_intake_where": "Paste it into bridge.yaml below line 12. Write the intake key into its file",
                 "route": f'routes:\n  - name: from-{address}\n    source: "{address}"\n    intake: NAME  # one of'
                 " firewalls-frankfurt, servers-linux, proxies-munich\n",
             }

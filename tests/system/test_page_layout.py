@@ -179,17 +179,40 @@ def test_rejected_and_silent_senders_have_a_place(browser: Browser, url: str) ->
     for words in ("192.0.2.77", "plain text on a TLS port", "48", "or let the sender use TLS", "not in allow"):
         assert words in rejected
     assert "192.0.2.9" in browser.text("#silent")
+    assert "format that fits: cisco-ios" in browser.text("#changed")
     browser.run("location.hash = '#/sources?find=192.0.2.77'")
     browser.wait_count("#rejected-table tbody tr", 1)
     assert browser.run("return document.querySelector('#find').value") == "192.0.2.77"
     assert browser.text("#silent-table").strip() == "None match the filter."
 
 
+def test_source_shows_its_history(browser: Browser, url: str) -> None:
+    browser.resize(WIDE)
+    show(browser, url, "sources")
+    browser.click("#sources-table tbody button")
+    browser.wait_text("#source", "Changed format")
+    text = browser.text("#source")
+    for words in (
+        "rfc5424 97 %, other 3 %", "840 a minute at 06:00, now 12; alert below 420",
+        "48 times, last at 2026-11-23 06:51",
+        "accepted since 2026-11-23 06:50 UTC", "To do: if it was updated, set format: cisco-ios", "sw %ASA-1", "sw IOS",
+    ):  # fmt: skip
+        assert words in text
+    for dark in (False, True):
+        browser.resize(WIDE, dark=dark)
+        assert browser.run(FAINT) == []
+    browser.resize(PHONE)
+    assert browser.run("const d = document.querySelector('#source'); return d.scrollWidth - d.clientWidth") <= 0
+
+
 def test_listeners_show_connections_losses_and_certificates(browser: Browser, url: str) -> None:
     browser.resize(WIDE)
     show(browser, url, "listeners")
     text = browser.text("#listeners-table")
-    for words in ("1,204", "raise net.core.rmem_max", "204\nof 1,000", "plain text 40", "expires in 5 d: renew it"):
+    for words in (
+        "1,204", "raise net.core.rmem_max", "204\nof 1,000", "plain text 40", "besides 1,440 health checks",
+        "expires in 5 d: renew it",
+    ):  # fmt: skip
         assert words in text
     assert "admin.listen" in text
     assert 'Add "*.branch.example.com" to client_names' in browser.text("#clients")
@@ -207,8 +230,12 @@ def test_commands_and_routes_are_copied(browser: Browser, url: str) -> None:
     copied = browser.run("return navigator.clipboard.readText()")
     assert copied == "syslog-bridge quarantine list --reason refused"
     show(browser, url, "unrouted")
-    browser.click("#inbox .copy")
-    browser.wait_text("#inbox .copy", "Copied")
+    assert browser.text("#inbox article").count("Paste it into bridge.yaml below line") == 2
+    browser.click("#inbox .intake + .copy")
+    browser.wait_text("#inbox .intake + .copy", "Copied")
+    assert browser.run("return navigator.clipboard.readText()").startswith("fortinet-fortigate:")
+    browser.click("#inbox .route + .copy")
+    browser.wait_text("#inbox .route + .copy", "Copied")
     route = faulty_day.ANSWERS["api/unrouted"]["unrouted"][0]["route"]
     assert browser.run("return navigator.clipboard.readText()") == route
 

@@ -1,6 +1,6 @@
 // The section Listeners: ports, connections, what is lost or rejected, and when certificates expire.
 
-import { count, put, span, when, words } from "./show.js";
+import { count, number, put, span, when, words } from "./show.js";
 import { Table } from "./tables.js";
 
 const at = (id) => document.getElementById(id);
@@ -15,7 +15,8 @@ const listeners = new Table(at("listeners-table"), {
     { head: "Address", extra: true, cell: (row) => row.address ?? "–" },
     { head: "Connections", number: true, cell: (row) => (row.connections == null ? "–" : [count(row.connections), row.max_connections ? { text: `of ${count(row.max_connections)}`, class: "quiet" } : null]) },
     { head: "Dropped by the kernel", number: true, cell: (row) => (row.drops == null ? "–" : row.drops ? [{ text: count(row.drops), class: "bad" }, { text: "raise net.core.rmem_max and receive_buffer", class: "quiet" }] : "0") },
-    { head: "Rejected", number: true, cell: (row) => [{ text: count(row.rejected), class: row.rejected ? "bad" : "" }, ...row.reasons.map((text) => ({ text, class: "quiet" }))] },
+    { head: "Rejected", number: true, cell: (row) => [{ text: count(row.rejected), class: row.rejected ? "bad" : "" }, ...row.reasons.map((text) => ({ text, class: "quiet" })),
+      row.checks ? { text: `besides ${number(row.checks, "health check")}`, class: "quiet" } : null] },
     { head: "Certificate", cell: (row) => certificate(row.expires) },
   ],
 });
@@ -41,6 +42,7 @@ export function showListeners(status) {
   const rows = Object.entries(status.listeners).map(([name, port]) => ({
     name, port, ...status.listener_details?.[name], drops: status.kernel_drops[name], rejected: status.refused_connections[name] ?? 0,
     reasons: Object.entries(status.refusals?.[name] ?? {}).map(([reason, n]) => `${words(reason)} ${count(n)}`), expires: status.certificates[name],
+    checks: status.health_checks?.[name],
   }));
   // The certificate of the admin server is watched too.
   if ("admin.listen" in status.certificates) rows.push({ name: "admin.listen", kind: "admin server", rejected: 0, reasons: [], expires: status.certificates["admin.listen"] });

@@ -33,10 +33,10 @@ function showHead(status) {
 /** Shows beside the name of each section how many things in it need attention. */
 function showNumbers(status) {
   const failing = status.intakes.filter((row) => ofIntake(row.state)[0] !== "healthy").length;
-  const senders = Object.keys(status.silent_sources ?? {}).length + (status.rejected_sources ?? []).length;
+  const senders = Object.keys(status.silent_sources ?? {}).length + (status.rejected_sources ?? []).length + (status.drifts ?? []).length;
   const drops = Object.values(status.kernel_drops).filter((n) => n).length;
   const numbers = {
-    overview: [status.headline.problems.length, "problem"], intakes: [failing, "failing intake"], sources: [senders, "silent or rejected source"],
+    overview: [status.headline.problems.length, "problem"], intakes: [failing, "failing intake"], sources: [senders, "silent, rejected or changed source"],
     unrouted: [status.sources_count.unrouted ?? status.unrouted.length, "source"], quarantine: [sum(status.quarantine), "frame"], listeners: [drops, "listener with drops"],
   };
   for (const [section, [n, noun]] of Object.entries(numbers)) {

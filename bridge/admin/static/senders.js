@@ -1,5 +1,5 @@
-// Shows senders that a listener rejects, and sources that are silent for longer than expected. Neither are in the list
-// of sources if they never had a message accepted.
+// Shows senders that a listener rejects, sources that are silent for longer than expected, and those whose messages have
+// changed. A sender of which no message was ever accepted is in no other list.
 
 import { count, put, span, when, words } from "./show.js";
 import { Table } from "./tables.js";
@@ -29,6 +29,17 @@ const silent = new Table(at("silent-table"), {
   ],
 });
 
+const changed = new Table(at("changed-table"), {
+  caption: "Sources whose messages have changed", key: (row) => JSON.stringify([row.address, row.listener]), empty: "None match the filter.",
+  columns: [
+    { head: "Source", cell: (row) => [{ text: row.name ?? row.address, class: "name" }, row.name ? { text: row.address, class: "quiet" } : null] },
+    { head: "Since", cell: (row) => when(row.since, row.now) },
+    { head: "Before", wide: true, cell: (row) => row.old_shape ?? "–" },
+    { head: "Now", wide: true, cell: (row) => [{ text: row.new_shape ?? "–", class: "bad" }, row.fitting_format ? { text: `format that fits: ${row.fitting_format}`, class: "quiet" } : null] },
+    { head: "To do", wide: true, cell: (row) => row.remedy ?? "" },
+  ],
+});
+
 function showTable(id, table, rows, find) {
   at(id).hidden = rows.length === 0;
   const found = rows.filter((row) => Object.values(row).join("\n").toLowerCase().includes(find));
@@ -40,6 +51,7 @@ function showTable(id, table, rows, find) {
 export function showSenders(status, find) {
   const now = status.taken;
   showTable("rejected", rejected, (status.rejected_sources ?? []).map((row) => ({ ...row, now })), find);
+  showTable("changed", changed, (status.drifts ?? []).map((row) => ({ ...row, now })), find);
   const silentRows = Object.entries(status.silent_sources ?? {}).map(([address, seconds]) =>
     ({ address, seconds, last: new Date(Date.parse(now) - seconds * 1000).toISOString(), now }));
   silentRows.sort((one, other) => other.seconds - one.seconds);

@@ -1,6 +1,6 @@
 // Shows the details of one source, and its last messages as received, as parsed and as sent.
 
-import { ago, clean, count, el, rate, span } from "./show.js";
+import { ago, clean, count, el, number, rate, span } from "./show.js";
 
 const FIELDS = ["facility", "severity", "timestamp", "hostname", "app_name", "procid", "msgid", "msg", "format", "shape"];
 const MAX_LENGTH = 4000;
@@ -32,15 +32,15 @@ export class Source {
     if (!found || this.row?.address !== address) return;
     const row = found.seen[0];
     // Do not replace the content while the user has selected text or opened a message's details.
-    const shown = JSON.stringify([row?.messages?.[0]?.received, row?.events]);
+    const shown = JSON.stringify([row?.messages?.[0]?.received, row?.events, row?.drift?.since]);
     if (shown === this.shown || this.body.querySelector("details[open]") || String(getSelection()).length) return;
     this.shown = shown;
     if (!row) this.body.replaceChildren(el("p", {}, "This source is no longer known."));
-    else this.body.replaceChildren(facts(row), ...messages(row, found.messages_shown));
+    else this.body.replaceChildren(facts(row, found), ...drift(row.drift), ...messages(row, found.messages_shown));
   }
 }
 
-function facts(row) {
+function facts(row, { rejections = [], usual_rate: usual = null }) {
   const rows = [
     ["Listener", row.listener], ["Route", row.route ?? "none"], ["Intake", row.intake ?? "none"],
     ["Behind", row.behind], ["Certificate", row.client],
@@ -53,9 +53,26 @@ function facts(row) {
   if (row.limited) rows.push(["Dropped above its limit", count(row.limited)]);
   if (row.expect_seconds) rows.push(["Expected every", span(row.expect_seconds)]);
   if (row.times_not_believed) rows.push(["Timestamps out of range", count(row.times_not_believed)]);
-  if (row.unrouted) rows.push(["Matched no route", row.rerouted_since ? `${count(row.unrouted)} until ${row.rerouted_since.slice(0, 19).replace("T", " ")}; now a route matches` : count(row.unrouted)]);
+  if (row.unrouted) rows.push(["Matched no route", row.rerouted_since ? `${count(row.unrouted)} until ${time(row.rerouted_since)}; now a route matches` : count(row.unrouted)]);
+  if (row.shapes?.length > 1) rows.push(["Kinds of messages", row.shapes.slice(0, 5).map((kind) => `${kind.shape ?? "other"} ${Math.round(kind.share * 100)} %`).join(", ")]);
+  if (usual) rows.push(["Usual rate", usualRate(usual)]);
+  for (const one of rejections) rows.push([`Rejected by ${one.listener}`, `${one.meaning ?? one.text}, ${number(one.count, "time")}, last at ${time(one.last)}${one.accepted_since ? `; accepted since ${time(one.accepted_since)}` : ""}`]);
   return el("dl", { class: "facts" }, ...rows.filter(([, value]) => value != null).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, clean(value, 400))]));
 }
+
+function usualRate(usual) {
+  if (usual.usual_per_minute == null) return `not known yet: ${count(usual.observations)} of ${count(usual.needed_observations)} hours observed`;
+  return `${rate(usual.usual_per_minute)} a minute at ${usual.hour}, now ${rate(usual.per_minute)}; alert below ${rate(usual.limit_per_minute)}`;
+}
+
+/** Shows how the messages of the source have changed, with a message before and after. */
+function drift(change) {
+  if (!change) return [];
+  return [el("h3", {}, "Changed format"), el("p", { class: "bad" }, clean(change.text, 400)), change.remedy ? el("p", {}, clean(`To do: ${change.remedy}`, 400)) : null,
+    ...[["before", change.before], [`since ${time(change.since)}`, change.after]].flatMap(([when, sample]) => (sample == null ? [] : [el("p", { class: "step" }, when), text(sample)]))].filter(Boolean);
+}
+
+const time = (moment) => `${moment.slice(0, 16).replace("T", " ")} UTC`;
 
 function messages(row, allowed) {
   if (!allowed) return [el("p", { class: "quiet" }, "Messages are not shown here: admin.show_messages is false.")];

@@ -29,13 +29,20 @@ function show() {
 
 function card(row) {
   const guess = row.guesses.length ? `${row.guesses.map((one) => one.format ? `${one.product} (format ${one.format})` : one.product).join(" or ")}: ${row.reason}` : row.guessed ? `Product not recognised: ${row.reason}` : "Not analysed yet";
-  const route = el("pre", { class: "route", tabindex: "0", "aria-label": "Route" }, row.route);
   return el("article", { class: "card" },
     el("h3", {}, clean(row.address, 120), el("span", { class: "quiet" }, ` at ${clean(row.listener, 60)}`)),
     el("p", { class: "quiet", "data-unrouted": `${row.listener} ${row.address}` }), el("p", {}, clean(guess, 300)),
     row.sample == null ? null : el("pre", { tabindex: "0", "aria-label": "Message" }, clean(row.sample, 600)),
-    el("p", { class: "step" }, clean(row.where ?? "Paste this into the configuration", 300)),
-    el("div", { class: "copied" }, route, copyButton(row.route, route, `the route for ${clean(row.address, 120)}`)));
+    ...pasted(row.new_intake, row.new_intake_where, `the intake for ${clean(row.address, 120)}`, "intake"),
+    ...pasted(row.route, row.paste_where ?? "Paste this into the configuration", `the route for ${clean(row.address, 120)}`, "route"));
+}
+
+/** Returns a piece of configuration, with where to paste it and a button that copies it. */
+function pasted(yaml, where, what, kind) {
+  const place = where ? [el("p", { class: "step" }, clean(where, 400))] : [];
+  if (!yaml) return kind === "route" ? place : [];
+  const shown = el("pre", { class: kind, tabindex: "0", "aria-label": clean(what, 200) }, yaml);
+  return [...place, el("div", { class: "copied" }, shown, copyButton(yaml, shown, what))];
 }
 
 at("unrouted-find").addEventListener("input", show);
