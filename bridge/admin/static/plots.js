@@ -3,6 +3,8 @@
 import { el, put, short } from "./show.js";
 
 const HEIGHT = 150;
+// Steps of an axis in seconds.
+const STEPS = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 21600, 43200, ...[1, 2, 5, 10, 20, 50, 100, 200, 500].map((days) => days * 86400)];
 
 /** Returns the value of a colour variable in the current colour scheme. */
 export const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -68,7 +70,7 @@ export class Plot {
       scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1)] } },
       axes: [
         { ...axis, space: 70, size: 28, values: (_, ticks, __, ___, step) => ticks.map((tick) => utc(tick, 11, step < 60 ? 19 : 16)) },
-        { ...axis, size: 46, values: (_, ticks) => ticks.map(this.isTime ? clock : tickLabel) },
+        { ...axis, size: 46, ...(this.isTime ? { incrs: STEPS } : {}), values: (_, ticks) => ticks.map(this.isTime ? clock : tickLabel) },
       ],
       hooks: { setCursor: [(chart) => this.legend(chart.cursor.idx)] },
       series: [{}, ...this.series.map(([, label, kind], place) => ({
