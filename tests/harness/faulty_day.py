@@ -84,7 +84,7 @@ def failing(events: int) -> JSON:
 
 INTAKES = [
     intake("firewalls-frankfurt", "full", **failing(18_204_117)),
-    intake("servers-linux", "delivering"),
+    intake("servers-linux", "delivering", full_in_seconds=1200.0, backlog_events=20, oldest_seconds=0.2),
     intake("wrong-key", "parked", **failing(12) | {"last_error": 'the collector answered 401: {"error": "unknown"}'}),
     intake("proxies-munich", "backing-off", **failing(2210), full_in_seconds=32_400.0),
     intake("proxies-paris", "backing-off", **failing(471)),

@@ -165,6 +165,7 @@ def test_filters_show_what_matches(browser: Browser, url: str) -> None:
     show(browser, url, "intakes")
     states = browser.texts("#intakes-table .state")
     assert states[-2:] == ["delivering", "idle"], "problems come first"
+    assert browser.text("#intakes-table").count("full in") == 1, "not for events in transit"
     browser.press("/", *"munich")
     browser.wait_count("#intakes-table tbody tr", 1)
     show(browser, url, "quarantine")

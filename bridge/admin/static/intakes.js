@@ -1,7 +1,7 @@
 // The section Intakes: one row per intake, those with problems first.
 
 import { showFleet } from "./fleet.js";
-import { fullIn } from "./full.js";
+import { fullIn, holdsBack } from "./full.js";
 import { showIntake } from "./intake.js";
 import { PAGE, Pager } from "./pager.js";
 import { every, fetchJson } from "./poll.js";
@@ -22,7 +22,7 @@ const table = new Table(at("intakes-table"), {
     { head: "In/s", number: true, cell: (row) => rate(row.received_per_second) },
     { head: "Out/s", number: true, cell: (row) => rate(row.delivered_per_second) },
     { head: "Last hour", element: sparkOf },
-    { head: "Waiting", number: true, cell: (row) => [count(row.backlog_events), row.backlog_events ? { text: `${size(row.backlog_bytes)}, ${span(row.oldest_seconds)} old`, class: "quiet" } : null, row.full_in_seconds == null ? null : { text: fullIn(row.full_in_seconds), class: "quiet" }] },
+    { head: "Waiting", number: true, cell: (row) => [count(row.backlog_events), row.backlog_events ? { text: `${size(row.backlog_bytes)}, ${span(row.oldest_seconds)} old`, class: "quiet" } : null, row.full_in_seconds == null || !holdsBack(row) ? null : { text: fullIn(row.full_in_seconds), class: "quiet" }] },
     { head: "Delivered", number: true, cell: (row) => count(row.delivered) },
     { head: "Last response", wide: true, cell: (row) => lastResponse(row) },
   ],
