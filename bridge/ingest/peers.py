@@ -14,6 +14,7 @@ from bridge.ingest.unrouted_history import UnroutedHistory
 from bridge.ingest.unsent_data import UnsentData, unsent_data
 from bridge.routing import Disposition, Profile, Router
 from bridge.syslog import parser
+from bridge.syslog.grammar import Header
 from bridge.syslog.sequence_numbers import Gaps
 from bridge.syslog.time_zones import zone_of
 from bridge.syslog.timestamps import TimeReader, fraction_ms
@@ -31,9 +32,11 @@ EXPIRE_EVERY = 600.0
 "Seconds between two checks for idle senders."
 SAMPLE_MS = 1000
 "Shortest time between two samples of a sender, in milliseconds."
-SAMPLES_PER_SECOND = 1000
+SAMPLES_PER_SECOND = 900
 """Most samples of all senders. A sample costs as much as reading ten messages, so with more senders each is sampled
 less often."""
+EXTRA_PER_SECOND = 100
+"Most further messages of all senders that are examined because a sender's messages may have changed."
 SAMPLED_BYTES = 512
 "Bytes of a sample that are parsed for its shape and time."
 RATE_MS = 5000
@@ -197,8 +200,8 @@ class Peer:
         """Reads the frames apart from those of other peers from now on."""
         self.apart = True
 
-    def sample(self, frame: bytes, now_ms: int, reader: TimeReader) -> None:
-        """Updates the event rate, and the message shape and clock offset from one frame."""
+    def sample(self, frame: bytes, now_ms: int, reader: TimeReader) -> Header:
+        """Updates the event rate, and the message shape and clock offset from one frame. Returns its header."""
         self.sampled = now_ms
         self._peers.keep(self)
         self.volume.sample(len(frame), self.events)
@@ -216,6 +219,11 @@ class Peer:
                     (ms + fraction_ms(parts.fraction) - now_ms) / 1000, now_ms=now_ms, zone=zone,
                     has_zone=_names_zone(parts.second, parts.offset), has_year=_YEAR.search(parts.second) is not None,
                 )  # fmt: skip
+        return parts
+
+    def sample_soon(self) -> None:
+        """Makes the next sample due ``SAMPLE_MS`` after the last, however many senders there are."""
+        self.sampled -= max(0, self._peers.sample_ms - SAMPLE_MS)
 
     def measure(self, now_ms: int) -> None:
         """Updates the event rate. Called about once per second while the peer sends."""

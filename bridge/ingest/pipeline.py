@@ -17,6 +17,7 @@ from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peer
 from bridge.ingest.read import BLANK, HOSTNAME, Read, Taken
 from bridge.ingest.requests import Commit, RequestPace, RequestWriter, Slice
+from bridge.ingest.shape_changes import MOST_A_READ, ShapeChanges
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.routing import Profile
 from bridge.spool.budget import Full
@@ -38,6 +39,7 @@ class Pipeline:
     ) -> None:  # fmt: skip
         self.spool_writer = spool_writer
         self.message_samples = message_samples
+        self.shape_changes = ShapeChanges(message_samples)
         self._ledger = ledger
         self._wall = wall
         self._truncate = truncate
@@ -126,7 +128,7 @@ class Pipeline:
             if source.gaps is not None and rows_match_frames:
                 source.gaps.note(each[row] for row in numbers)
             if source.note_read(len(numbers), now) and rows_match_frames:
-                self._sample(source, [each[numbers[-1]]], now)
+                self._sample(source, [each[row] for row in numbers[-MOST_A_READ:]], now)
             together.setdefault(source.profile, []).append((source, numbers))
         if self.message_samples.watches:
             self.message_samples.add_read(relay, frames, now)
@@ -261,8 +263,10 @@ class Pipeline:
     def _sample(self, peer: Peer, frames: Frames, now: int) -> None:
         """Samples the last frame of a read."""
         frame = frames.rpartition(b"\n")[2] if isinstance(frames, bytes) else (list_of(frames) or [b""])[-1]
-        peer.sample(frame, now, self._reader)
+        silent_ms = now - peer.sampled if peer.sampled else 0
+        header = peer.sample(frame, now, self._reader)
         if frame:
+            self.shape_changes.note(peer, frames, (frame, header), now, silent_ms)
             self.message_samples.note(peer, frame, now)
 
 
