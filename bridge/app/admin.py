@@ -9,7 +9,7 @@ from bridge.app.process import Process
 from bridge.app.reload import Reload, Subsystems
 from bridge.config import Config
 from bridge.monitoring import metrics
-from bridge.monitoring.message_preview import MessagePreview
+from bridge.monitoring.message_preview import MessagePreview, SourceReports
 from bridge.operations.actions import ActionLog
 from bridge.operations.commands import on_bridge
 from bridge.operations.drain import Drain
@@ -24,7 +24,9 @@ def build_admin(
     ingest, opened = parts.ingest, parts.storage.opened
     preview = MessagePreview(
         lambda: reload.config, ingest.peers, ingest.pipeline.message_samples, status.senders, reactor.seconds,
-        parts.monitoring.rejection_list.of, parts.monitoring.rate_monitor.report,
+        SourceReports(
+            parts.monitoring.rejection_list.of, parts.monitoring.format_drift.report, parts.monitoring.rate_monitor.report
+        ),
     )  # fmt: skip
     routes = Routes(
         status=status, rate_history=parts.monitoring.rate_history, message_preview=preview, recent=process.recent,

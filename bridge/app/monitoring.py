@@ -11,6 +11,7 @@ from bridge.config import Config
 from bridge.monitoring.certificate_expiry import CertificateExpiry
 from bridge.monitoring.descriptors import DescriptorMonitor
 from bridge.monitoring.forwarder_statistics import ForwarderStatistics
+from bridge.monitoring.format_drift import FormatDrift
 from bridge.monitoring.gateway_clock import ClockWatch
 from bridge.monitoring.heartbeat import Heartbeat
 from bridge.monitoring.loss_monitor import LossMonitor
@@ -36,6 +37,7 @@ class MonitoringParts:
     silent_sources: SilentSources
     rejection_list: RejectionList
     rate_monitor: RateMonitor
+    format_drift: FormatDrift
     certificate_expiry: CertificateExpiry
     descriptor_monitor: DescriptorMonitor
     clock_watch: ClockWatch
@@ -74,6 +76,7 @@ def build_monitoring(
         alarms, peers, LearnedRates(config.spool.directory, process.spool_thread.work),
         clock=clock, wall=wall, settled=storage.settled,
     )  # fmt: skip
+    format_drift = FormatDrift(alarms, ingest.pipeline.shape_changes, peers, ingest.pipeline.message_samples, wall)
     rate_history = RateHistory(ledger, delivery.runtime_metrics.delivery, clock=clock, wall=wall)
     senders = SourceList(peers, wall)
     outages = OutageHistory(clock, alarms.moment)
@@ -83,6 +86,7 @@ def build_monitoring(
         listener_set=listener_set, alarms=alarms, runtime_metrics=delivery.runtime_metrics, config_sha256=config.sha256,
         wall=wall, disk_budget=ingest.disk_budget, sync_monitor=storage.sync_monitor, quota=ingest.quotas.report,
         certificates=certificate_expiry.left, losses=loss_monitor.report, ended_outages=outages.report,
+        drifts=format_drift.rows,
         senders=senders, silent=silent_sources.silent_now, mirror=ingest.mirror,
         rate_history=rate_history, gateway_clock=delivery.gateway_clock, started=wall(),
         cluster_node=None if cluster.node is None else cluster.node.report,
@@ -93,7 +97,7 @@ def build_monitoring(
             storage.opened.journal, ledger, process.spool_thread.run, process.reactor, listener_set.kernel_drops, wall,
             SourceVolumes(peers, ledger, wall).take,
         ),
-        loss_monitor, silent_sources, rejection_list, rate_monitor, certificate_expiry,
+        loss_monitor, silent_sources, rejection_list, rate_monitor, format_drift, certificate_expiry,
         DescriptorMonitor(alarms, listener_set.descriptors_exhausted),
         ClockWatch(
             alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config()),

@@ -12,6 +12,7 @@ from bridge.ingest.peers import EXPIRE_EVERY as PEERS_EVERY
 from bridge.monitoring.alarms import EVERY as ALARMS_EVERY
 from bridge.monitoring.certificate_expiry import EVERY as CERTIFICATES_EVERY
 from bridge.monitoring.forwarder_statistics import EVERY as STATISTICS_EVERY
+from bridge.monitoring.format_drift import EVERY as DRIFT_EVERY
 from bridge.monitoring.gateway_clock import EVERY as CLOCK_EVERY
 from bridge.monitoring.heartbeat import EVERY as HEARTBEAT_EVERY
 from bridge.monitoring.loss_monitor import EVERY
@@ -69,6 +70,7 @@ class Tasks(PeriodicTasks):
             (monitoring.rate_monitor.look, RATE_MONITOR_EVERY),
             (monitoring.heartbeat.look, HEARTBEAT_EVERY),
             (monitoring.forwarder_statistics.look, STATISTICS_EVERY),
+            (monitoring.format_drift.look, DRIFT_EVERY),
             (self.notify_manager, min(MANAGER_INTERVAL, (manager.watchdog or MANAGER_INTERVAL) / 3)),
         ):
             self.add(job, every)

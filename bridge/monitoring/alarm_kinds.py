@@ -49,6 +49,7 @@ KINDS: dict[str, AlarmKind] = {
     "silence": AlarmKind(DEGRADED, "a source is silent for longer than expected", "SyslogBridgeSourceSilent"),
     "rate_below": AlarmKind(DEGRADED, "a source sends far less than usual at this hour", "SyslogBridgeSourceRateLow"),
     "format": AlarmKind(DEGRADED, "events do not match the format of their intake", "SyslogBridgeNotParsed"),
+    "drift": AlarmKind(DEGRADED, "the messages of a source have changed", "SyslogBridgeSourceChanged"),
     "structured_data": AlarmKind(DEGRADED, "events lack the structured data of their source", "SyslogBridgeNoData"),
     "clock": AlarmKind(DEGRADED, "the clock of a source or of the gateway is wrong", "SyslogBridgeClocksWrong"),
     # The gateway.

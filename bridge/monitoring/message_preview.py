@@ -5,7 +5,7 @@ JSON; the page that shows it escapes it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from bridge import formats
@@ -34,26 +34,34 @@ REASONS = 20
 JSON = dict[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class SourceReports:
+    """Functions that report on one source."""
+
+    rejections: Callable[[str], list[JSON]]
+    "Returns why listeners rejected an address, one row for each listener and reason, the latest first."
+    messages: Callable[[Peer], JSON]
+    "Returns the shapes of the messages of a source, and whether they have changed."
+    usual_rate: Callable[[str], JSON | None] = lambda address: None
+    "Returns what is known of the rate of an address, None if it is not watched."
+
+
 class MessagePreview:
     """Builds the message views of the status page and the control socket.
 
     ``config`` returns the configuration in use, and ``peers`` has its routes. ``clock`` returns monotonic seconds.
-    ``rejections`` returns why listeners rejected an address, one row for each listener and reason, the latest first.
-    ``usual_rate`` returns what is known of the rate of an address, None if it is not watched.
     """
 
     def __init__(
         self, config: Callable[[], Config], peers: Peers, message_samples: MessageSamples, sources: SourceList,
-        clock: Callable[[], float], rejections: Callable[[str], list[JSON]],
-        usual_rate: Callable[[str], JSON | None] = lambda address: None,
+        clock: Callable[[], float], reports: SourceReports,
     ) -> None:  # fmt: skip
         self._config = config
         self._peers = peers
         self._message_samples = message_samples
         self._sources = sources
         self._clock = clock
-        self._rejections = rejections
-        self._usual_rate = usual_rate
+        self._reports = reports
         self._identified: dict[Peer, tuple[int, Identification]] = {}
         "The product of each source, and the number of the last message that it was found by."
 
@@ -68,17 +76,19 @@ class MessagePreview:
         """Returns the rows of an address, one per listener that received from it, with its last messages."""
         parsed = address_of(address)
         address = str(parsed) if parsed else address
-        rejections = self._rejections(address)
+        rejections = self._reports.rejections(address)
         return {
             "address": address,
             "messages_shown": self._message_samples.on,
             "container": in_container(),
             "turned_away": {str(row["listener"]): row["text"] for row in reversed(rejections)},
             "rejections": rejections,
-            "usual_rate": self._usual_rate(address),
+            "usual_rate": self._reports.usual_rate(address),
             "others": self._sources.other_sources(address) if listener is None else None,
             "seen": [
-                self._sources.row(peer) | {"messages": self._messages(peer), "identified": self._identified_as(peer)}
+                self._sources.row(peer)
+                | self._reports.messages(peer)
+                | {"messages": self._messages(peer), "identified": self._identified_as(peer)}
                 for peer in self._sources.find(address, listener)
             ],
         }

@@ -64,6 +64,8 @@ class Status:
     "Returns the latest outages of the collector."
     silent: Callable[[], dict[str, int]]
     "Returns the sources that are silent for longer than their ``expect`` -> seconds of silence."
+    drifts: Callable[[], list[JSON]]
+    "Returns the sources whose messages have changed."
     mirror: Mirror
     senders: SourceList
     rate_history: RateHistory
@@ -145,6 +147,7 @@ class Status:
             **self._refused_clients(),
             "certificates": {name: round(left) for name, left in self.certificates().items()},
             "silent_sources": self.silent(),
+            "drifts": self.drifts(),
             "copies": {
                 target: {"sent": sent, "dropped": self.mirror.dropped[target]}
                 for target, sent in self.mirror.sent.items()

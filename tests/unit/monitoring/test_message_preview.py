@@ -10,7 +10,10 @@ import pytest
 from bridge.config import parse_text
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.peers import Peers
+from bridge.ingest.shape_changes import ShapeChanges
 from bridge.monitoring import message_preview
+from bridge.monitoring.alarms import Alarms
+from bridge.monitoring.format_drift import FormatDrift
 from bridge.monitoring.message_preview import MessagePreview
 from bridge.monitoring.sources import SourceList
 from bridge.routing import Router
@@ -35,8 +38,9 @@ class Inbox:
         self.peers = Peers(Router(routes=(), intakes={}, listeners={"udp": None}, unrouted=Unrouted(), timezone=UTC))
         self.samples = MessageSamples()
         sources = SourceList(self.peers, lambda: NOW / 1000)
+        drift = FormatDrift(Alarms(), ShapeChanges(self.samples), self.peers, self.samples, lambda: NOW / 1000)
         self.preview = MessagePreview(
-            lambda: CONFIG, self.peers, self.samples, sources, lambda: 0.0, lambda _: {}
+            lambda: CONFIG, self.peers, self.samples, sources, lambda: 0.0, lambda _: {}, drift
         )  # fmt: skip
 
     def receive(self, address: str, *frames: bytes) -> None:

@@ -70,7 +70,8 @@ class StatusFixture:
             config_sha256="c" * 64, wall=lambda: self.now, disk_budget=self.disk_budget,
             sync_monitor=SyncMonitor(build_fsync_policy(directory), self.alarms, lambda: self.now),
             quota=lambda name: {},
-            certificates=lambda: {"secure": 86_400.4}, losses=list, ended_outages=list, silent=dict, mirror=self.mirror,
+            certificates=lambda: {"secure": 86_400.4}, losses=list, ended_outages=list, silent=dict, drifts=list,
+            mirror=self.mirror,
             senders=SourceList(self.peers, lambda: self.now), rate_history=self.rate_history,
             gateway_clock=gateway_clock, started=NOON - 60.0, monotonic_uptime=monotonic_uptime,
         )  # fmt: skip
