@@ -9,7 +9,7 @@ import click
 from bridge.cli.options import CliCommand, aligned, example
 from bridge.config.faults import printable
 from bridge.explain.payloads import FrameContext, event_for
-from bridge.formats import FORMATS, Format, UnknownFormat, find
+from bridge.formats import FORMATS, Format, UnknownFormat, containing, find
 
 _LEGEND = """\
 time: `text` means that the parser reads the time from the event text; `request` means that it uses the
@@ -24,18 +24,30 @@ _CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 1, tzinfo=UTC))
 @click.argument("name", required=False)
 @click.option("--json", "as_lines", is_flag=True, help="Print one JSON object per line.")
 def formats(name: str | None, as_lines: bool) -> None:
-    """List the text formats for an intake's format:, or explain format NAME."""
-    try:
-        chosen = [find(name)] if name else list(FORMATS.values())
-    except UnknownFormat as error:
-        raise click.UsageError(printable(str(error))) from None
+    """List the text formats for an intake's format:, or explain format NAME.
+
+    If no format has this name, list the formats whose name or product contains it, such as those of a vendor.
+    """
+    chosen = _chosen(name)
     if as_lines:
         for one in chosen:
             click.echo(json.dumps(as_json(one), ensure_ascii=False))
-    elif name:
+    elif len(chosen) == 1:
         click.echo("\n".join(f"{label:<12} {text}" for label, text in _rows(chosen[0])))
     else:
         click.echo(_table(chosen))
+
+
+def _chosen(name: str | None) -> list[Format]:
+    if name is None:
+        return list(FORMATS.values())
+    try:
+        return [find(name)]
+    except UnknownFormat as error:
+        several = containing(name)
+        if len(several) < 2:
+            raise click.UsageError(printable(str(error))) from None
+        return several
 
 
 def as_json(one: Format) -> dict[str, object]:

@@ -13,6 +13,7 @@ from types import ModuleType
 import click
 
 from bridge import __version__
+from bridge.cli.suggest import SuggestingGroup
 
 LOG_FORMATS = ("auto", "text", "journal", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
@@ -67,7 +68,7 @@ def _run() -> click.Command:
     return run
 
 
-class _Lazy(click.Group):
+class _Lazy(SuggestingGroup):
     """Imports the module of a command when the command is used or its help is shown."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from bridge.cli.suggest import SuggestingGroup
 from bridge.config import Config, ConfigurationError, load
 from bridge.config.faults import printable
 from bridge.host.privileges import become_owner
@@ -96,7 +97,7 @@ class CliCommand(click.Command):
             fail(f"{_name(ctx)}: {os_error_text(error)}")
 
 
-class CliGroup(click.Group):
+class CliGroup(SuggestingGroup):
     """A command with subcommands, such as ``spool list``."""
 
     command_class = CliCommand

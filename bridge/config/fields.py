@@ -20,6 +20,7 @@ from bridge.config import addresses, networks, secret, units
 from bridge.config.faults import ValidationContext, shown, suggestion
 from bridge.config.secret import Secret
 from bridge.config.yaml_tree import Entries, Items, Scalar
+from bridge.config.zone_hints import unknown_zone
 from bridge.tls import pem
 from bridge.util.files import read_regular
 
@@ -133,12 +134,7 @@ def time_zone(text: str) -> ZoneInfo:
     # OSError: a folder of the database ("America") or an unreadable one. ValueError: an invalid name ("../UTC").
     with suppress(zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo(text)
-    if re.fullmatch(r"(?:UTC|GMT)?[+-][0-9:]+", text):
-        example = "Write a zone such as Europe/Paris, or Etc/GMT-2 for +02:00."
-        raise ValueError(f"{shown(text)} is an offset, not a zone. {example}")
-    otherwise = ". Write a zone such as Europe/Paris, or UTC."
-    hint = suggestion(text, zoneinfo.available_timezones(), otherwise, closeness=0.8)
-    raise ValueError(f"unknown time zone {shown(text)}{hint}")
+    raise ValueError(unknown_zone(text))
 
 
 def _format(text: Scalar) -> str:

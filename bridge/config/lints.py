@@ -10,6 +10,7 @@ from bridge.config.model import Config
 from bridge.config.route_lints import lint_routes
 from bridge.config.secret import looks_like_a_key
 from bridge.config.yaml_tree import Entries, Items, Scalar
+from bridge.config.zone_hints import lint_zones
 from bridge.util.filesystems import network_filesystem
 
 SINGLE = ("/plain", "/")
@@ -24,6 +25,7 @@ def lint(config: Config, root: Entries, *, secrets: bool) -> list[Fault]:
     found += _unused_intakes(config, root)
     found += _self_events(root)
     found += _plain_http(root)
+    found += lint_zones(root)
     found += _request_rate(config, root)
     found += _single_event_endpoints(config, root)
     if secrets:

@@ -9,7 +9,7 @@ configuration can use its names.
 """
 
 from bridge.formats.format import MAX_EXAMINED, Format
-from bridge.formats.registry import FORMATS, UnknownFormat, find
+from bridge.formats.registry import FORMATS, UnknownFormat, containing, find
 from bridge.formats.rule import FormatRule
 
-__all__ = ["FORMATS", "MAX_EXAMINED", "Format", "FormatRule", "UnknownFormat", "find"]
+__all__ = ["FORMATS", "MAX_EXAMINED", "Format", "FormatRule", "UnknownFormat", "containing", "find"]

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
+from bridge.util.zone_places import unchanging_place
+
 TOLERANCE = 10.0
 "Offset in seconds that counts as right: timestamps without fractions and network delay account for one or two."
 ZONE_TOLERANCE = 150.0
@@ -209,11 +211,9 @@ def _zones() -> tuple[ZoneInfo, ...]:
 
 
 def _fixed(offset: timedelta) -> str:
-    """Returns the name of a zone with a fixed UTC offset. Its sign is POSIX's: Etc/GMT-1 is one hour ahead of UTC."""
-    hours, rest = divmod(offset.total_seconds(), 3600)
-    if rest:
-        return f"a location at UTC{_signed(offset)}"
-    return "UTC" if not hours else f"Etc/GMT{-hours:+.0f}"
+    """Returns a location with a fixed UTC offset."""
+    place = unchanging_place(offset)
+    return f"{place} (UTC{_signed(offset)} all year)" if place else f"a location at UTC{_signed(offset)}"
 
 
 def _signed(offset: timedelta) -> str:

@@ -93,6 +93,15 @@ def test_an_unknown_format_is_a_usage_error() -> None:
     assert "unknown format 'fortigat': did you mean fortigate?" in result.stderr
 
 
+@pytest.mark.parametrize("vendor", ["fortinet", "Cisco", "juniper"])
+def test_a_vendor_lists_its_formats(vendor: str) -> None:
+    result = CliRunner().invoke(formats, [vendor])
+    assert result.exit_code == 0
+    listed = [line.split()[0] for line in result.stdout.partition("\n\n")[0].splitlines()[1:]]
+    assert listed == [name for name in FORMATS if name.startswith(vendor.lower())]
+    assert len(listed) > 1
+
+
 def test_the_command_has_a_help_text() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "bridge", "formats", "--help"], capture_output=True, text=True, timeout=60
