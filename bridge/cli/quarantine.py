@@ -10,9 +10,11 @@ import click
 
 from bridge.cli.execute import confirm, existing_spool, fail_if_interrupted, run_command, yes_option
 from bridge.cli.options import CliGroup, bundle, example, with_spool
+from bridge.cli.unrouted_text import suggestion_text
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations.commands import networks
+from bridge.operations.unrouted import unrouted_rows
 from bridge.spool.quarantine import REASONS
 from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.reprocess import Selection
@@ -109,26 +111,11 @@ def unrouted() -> None:
 @with_spool
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def list_unrouted(config: Config, as_json: bool) -> None:
-    """Show the senders of held frames.
+    """Show the senders of held frames, with a route to paste for each.
 
-    Shows the number of frames, the first and last time of reception and the latest frame of each sender.
+    Shows the number of frames, the first and last time of reception, the latest frame and the product of each sender.
     """
-    senders: dict[tuple[str, str], list[QuarantineEntry]] = {}
-    counts: Counter[tuple[str, str]] = Counter()
-    for _, entry in _entries(config, ("unrouted",), None, None):
-        sender = (entry.peer, entry.listener)
-        counts[sender] += 1
-        first, last = senders.get(sender, [entry, entry])
-        senders[sender] = [min(first, entry, key=_received), max(last, entry, key=_received)]
-    rows = []
-    for (peer, listener), count in counts.most_common():
-        first, last = senders[peer, listener]
-        rows.append(
-            {
-                "address": peer, "listener": listener, "frames": count, "first": rfc3339(first.received_ms),
-                "last": rfc3339(last.received_ms), "sample": last.frame[:_SHOWN].decode("utf-8", "backslashreplace"),
-            }
-        )  # fmt: skip
+    rows = unrouted_rows(config, (entry for _, entry in _entries(config, ("unrouted",), None, None)))
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -137,6 +124,8 @@ def list_unrouted(config: Config, as_json: bool) -> None:
             f"{row['address']:<16} at {row['listener']}: {row['frames']:,} frames, {row['first']} to {row['last']}"
         )
         click.echo(f"    {printable(str(row['sample']))}")
+        click.echo(f"    {printable(str(row['product'] or 'product not identified'))}: {printable(str(row['reason']))}")
+        click.echo(suggestion_text(row))
     if not rows:
         click.echo("no unrouted frames are held")
 
@@ -150,10 +139,6 @@ def reroute(config: Config, source: str | None) -> None:
     Frames that match no route stay held. A running bridge uses the routes it has loaded, so reload it first.
     """
     _retry(config, ("unrouted",), None, source)
-
-
-def _received(entry: QuarantineEntry) -> int:
-    return entry.received_ms
 
 
 def _retry(config: Config, reasons: tuple[str, ...], intake: str | None, source: str | None) -> None:

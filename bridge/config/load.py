@@ -85,5 +85,5 @@ def _configuration(data: bytes, name: str, *, secrets: bool) -> tuple[Config, En
             check(document, texts.root, report, files=secrets)
     if report.faults or document is None or texts.root is None:
         raise report.error(texts.files)
-    config = resolved(document, sha256=texts.sha256, files=tuple(Path(file) for file in texts.files))
+    config = resolved(document, texts.root, sha256=texts.sha256, files=tuple(Path(file) for file in texts.files))
     return config, texts.root

@@ -17,8 +17,10 @@ from bridge.config.document import Document
 from bridge.config.fields import PayloadName, TimestampName
 from bridge.config.gateway_sections import AdminSection, BatchSection, LedgerSection, SpoolSection, TimestampsSection
 from bridge.config.listener_sections import Listener, SourceFacts
+from bridge.config.paste_places import PastePlaces, paste_places
 from bridge.config.routes import Route, Unrouted
 from bridge.config.secret import Secret
+from bridge.config.yaml_tree import Entries
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,14 @@ class Config:
     admin: AdminSection
     sha256: str
     files: tuple[Path, ...]
+    paste_places: PastePlaces
+    "Where a new route and a new intake can be pasted."
 
 
-def resolved(document: Document, *, sha256: str, files: tuple[Path, ...]) -> Config:
-    """Returns the configuration of a document that passed all checks."""
+def resolved(document: Document, root: Entries, *, sha256: str, files: tuple[Path, ...]) -> Config:
+    """Returns the configuration of a document that passed all checks, and of its tree."""
     collector = _collector(document.collector)
+    routes = tuple(_route(*numbered) for numbered in enumerate(document.routes, start=1))
     return Config(
         timezone=document.timezone,
         collector=collector,
@@ -105,7 +110,7 @@ def resolved(document: Document, *, sha256: str, files: tuple[Path, ...]) -> Con
         oversize=document.oversize,
         sources=document.sources,
         intakes={name: _intake(name, written, collector) for name, written in document.intakes.items()},
-        routes=tuple(_route(*numbered) for numbered in enumerate(document.routes, start=1)),
+        routes=routes,
         unrouted=document.unrouted,
         timestamps=document.timestamps,
         batch=_batch(document.batch),
@@ -114,6 +119,7 @@ def resolved(document: Document, *, sha256: str, files: tuple[Path, ...]) -> Con
         admin=document.admin,
         sha256=sha256,
         files=files,
+        paste_places=paste_places(root, routes, str(files[0])),
     )
 
 

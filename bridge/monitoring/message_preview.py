@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from bridge import formats
 from bridge.config import Config
 from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
 from bridge.explain.products import Identification, identify
+from bridge.explain.route_suggestion import UnroutedSource, suggest_route
 from bridge.host.container import in_container
 from bridge.ingest.addresses import address_of
 from bridge.ingest.message_samples import MessageSample, MessageSamples
@@ -85,21 +85,26 @@ class MessagePreview:
             "rejections": rejections,
             "usual_rate": self._reports.usual_rate(address),
             "others": self._sources.other_sources(address) if listener is None else None,
-            "seen": [
-                self._sources.row(peer)
-                | self._reports.messages(peer)
-                | {"messages": self._messages(peer), "identified": self._identified_as(peer)}
-                for peer in self._sources.find(address, listener)
-            ],
+            "seen": [self._source_row(peer) for peer in self._sources.find(address, listener)],
+        }
+
+    def _source_row(self, peer: Peer) -> JSON:
+        found = self._identified_as(peer)
+        return {
+            **self._sources.row(peer),
+            **self._reports.messages(peer),
+            "messages": self._messages(peer),
+            "identified": asdict(found) if found else None,
+            "suggestion": self._suggestion(peer, found.format if found else None) if peer.unrouted else None,
         }
 
     def _messages(self, peer: Peer) -> list[JSON]:
         latest_first = reversed(self._message_samples.of(peer))
         return [self.describe(sample, reasons=0 if n else REASONS) for n, sample in enumerate(latest_first)]
 
-    def _identified_as(self, peer: Peer) -> JSON | None:
+    def _identified_as(self, peer: Peer) -> Identification | None:
         samples = self._message_samples.of(peer)
-        return asdict(identify([sample.frame for sample in samples])) if samples else None
+        return identify([sample.frame for sample in samples]) if samples else None
 
     def _is_outdated(self, peer: Peer, samples: Sequence[MessageSample]) -> bool:
         """Returns True if the source has more messages than when it was identified, or only later ones."""
@@ -187,29 +192,14 @@ class MessagePreview:
                     "guessed": found is not None,
                     "confidence": found.confidence if found else 0.0,
                     "reason": found.reason if found else "",
-                    "route": self._route(peer, found.format if found else None),
+                    **self._suggestion(peer, found.format if found else None),
                 }
             )
         return {"unrouted": rows, "total": self._sources.counts()["unrouted"]}
 
-    def _route(self, peer: Peer, text_format: str | None) -> str:
-        """Returns a route for the source, as YAML to paste into the configuration."""
-        intakes = self._config().intakes
-        suitable = [
-            name for name, intake_config in intakes.items()
-            if text_format and intake_config.format and formats.find(intake_config.format).name == text_format
-        ]  # fmt: skip
-        if suitable or len(intakes) == 1:
-            intake = f"intake: {(suitable or list(intakes))[0]}"
-        else:
-            hint = f"an intake with format: {text_format}" if text_format else f"one of {', '.join(list(intakes)[:6])}"
-            intake = f"intake: NAME  # {hint}"
-        return f'routes:\n  - name: from-{_slug(peer.address)}\n    source: "{_slug(peer.address)}"\n    {intake}\n'
-
-
-def _slug(address: str) -> str:
-    # Behind a relay the address is a host name, which is text from the sender. So other characters are removed.
-    return "".join(c for c in address if c.isalnum() or c in ".:-_")[:60]
+    def _suggestion(self, peer: Peer, text_format: str | None) -> JSON:
+        source = UnroutedSource(peer.address, peer.listener, peer.relay_address)
+        return suggest_route(self._config(), source, text_format).as_json()
 
 
 def bounded_number(query: Mapping[str, str], name: str, low: int, high: int, default: int) -> int:

@@ -66,7 +66,7 @@ def test_inbox_names_the_product_and_the_intake_of_its_format(inbox: Inbox) -> N
     assert row["guesses"] == [{"format": "fortinet-fortigate", "product": "Fortinet FortiGate"}]
     assert row["reason"] == "date= time= devname= devid= logid= in 4 of 4 messages"
     assert row["confidence"] > 0.9
-    assert "    intake: fw\n" in row["route"]
+    assert "  intake: fw\n" in row["route"]
 
 
 def test_inbox_says_why_a_product_is_not_known(inbox: Inbox) -> None:
@@ -74,14 +74,14 @@ def test_inbox_says_why_a_product_is_not_known(inbox: Inbox) -> None:
     row = inbox.rows()["192.0.2.1"]
     assert (row["guesses"], row["guessed"], row["confidence"]) == ([], True, 0.0)
     assert row["reason"] == "no known product in 2 messages"
-    assert "intake: NAME  # one of fw, other" in row["route"]
+    assert "intake: INTAKE  # write the name of an intake: fw, other" in row["route"]
 
 
 def test_product_without_format_suggests_no_format(inbox: Inbox) -> None:
     inbox.receive("192.0.2.1", b"<191>Nov 23 07:24:00 leaf-101 %LOG_LOCAL7-3-SYSTEM_MSG [F1547][major] dropped")
     row = inbox.rows()["192.0.2.1"]
     assert row["guesses"] == [{"format": None, "product": "Cisco ACI"}]
-    assert "intake: NAME  # one of fw, other" in row["route"]
+    assert "intake: INTAKE  # write the name of an intake: fw, other" in row["route"]
 
 
 def test_source_is_identified_again_by_more_or_later_messages(inbox: Inbox) -> None:
