@@ -41,15 +41,21 @@ class RouteSuggestion:
     intake: str | None = None
     "YAML of an intake to add."
     intake_where: str | None = None
-    file: str = ""
-    line: int = 0
+    place: PastePlace | None = None
+    intake_place: PastePlace | None = None
 
     def as_json(self) -> dict[str, object]:
         """Returns the suggestion for JSON output."""
         return {
-            "route": self.route, "paste_where": self.where, "paste_file": self.file, "paste_line": self.line,
-            "new_intake": self.intake, "new_intake_where": self.intake_where,
-        }  # fmt: skip
+            "route": self.route,
+            "paste_where": self.where,
+            "paste_file": self.place and self.place.file,
+            "paste_line": self.place and self.place.line,
+            "new_intake": self.intake,
+            "new_intake_where": self.intake_where,
+            "new_intake_file": self.intake_place and self.intake_place.file,
+            "new_intake_line": self.intake_place and self.intake_place.line,
+        }
 
 
 def suggest_route(config: Config, source: UnroutedSource, text_format: str | None) -> RouteSuggestion:
@@ -63,13 +69,13 @@ def suggest_route(config: Config, source: UnroutedSource, text_format: str | Non
     lines = [f"- name: {json.dumps(_free_name(config, source.address))}", *(f"  {line}" for line in conditions)]
     lines.append(f"  intake: {intake}{f'  # {comment}' if comment else ''}")
     route = _block(lines, place, "routes")
-    added = added_where = None
-    if new:
-        added_place = config.paste_places.intake
-        key = f"  intake_key: {{file: {intake}.key}}"
-        added = _block([f"{intake}:", key, f"  format: {text_format}"], added_place, "intakes")
-        added_where = f"{_where(added_place)}. Write the intake key into the file {intake}.key"
-    return RouteSuggestion(route, _where(place), added, added_where, place.file, place.line)
+    if not new:
+        return RouteSuggestion(route, _where(place), place=place)
+    new_place = config.paste_places.intake
+    key = f"  intake_key: {{file: {intake}.key}}"
+    added = _block([f"{intake}:", key, f"  format: {text_format}"], new_place, "intakes")
+    added_where = f"{_where(new_place)}. Write the intake key into the file {intake}.key"
+    return RouteSuggestion(route, _where(place), added, added_where, place, new_place)
 
 
 def _conditions(source: UnroutedSource) -> list[str]:
@@ -123,9 +129,9 @@ def _block(lines: list[str], place: PastePlace, section: str) -> str:
 def _where(place: PastePlace) -> str:
     if place.section:
         return f"Add it to {place.file}"
-    at = f"{place.file}:{place.line}"
     if place.inline:
-        return f"Add it to the section at {at}, which has to be written without brackets, one entry below another"
+        text = f"Add it to the section at {place.file}:{place.line}, which has to be written without brackets"
+        return f"{text}, one entry below another"
     if place.before is not None:
-        return f"Paste it before {at}, where the route {place.before} begins"
-    return f"Paste it after {at}"
+        return f"Paste it before line {place.line} of {place.file}, where route {place.before} begins"
+    return f"Paste it after line {place.line} of {place.file}"

@@ -221,9 +221,9 @@ class Peer:
                 )  # fmt: skip
         return parts
 
-    def sample_soon(self) -> None:
-        """Makes the next sample due ``SAMPLE_MS`` after the last, however many senders there are."""
-        self.sampled -= max(0, self._peers.sample_ms - SAMPLE_MS)
+    def sample_soon(self, after_ms: int) -> None:
+        """Makes the next sample due so many milliseconds after the last, however many senders there are."""
+        self.sampled -= max(0, self._peers.sample_ms - after_ms)
 
     def measure(self, now_ms: int) -> None:
         """Updates the event rate. Called about once per second while the peer sends."""

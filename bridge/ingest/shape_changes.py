@@ -1,7 +1,8 @@
 """Watches the samples of all sources for changes of their messages, such as after a firmware update.
 
 Works on the messages that are sampled anyway. While a source is learned or suspected, more messages of its reads are
-examined, and a suspected source is sampled every second: at most ``EXTRA_PER_SECOND`` for all sources. A source takes
+examined. Each read of a source that is learned is sampled, and a suspected source every second. These are at most
+``EXTRA_PER_SECOND`` messages of all sources. A source takes
 about 250 bytes; a source with fewer than ``LEAST_EVENTS`` events, such as a forged one, takes none.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from bridge import batching, formats
 from bridge.batching import GroupLimits
 from bridge.ingest.message_samples import MessageSamples
-from bridge.ingest.peers import EXTRA_PER_SECOND, Peer, Peers
+from bridge.ingest.peers import EXTRA_PER_SECOND, SAMPLE_MS, Peer, Peers
 from bridge.ingest.shape_history import DAY_MS, EXAMINED, MessageKind, ShapeHistory, SuspectedChange, layout_of
 from bridge.routing import Disposition, Profile
 from bridge.syslog import parser
@@ -77,13 +78,14 @@ class ShapeChanges:
         self._examine(peer, history, *sample, now_ms, silent_ms)
         change = self._changes.get(peer)
         suspected = change is not None and change.confirmed_ms is None
-        if suspected or not history.is_learned(now_ms):
+        learned = history.is_learned(now_ms)
+        if suspected or not learned:
             for frame in self._others(frames, now_ms):
                 self._examine(peer, history, frame, parser.read(frame[:EXAMINED]), now_ms, silent_ms)
         if change is None:
             history.note_usual(silent_ms, now_ms, peer.events)
-        elif suspected and self._spend(1, now_ms):
-            peer.sample_soon()
+        if (suspected or not learned) and self._spend(1, now_ms):
+            peer.sample_soon(0 if not learned else SAMPLE_MS)
 
     def _others(self, frames: Frames, now_ms: int) -> Iterator[bytes]:
         """Returns other frames of a read than the last, spread over all, as many as may be examined."""

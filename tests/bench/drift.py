@@ -9,6 +9,10 @@ bursts     a day and a quiet night; most messages come in bursts of equal ones
 jobs       the same, and a nightly job sends 200 messages of the rarest kind
 restarts   the same, and once a week the device is silent for five minutes and then sends rare messages for 30 s
 
+With `--changes`, each device sends the messages of another one after half a day instead, and the changes that are found
+within 100 messages or a minute, whichever is later, are counted. Only changes to layouts, or from a match with the
+format to none, are changes.
+
 The times of a device pass as fast as possible. A message is parsed once and its result is used again.
 """
 
@@ -27,6 +31,7 @@ from typing import Any
 
 from bridge.explain.products import identify
 from bridge.ingest.peers import Peer
+from bridge.ingest.shape_history import layout_of
 from bridge.routing import Disposition
 from bridge.syslog import parser
 from tests.bench.mix import MIXES, read_mix
@@ -57,6 +62,17 @@ def devices() -> Iterator[ReplayedDevice]:
         chosen = text_format or identify(distinct).format
         if chosen:
             yield ReplayedDevice(origin, name, distinct, chosen)
+
+
+def mixed_devices(single: list[ReplayedDevice], count: int = 80) -> Iterator[ReplayedDevice]:
+    """Yields devices that send the messages of several products, such as hosts with many programs, and relays."""
+    chance = random.Random(count)
+    for number in range(count):
+        members = chance.sample(single, chance.randint(2, 6))
+        frames = [frame for member in members for frame in member.frames[:8]]
+        # The main product has most messages.
+        text_format = next((member.format for member in members[:1]), None)
+        yield ReplayedDevice("mixed", f"mixed-{number}", tuple(frames), text_format)
 
 
 def _products() -> Iterator[tuple[str, str, list[bytes], str | None]]:
@@ -134,6 +150,37 @@ def replay(device: ReplayedDevice, pattern: str, days: float, per_minute: float,
     return count, found
 
 
+def replay_change(device: ReplayedDevice, other: ReplayedDevice, per_minute: float, seed: int) -> bool | None:
+    """Returns True if the change from a device to another is found in time, None if nothing changes."""
+    sources, chance = _Replay(device.format), random.Random(seed)
+    peer = sources.peer()
+    start = sources.now_ms
+    for at, frame in _traffic(device.frames, "steady", 0.5 * DAY, per_minute, chance):
+        sources.now_ms = start + int(at * 1000)
+        sources.take(peer, [frame])
+        if sources.changes._changes:
+            sources.look(peer)
+    history = sources.changes.history(peer)
+    if history is None or not history.is_learned(sources.now_ms):
+        return None
+    known, compares = {kind.layout for kind in history.kinds}, history.compares_layouts
+    changed = start = sources.now_ms
+    for number, (at, frame) in enumerate(_traffic(other.frames, "steady", DAY, per_minute, chance)):
+        sources.now_ms = start + int(at * 1000)
+        if number == 0:
+            changed = sources.now_ms
+        _, fits = sources.changes._compare(peer, frame, sources.now_ms)
+        is_change = layout_of(frame, parser.read(frame[:512])) not in known if compares else fits is False
+        if not is_change:
+            return None
+        sources.take(peer, [frame])
+        if sources.look(peer):
+            return True
+        if number >= 100 and sources.now_ms - changed >= 60_000:
+            return False
+    return False
+
+
 def _traffic(
     frames: tuple[bytes, ...], pattern: str, seconds: float, per_minute: float, chance: random.Random
 ) -> Iterator[tuple[float, bytes]]:
@@ -166,6 +213,17 @@ def _traffic(
                 yield at, chance.choice(frames[len(frames) // 2 :])
 
 
+def _count_changes(chosen: list[ReplayedDevice], per_minute: float, seed: int) -> None:
+    chance, results = random.Random(seed), Counter[bool | None]()
+    for number, device in enumerate(chosen):
+        for other in chance.sample(chosen, min(5, len(chosen))):
+            found = replay_change(device, other, per_minute, seed + number)
+            results[found] += 1
+            if found is False:
+                print(f"not found: {device.name} ({device.format or 'no format'}) to {other.name}", flush=True)
+    print(f"{results[True]} of {results[True] + results[False]} changes found within 100 messages or a minute")
+
+
 def main() -> None:
     """Prints the changes found and the totals."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -174,8 +232,13 @@ def main() -> None:
     options.add_argument("--pattern", choices=PATTERNS, action="append", help="only this pattern; repeatable")
     options.add_argument("--every", type=int, default=1, help="replay only every Nth device")
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--changes", action="store_true", help="count the changes that are found")
     given = options.parse_args()
-    chosen = list(devices())[:: given.every]
+    single = list(devices())
+    chosen = [*single, *mixed_devices(single)][:: given.every]
+    if given.changes:
+        _count_changes(chosen, given.per_minute, given.seed)
+        return
     start, messages, alarms, runs = time.monotonic(), 0, 0, 0
     for pattern in given.pattern or PATTERNS:
         found_by: Counter[str] = Counter()

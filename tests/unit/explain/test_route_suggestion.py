@@ -46,8 +46,8 @@ def write(tmp_path: Path):
 
 def paste(suggestion, where, text, file=None, line=None):
     """Pastes YAML at the place of a suggestion."""
-    path = Path(suggestion.file if file is None else file)
-    number = suggestion.line if line is None else line
+    path = Path(suggestion.place.file if file is None else file)
+    number = suggestion.place.line if line is None else line
     lines = path.read_text().splitlines(keepends=True)
     at = number - 1 if "before" in where else number or len(lines)
     path.write_text("".join([*lines[:at], text, *lines[at:]]))

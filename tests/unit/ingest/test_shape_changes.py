@@ -96,8 +96,14 @@ def test_another_shape_that_the_format_accepts_is_no_change(firewall):
 
 
 def test_source_must_be_known_first(source):
-    source.send(PLAIN, shape_history.LEARNED - 10)
+    source.send(PLAIN, shape_history.LEARNED // 2)
     assert source.send(MODERN, 1000) is None
+
+
+def test_source_is_learned_within_a_few_seconds(source):
+    assert source.send(PLAIN, 2 * shape_history.LEARNED, every=0.02) is None
+    source.wait(2)
+    assert source.send(MODERN, 100) is not None
 
 
 def test_burst_of_a_rare_shape_is_no_change(source):

@@ -23,7 +23,7 @@ def test_senders_have_their_product_and_a_route():
     first, last = unrouted_rows(CONFIG, [entry("192.0.2.1", b"<13>x")] + [entry("192.0.2.7", FORTIGATE, 1)] * 4)
     assert (first["address"], first["frames"], first["product"]) == ("192.0.2.7", 4, "Fortinet FortiGate")
     assert first["route"] == '  - name: "from-192.0.2.7"\n    source: "192.0.2.7"\n    intake: fw\n'
-    assert first["paste_where"] == "Paste it after bridge.yaml:10"
+    assert first["paste_where"] == "Paste it after line 10 of bridge.yaml"
     assert last["product"] is None
     assert "intake: INTAKE" in last["route"]
 
