@@ -83,7 +83,7 @@ class ShapeChanges:
             for frame in self._others(frames, now_ms):
                 self._examine(peer, history, frame, parser.read(frame[:EXAMINED]), now_ms, silent_ms)
         if change is None:
-            history.note_usual(silent_ms, now_ms, peer.events)
+            history.note_usual(now_ms, peer.events)
         if (suspected or not learned) and self._spend(1, now_ms):
             peer.sample_soon(0 if not learned else SAMPLE_MS)
 
@@ -115,7 +115,7 @@ class ShapeChanges:
         if change is None:
             change = self._suspect(peer, history, kind, now_ms) if learned else None
             if change is None:
-                history.learn(kind)
+                history.learn(kind, now_ms)
                 return
         if change.note(kind, history):
             change.disposition = disposition.intake, disposition.format
@@ -139,8 +139,7 @@ class ShapeChanges:
         """Confirms or ends a change."""
         if change.is_over:
             self._end(peer, OVER)
-            if change.confirmed_ms is None:
-                history.learn_rare(change.kinds, now_ms)
+            history.learn_new(change.kinds, now_ms, at_once=change.confirmed_ms is not None)
         elif change.confirmed_ms is None:
             if history.confirms(change, now_ms):
                 change.confirm(now_ms)

@@ -2,14 +2,15 @@
 
 A *kind* is the layout of a message, and whether its event matches the format of its intake. The *main* kinds of a
 source are those that match the format or, if none does, its most frequent kind. A change is *suspected* when a message
-of a new kind comes, and *confirmed* when new kinds have replaced the main ones. Three conditions keep ordinary traffic
+of a new kind comes, and *confirmed* when new kinds have replaced the main ones. Some conditions keep ordinary traffic
 from looking like a change:
 
 - A single message, or a burst of a rare kind beside the usual messages, confirms nothing: of the messages since the
   first new one, at least half must be of new kinds and at most a twentieth of the main ones.
 - Silence of the main kinds must mean something: at the usual rate of the source, at least ``EXPECTED`` of them would
-  have come. Without a format to compare with, it must also last longer than any silence so far.
-- A kind that came at three times is no longer new.
+  have come. Without a format to compare with, they must also be missing for longer than so far.
+- The main kinds must be missing for twice as many messages as ever before.
+- A kind that came at three times, or beside the usual messages on the first day, is no longer new.
 
 Times are in milliseconds since the epoch. The caller has the clock.
 """
@@ -45,6 +46,8 @@ CHECK_AFTER_MS = 4000
 
 NEW = 20
 "Examined messages of new kinds that a change needs."
+LONGER = 2
+"So many times more messages than ever came in sequence without one of the main kinds."
 EXPECTED = 20.0
 "Messages of the main kinds that would have come if nothing had changed."
 SHORTEST_MS = 40_000
@@ -117,7 +120,8 @@ class ShapeHistory:
     """Holds the kinds of one source with their counts, which are halved again and again. Takes about 200 bytes."""
 
     __slots__ = (
-        "_age", "_counts", "_gap", "_longest", "_rare_ms", "_run", "_turn", "events", "kinds", "since_ms", "target",
+        "_age", "_counts", "_gap", "_longest", "_main_ms", "_rare_ms", "_run", "_turn", "events", "kinds", "since_ms",
+        "target",
     )  # fmt: skip
 
     def __init__(self, target: int, since_ms: int, events: int) -> None:
@@ -128,7 +132,7 @@ class ShapeHistory:
         "Events of the source at that time, from which its usual rate is measured."
         self.kinds: tuple[MessageKind, ...] = ()
         self._counts = bytearray()
-        self._age = self._gap = self._run = self._longest = self._turn = self._rare_ms = 0
+        self._age = self._gap = self._main_ms = self._run = self._longest = self._turn = self._rare_ms = 0
 
     def is_learned(self, now_ms: int) -> bool:
         """Returns True if enough messages are known for a change to mean something."""
@@ -143,16 +147,14 @@ class ShapeHistory:
         self._turn = 0 if silent_ms >= CHECK_AFTER_MS else (self._turn + 1) % CHECK_EVERY
         return self._turn != 0 and self._run < KNOWN and any(kind.layout == layout for kind in self.kinds)
 
-    def note_usual(self, silent_ms: int, now_ms: int, events: int) -> None:
-        """Records the time since the last sample and the events so far, while nothing is suspected."""
-        # Bits of the seconds: small numbers take no memory.
-        self._gap = max(self._gap, (silent_ms // 1000).bit_length())
+    def note_usual(self, now_ms: int, events: int) -> None:
+        """Records the events so far, while nothing is suspected."""
         passed, count = now_ms - self.since_ms, events - self.events
         if passed >= 2 * RATE_MS and count >= 2 * RATE_EVENTS:
             self._age = min(_CAP, self._age + passed // 2 // RATE_MS)
             self.since_ms, self.events = now_ms - passed // 2, events - count // 2
 
-    def learn(self, kind: MessageKind) -> None:
+    def learn(self, kind: MessageKind, now_ms: int) -> None:
         """Counts a message of a usual kind."""
         if kind in self.kinds:
             place = self.kinds.index(kind)
@@ -162,22 +164,32 @@ class ShapeHistory:
                 self._gap = max(0, self._gap - 1)
         else:
             self._add(kind, KNOWN)
-        if kind.fits is False and self.fitting_share >= MIN_MAIN_SHARE:
-            self._run = min(_CAP, self._run + 1)
-        else:
+        if self.is_main(kind):
+            if self._main_ms:
+                # Bits of the seconds: small numbers take no memory.
+                self._gap = max(self._gap, (max(0, now_ms - self._main_ms) // 1000).bit_length())
+            self._main_ms = now_ms
             self._longest, self._run = max(self._longest, self._run), 0
+        else:
+            self._run = min(_CAP, self._run + 1)
 
-    def learn_rare(self, kinds: Counter[MessageKind], now_ms: int) -> None:
-        """Counts new kinds that came beside the usual ones, at one of the times at which they must come."""
-        if 0 <= now_ms - self._rare_ms < APART_MS:
+    def learn_new(self, kinds: Counter[MessageKind], now_ms: int, *, at_once: bool = False) -> None:
+        """Counts new kinds that came beside the usual ones. ``at_once``: they are known from now on.
+
+        On the first day of a source, they are known at once as well: so long, many usual kinds have not come yet.
+        """
+        if not at_once:
+            self._longest = max(self._longest, min(_CAP, kinds.total()))
+        at_once = at_once or not self._is_old(now_ms)
+        if not at_once and 0 <= now_ms - self._rare_ms < APART_MS:
             return
         self._rare_ms = now_ms
         for kind, _ in kinds.most_common(MOST_KINDS // 2):
             if kind in self.kinds:
                 place = self.kinds.index(kind)
-                self._counts[place] = min(_CAP, self._counts[place] + 1)
+                self._counts[place] = min(_CAP, max(self._counts[place] + 1, KNOWN * at_once))
             else:
-                self._add(kind, 1)
+                self._add(kind, KNOWN if at_once else 1)
 
     def _add(self, kind: MessageKind, count: int) -> None:
         if len(self.kinds) >= MOST_KINDS:
@@ -230,7 +242,7 @@ class ShapeHistory:
 
     def confirms(self, change: "SuspectedChange", now_ms: int) -> bool:
         """Returns True if the suspected change is certain enough."""
-        needed, expected = (NEW, EXPECTED)
+        needed, expected = max(NEW, LONGER * max(self._longest, self._run)), EXPECTED
         if change.known:
             needed, expected = max(KNOWN_RUN, KNOWN_RUN_FACTOR * self._longest), float(KNOWN_RUN)
         passed = now_ms - change.began_ms

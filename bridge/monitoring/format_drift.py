@@ -9,7 +9,7 @@ from bridge.explain.products import identify
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.peers import Peer, Peers
 from bridge.ingest.shape_changes import FORGOTTEN, OVER, RECONFIGURED, USUAL, ShapeChanges
-from bridge.ingest.shape_history import SuspectedChange
+from bridge.ingest.shape_history import MessageKind, SuspectedChange
 from bridge.monitoring.alarms import Alarms
 from bridge.syslog.timestamps import rfc3339
 
@@ -67,7 +67,8 @@ class FormatDrift:
                 self._alarms.off("drift", peer.address, f"source {_name(peer)} {_ENDED[reason]}")
         for peer in [each for each in confirmed if each not in self._reports][:IDENTIFIED_AT_ONCE]:
             report = self._reports[peer] = self._new_report(peer, confirmed[peer])
-            self._alarms.on("drift", peer.address, report.text, remedy=report.remedy)
+            hint = f'. "syslog-bridge why {peer.address}" shows a message before and after'
+            self._alarms.on("drift", peer.address, report.text, remedy=report.remedy + hint)
 
     def rows(self) -> list[JSON]:
         """Returns the changed sources, without the text of their messages."""
@@ -79,8 +80,8 @@ class FormatDrift:
     def report(self, peer: Peer) -> JSON:
         """Returns what is known of one source's messages: ``shapes``, ``format_mismatch_share`` and ``drift``, which
         has a message before and after the change."""
-        history, change = self._changes.history(peer), self._reported().get(peer)
-        shares = history.shares() if history else []
+        change = self._reported().get(peer)
+        shares = self._shares(peer, change)
         compared = sum(share for kind, share in shares if kind.fits is not None)
         mismatched = sum(share for kind, share in shares if kind.fits is False)
         shown = change is not None and self._message_samples.on
@@ -95,6 +96,13 @@ class FormatDrift:
                 "after": _shown(change.after) if shown else None,
             },
         }  # fmt: skip
+
+    def _shares(self, peer: Peer, change: SuspectedChange | None) -> list[tuple[MessageKind, float]]:
+        """Returns the kinds of messages of a source with their shares: those since the change, if there is one."""
+        if change is None:
+            history = self._changes.history(peer)
+            return history.shares() if history else []
+        return [(kind, round(count / change.total, 3)) for kind, count in change.kinds.most_common()]
 
     def _row(self, peer: Peer, change: SuspectedChange) -> JSON:
         old, new = change.main_kind.layout, change.new_kind.layout
@@ -131,8 +139,7 @@ class FormatDrift:
         if fitting:
             text += f"; they are of format {fitting} ({product})"
         where = f"an intake with format {fitting}" if fitting else "another intake"
-        remedy = f"restore the log format on the device or, if the change is wanted, route it to {where}."
-        remedy += f' "syslog-bridge why {peer.address}" shows a message before and after'
+        remedy = f"restore the log format on the device or, if the change is wanted, route it to {where}"
         return DriftReport(fitting, product, text, remedy)
 
     def _fitting_format(self, peer: Peer, change: SuspectedChange) -> tuple[str | None, str | None]:

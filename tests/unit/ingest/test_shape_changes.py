@@ -147,6 +147,22 @@ def test_change_ends_when_the_old_messages_return(source):
     assert source.send(PLAIN, 100) is None
 
 
+def test_change_that_has_ended_is_not_found_again(source):
+    source.send(PLAIN, 200)
+    assert source.send(MODERN, 100) is not None
+    source.send(PLAIN, 100)
+    assert source.send(MODERN, 300) is None
+
+
+def test_source_that_sends_in_long_runs_needs_longer_ones(source):
+    for _ in range(5):
+        source.send(PLAIN, 40)
+        source.send(JSON_TEXT, 40)
+    assert source.send(MODERN, 60) is None
+    source.send(PLAIN, 40)
+    assert source.send(FORTIGATE, 300) is not None
+
+
 def test_change_is_usual_after_a_day(source):
     source.send(PLAIN, 200)
     assert source.send(MODERN, 100) is not None

@@ -57,12 +57,15 @@ def test_alarm_names_the_mismatches_and_the_format_that_fits_now(watched):
 
 def test_report_has_a_message_before_and_after_and_the_shapes(watched):
     watched.send(FORTIGATE)
+    report = watched.drift.report(watched.peer)
+    assert report["shapes"] == [{"shape": "fortinet", "text": "key=value", "matches_format": True, "share": 1.0}]
+    assert (report["format_mismatch_share"], report["drift"]) == (0.0, None)
     watched.send(SSHD)
     report = watched.drift.report(watched.peer)
+    assert report["shapes"] == [{"shape": "rfc3164", "text": "text", "matches_format": False, "share": 1.0}]
+    assert report["format_mismatch_share"] == 1.0
     assert report["drift"]["before"] == FORTIGATE.decode()
     assert report["drift"]["after"] == SSHD.decode()
-    assert report["shapes"][0] == {"shape": "fortinet", "text": "key=value", "matches_format": True, "share": 1.0}
-    assert report["format_mismatch_share"] == 0.0
 
 
 def test_no_text_of_a_message_is_shown_if_it_may_not_be():
