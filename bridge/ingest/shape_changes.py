@@ -3,7 +3,7 @@
 Works on the messages that are sampled anyway. While a source is learned or suspected, more messages of its reads are
 examined. Each read of a source that is learned is sampled, and a suspected source every second. These are at most
 ``EXTRA_PER_SECOND`` messages of all sources. A source takes
-about 250 bytes; a source with fewer than ``LEAST_EVENTS`` events, such as a forged one, takes none.
+about 350 bytes; a source with fewer than ``LEAST_EVENTS`` events, such as a forged one, takes none.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,6 +23,8 @@ from bridge.syslog.timestamps import TimeReader
 
 LEAST_EVENTS = 5
 "Events from which a source is learned."
+MOST_HISTORIES = 20_000
+"Sources that are learned. Addresses can be forged."
 MOST_A_READ = 25
 "Messages of one read that are examined while a source is learned or suspected."
 MOST_SUSPECTED = 500
@@ -71,7 +73,7 @@ class ShapeChanges:
         history = self._histories.get(peer)
         target = self._target(peer.profile)
         if history is None or history.target != target:
-            if peer.events < LEAST_EVENTS:
+            if peer.events < LEAST_EVENTS or (history is None and len(self._histories) >= MOST_HISTORIES):
                 return
             history = self._histories[peer] = ShapeHistory(target, now_ms, peer.events)
             self._end(peer, RECONFIGURED)

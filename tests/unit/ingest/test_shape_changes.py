@@ -218,6 +218,14 @@ def test_sources_with_few_events_take_no_memory(source):
     assert source.sources.changes.history(peer) is None
 
 
+def test_number_of_learned_sources_is_bounded(source, monkeypatch):
+    monkeypatch.setattr(shape_changes, "MOST_HISTORIES", 3)
+    others = [Source(source.sources, f"10.0.0.{number}") for number in range(5)]
+    for other in others:
+        other.send(PLAIN, 10)
+    assert sum(source.sources.changes.history(other.peer) is not None for other in others) == 3
+
+
 def test_change_is_found_within_a_minute_among_ten_thousand_sources():
     sources = SampledSources()
     peers = [sources.peer(f"10.0.{n >> 8}.{n & 255}") for n in range(10_000)]
