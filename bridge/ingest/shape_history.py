@@ -46,6 +46,8 @@ CHECK_AFTER_MS = 4000
 
 NEW = 20
 "Examined messages of new kinds that a change needs."
+NEW_AT_FIRST = 40
+"The same on the first day of a source, when many usual kinds have not come yet."
 LONGER = 2
 "So many times more messages than ever came in sequence without one of the main kinds."
 EXPECTED = 20.0
@@ -244,7 +246,8 @@ class ShapeHistory:
 
     def confirms(self, change: "SuspectedChange", now_ms: int) -> bool:
         """Returns True if the suspected change is certain enough."""
-        needed, expected = max(NEW, LONGER * max(self._longest, self._run)), EXPECTED
+        least = NEW if self._is_old(now_ms) else NEW_AT_FIRST
+        needed, expected = max(least, LONGER * max(self._longest, self._run)), EXPECTED
         if change.known:
             needed, expected = max(KNOWN_RUN, KNOWN_RUN_FACTOR * self._longest), float(KNOWN_RUN)
         passed = now_ms - change.began_ms
