@@ -25,7 +25,8 @@ def build_admin(
     preview = MessagePreview(
         lambda: reload.config, ingest.peers, ingest.pipeline.message_samples, status.senders, reactor.seconds,
         SourceReports(
-            parts.monitoring.rejection_list.of, parts.monitoring.format_drift.report, parts.monitoring.rate_monitor.report
+            rejections=parts.monitoring.rejection_list.of, messages=parts.monitoring.format_drift.report,
+            usual_rate=parts.monitoring.rate_monitor.report,
         ),
     )  # fmt: skip
     routes = Routes(

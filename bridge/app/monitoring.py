@@ -10,8 +10,8 @@ from bridge.app.storage import StorageParts
 from bridge.config import Config
 from bridge.monitoring.certificate_expiry import CertificateExpiry
 from bridge.monitoring.descriptors import DescriptorMonitor
-from bridge.monitoring.forwarder_statistics import ForwarderStatistics
 from bridge.monitoring.format_drift import FormatDrift
+from bridge.monitoring.forwarder_statistics import ForwarderStatistics
 from bridge.monitoring.gateway_clock import ClockWatch
 from bridge.monitoring.heartbeat import Heartbeat
 from bridge.monitoring.loss_monitor import LossMonitor

@@ -11,8 +11,8 @@ from bridge.host.periodic import PeriodicTasks
 from bridge.ingest.peers import EXPIRE_EVERY as PEERS_EVERY
 from bridge.monitoring.alarms import EVERY as ALARMS_EVERY
 from bridge.monitoring.certificate_expiry import EVERY as CERTIFICATES_EVERY
-from bridge.monitoring.forwarder_statistics import EVERY as STATISTICS_EVERY
 from bridge.monitoring.format_drift import EVERY as DRIFT_EVERY
+from bridge.monitoring.forwarder_statistics import EVERY as STATISTICS_EVERY
 from bridge.monitoring.gateway_clock import EVERY as CLOCK_EVERY
 from bridge.monitoring.heartbeat import EVERY as HEARTBEAT_EVERY
 from bridge.monitoring.loss_monitor import EVERY

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import click
 
 from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail, with_spool
+from bridge.cli.unrouted_text import suggestion_text
 from bridge.cli.why_steps import NOTE, WRONG, Step, source_steps, unseen_source_steps
 from bridge.cli.why_target import Target, UnknownSenderError, find_targets
 from bridge.config import Config
@@ -53,6 +54,9 @@ def why(config: Config, sender: str, as_json: bool) -> None:
         for title, steps in source_steps(config, target.address, found, status, target.listener):
             texts.append(_text(title, [*_note(target), *steps]))
     click.echo("\n\n".join(texts))
+    for row in (row for found in known for row in found.get("seen", [])):
+        if row.get("suggestion"):
+            click.echo(suggestion_text(row["suggestion"]), nl=False)
 
 
 def _explain_stopped(config: Config, sender: str) -> None:
@@ -97,6 +101,7 @@ def _text(title: str, steps: list[Step]) -> str:
     noted = {step.name for step in steps if step.mark == NOTE}
     faults = ["its clock is off"] * ("clock" in noted) + ["its structured data is not sent"] * ("data" in noted)
     faults += ["the kernel dropped datagrams of its listener"] * ("listener" in noted)
+    faults += ["its messages have changed"] * ("drift" in noted)
     faults += ["its rate is low"] * ("rate" in noted)
     healthy = f"healthy, but {' and '.join(faults)}" if faults else "healthy"
     verdict = (failed.verdict or f"problem at {failed.name}") if failed else healthy

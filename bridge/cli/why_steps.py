@@ -19,6 +19,9 @@ SILENT_SECONDS = 3600
 REJECTED_SECONDS = 7200
 "Seconds after its last rejection for which a source that also gets messages through has a problem."
 
+MAX_SHOWN = 300
+"Characters that are shown of a message."
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -92,6 +95,7 @@ def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> It
         parsed = f"{last.get('format')}, shape {last.get('shape')}"
         yield Step(OK if last.get("format") != "none" else NOTE, "parsed", parsed)
     yield from _product(config, row)
+    yield from _drift(row)
     clock, remedy = row.get("clock"), row.get("clock_remedy")
     if clock:
         yield Step(NOTE if remedy else OK, "clock", f"{clock}; {remedy}" if remedy else clock)
@@ -142,6 +146,14 @@ def _product(config: Config, row: dict[str, Any]) -> Iterator[Step]:
         yield Step(NOTE, "format", f"{text}, but the messages look like {found['format']}")
 
 
+def _drift(row: dict[str, Any]) -> Iterator[Step]:
+    if drift := row.get("drift"):
+        yield Step(NOTE, "drift", f"{drift['text']}. To do: {drift['remedy']}")
+        for when in ("before", "after"):
+            if drift.get(when):
+                yield Step(NOTE, when, drift[when][:MAX_SHOWN])
+
+
 def _route(row: dict[str, Any], last: dict[str, Any]) -> Iterator[Step]:
     unrouted = row.get("unrouted")
     if unrouted and row.get("rerouted_since"):
@@ -151,7 +163,7 @@ def _route(row: dict[str, Any], last: dict[str, Any]) -> Iterator[Step]:
         )  # fmt: skip
     if unrouted and row.get("unrouted_now", not row.get("intake")):
         yield Step(
-            WRONG, "route", f"no route matches: {unrouted:,} messages are held. Add a route for this address",
+            WRONG, "route", f"no route matches: {unrouted:,} messages are held. Add the route below",
             "no route matches its messages",
         )  # fmt: skip
         return

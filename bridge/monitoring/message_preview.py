@@ -95,7 +95,7 @@ class MessagePreview:
             **self._reports.messages(peer),
             "messages": self._messages(peer),
             "identified": asdict(found) if found else None,
-            "suggestion": self._suggestion(peer, found.format if found else None) if peer.unrouted else None,
+            "suggestion": self._suggestion(peer, found.format if found else None) if _is_unrouted(peer) else None,
         }
 
     def _messages(self, peer: Peer) -> list[JSON]:
@@ -200,6 +200,13 @@ class MessagePreview:
     def _suggestion(self, peer: Peer, text_format: str | None) -> JSON:
         source = UnroutedSource(peer.address, peer.listener, peer.relay_address)
         return suggest_route(self._config(), source, text_format).as_json()
+
+
+def _is_unrouted(peer: Peer) -> bool:
+    """Returns True if messages of a source matched no route, and some may still match none."""
+    if not peer.decided:
+        peer.decide()
+    return peer.unrouted > 0 and peer.profile.rules[-1].disposition.kind == "hold"
 
 
 def bounded_number(query: Mapping[str, str], name: str, low: int, high: int, default: int) -> int:

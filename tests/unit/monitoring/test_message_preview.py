@@ -14,7 +14,7 @@ from bridge.ingest.shape_changes import ShapeChanges
 from bridge.monitoring import message_preview
 from bridge.monitoring.alarms import Alarms
 from bridge.monitoring.format_drift import FormatDrift
-from bridge.monitoring.message_preview import MessagePreview
+from bridge.monitoring.message_preview import MessagePreview, SourceReports
 from bridge.monitoring.sources import SourceList
 from bridge.routing import Router
 
@@ -40,7 +40,7 @@ class Inbox:
         sources = SourceList(self.peers, lambda: NOW / 1000)
         drift = FormatDrift(Alarms(), ShapeChanges(self.samples), self.peers, self.samples, lambda: NOW / 1000)
         self.preview = MessagePreview(
-            lambda: CONFIG, self.peers, self.samples, sources, lambda: 0.0, lambda _: {}, drift
+            lambda: CONFIG, self.peers, self.samples, sources, lambda: 0.0, SourceReports(lambda _: [], drift.report)
         )  # fmt: skip
 
     def receive(self, address: str, *frames: bytes) -> None:
