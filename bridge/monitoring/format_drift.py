@@ -32,7 +32,7 @@ _ENDED = {
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """What was reported of a changed source: the format and the product of its new messages, if they are certain, and
+    """Report about a changed source: the format and the product of its new messages, if they are certain, and
     the text and remedy of the alarm."""
 
     format: str | None

@@ -43,7 +43,7 @@ JSON = dict[str, object]
 
 @dataclass(slots=True)
 class _IntakeWatch:
-    """What is observed of an intake since the last statistics; ``most`` is since the start."""
+    """Observations of an intake since the last statistics; ``most`` is since the start."""
 
     was_suspended: bool = False
     was_full: bool = False

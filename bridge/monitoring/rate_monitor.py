@@ -36,7 +36,7 @@ JSON = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """What the configuration says of one source."""
+    """Settings of one source in the configuration."""
 
     percent: int | None
     name: str | None
