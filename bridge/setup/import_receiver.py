@@ -1,0 +1,255 @@
+"""Collects the listeners and rules of an imported syslog server, and builds listeners, routes and intakes from them.
+
+A *rule* says where messages of some listener groups go if they meet a condition. The imported server may send a message
+to several destinations; the bridge sends it to the first that matches.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
+
+from bridge.config.faults import Place
+from bridge.setup.import_conditions import Alternative, Condition, NotConvertible, alternatives
+from bridge.setup.import_result import (
+    ImportedIntakes,
+    Port,
+    RouteDraft,
+    free_name,
+    not_carried_over,
+    place_of_host,
+    without_secrets,
+)
+
+_MOST_SKIPPED = 500
+
+
+@dataclass(frozen=True)
+class IntakeTarget:
+    """A forwarder of the imported server that sends to the collector with an intake key."""
+
+    key: str
+    title: str
+    host: str
+    payload: str = "auto"
+
+    def __repr__(self) -> str:
+        return f"IntakeTarget({self.title!r})"
+
+
+@dataclass(frozen=True)
+class ReceiverRule:
+    """A rule of the imported server; without a destination it discards what it matches."""
+
+    groups: Collection[str]
+    condition: Condition
+    destination: IntakeTarget | None
+    place: Place
+    line: str
+    goes_on: bool = False
+    "True if later rules see the message too."
+
+    @property
+    def always(self) -> bool:
+        """Returns True if every message meets the condition."""
+        try:
+            return any(not alternative for alternative in alternatives(self.condition))
+        except NotConvertible:
+            return False
+
+
+@dataclass(frozen=True)
+class _Listening:
+    group: str
+    port: Port
+    place: Place
+    line: str
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """The built part of an import."""
+
+    ports: Sequence[Port]
+    routes: Sequence[RouteDraft]
+    notes: Sequence[str]
+
+
+class ReceiverDraft:
+    """Collects what a reader of another server's configuration finds."""
+
+    def __init__(self, *, replaced: bool) -> None:
+        """``replaced``: the operator chose the collector, instead of that of the imported server."""
+        self._replaced = replaced
+        self._listening: list[_Listening] = []
+        self._rules: list[ReceiverRule] = []
+        self._skipped: list[tuple[Place, str, str]] = []
+
+    @property
+    def hosts(self) -> list[str]:
+        """Returns the hosts of all destinations, the most used one first."""
+        counted = Counter(rule.destination.host for rule in self._rules if rule.destination)
+        return [host for host, _ in counted.most_common()]
+
+    @property
+    def rule_count(self) -> int:
+        """Returns the number of rules so far."""
+        return len(self._rules)
+
+    def listen(self, group: str, port: Port, place: Place, line: str) -> None:
+        """Adds a listener of a group. A second one with the same address is skipped."""
+        transport = "udp" if port.kind == "udp" else "stream"
+        for other in self._listening:
+            if other.port.address == port.address and transport == ("udp" if other.port.kind == "udp" else "stream"):
+                self.skip(place, line, f"the address {port.address} is already used in line {other.place.line}")
+                return
+        name = free_name(port.name, " ", {other.port.name for other in self._listening})
+        self._listening.append(_Listening(group, replace(port, name=name), place, line))
+
+    def rule(self, rule: ReceiverRule) -> None:
+        """Adds a rule."""
+        self._rules.append(rule)
+
+    def sends(self, group: str, condition: Condition) -> bool:
+        """Returns True if a rule of the group with this condition has a destination."""
+        return any(
+            rule.destination is not None and group in rule.groups and rule.condition == condition
+            for rule in self._rules
+        )
+
+    def end_rules(self, first: int, condition: Condition) -> None:
+        """Records that no later rule sees what the rules with this condition, from number ``first`` on, take."""
+        for number in range(first, len(self._rules)):
+            if self._rules[number].condition == condition:
+                self._rules[number] = replace(self._rules[number], goes_on=False)
+
+    def skip(self, place: Place, line: str, reason: str) -> None:
+        """Lists a line that cannot be carried over."""
+        if (place, line, reason) not in self._skipped:
+            self._skipped.append((place, line, reason))
+
+    def not_carried(self, keys: Collection[str] = ()) -> list[str]:
+        """Returns the lines that cannot be carried over, without secrets."""
+        own = {rule.destination.key for rule in self._rules if rule.destination} | set(keys)
+        order = {file: number for number, file in enumerate(dict.fromkeys(place.file for place, _, _ in self._skipped))}
+        found = sorted(self._skipped, key=lambda entry: (order[entry[0].file], entry[0].line, entry[0].column))
+        lines = [not_carried_over(place, line, reason, own) for place, line, reason in found[:_MOST_SKIPPED]]
+        if len(found) > _MOST_SKIPPED:
+            lines.append(f"and {len(found) - _MOST_SKIPPED} more lines")
+        return lines
+
+    def build(
+        self,
+        intakes: ImportedIntakes,
+        collector: Mapping[str, str],
+        addresses: Callable[[Port], Sequence[str]] = lambda port: [port.address],
+        taken: Collection[str] = (),
+    ) -> Receiver:
+        """Builds listeners and routes.
+
+        ``addresses`` gives the addresses on this host that lead to a listener, ``taken`` the names of other listeners.
+        """
+        used = {group for rule in self._rules if rule.destination for group in rule.groups}
+        heard: dict[str, list[Port]] = {}
+        for listening in self._listening:
+            if listening.group not in used:
+                self.skip(listening.place, listening.line, "its messages are not forwarded with an intake key")
+                continue
+            names = {*taken, *(port.name for ports in heard.values() for port in ports)}
+            for address in addresses(listening.port):
+                name = free_name(listening.port.name, " ", names)
+                names.add(name)
+                heard.setdefault(listening.group, []).append(replace(listening.port, name=name, address=address))
+        routes = list(self._routes(intakes, collector, heard))
+        rest = [port.name for ports in heard.values() for port in ports if not port.intake]
+        notes = []
+        if rest and not self._drops_rest(heard):
+            notes.append(
+                f"messages of {', '.join(rest[:8])}{', ...' if len(rest) > 8 else ''} that no route matches are held"
+                " for a later route (unrouted: hold), where the imported server discarded them"
+            )
+        return Receiver([port for ports in heard.values() for port in ports], routes, notes)
+
+    def _drops_rest(self, heard: Mapping[str, Sequence[Port]]) -> bool:
+        closed = {group for rule in self._rules if rule.always for group in rule.groups}
+        return all(group in closed or all(port.intake for port in ports) for group, ports in heard.items())
+
+    def _routes(
+        self, intakes: ImportedIntakes, collector: Mapping[str, str], heard: dict[str, list[Port]]
+    ) -> Iterator[RouteDraft]:
+        open_groups = set(heard)
+        for number, rule in enumerate(self._rules):
+            try:
+                found = alternatives(rule.condition)
+            except NotConvertible as error:
+                self.skip(rule.place, rule.line, str(error))
+                continue
+            groups = [group for group in heard if group in rule.groups and group in open_groups]
+            if not groups:
+                reached = any(group in heard for group in rule.groups)
+                reason = "an earlier rule takes all these messages, and the bridge sends a message to one intake"
+                if rule.destination or not reached:
+                    self.skip(rule.place, rule.line, reason if reached else "no imported listener leads here")
+                continue
+            self._warn_of_copies(number, rule, found)
+            intake = self._intake(intakes, collector, rule.destination)
+            origin = f"{rule.place.file}:{rule.place.line}"
+            for alternative in found:
+                if not alternative and intake is not None:
+                    for group in groups:
+                        heard[group] = [replace(port, intake=intake) for port in heard[group]]
+                else:
+                    yield RouteDraft(
+                        [port.name for group in groups for port in heard[group]], alternative, intake, origin
+                    )
+                if not alternative:
+                    open_groups -= set(groups)
+                    break
+
+    def _intake(
+        self, intakes: ImportedIntakes, collector: Mapping[str, str], destination: IntakeTarget | None
+    ) -> str | None:
+        if destination is None:
+            return None
+        place = place_of_host(destination.host)
+        # --region and --url replace the most used host, and hosts that are not the vendor's.
+        main = self._replaced and destination.host == self.hosts[0]
+        own = {} if place is None or place == collector or main else place
+        key, payload = destination.key, destination.payload
+        found = intakes.find(key, payload, own)
+        return found or intakes.add(without_secrets(destination.title, (key,)), key, payload, own)
+
+    def _warn_of_copies(self, number: int, rule: ReceiverRule, found: Sequence[Alternative]) -> None:
+        if not rule.goes_on or rule.destination is None:
+            return
+        for later in self._rules[number + 1 :]:
+            if later.destination is None or later.destination.key == rule.destination.key:
+                continue
+            if not set(later.groups) & set(rule.groups):
+                continue
+            try:
+                others = alternatives(later.condition)
+            except NotConvertible:
+                continue
+            if not all(_disjoint(one, other) for one in found for other in others):
+                self.skip(
+                    rule.place, rule.line,
+                    f"without a stop, its messages could also go to the destination in line {later.place.line}; the"
+                    " bridge sends a message to the first intake that matches",
+                )  # fmt: skip
+                return
+
+
+def _disjoint(one: Alternative, other: Alternative) -> bool:
+    """Returns True if no message can meet both."""
+    for key in one.required.keys() & other.required.keys():
+        mine, theirs = one.required[key], other.required[key]
+        if key == "source":
+            pairs = [(ip_network(a), ip_network(b)) for a in mine for b in theirs]
+            if not any(a.version == b.version and a.overlaps(b) for a, b in pairs):
+                return True
+        elif key in ("hostname", "app_name"):
+            exact = not any("*" in name for name in (*mine, *theirs))
+            if exact and not {name.casefold() for name in mine} & {name.casefold() for name in theirs}:
+                return True
+    return False
