@@ -36,7 +36,9 @@ class IncludedFiles:
     def find(self, pattern: str) -> Iterator[Path]:
         """Yields the files that match a pattern and were not yielded before."""
         parts = Path(pattern).parts
-        beside = [Path(*parts[-count:]) for count in (2, 1) if count < len(parts)] if pattern.startswith("/") else []
+        beside = [Path(*parts[-2:])] if pattern.startswith("/") and len(parts) > 2 else []
+        if beside and not has_magic(pattern):
+            beside.append(Path(parts[-1]))
         candidates = [str(Path(escape(str(self._folder))) / path) for path in beside] + [pattern]
         if not pattern.startswith("/"):
             candidates = [str(Path(escape(str(self._folder))) / pattern)]

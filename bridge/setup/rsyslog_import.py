@@ -148,8 +148,10 @@ class _Walker:
                 self._skip(statement, _TAKEN)
             elif statement.kind == "action":
                 taken = self._action(statement, condition) or taken
+                same = condition
             elif statement.kind == "if":
                 taken = self._if(statement, condition, depth) or taken
+                same = _tested(statement, condition)
             elif statement.kind == "call" and statement.text in self._found.rulesets and depth < _DEEPEST_CALL:
                 self.visited.add(statement.text)
                 taken = self._block(self._found.rulesets[statement.text], condition, depth + 1) or taken
@@ -200,6 +202,8 @@ class _Walker:
             self._skip(statement, _LOCAL_ACTION if local else str(error))
             return None, False
         whole = test == condition or test == _and(condition, ALWAYS)
+        if [one.kind for one in statement.body] == ["stop"]:
+            return test, self._older_action(statement, "stop", test, whole)
         if statement.body:
             return test, self._block(statement.body, test, depth + 1) and whole
         return test, self._older_action(statement, action, test, whole)
@@ -259,6 +263,14 @@ class _Walker:
 
     def _skip(self, statement: RsyslogStatement, reason: str) -> None:
         self._draft.skip(statement.place, statement.line, reason)
+
+
+def _tested(statement: RsyslogStatement, condition: Condition) -> Condition | None:
+    """Returns the condition that a following ``&`` continues."""
+    try:
+        return _and(condition, expression_condition(statement.text))
+    except NotConvertible:
+        return None
 
 
 def _and(one: Condition, other: Condition) -> Condition:

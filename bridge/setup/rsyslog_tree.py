@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from bridge.config.faults import Place
 
 DEEPEST = 40
+_LONGEST_EXPRESSION = 20_000
 _BLANK = re.compile(r"(?:\s+|\#[^\n]*|/\*.*?(?:\*/|\Z))+", re.DOTALL)
 _OBJECT = re.compile(
     r"(input|module|template|ruleset|action|global|main_queue|include|timezone|parser|dyn_stats|lookup_table"
@@ -171,8 +172,8 @@ class _RsyslogParser:
 
     def _block(self, depth: int) -> list[RsyslogStatement]:
         body = self.statements(depth + 1)
-        if not self._take("}"):
-            raise _Unreadable
+        # An open block ends with the text: to read its lines again for each level would take exponential time.
+        self._take("}")
         return body
 
     def _if(self, start: int, depth: int) -> RsyslogStatement:
@@ -201,7 +202,7 @@ class _RsyslogParser:
     def _expression(self) -> str:
         """Returns the text up to *then*, which is not in quotes."""
         start = self._at
-        while self._at < len(self._text):
+        while self._at < min(len(self._text), start + _LONGEST_EXPRESSION):
             if string := _STRING.match(self._text, self._at):
                 self._at = string.end()
             elif (then := _THEN.match(self._text, self._at)) and not re.match(r"[\w$!.-]", self._text[self._at - 1]):

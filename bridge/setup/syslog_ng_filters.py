@@ -112,9 +112,11 @@ class SyslogNgFilters:
     def _regex(self, field: str, pattern: str, *, ignores_case: bool) -> Condition:
         globs = _globs(pattern)
         if field in ("hostname", "app_name"):
-            addresses = [glob.strip("*") for glob in globs]
+            addresses = [glob.replace("?", ".") for glob in globs]
             if field == "hostname" and all(map(is_address, addresses)):
-                return self._host_or_source(FieldTest(field, tuple(globs)), addresses)
+                return self._host_or_source(FieldTest(field, tuple(addresses)), addresses)
+            if field == "hostname" and any(is_address(address.strip("*")) for address in addresses):
+                raise NotConvertible("the expression matches a part of addresses; use source: with the addresses")
             return FieldTest(field, tuple(globs))
         if field == "source":
             return source_check("equal", globs)
