@@ -21,9 +21,10 @@ _SECRETS = (
     re.compile(r"""(?i)(?<=intake_key=)[\\"']*[^\\"'\]\s]+"""),
     re.compile(r"(?i)(?<=intake-key:)\s*[^\\\"'\s]+"),
     re.compile(r"""(?i)(?<=\bset\()\s*["'][^"']*["']?"""),
-    re.compile(r"""(?i)(?<=password)[\w.-]*["']?\s*[(=: ]\s*["']?[^"'\s)]+"""),
-    re.compile(r"""(?i)(?<=passphrase)[\w.-]*["']?\s*[(=: ]\s*["']?[^"'\s)]+"""),
-    re.compile(r"""(?i)(?<=token)[\w.-]*["']?\s*[(=: ]\s*["']?[^"'\s)]+"""),
+    re.compile(
+        r"""(?ix)(?<= pass | .pwd | cret | oken | ikey | _key | tial | .psk)   # pass, pwd, secret, token, api key, ...
+        [\w.-]*["']? \s*[(=:\s]\s* ["']? [^"'\s)]+"""
+    ),
 )
 
 

@@ -209,6 +209,9 @@ def test_destination_outside_the_regions_needs_a_collector(tmp_path: Path) -> No
         'headers("X-SEKOIAIO-INTAKE-KEY: MY-INTAKE-KEY")',
         'action(type="x" password="MY-INTAKE-KEY")',
         'http(password("MY-INTAKE-KEY"))',
+        'action(type="omelasticsearch" pwd="MY-INTAKE-KEY")',
+        "action(type='omhttp' api_key='MY-INTAKE-KEY' token=\"MY-INTAKE-KEY\")",
+        "$ActionSecret MY-INTAKE-KEY",
     ],
 )  # fmt: skip
 def test_listed_line_shows_no_secret(line: str) -> None:
