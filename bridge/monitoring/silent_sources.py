@@ -52,16 +52,22 @@ class SilentSources:
             last = max(heard.get(address, 0), self._since_ms)
             if now - last > expect.total_seconds() * 1000:
                 silent[address] = last
-                about = f"{name} ({address})" if name else address
+                about = _about(address, name)
                 text = f"source {about} has been silent for longer than its expect: {as_written(expect)}"
                 remedy = f'check the device and the network to it; run "syslog-bridge why {address}"'
                 self._alarms.on("silence", address, text, remedy=remedy)
         for address in self.silent:
             if address not in silent:
-                self._alarms.off("silence", address, f"source {address} sends again")
+                name = expected[address][1] if address in expected else None
+                how = "sends again" if address in expected else "is no longer expected to send"
+                self._alarms.off("silence", address, f"source {_about(address, name)} {how}")
         self.silent = silent
 
     def silent_now(self) -> dict[str, int]:
         """Returns address or host name of each silent source -> seconds since its last message or the process start."""
         now = int(self._wall() * 1000)
         return {address: (now - last) // 1000 for address, last in self.silent.items()}
+
+
+def _about(address: str, name: str | None) -> str:
+    return f"{name} ({address})" if name else address

@@ -73,3 +73,20 @@ def test_silence_is_noticed_after_the_clock_was_ahead():
     now += 600
     silent_sources.look()
     assert silent_sources.silent_now() == {"192.0.2.7": 1201, "192.0.2.8": 602}
+
+
+def test_end_of_silence_names_the_source_and_its_cause():
+    source = Source((ip_network("192.0.2.7"),), name="fw-lyon", expect=timedelta(minutes=10))
+    now, events = 1_000_000.0, []
+    peers = Peers(router(source))
+    silent_sources = SilentSources(Alarms(events.append), peers, lambda: now)
+    now += 601
+    silent_sources.look()
+    peers.get("udp", "192.0.2.7").last_seen_ms = int(now * 1000)
+    silent_sources.look()
+    assert 'message="source fw-lyon (192.0.2.7) sends again"' in events[-1]
+    now += 601
+    silent_sources.look()
+    peers.change(router())
+    silent_sources.look()
+    assert 'message="source 192.0.2.7 is no longer expected to send"' in events[-1]
