@@ -96,7 +96,7 @@ def _suspended(kind: str, cause: str | None, rows: list[JSON], situation: Situat
         text = f"Collector{server} unreachable{at} ({error}); {which}, {waiting}"
     else:
         text = f"{capital(named('intake', names))} cannot deliver{at}: {error}; {waiting}"
-    return Problem(kind, text, remedy_for(shown.get("last_cause")), "", since, tuple(names))
+    return Problem(kind, text, remedy_for(shown.get("last_cause"), *names), "", since, tuple(names))
 
 
 def _is_reached(server: str, situation: Situation) -> bool:
@@ -145,7 +145,7 @@ def _slow(row: JSON, situation: Situation) -> Iterator[Problem]:
     if is_late(row):
         yield _late(row, name, situation)
     elif error:
-        remedy = remedy_for(row.get("last_cause"))
+        remedy = remedy_for(row.get("last_cause"), name)
         yield Problem("delivery", f"Intake {name}: {error}", remedy, DEGRADED, affected=(name,))
 
 
@@ -187,7 +187,7 @@ def _pace_remedy(row: JSON, *, stalled: bool = False) -> str:
     if row.get("body_limit_bytes"):
         return "check the limit of request bodies of a proxy in front of the collector, and the line to it"
     if row.get("last_error"):
-        return remedy_for(row.get("last_cause"))
+        return remedy_for(row.get("last_cause"), str(row.get("name")))
     if stalled:
         return remedy_for(Cause.CONNECTION.value)
     return "raise max_request_rate, max_bandwidth or connections_per_intake if they are the limit"

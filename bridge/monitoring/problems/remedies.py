@@ -5,7 +5,7 @@ _CHECK_TLS = 'run "syslog-bridge check --connect"; if a proxy inspects TLS, add 
 _OTHER_SERVER = "something else answers instead of the collector: check the URL and any proxy in between"
 
 REMEDIES = {
-    "key": "put the right intake key into its file",
+    "key": 'put the right intake key into its file: run "syslog-bridge key set NAME"',
     "url": "check url: and endpoint: of the intake",
     "name": 'run "syslog-bridge check --connect" and check the DNS settings of this gateway',
     "connection": _CHECK_CONNECTION,
@@ -25,9 +25,10 @@ REMEDIES = {
     "retired": "add the intake to the configuration again, or move its events to another intake",
     "defect": "report this as a defect, with the log",
 }
-"Remedies by the value of ``deliver.cause.Cause``."
+"Remedies by the value of ``deliver.cause.Cause``. ``NAME`` stands for an intake."
 
 
-def remedy_for(cause: str | None) -> str:
-    """Returns the remedy for a cause, None for an unknown one."""
-    return REMEDIES.get(cause or "", "see the log")
+def remedy_for(cause: str | None, *intakes: str) -> str:
+    """Returns the remedy for a cause, None for an unknown one. The name of a single intake is filled in."""
+    remedy = REMEDIES.get(cause or "", "see the log")
+    return remedy.replace("NAME", intakes[0]) if len(intakes) == 1 else remedy

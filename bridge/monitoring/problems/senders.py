@@ -48,7 +48,8 @@ def _unrouted(situation: Situation) -> Iterator[Problem]:
         single = f"Messages from {rows[0].get('address')} match no route"
         yield Problem(
             "unrouted", single if count == 1 else f"Messages from {count:,} sources match no route",
-            "add a route: the status page has one ready to copy", affected=tuple(map(_name, rows)),
+            'add the route that "syslog-bridge unrouted list" and the status page show',
+            affected=tuple(map(_name, rows)),
         )  # fmt: skip
 
 

@@ -148,7 +148,18 @@ def test_parked_intakes_with_one_cause_are_one_problem() -> None:
     assert problem["text"] == (
         "Intakes a and b are parked since 04:40 UTC: the collector answered 401; 4 events safe on disk; not growing"
     )
-    assert (problem["kind"], problem["remedy"]) == ("parked", "put the right intake key into its file")
+    assert problem["kind"] == "parked"
+    assert problem["remedy"] == 'put the right intake key into its file: run "syslog-bridge key set NAME"'
+
+
+def test_remedy_for_the_key_of_one_intake_is_a_command() -> None:
+    (problem,) = problems(intakes(failing("a", Cause.KEY, "the collector answered 401", state="parked")))
+    assert str(problem["remedy"]).endswith('run "syslog-bridge key set a"')
+
+
+def test_remedy_for_unrouted_messages_names_the_command_that_shows_the_route() -> None:
+    (problem,) = problems({"unrouted": [{"address": "192.0.2.7"}]})
+    assert '"syslog-bridge unrouted list"' in str(problem["remedy"])
 
 
 def test_intake_that_is_not_in_the_configuration_is_named() -> None:
@@ -341,7 +352,7 @@ def test_ended_alarms_say_when_they_ended() -> None:
     [
         (intakes(row(format_sampled=100, format_mismatches=90)), "degraded", "90 of 100", "--payloads"),
         (HEALTHY | {"unrouted": [{"address": "192.0.2.7"}]}, "degraded",
-         "Messages from 192.0.2.7 match no route.", "ready to copy"),
+         "Messages from 192.0.2.7 match no route.", "unrouted list"),
         (HEALTHY | {"clocks": [{"address": "192.0.2.7", "name": "fw", "text": "55 minutes behind", "remedy": "NTP"}]},
          "degraded", "The clock of fw is off: 55 minutes behind.", "NTP"),
     ],
