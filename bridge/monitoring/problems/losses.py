@@ -109,7 +109,9 @@ def _problem(row: JSON, situation: Situation) -> Problem:
     ended = None if row["ended_seconds"] is None else now - timedelta(seconds=row["ended_seconds"])
     what, remedy = describe_loss(row["reason"], names)
     if row["reason"] == "spool_full":
-        remedy = f"restore delivery, then {remedy_for_space(situation.spool)}"
+        remedy = remedy_for_space(situation.spool)
+        if ended is None:
+            remedy = f"restore delivery, then {remedy}"
     lost = f"{number(row['events'], reason.lost)} {reason.verb}"
     if ended is None:
         text = f"{lost} since {clock_time(since, now)}: {what}"

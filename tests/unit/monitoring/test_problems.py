@@ -93,6 +93,11 @@ def test_loss_stays_critical_for_some_time_and_is_then_listed_as_ended() -> None
     assert [(ended["kind"], ended["ended"]) for ended in later["ended"]] == [("loss", "2026-11-29T03:50:00Z")]
 
 
+def test_remedy_of_an_ended_loss_does_not_ask_for_delivery() -> None:
+    (problem,) = problems(HEALTHY | {"losses": [loss("spool_full", "a", ended=300.0)]})
+    assert problem["remedy"] == "raise spool.max_size"
+
+
 def test_loss_comes_first_and_replaces_the_problem_of_the_full_intake() -> None:
     status = intakes(row(state="full", delivery="backing-off", last_error="x", last_cause="connection"))
     found = problems(status | {"losses": [loss("spool_full", "a")]})
