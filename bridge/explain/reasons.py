@@ -48,7 +48,8 @@ def _mismatch(route: Route, listener: str, address: Address | None, client: tupl
 
 def _condition_mismatch(name: str, route: Route, listener: str, address: Address | None, facts: Facts) -> str:
     if name == "source":
-        return f"{address} is not in its source: {_listed(str(network) for network in route.source)}"
+        sender = "a Unix socket" if address is None else address
+        return f"{sender} is not in its source: {_listed(str(network) for network in route.source)}"
     if name == "listener":
         return f"received by listener {listener}, not by {_listed(route.listener)}"
     if name == "hostname":
