@@ -13,6 +13,7 @@ from bridge.cli.options import CliGroup, bundle, example, with_spool
 from bridge.cli.unrouted_text import suggestion_text
 from bridge.config import Config
 from bridge.config.faults import printable
+from bridge.monitoring.problems.problem import number
 from bridge.operations.commands import networks
 from bridge.operations.unrouted import unrouted_rows
 from bridge.spool.quarantine import REASONS
@@ -120,9 +121,8 @@ def list_unrouted(config: Config, as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        click.echo(
-            f"{row['address']:<16} at {row['listener']}: {row['frames']:,} frames, {row['first']} to {row['last']}"
-        )
+        frames = number(int(str(row["frames"])), "frame")
+        click.echo(f"{row['address']:<16} at {row['listener']}: {frames}, {row['first']} to {row['last']}")
         click.echo(f"    {printable(str(row['sample']))}")
         click.echo(f"    {printable(str(row['product'] or 'product not identified'))}: {printable(str(row['reason']))}")
         click.echo(suggestion_text(row))

@@ -10,6 +10,8 @@ from bridge.cli.status_text import age
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.explain.explanation import Origin
+from bridge.monitoring.problems import headline_of
+from bridge.monitoring.problems.problem import number
 from bridge.routing.conditions import Address
 
 OK, WRONG, NOTE = "ok", "problem", "note"
@@ -83,6 +85,7 @@ def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> It
         OK, "received", f"{row['events']:,} message{'s' * (row['events'] != 1)}, {row['events_per_second']:g}/s now,"
         f" the last {age(row['silent_seconds'])} ago",
     )  # fmt: skip
+    yield from _silence(row["address"], status)
     drops = status.get("kernel_drops", {}).get(listener)
     if drops:
         yield Step(
@@ -101,11 +104,12 @@ def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> It
         yield Step(NOTE if remedy else OK, "clock", f"{clock}; {remedy}" if remedy else clock)
     for skipped in last.get("passed_over") or []:
         yield Step(NOTE, "no match", f"route {skipped['route']}: {skipped['why']}")
-    yield from _route(row, last)
+    yield from _route(config, row, last)
     if unsent := row.get("unsent_structured_data"):
         yield _unsent_data(unsent)
     if intake := row.get("intake"):
         yield from _intake(next((each for each in status["intakes"] if each["name"] == intake), None), str(intake))
+        yield from _losses(str(intake), status)
     if keyed := row.get("intake_keys_in_text"):
         yield Step(
             NOTE, "intake key", f"{keyed:,} messages had an intake key in their text, which was removed. The sender's"
@@ -113,6 +117,15 @@ def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> It
         )  # fmt: skip
     for note in last.get("notes") or []:
         yield Step(NOTE, "note", note)
+
+
+def _silence(address: str, status: dict[str, Any]) -> Iterator[Step]:
+    """Yields the problem *silence*, for an address or a host name."""
+    seconds = status.get("silent_sources", {}).get(address)
+    if seconds is not None:
+        verdict = "silent for longer than its expect"
+        text = f"{verdict}: nothing for {age(seconds)}. Check the device and the network to it"
+        yield Step(WRONG, "silence", text, verdict)
 
 
 def _usual_rate(found: dict[str, Any] | None) -> Iterator[Step]:
@@ -154,7 +167,7 @@ def _drift(row: dict[str, Any]) -> Iterator[Step]:
                 yield Step(NOTE, when, drift[when][:MAX_SHOWN])
 
 
-def _route(row: dict[str, Any], last: dict[str, Any]) -> Iterator[Step]:
+def _route(config: Config, row: dict[str, Any], last: dict[str, Any]) -> Iterator[Step]:
     unrouted = row.get("unrouted")
     if unrouted and row.get("rerouted_since"):
         yield Step(
@@ -163,7 +176,7 @@ def _route(row: dict[str, Any], last: dict[str, Any]) -> Iterator[Step]:
         )  # fmt: skip
     if unrouted and row.get("unrouted_now", not row.get("intake")):
         yield Step(
-            WRONG, "route", f"no route matches: {unrouted:,} messages are held. Add the route below",
+            WRONG, "route", f"no route matches: {number(unrouted, 'message')} held. Add the route below",
             "no route matches its messages",
         )  # fmt: skip
         return
@@ -172,7 +185,9 @@ def _route(row: dict[str, Any], last: dict[str, Any]) -> Iterator[Step]:
     if not row.get("intake") and not row.get("route"):
         yield Step(NOTE, "route", "not known until its next message")
     elif not row.get("intake"):
-        yield Step(NOTE, "route", f"{row.get('route')} drops its messages, as configured (drop: true)")
+        by = {route.name: f"{route.name} drops its messages, as configured (drop: true)" for route in config.routes}
+        unmatched = "no route matches, so its messages are dropped, as configured (unrouted: drop)"
+        yield Step(NOTE, "route", by.get(str(row["route"]), unmatched))
     else:
         payload = f", sent as {last['payload']}" if last.get("payload") else ""
         yield Step(OK, "route", f"{row['route']}, to intake {row['intake']}{payload}")
@@ -205,6 +220,14 @@ def _intake(intake: dict[str, Any] | None, name: str) -> Iterator[Step]:
         yield Step(NOTE, "response", "no events accepted since the bridge started")
 
 
+def _losses(intake: str, status: dict[str, Any]) -> Iterator[Step]:
+    """Yields the losses of an intake that go on. The events of one source may or may not be among them."""
+    for problem in headline_of(status)["problems"]:
+        if problem["kind"] == "loss" and not problem["ended"] and intake in problem["affected"]:
+            text = f"{problem['text']}. To do: {problem['remedy']}"
+            yield Step(WRONG, "loss", text, f"intake {intake} loses events")
+
+
 def unseen_source_steps(
     config: Config, address: str, known: dict[str, Any], status: dict[str, Any] | None = None
 ) -> Iterator[Step]:
@@ -214,6 +237,7 @@ def unseen_source_steps(
     if status is not None:
         text = f"no message from it since the start, {age(status['uptime_seconds'])} ago"
         yield Step(NOTE if rejections else WRONG, "received", text, "nothing received")
+        yield from _silence(address, status)
     if rejections:
         return  # its packets arrive
     parsed = _parsed(address)
