@@ -62,16 +62,13 @@ class LossMonitor:
         "The latest loss for each reason."
         self._figures: dict[tuple[str, str], int] = {}
         self._now = clock()
-        "Time of the current check."
+        "Time at which the counters are compared."
+        self._unreported: set[str] = set()
+        "Reasons of losses that were counted since the alarms were raised."
 
     def look(self) -> None:
         """Compares the counters with their values at the last check."""
-        self._now = self._clock()
-        for listener, drops in self._kernel_drops().items():
-            self._count(RECEIVE_BUFFER, listener, drops)
-        for intake, account in list(self._ledger.accounts.items()):
-            for reason, count in account.dropped.items():
-                self._count(reason, "" if intake == UNROUTED else intake, count)
+        self._count_drops()
         for peer in self._peers.all():
             if peer.outside and self._increase("clock", peer.address, peer.outside):
                 # The text of an active alarm stays: a new figure in it would report the alarm again at each check.
@@ -101,8 +98,12 @@ class LossMonitor:
         return [loss for loss in self._losses.values() if now - loss.latest < REMEMBERED_SECONDS]
 
     def report(self) -> list[dict[str, object]]:
-        """Returns the losses for ``/api/status``. ``ended_seconds`` is None while a loss goes on."""
-        now = self._clock()
+        """Returns the losses for ``/api/status``, by the current figures of the ledger.
+
+        ``ended_seconds`` is None while a loss goes on.
+        """
+        self._count_drops()
+        now = self._now
         return [
             {
                 "reason": loss.reason, "events": loss.events, "names": [name for name in loss.names if name],
@@ -113,15 +114,23 @@ class LossMonitor:
         ]  # fmt: skip
 
     def _raise_alarms(self) -> None:
-        """Raises or prolongs the alarm of each loss that was counted in this check."""
-        for loss in self._losses.values():
-            if loss.latest != self._now:
-                continue
+        """Raises or prolongs the alarm of each loss that was counted since the last call."""
+        reasons, self._unreported = self._unreported, set()
+        for loss in map(self._losses.__getitem__, sorted(reasons)):
             # The text of an active alarm stays, or each further name would report it again.
             active = self._alarms.current.get(("loss", loss.reason))
             what, remedy = describe_loss(loss.reason, [name for name in loss.names if name])
             text = active.text if active else f"events are lost: {what}"
             self._alarms.on("loss", loss.reason, text, lasts=ENDS_AFTER, remedy=active.remedy if active else remedy)
+
+    def _count_drops(self) -> None:
+        """Counts what the kernel and the gateway have dropped since the last call."""
+        self._now = self._clock()
+        for listener, drops in self._kernel_drops().items():
+            self._count(RECEIVE_BUFFER, listener, drops)
+        for intake, account in list(self._ledger.accounts.items()):
+            for reason, count in account.dropped.items():
+                self._count(reason, "" if intake == UNROUTED else intake, count)
 
     def _increase(self, kind: str, about: str, figure: int) -> int:
         """Returns by how much a counter has increased since the last check."""
@@ -138,6 +147,7 @@ class LossMonitor:
         if loss is None or now - loss.latest >= MERGED_SECONDS:
             loss = self._losses[reason] = LossRecord(reason, now, now)
         loss.latest = now
+        self._unreported.add(reason)
         loss.events += lost
         if name in loss.names or len(loss.names) < MAX_NAMES:
             loss.names[name] += lost

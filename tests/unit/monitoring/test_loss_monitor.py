@@ -73,3 +73,15 @@ def test_kernel_drops_and_gaps_are_losses_and_names_are_bounded() -> None:
     assert (found["receive_buffer"]["events"], found["receive_buffer"]["names"]) == (3, ["udp"])
     names: Any = found["sequence_gap"]["names"]
     assert (found["sequence_gap"]["events"], len(names)) == (200, MAX_NAMES)
+
+
+def test_report_has_the_figures_of_the_ledger_and_the_alarm_follows() -> None:
+    losses = Losses()
+    losses.look()
+    losses.drop(10)
+    losses.now += 1
+    (row,) = losses.monitor.report()
+    assert row["events"] == losses.ledger.total().dropped["spool_full"] == 10
+    assert losses.alarms.active == {}
+    losses.look()
+    assert list(losses.alarms.active) == [("loss", "spool_full")]
