@@ -74,10 +74,11 @@ def of_files(status: dict[str, Any]) -> str:
 
 
 def _headline(summary: dict[str, Any]) -> Iterator[str]:
-    """Yields the first sentence with its remedy, and a line for each further problem and its remedy."""
+    """Yields the first sentence with its remedy, and a line for each problem that is not in it, with its remedy."""
     yield printable(summary["text"])
-    for number, problem in enumerate(summary["problems"][:_MAX_ROWS]):
-        if number:
+    for problem in summary["problems"][:_MAX_ROWS]:
+        # A sentence that begins with "Healthy" has no text of a notice.
+        if not summary["text"].startswith(problem["text"]):
             yield f"! {printable(problem['text'])}"
         if problem["remedy"]:
             yield f"  remedy: {printable(problem['remedy'])}"

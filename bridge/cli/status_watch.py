@@ -67,8 +67,8 @@ def screen(status: dict[str, Any], height: int) -> RenderableType:
 
 def _problems(summary: dict[str, Any]) -> Text:
     lines = [Text(printable(summary["text"]), style="bold")]
-    for number, problem in enumerate(summary["problems"][:6]):
-        if number:
+    for problem in summary["problems"][:6]:
+        if not summary["text"].startswith(problem["text"]):
             lines.append(Text(printable(problem["text"])))
         if problem["remedy"]:
             lines.append(Text(f"  remedy: {printable(problem['remedy'])}", style="dim"))
