@@ -51,6 +51,12 @@ def _unrouted(situation: Situation) -> Iterator[Problem]:
             'add the route that "syslog-bridge unrouted list" and the status page show',
             affected=tuple(map(_name, rows)),
         )  # fmt: skip
+    elif held := (situation.status.get("quarantine") or {}).get("unrouted"):
+        # Those sources have a route now, or have not sent since the start.
+        yield Problem(
+            "unrouted", f"{number(held, 'message')} that matched no route {'is' if held == 1 else 'are'} held",
+            'run "syslog-bridge unrouted list"; once routes match, run "syslog-bridge unrouted reroute"', NOTICE,
+        )  # fmt: skip
 
 
 def _unsent_data(situation: Situation) -> Iterator[Problem]:

@@ -66,6 +66,17 @@ def test_past_losses_are_mentioned_without_a_problem() -> None:
     assert result["text"].endswith("Since start: 1 event dropped and 3 datagrams dropped by the kernel.")
 
 
+def test_held_messages_of_sources_that_do_not_send_any_more_are_a_notice() -> None:
+    result = summarize(HEALTHY | {"quarantine": {"unrouted": 22, "refused": 3}})
+    (problem,) = result["problems"]
+    assert (result["state"], problem["state"], problem["kind"]) == ("healthy", "notice", "unrouted")
+    assert problem["text"] == "22 messages that matched no route are held"
+    assert "unrouted reroute" in problem["remedy"]
+    (problem,) = problems(HEALTHY | {"quarantine": {"unrouted": 22}, "unrouted": [{"address": "192.0.2.7"}]})
+    assert problem["state"] == "degraded"
+    assert problems(HEALTHY | {"quarantine": {"unrouted": 0}}) == []
+
+
 # --- losses -----------------------------------------------------------------------------------------------------------
 
 
