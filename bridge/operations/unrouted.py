@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bridge.config import Config
-from bridge.explain.products import identify
-from bridge.explain.route_suggestion import UnroutedSource, suggest_route
+from bridge.explain.products import Identification, identify
+from bridge.explain.route_suggestion import RouteSuggestion, UnroutedSource, suggest_route
 from bridge.ingest import from_config as ingest_config
 from bridge.ingest.addresses import address_of
+from bridge.routing import Router
 from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.syslog import parser
+from bridge.syslog.framing import datagrams
+from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import rfc3339
 
 EXAMINED = 20
@@ -50,13 +53,29 @@ def unrouted_rows(config: Config, entries: Iterable[QuarantineEntry]) -> list[JS
             source = UnroutedSource(host, entry.listener, entry.peer)
         senders.setdefault(source, _Held(entry.received_ms)).add(entry)
     ordered = sorted(senders.items(), key=lambda pair: -pair[1].count)
-    return [
-        _row(config, source, held, identified=number < MOST_IDENTIFIED) for number, (source, held) in enumerate(ordered)
-    ]
+    rows = []
+    for number, (source, held) in enumerate(ordered):
+        identified = identify(list(held.frames)) if number < MOST_IDENTIFIED else None
+        rows.append(_row(config, source, held, identified, _matching_route(router, source, held.frames[-1])))
+    return rows
 
 
-def _row(config: Config, source: UnroutedSource, held: _Held, *, identified: bool) -> JSON:
-    found = identify(list(held.frames) if identified else [])
+def _matching_route(router: Router, source: UnroutedSource, frame: bytes) -> str | None:
+    """Returns the route of the configuration that matches a frame; None if none does."""
+    profile = router.profile(source.listener, address_of(source.relay or source.address))
+    dispositions = [found for found, _ in profile.assign(read_columns(datagrams([frame]), profile.needs | {"raw"}))]
+    return next((found.route for found in dispositions if found.kind == "deliver"), None)
+
+
+def _row(
+    config: Config, source: UnroutedSource, held: _Held, identified: Identification | None, route: str | None
+) -> JSON:
+    found = identified or identify([])
+    if route is None:
+        suggestion = suggest_route(config, source, found.format)
+    else:
+        commands = "syslog-bridge reload and syslog-bridge unrouted reroute"
+        suggestion = RouteSuggestion("", f"Route {route} matches its latest message now. Run {commands}.")
     return {
         "address": source.address,
         "listener": source.listener,
@@ -68,5 +87,6 @@ def _row(config: Config, source: UnroutedSource, held: _Held, *, identified: boo
         "product": found.product,
         "format": found.format,
         "reason": found.reason if identified else "not analysed",
-        **suggest_route(config, source, found.format).as_json(),
+        "matching_route": route,
+        **suggestion.as_json(),
     }

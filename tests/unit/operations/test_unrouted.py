@@ -46,3 +46,13 @@ def test_only_the_busiest_senders_are_identified(monkeypatch):
     first, last = unrouted_rows(CONFIG, [entry("192.0.2.7", FORTIGATE)] * 2 + [entry("192.0.2.8", FORTIGATE)])
     assert first["product"] is not None
     assert (last["product"], last["reason"]) == (None, "not analysed")
+
+
+def test_sender_that_a_new_route_matches_needs_no_other_route():
+    (row,) = unrouted_rows(CONFIG, [entry("10.0.0.1", b"<13>x")] * 2)
+    assert (row["frames"], row["matching_route"], row["route"]) == (2, "a", "")
+    assert row["paste_where"] == (
+        "Route a matches its latest message now. Run syslog-bridge reload and syslog-bridge unrouted reroute."
+    )
+    (unmatched,) = unrouted_rows(CONFIG, [entry("192.0.2.7", FORTIGATE)])
+    assert unmatched["matching_route"] is None and unmatched["route"]
