@@ -5,6 +5,7 @@ is recorded, too. Commands that change nothing are not recorded.
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
 
@@ -22,6 +23,8 @@ ARGUMENTS = (
 
 MAX_TEXT = 300
 "Characters of a text that are recorded, at most."
+_LONG_WORD = re.compile("[A-Za-z0-9]{16,}")
+"What may be an intake key: an operator purges the events that a key was written to by mistake."
 _MAX_ITEMS = 20
 "Items of a list or an object that are recorded, at most."
 
@@ -64,7 +67,10 @@ class ActionLog:
 def arguments(given: Mapping[str, object]) -> JSON:
     """Returns the arguments that may be recorded and were given, shortened if they are long."""
     shown = ((name, given.get(name)) for name in ARGUMENTS)
-    return {name: _short(value) for name, value in shown if value is not None and value is not False}
+    found = {name: _short(value) for name, value in shown if value is not None and value is not False}
+    if isinstance(text := given.get("containing"), str):
+        found["containing"] = _short(_LONG_WORD.sub("***", text))
+    return found
 
 
 def _short(value: object) -> object:

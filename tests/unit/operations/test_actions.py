@@ -101,11 +101,16 @@ def test_actions_of_one_moment_have_different_ids(recorded):
 
 
 def test_secrets_and_unknown_arguments_are_not_recorded():
-    given = {"intake": "fw", "key": "k" * 16, "password": "p", "containing": "a" * 1000, "source": None}
-    assert arguments(given) == {"intake": "fw", "containing": "a" * MAX_TEXT}
+    given = {"intake": "fw", "key": "k" * 16, "password": "p", "containing": "a " * 1000, "source": None}
+    assert arguments(given) == {"intake": "fw", "containing": ("a " * 1000)[:MAX_TEXT]}
     assert arguments({"timeout_seconds": 0, "unreadable": False, "reasons": ["unrouted"] * 100}) == {
         "timeout_seconds": 0, "reasons": ["unrouted"] * 20,
     }  # fmt: skip
+
+
+def test_key_that_a_purge_looks_for_is_not_recorded():
+    text = "intake_key=abcdefgh12345678 of fw-01"
+    assert arguments({"containing": text}) == {"containing": "intake_key=*** of fw-01"}
 
 
 def test_user_of_a_socket_comes_from_the_kernel():
