@@ -47,7 +47,8 @@ def import_forwarder_files(
     extended = _extended(file, compose)
     if not isinstance(entries, Items) or not (entries or extended):
         if whole:
-            report.at(Place(str(file), 1, 1), "the file has no list of intakes. Is this the forwarder's intakes.yaml?")
+            why = "has no list of intakes" if data.strip() else "is empty, so it has no list of intakes"
+            report.at(Place(str(file), 1, 1), f"the file {why}. Is this the forwarder's intakes.yaml?")
         return Imported()
     return _Reader(report, compose, collector).read(entries, extended)
 

@@ -1,7 +1,7 @@
 """Reads the files of an imported configuration: within size limits, regular files only, and not endlessly many."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from glob import escape, glob, has_magic
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from bridge.util.files import read_regular
 
 MOST_FILES = 500
 DEEPEST_INCLUDE = 10
+NO_FILE = "no file was found; copy it beside the imported file"
 
 
 def read_text(file: Path) -> str:
@@ -33,8 +34,15 @@ class IncludedFiles:
         self._folder = main.parent
         self._seen = {main.resolve()}
 
-    def find(self, pattern: str) -> Iterator[Path]:
-        """Yields the files that match a pattern and were not yielded before."""
+    def find(self, pattern: str, depth: int) -> tuple[list[Path], list[str]]:
+        """Returns the files that match a pattern and were not returned before, and why others are left out.
+
+        ``depth`` is the number of includes that lead to this one.
+        """
+        if depth >= DEEPEST_INCLUDE:
+            return [], [f"files are included more than {DEEPEST_INCLUDE} levels deep; this one is not read"]
+        if not pattern:
+            return [], ["it names no file"]
         parts = Path(pattern).parts
         beside = [Path(*parts[-2:])] if pattern.startswith("/") and len(parts) > 2 else []
         if beside and not has_magic(pattern):
@@ -47,9 +55,23 @@ class IncludedFiles:
             if not has_magic(candidate) and path.is_dir():
                 candidate = f"{escape(candidate)}/*"  # noqa: PLW2901
             found = [Path(name) for name in sorted(glob(candidate))]  # noqa: PTH207 - Path.glob refuses absolute patterns
-            new = [file for file in found if file.is_file() and file.resolve() not in self._seen]
             if found:
-                for file in new[: MOST_FILES - len(self._seen)]:
-                    self._seen.add(file.resolve())
-                    yield file
-                return
+                return self._readable(found)
+        return [], [NO_FILE]
+
+    def _readable(self, found: Sequence[Path]) -> tuple[list[Path], list[str]]:
+        files: list[Path] = []
+        left_out: list[str] = []
+        for file in found:
+            if not file.exists():
+                left_out.append(f"{file.name} is a symbolic link to no file; correct the link")
+            elif not file.is_file():
+                left_out.append(f"{file.name} is not a regular file, so it is not read")
+            elif file.resolve() in self._seen:
+                left_out.append(f"{file.name} has been read already, so it is not read again")
+            elif len(self._seen) >= MOST_FILES:
+                left_out.append(f"more than {MOST_FILES} files are included; {file.name} is not read")
+            else:
+                self._seen.add(file.resolve())
+                files.append(file)
+        return files, left_out

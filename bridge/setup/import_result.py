@@ -93,7 +93,8 @@ class Imported:
     def as_yaml(self, source: str) -> str:
         """Returns the configuration as YAML; ``source`` is the imported file."""
         max_size = f", max_size: {self.max_size}" if self.max_size else ""
-        routed = "the routes decide; messages that none takes go to the intake of the listener"
+        rest = "go to the intake of the listener" if any(port.intake for port in self.ports) else "are held"
+        routed = f"the routes decide; messages that none takes {rest}"
         about = routed if self.routes else "all messages of a listener go to its intake"
         return "\n".join(
             [

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.setup.import_conditions import ALWAYS, Both, Condition, Negated, NotConvertible
-from bridge.setup.import_files import DEEPEST_INCLUDE, IncludedFiles, read_text
+from bridge.setup.import_files import NO_FILE, IncludedFiles, read_text
 from bridge.setup.import_receiver import IntakeTarget, ReceiverDraft, ReceiverRule
 from bridge.setup.rsyslog_conditions import expression_condition, property_filter, selector, split_rule
 from bridge.setup.rsyslog_inputs import RsyslogInputs
@@ -18,6 +18,8 @@ _KEY = re.compile(r"""intake_key=\\*["']([^"'\\]+)""")
 _HEADER_KEY = re.compile(r"(?i)X-SEKOIAIO-INTAKE-KEY:\s*(\S+)")
 _OWN_SETTING = "a setting of rsyslog itself; the bridge has its own"
 _LOCAL_ACTION = "only actions that send to the collector with an intake key are imported"
+_UNREADABLE = "this line could not be read; carry it over by hand"
+_NO_COUNTERPART = "this statement has no counterpart; carry it over by hand"
 _TAKEN = "an earlier action already sends these messages, and the bridge sends a message to one intake"
 _NO_TITLE = ("template", "tmpl", "tpl", "t", "intake", "forward", "output")
 _FORWARD = re.compile(r"@@?(?:\([^)]*\))?(\[[^\]]+\]|[^\s:;]+)(?::(\d+))?(?:;\s*(\S+))?")
@@ -52,9 +54,9 @@ def read_rsyslog(files: Sequence[Path], draft: ReceiverDraft, certificates: str 
         else:
             draft.skip(*inputs.origin_of(name), f"the ruleset {name[:40]} is not defined")
     for name, body in found.rulesets.items():
-        if name not in walker.visited and body:
-            place, line = body[0].place, body[0].line
-            draft.skip(place, line, "no imported listener leads to this ruleset")
+        if name not in walker.visited:
+            for statement in body:
+                draft.skip(statement.place, statement.line, "no imported listener leads to this ruleset")
 
 
 def _expanded(
@@ -67,9 +69,10 @@ def _expanded(
             yield statement
             continue
         pattern = statement.one("file") if is_object else statement.text
-        included = list(files.find(pattern)) if pattern and depth < DEEPEST_INCLUDE else []
-        if not included and statement.one("mode") != "optional":
-            draft.skip(statement.place, statement.line, "no file was found; copy it beside the imported file")
+        included, left_out = files.find(pattern, depth)
+        for reason in left_out:
+            if statement.one("mode") != "optional" or reason != NO_FILE:
+                draft.skip(statement.place, statement.line, reason)
         for file in included:
             try:
                 text = read_text(file)
@@ -100,7 +103,9 @@ def _sort(statements: Sequence[RsyslogStatement], found: _Found, inputs: Rsyslog
                                 "dyn_stats", "lookup_table", "percentile_stats"):  # fmt: skip
             draft.skip(statement.place, statement.line, _OWN_SETTING)
         elif statement.kind in ("input", "unknown"):
-            draft.skip(statement.place, statement.line, "this line could not be read; carry it over by hand")
+            draft.skip(statement.place, statement.line, _UNREADABLE)
+        elif statement.kind == "unbalanced":
+            draft.skip(statement.place, statement.line, statement.text)
         else:
             found.rulesets[current].append(statement)
 
@@ -156,7 +161,7 @@ class _Walker:
                 self.visited.add(statement.text)
                 taken = self._block(self._found.rulesets[statement.text], condition, depth + 1) or taken
             else:
-                self._skip(statement, "this statement has no counterpart; carry it over by hand")
+                self._skip(statement, _UNREADABLE if statement.kind == "unknown" else _NO_COUNTERPART)
         return taken or ended
 
     def _leads_on(self, statement: RsyslogStatement) -> bool:
@@ -187,7 +192,7 @@ class _Walker:
             action = statement.text
             if action.startswith(("@", ":omrelp:", "~", "/", "-/", "?", "*", "^", "|")) or action == "discard":
                 return None, self._older_action(statement, action, condition, condition is ALWAYS)
-            self._skip(statement, "this line could not be read; carry it over by hand")
+            self._skip(statement, _UNREADABLE)
             return None, False
         kind, text, action = parts
         try:

@@ -33,9 +33,10 @@ _ELSE = re.compile(r"else(?![\w-])", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class RsyslogStatement:
-    """A statement. ``kind`` is its keyword: input, if, directive, rule, stop, call, unknown, ...
+    """A statement. ``kind`` is its keyword: input, if, directive, rule, stop, call, unknown, unbalanced, ...
 
-    ``text`` is the expression of an *if*, the value of a *directive*, the name of a *call* and the line of a *rule*.
+    ``text`` is the expression of an *if*, the value of a *directive*, the name of a *call*, the line of a *rule* and
+    the fault of an *unbalanced* brace.
     """
 
     kind: str
@@ -59,7 +60,8 @@ class _Unreadable(Exception):
 
 def parse_rsyslog(text: str, file: str) -> list[RsyslogStatement]:
     """Returns the statements of a file."""
-    return _RsyslogParser(text, file).statements(0)
+    parser = _RsyslogParser(text, file)
+    return [*parser.statements(0), *parser.unbalanced()]
 
 
 def unescaped(text: str) -> str:
@@ -77,6 +79,17 @@ class _RsyslogParser:
         self._file = file
         self._at = 0
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        self._faults: dict[int, str] = {}
+
+    def unbalanced(self) -> list[RsyslogStatement]:
+        """Returns a statement for each brace without a partner."""
+        return [
+            RsyslogStatement(
+                "unbalanced", self._place(at), self._text[: at].rpartition("\n")[2].lstrip() + self._line_at(at),
+                text=f"the {self._text[at]} in this line {fault}; correct the file and import it again",
+            )
+            for at, fault in sorted(self._faults.items())
+        ]  # fmt: skip
 
     def statements(self, depth: int) -> list[RsyslogStatement]:
         """Reads statements up to the end of the text, or of the block if ``depth`` is not 0."""
@@ -88,6 +101,7 @@ class _RsyslogParser:
             if self._text[self._at] == "}":
                 if depth:
                     return found
+                self._faults[self._at] = "closes nothing"
                 self._at += 1
                 continue
             found.append(self._statement(depth))
@@ -171,9 +185,11 @@ class _RsyslogParser:
             found.append(self._object(name, 0))
 
     def _block(self, depth: int) -> list[RsyslogStatement]:
+        brace = self._at - 1
         body = self.statements(depth + 1)
         # An open block ends with the text: to read its lines again for each level would take exponential time.
-        self._take("}")
+        if not self._take("}"):
+            self._faults[brace] = "is not closed"
         return body
 
     def _if(self, start: int, depth: int) -> RsyslogStatement:

@@ -8,17 +8,18 @@ from urllib.parse import urlsplit
 
 from bridge.config.faults import Place
 from bridge.setup.import_conditions import ALWAYS, Both, Condition, Negated, NotConvertible
-from bridge.setup.import_files import DEEPEST_INCLUDE, IncludedFiles, read_text
+from bridge.setup.import_files import IncludedFiles, read_text
 from bridge.setup.import_receiver import IntakeTarget, ReceiverDraft, ReceiverRule
 from bridge.setup.syslog_ng_filters import SyslogNgFilters, payload_of
 from bridge.setup.syslog_ng_sources import source_port
-from bridge.setup.syslog_ng_tree import SyslogNgNode, parse_syslog_ng
+from bridge.setup.syslog_ng_tree import SyslogNgNode, parse_syslog_ng, unbalanced
 
 Statement = Sequence[SyslogNgNode]
 _KEY = re.compile(r"""intake_key=\\*["']?([^"'\\\]\s]+)""")
 _HEADER_KEY = re.compile(r"(?i)X-SEKOIAIO-INTAKE-KEY:\s*(\S+)")
 _NETWORK = ("network", "syslog", "tcp", "tcp6", "udp", "udp6")
 _OTHER_DESTINATION = "only destinations that send to the collector with an intake key are imported"
+_OWN_SETTING = "settings of syslog-ng itself; the bridge has its own"
 _OTHER = "this statement has no counterpart; carry it over by hand"
 
 
@@ -46,6 +47,8 @@ def _expanded(
     for name, plain, quoted in re.findall(r"(?m)^\s*@define\s+([\w.-]+)\s+(?:([^\s\"']+)|[\"']([^\"'\n]*))", text):
         defines[name] = plain or quoted
     text = re.sub(r"`([\w.-]+)`", lambda match: defines.get(match[1], match[0]), text)
+    for place, line, reason in unbalanced(text, str(file)):
+        draft.skip(place, line, reason)
     for statement in parse_syslog_ng(text, str(file)):
         pragma = statement[0].text
         if not pragma.startswith("@") or statement[0].quoted:
@@ -54,9 +57,10 @@ def _expanded(
         match = re.match(r"@include\s+[\"']?([^\"']+)", pragma)
         if match is None:
             continue
-        included = list(files.find(match[1].strip())) if depth < DEEPEST_INCLUDE else []
-        if not included and "scl.conf" not in match[1]:
-            draft.skip(statement[0].place, pragma, "no file was found; copy it beside the imported file")
+        included, left_out = files.find(match[1].strip(), depth)
+        for reason in left_out:
+            if "scl.conf" not in match[1]:
+                draft.skip(statement[0].place, pragma, reason)
         for one in included:
             try:
                 inner = read_text(one)
@@ -102,8 +106,8 @@ class _Interpreter:
             elif kind == "template":
                 found = [node.texts() for inner in body for node in inner if node.name == "template"]
                 self._templates[name] = found[0][0] if found and found[0] else ""
-            elif kind != "options":
-                self._skip(statement[0], _OTHER)
+            else:
+                self._skip(statement[0], _OWN_SETTING if kind == "options" else _OTHER)
         for path in sorted(paths, key=lambda node: "fallback" in _flags(node)):
             self._log(path, _Path())
 

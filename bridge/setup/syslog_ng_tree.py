@@ -6,13 +6,14 @@ braces: ``network(port(514))``, ``s_net { ... }``. The parser is tolerant: what 
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bridge.config.faults import Place
 from bridge.setup.rsyslog_tree import unescaped
 
 DEEPEST = 40
+_CORRECT = "correct the file and import it again"
 _TOKEN = re.compile(
     r"""[\s,]+|\#[^\n]*|(?P<string>"(?:[^"\\]|\\.)*"|'[^']*')|(?P<pragma>@[A-Za-z-]+[^\n]*)|(?P<sign>[(){};])"""
     r"""|(?P<word>[^\s,;(){}"'\#]+)|.""",
@@ -57,6 +58,35 @@ class SyslogNgNode:
 def parse_syslog_ng(text: str, file: str) -> list[Sequence[SyslogNgNode]]:
     """Returns the statements of a file; a line with @ is a statement of one node."""
     return _SyslogNgParser(text, file).statements(0)
+
+
+def unbalanced(text: str, file: str) -> Iterator[tuple[Place, str, str]]:
+    """Yields place, line and fault of quotes and brackets without a partner: syslog-ng refuses such a file."""
+    lines = text.split("\n")
+    starts = [0, *(match.end() for match in re.finditer("\n", text))]
+
+    def fault(at: int, reason: str) -> tuple[Place, str, str]:
+        number = bisect_right(starts, at)
+        return Place(file, number, at - starts[number - 1] + 1), lines[number - 1][:300].strip(), reason
+
+    tokens = list(_TOKEN.finditer(text))
+    quote = next((token for token in tokens if token.lastgroup is None and token[0] in ('"', "'")), None)
+    if quote is not None:
+        yield fault(quote.start(), f"a quote in this line is not closed; {_CORRECT}")
+        return
+    opened: list[re.Match[str]] = []
+    for token in tokens:
+        if token["sign"] in ("(", "{"):
+            opened.append(token)
+        elif token["sign"] in (")", "}"):
+            if not opened:
+                yield fault(token.start(), f"the {token[0]} in this line closes nothing; {_CORRECT}")
+                return
+            if (opened[-1][0] == "(") != (token[0] == ")"):
+                break
+            opened.pop()
+    if opened:
+        yield fault(opened[-1].start(), f"the {opened[-1][0]} in this line is not closed; {_CORRECT}")
 
 
 class _SyslogNgParser:
