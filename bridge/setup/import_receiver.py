@@ -21,6 +21,8 @@ from bridge.setup.import_result import (
     without_secrets,
 )
 
+PASSES_ON = "its messages match the routes after it, or are held"
+"What happens without a rule that cannot be carried over."
 _MOST_SKIPPED = 500
 
 
@@ -182,7 +184,7 @@ class ReceiverDraft:
             try:
                 found = alternatives(rule.condition)
             except NotConvertible as error:
-                self.skip(rule.place, rule.line, str(error))
+                self.skip(rule.place, rule.line, f"{error}; {PASSES_ON}")
                 continue
             groups = [group for group in heard if group in rule.groups and group in open_groups]
             if not groups:

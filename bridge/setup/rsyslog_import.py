@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bridge.setup.import_conditions import ALWAYS, Both, Condition, Negated, NotConvertible
 from bridge.setup.import_files import NO_FILE, IncludedFiles, read_text
-from bridge.setup.import_receiver import IntakeTarget, ReceiverDraft, ReceiverRule
+from bridge.setup.import_receiver import PASSES_ON, IntakeTarget, ReceiverDraft, ReceiverRule
 from bridge.setup.rsyslog_conditions import expression_condition, property_filter, selector, split_rule
 from bridge.setup.rsyslog_inputs import RsyslogInputs
 from bridge.setup.rsyslog_tree import RsyslogStatement, parse_rsyslog, unescaped
@@ -174,7 +174,7 @@ class _Walker:
         try:
             test = expression_condition(statement.text)
         except NotConvertible as error:
-            self._skip(statement, str(error))
+            self._skip(statement, f"{error}; {PASSES_ON}")
             return False
         all_taken = self._block(statement.body, _and(condition, test), depth)
         if not statement.otherwise:
@@ -204,7 +204,7 @@ class _Walker:
                 test = _and(condition, property_filter(text) if kind == "property" else selector(text))
         except NotConvertible as error:
             local = not statement.body and not action.startswith(("@", ":omrelp:", "~", "stop", "call"))
-            self._skip(statement, _LOCAL_ACTION if local else str(error))
+            self._skip(statement, _LOCAL_ACTION if local else f"{error}; {PASSES_ON}")
             return None, False
         whole = test == condition or test == _and(condition, ALWAYS)
         if [one.kind for one in statement.body] == ["stop"]:
@@ -303,4 +303,5 @@ def _title(template: str, statement: RsyslogStatement) -> str:
     kept = [
         word for word in words if word and word.lower() not in ("template", "tmpl", "tpl", "t", "intake", "forward")
     ]
-    return "-".join(kept).lower() or statement.name or "intake"
+    title = "-".join(kept).lower()
+    return f"intake-{title}" if title.isdecimal() else title or statement.name or "intake"

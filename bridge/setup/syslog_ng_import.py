@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from bridge.config.faults import Place
 from bridge.setup.import_conditions import ALWAYS, Both, Condition, Negated, NotConvertible
 from bridge.setup.import_files import IncludedFiles, read_text
-from bridge.setup.import_receiver import IntakeTarget, ReceiverDraft, ReceiverRule
+from bridge.setup.import_receiver import PASSES_ON, IntakeTarget, ReceiverDraft, ReceiverRule
 from bridge.setup.syslog_ng_filters import SyslogNgFilters, payload_of
 from bridge.setup.syslog_ng_sources import source_port
 from bridge.setup.syslog_ng_tree import SyslogNgNode, parse_syslog_ng, unbalanced
@@ -132,7 +132,9 @@ class _Interpreter:
                 elif kind != "flags":
                     path = self._element(statement[0], path)
             except NotConvertible as error:
-                self._skip(statement[0], f"{error}; the log path in line {node.place.line} is not imported")
+                self._skip(
+                    statement[0], f"{error}; the log path in line {node.place.line} is not imported, so {PASSES_ON}"
+                )
                 return False
         if "final" not in flags:
             return taken and path == outer

@@ -109,3 +109,14 @@ def test_listeners_without_intake_are_not_said_to_have_one(tmp_path: Path) -> No
 
 def test_empty_file_is_named(tmp_path: Path) -> None:
     assert "the file is empty" in run(tmp_path, "\n")
+
+
+def test_rule_that_is_lost_says_where_its_messages_go(tmp_path: Path) -> None:
+    regex = '  if re_match($hostname, "^b") then { action(type="omfwd" target="siem.example") stop }\n'
+    said = run(tmp_path, RSYSLOG.replace("  if $host", f"{regex}  if $host"))
+    assert "its messages match the routes after it, or are held" in said
+
+
+def test_intake_is_never_named_by_a_number_alone(tmp_path: Path) -> None:
+    run(tmp_path, RSYSLOG.replace('"fw"', '"SEKOIA2"'))
+    assert (tmp_path / "out/keys/intake-2").exists()
