@@ -103,7 +103,10 @@ class Reload:
             if len(error.faults) > 1:
                 text += f" (and {len(error.faults) - 1} more faults)"
             self._parts.monitoring.status.note_failed_reload()
-            remedy = 'run "syslog-bridge check". Until it is right, the previous configuration is used'
+            remedy = (
+                'run "syslog-bridge check" and correct it, then run "syslog-bridge reload".'
+                " The previous configuration is used until then"
+            )
             alarms.on("reload", "configuration", text, remedy=remedy)
             raise
         finally:

@@ -51,7 +51,7 @@ class ReloadFixture:
         self.parts = Mock(spec_set=Subsystems(*[Mock() for _ in range(4)]))
         self.parts.prepare.return_value = [self.apply]
         alarms = self.parts.storage.alarms
-        alarms.on = lambda kind, about, text, remedy="": self.alarms.__setitem__((kind, about), text)
+        alarms.on = lambda kind, about, text, remedy="": self.alarms.__setitem__((kind, about), f"{text}. {remedy}")
         alarms.off = lambda kind, about, text: self.alarms.pop((kind, about), None)
         self.listener_set, self.status = self.parts.ingest.listener_set, self.parts.monitoring.status
         self.listener_set.wait_closed.side_effect = lambda: defer.succeed(None)
@@ -125,6 +125,7 @@ def test_faulty_configuration_changes_nothing_and_raises_an_alarm(fixture: Reloa
     with pytest.raises(ReloadError, match=r"bridge\.yaml:3:5: unknown key"):
         fixture.run()
     assert fixture.unchanged()
+    assert '"syslog-bridge reload"' in fixture.alarms["reload", "configuration"]
 
 
 def test_unreadable_file_changes_nothing(fixture: ReloadFixture) -> None:
