@@ -38,7 +38,8 @@ class ScatteredIntakes:
         present, near = int(self._wall() * 1000) // limits.resolution_ms, limits.max_slots
         if len(slots) >= limits.max_slots:
             return False
-        if abs(group.slot - present) <= near:
+        if abs(group.slot - present) <= near or group.earliest != group.latest:
+            # In the timed file, all events of a group have its earliest time.
             return True
         if group.intake in self:
             return False

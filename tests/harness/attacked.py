@@ -203,7 +203,7 @@ class AttackedBridge:
         self._note_maxima()
         if self._holds(lambda: self._is_healthy(time.monotonic() - begun), begun + deadline_seconds):
             figures.healthy_after = time.monotonic() - begun
-        if self._holds(lambda: not current_problems(self.headline) or self._is_settled(), begun + settled_within):
+        if self._holds(self._is_settled, begun + settled_within):
             figures.settled_after = time.monotonic() - begun
         # What ended connections have sent before is read first.
         self._holds(
@@ -235,14 +235,15 @@ class AttackedBridge:
 
     def _is_healthy(self, seconds: float) -> bool:
         self.headline = self._status()["headline"]
-        problems = current_problems(self.headline)
+        # A listener's rejections of the attackers stay a problem for two hours, so that the operator sees them.
+        problems = [problem for problem in current_problems(self.headline) if problem["kind"] != "rejected"]
         texts = [problem["text"].partition(":")[0] for problem in problems]
         self.figures.problems |= dict.fromkeys(texts, round(seconds, 1))
         return all(set(problem["affected"]) <= set(ATTACKED) for problem in problems)
 
     def _is_settled(self) -> bool:
         self.headline = self._status()["headline"]
-        return not current_problems(self.headline)
+        return all(problem["kind"] == "rejected" for problem in current_problems(self.headline))
 
     def _have_arrived(self) -> bool:
         """Returns True if no honest event is missing, except datagrams that the kernel may have dropped."""

@@ -158,7 +158,7 @@ def test_page_explains_problems_in_words(browser: Browser, tmp_path: Path) -> No
                 for words in (
                     "Intake wrong is parked since",
                     "the collector answered 401",
-                    "put the right intake key",
+                    "syslog-bridge key set wrong",
                     "match no route",
                 ):
                     browser.wait_text("#now", words)
@@ -177,7 +177,7 @@ def test_page_explains_problems_in_words(browser: Browser, tmp_path: Path) -> No
                 assert "127.0.3.1" in inbox
                 assert 'devname="fw"' in inbox
                 assert "Fortinet FortiGate" in inbox
-                assert 'source: "127.0.3.1"\n    intake: good' in browser.text("#inbox pre.route")
+                assert 'source: "127.0.3.1"\n  intake: good' in browser.text("#inbox pre.route")
                 show(browser, "quarantine")
                 browser.wait_text("#quarantine-table", "no route matches")
                 browser.wait_text("#quarantine-reasons", "syslog-bridge unrouted reroute")

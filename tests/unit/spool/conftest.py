@@ -62,11 +62,11 @@ class SpoolFixture:
         self.crash()
         return self.open()
 
-    def append(self, *events, intake="a", slot=0, encoding="lines", ms=None):
+    def append(self, *events, intake="a", slot=0, encoding="lines", ms=None, spread_ms=0):
         ms = self.NOON_MS + slot * self.limits.resolution_ms if ms is None else ms
         slot = ms // self.limits.resolution_ms
         data = b"".join(event + b"\n" for event in events)
-        group = Group(intake, encoding, slot, ms, ms, len(events), data)
+        group = Group(intake, encoding, slot, ms, ms + spread_ms, len(events), data)
         for part in self.spool.parts(group):
             self.spool.append(part)
 

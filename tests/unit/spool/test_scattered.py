@@ -46,3 +46,11 @@ def test_another_intake_is_not_affected(spool_fixture):
     scatter(spool_fixture)
     spool_fixture.append(b"far", slot=HOUR, intake="b")
     assert not any(".timed." in name for name in spool_fixture.names("b"))
+
+
+def test_group_of_several_times_keeps_its_own_slot(spool_fixture):
+    """In the timed file, all of its events would have its earliest time."""
+    scatter(spool_fixture)
+    spool_fixture.append(b"first", b"last", slot=2 * HOUR, spread_ms=900)
+    batches = [batch for batch in spool_fixture.seal() if not batch.timed and batch.count == 2]
+    assert spool_fixture.events(batches) == [b"first", b"last"]
