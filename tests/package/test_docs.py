@@ -10,7 +10,7 @@ from bridge.formats import find
 from tests.package.conftest import CHECKOUT
 
 DOCS = CHECKOUT / "packaging/docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted(DOCS.rglob("*.md"))
 BRIDGE = "\n".join(path.read_text() for path in sorted((CHECKOUT / "bridge").rglob("*.py")))
 
 
@@ -24,7 +24,7 @@ def test_every_metric_is_documented():
     defined = set(re.findall(r'(?:_counter|_gauge|_histogram|_one|_account)\(\s*"([a-z_]+)"', text))
     defined |= set(re.findall(r'PREFIX \+ "([a-z_]+)"', text))
     defined |= set(re.findall(r'\("[a-z_]+", "([a-z_]+)", "[A-Z]', text))
-    columns = re.findall(r"^\| ([^|]+) \|", table("operating.md", "Metrics"), re.MULTILINE)
+    columns = re.findall(r"^\| ([^|]+) \|", table("operate/monitoring.md", "Metrics"), re.MULTILINE)
     documented = {re.sub(r"_total$", "", name) for column in columns for name in re.findall(r"`([a-z_]+)", column)}
     assert defined - documented == set()
     assert documented - defined - {"syslog_bridge_"} == set()
@@ -32,11 +32,11 @@ def test_every_metric_is_documented():
 
 def test_every_alarm_is_documented():
     raised = set(re.findall(r'alarms\.on\(\s*"([a-z]+)"', BRIDGE)) | {"clock"}
-    documented = set(re.findall(r"^\| `([a-z]+)`", table("operating.md", "Alarms"), re.MULTILINE))
+    documented = set(re.findall(r"^\| `([a-z]+)`", table("operate/monitoring.md", "Alarms"), re.MULTILINE))
     assert raised - documented == set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_commands_and_options_exist(page):
     context = click.Context(main)
     for command, rest in re.findall(r"syslog-bridge ([a-z]+)((?: --?[a-z-]+| [^-`\s|]+)*)", page.read_text()):
@@ -49,14 +49,14 @@ def test_commands_and_options_exist(page):
             assert option in options, (command, option)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_files_of_the_checkout_exist(page):
     for name in re.findall(r"`(packaging/[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*)`", page.read_text()):
         assert (CHECKOUT / name).exists(), name
 
 
 def test_formats_of_the_devices_page_exist():
-    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \|", (DOCS / "devices.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \|", (DOCS / "devices/index.md").read_text(), re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`([a-z-]+)`", row)]
     assert len(named) >= 8
     for name in named:

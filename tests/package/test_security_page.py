@@ -7,7 +7,7 @@ import re
 from tests.harness.attacks.catalogue import NAMES
 from tests.package.conftest import CHECKOUT
 
-PAGE = (CHECKOUT / "packaging/docs/security.md").read_text()
+PAGE = (CHECKOUT / "packaging/docs/deploy/hardening.md").read_text()
 
 
 def test_each_attack_has_a_row() -> None:

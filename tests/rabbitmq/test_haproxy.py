@@ -1,4 +1,4 @@
-"""Tests two gateways with separate spools behind a real HAProxy: the first layout of packaging/docs/gateways.md."""
+"""Tests two gateways with separate spools behind a real HAProxy: the first layout of the page on clusters."""
 
 from __future__ import annotations
 
