@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
+from bridge.admin.openapi import openapi
 from bridge.admin.resource import JSON, Encoded, Page, Query, Result
 from bridge.host.interfaces import Run
 from bridge.host.logs import Recent
@@ -49,6 +50,7 @@ class Routes:
             "api/unrouted": lambda query: self.message_preview.inbox(),
             "api/quarantine": lambda query: self._quarantine(),
             "api/log": lambda query: {"log": self.recent.lines()},
+            "api/openapi.json": lambda query: openapi(),
             "api/intake_history": self._intake_history,
             "api/history": lambda query: (
                 self.rate_history.day if query.get("span") == "day" else self.rate_history.hour

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bridge.accounting import Ledger
+from bridge.admin.openapi import PATHS
 from bridge.admin.routes import MAX_PLOTTED_INTAKES, Routes
 from bridge.ingest.peers import Peers
 from bridge.monitoring.rate_history import EVERY, RateHistory
@@ -62,3 +63,16 @@ def test_sources_are_those_of_one_intake() -> None:
     answer = fixture.get("api/sources", intake="fw", limit="2")
     assert (answer["total"], answer["matching"], len(answer["sources"])) == (20, 3, 2)
     assert fixture.get("api/sources", intake="other")["matching"] == 0
+
+
+def test_openapi_document_describes_every_path() -> None:
+    fixture = RoutesFixture()
+    assert {f"/{path}" for path in fixture.routes.pages()} == set(fixture.get("api/openapi.json")["paths"])
+
+
+def test_openapi_document_names_the_fields_of_the_histories_and_sources() -> None:
+    fixture = RoutesFixture()
+    fixture.now += EVERY
+    fixture.history.beat({}, 0.0)
+    for path in ("api/history", "api/intake_history", "api/sources", "api/openapi.json"):
+        assert set(PATHS[path].fields) <= set(fixture.get(path)), path
