@@ -11,6 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import PlainValidator
 
 from bridge.config import addresses, fields, networks, secret, units
+from bridge.config.descriptions import describe
 from bridge.config.document import Document
 from bridge.config.fields import Section
 from bridge.config.routes import Unrouted
@@ -65,41 +66,46 @@ _PARSERS: dict[object, JSON] = {
 
 def schema() -> JSON:
     """Returns the complete JSON Schema."""
-    document = _section(Document)
+    document = _section(Document, "")
     document["properties"]["include"] = _one_or_many(_TEXT)
-    unrouted = _section(Unrouted)
+    unrouted = _section(Unrouted, "unrouted.")
     document["properties"]["unrouted"] = {"anyOf": [{"enum": ["hold", "drop"]}, unrouted]}
     return {"$schema": DIALECT, "title": "syslog-bridge configuration", **document}
 
 
-def _section(section: type[Section]) -> JSON:
+def _section(section: type[Section], prefix: str) -> JSON:
+    """Returns the schema of a section. ``prefix`` begins the paths of its keys, such as ``spool.archive.``."""
     schema: JSON = {"type": "object", "additionalProperties": False, "properties": {}}
     if section.__doc__:
         schema["description"] = " ".join(section.__doc__.split())
     for name, field in section.model_fields.items():
-        schema["properties"][field.alias or name] = _value(field.annotation, field.metadata)
+        path = f"{prefix}{field.alias or name}"
+        value = _value(field.annotation, field.metadata, path)
+        if (described := describe(path)) is not None:
+            value = {**value, "description": described.meaning}
+        schema["properties"][field.alias or name] = value
     return schema
 
 
-def _value(annotation: object, metadata: list[object]) -> JSON:
+def _value(annotation: object, metadata: list[object], path: str) -> JSON:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _value(arguments[0], [*arguments[1:], *metadata])
+        return _value(arguments[0], [*arguments[1:], *metadata], path)
     for each in metadata:
         if isinstance(each, PlainValidator) and (known := _validator_schema(each.func)) is not None:
             return known
     if origin in (Union, types.UnionType):
-        given = [_value(one, metadata) for one in arguments if one is not type(None)]
+        given = [_value(one, metadata, path) for one in arguments if one is not type(None)]
         return {"anyOf": [*given, {"type": "null"}]} if type(None) in arguments else {"anyOf": given}
     if origin is tuple:
-        item = _value(arguments[0], [])
+        item = _value(arguments[0], [], f"{path}[]")
         return {"type": "array", "items": item} if fields.SECTIONS in metadata else _one_or_many(item)
     if origin is dict:
         key, value = arguments
-        names, values = _value(key, []), _value(value, [])
+        names, values = _value(key, [], path), _value(value, [], f"{path}.NAME")
         return {"type": "object", "propertyNames": names, "additionalProperties": values}
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        return _section(annotation)
+        return _section(annotation, f"{path}.")
     return dict(_SCALAR)
 
 
