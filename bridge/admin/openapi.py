@@ -38,7 +38,7 @@ PATHS: Mapping[str, PathDescription] = {
     "api/status": _json(
         "Returns the whole status.",
         {
-            "headline": "`state` (healthy, degraded, critical), `text`, current `problems`, and those that have `ended`",
+            "headline": "`state` (healthy, degraded, critical), `text`, `problems`, and those that have `ended`",
             "ledger": "the counters whose sums are equal at any moment; `dropped` by reason",
             "intakes": "`name state backlog_events backlog_bytes oldest_seconds last_error` of each intake, and more",
             "sources": "`address listener name route intake events last_seen clock_offset_seconds` of each sender",
