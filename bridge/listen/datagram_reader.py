@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-MOST_DATAGRAMS = 1024
-MOST_BYTES = 1024 * 1024
+MOST_DATAGRAMS = 2048
+MOST_BYTES = 2 * 1024 * 1024
 SLOTS = 64
 "Datagrams that one call of ``recvmmsg`` reads."
 FEW_SLOTS = 16

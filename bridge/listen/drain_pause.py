@@ -8,7 +8,7 @@ from bridge.listen.datagram_reader import MOST_BYTES, MOST_DATAGRAMS
 
 SHORTEST = 0.002
 "Seconds of a pause while few datagrams arrive, or while the use of the receive buffer is unknown."
-LONGEST = 0.016
+LONGEST = 0.032
 "Most seconds between the beginnings of two drains."
 LARGE_BUFFER = 1024 * 1024
 """Bytes of a receive buffer that is large enough for ``SHORTEST``, at any rate that the gateway can process. A longer

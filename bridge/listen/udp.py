@@ -1,7 +1,7 @@
 """Receives syslog over UDP (RFC 5426), one drain of the socket per wake-up.
 
 Twisted's datagram port makes one Python call per datagram and silently truncates at 8 KiB. Here one wake-up is one
-read of at most 1,024 datagrams or about 1 MiB, so a flood cannot occupy the reactor.
+read of at most 2,048 datagrams or about 2 MiB, so a flood cannot occupy the reactor.
 """
 
 import socket

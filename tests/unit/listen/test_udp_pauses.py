@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from bridge.listen import datagram_reader, udp
+from bridge.listen.datagram_reader import MOST_DATAGRAMS
 from bridge.listen.drain_pause import LONGEST, SHORTEST
 from bridge.listen.udp import UdpListener
 from tests.unit.ingest.test_pipeline import Listener, ListenerContext, grow_receive_buffer, make_bridge  # noqa: F401
@@ -12,13 +13,13 @@ from tests.unit.listen.test_udp import Reactor
 
 
 class PausedUdp:
-    """A listener with a buffer of 8 MiB on a reactor whose time the test sets."""
+    """A listener with a buffer of 16 MiB on a reactor whose time the test sets."""
 
     def __init__(self, bridge):
         self.bridge = bridge
         self.reactor = Reactor()
         bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        if grow_receive_buffer(bound, 8 << 20) < 8 << 20:
+        if grow_receive_buffer(bound, 16 << 20) < 16 << 20:
             bound.close()
             pytest.skip("net.core.rmem_max is too small, and this user may not pass it")
         bound.bind(("127.0.0.1", 0))
@@ -68,13 +69,13 @@ def test_pause_grows_with_the_rate_and_shrinks_in_silence(paused):
     paused.reactor.advance(60)
     assert paused.drain(1) == pytest.approx(SHORTEST), "the first datagram after silence"
     paused.end_pause()
-    assert paused.drain(500) == pytest.approx(SHORTEST * 0.8 * 1024 / 500), "250,000 datagrams per second"
+    assert paused.drain(500) == pytest.approx(SHORTEST * 0.8 * MOST_DATAGRAMS / 500), "250,000 datagrams per second"
 
 
 def test_full_drain_is_continued_at_once(paused):
     paused.drain(1)
     paused.end_pause()
-    for _ in range(1100):
+    for _ in range(MOST_DATAGRAMS + 76):
         paused.sender.send(b"")
     paused.listener.doRead()
     assert paused.reactor.readers == [paused.listener]
