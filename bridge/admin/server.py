@@ -52,14 +52,14 @@ class AdminServer:
         """Binds both. Raises ListenError."""
         admin = self._config.admin
         factory: IProtocolFactory = self._site
-        if admin.certificate is not None:
+        if admin.cert_file is not None:
             try:
-                self._context = ServerContext(admin.certificate, admin.private_key)
+                self._context = ServerContext(admin.cert_file, admin.key_file)
             except PemError as error:
                 raise ListenError(f"admin.listen: {error.text}", error.hint) from None
             factory = TLSMemoryBIOFactory(self._context, False, self._site)
         elif not admin.listen.is_loopback:
-            raise ListenError("admin.listen: an address beyond loopback needs certificate, private_key and token")
+            raise ListenError("admin.listen: an address beyond loopback needs cert_file, key_file and token")
         with bind("tcp", admin.listen.host, admin.listen.port, name="admin.listen", v6only=False) as bound:
             self._port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)  # type: ignore[arg-type]
         try:
@@ -71,10 +71,10 @@ class AdminServer:
         """Applies another configuration: uses its token and reads its certificate again."""
         self._config = config
         admin = config.admin
-        if self._context is None or admin.certificate is None:
+        if self._context is None or admin.cert_file is None:
             return
         try:
-            self._context.replace_with(ServerContext(admin.certificate, admin.private_key))
+            self._context.replace_with(ServerContext(admin.cert_file, admin.key_file))
         except PemError as error:
             log.error("admin.listen: {why}. The previous certificate stays in use", why=error)
 

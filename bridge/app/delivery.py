@@ -76,20 +76,20 @@ def build_cluster(
     config: Config, process: Process, storage: StorageParts, delivery: DeliveryParts, current: Callable[[], Config]
 ) -> ClusterParts:
     """Builds the node. ``current`` returns the configuration in use. Raises SpoolError."""
-    share, couriers = config.spool.share, delivery.courier_set.couriers
-    if share is None:
+    section, couriers = config.cluster, delivery.courier_set.couriers
+    if section is None:
         return ClusterParts(couriers)
     # Imported only if the backlog is shared: nothing else needs pika.
     from bridge.cluster.amqp import Rabbit  # noqa: PLC0415
 
     def password() -> Secret | None:
-        current_share = current().spool.share
-        return None if current_share is None else current_share.password
+        current_section = current().cluster
+        return None if current_section is None else current_section.password
 
     reactor, run, quarantine = process.reactor, process.spool_thread.run, storage.opened.spool.quarantine
     name = node_name(config.spool.directory)
     node = ClusterNode(
-        ClusterTerms.of(share, node=name), connect=Rabbit(reactor, share, password, name=name).connect,
+        ClusterTerms.of(section, node=name), connect=Rabbit(reactor, section, password, name=name).connect,
         own=couriers, context=delivery.context, on_courier_count=delivery.courier_set.share_rate,
         shared=DeliveryStore(
             storage.opened, process.spool_thread.work, clock=reactor, alarms=storage.alarms,

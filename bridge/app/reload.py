@@ -20,9 +20,10 @@ from twisted.logger import Logger
 from bridge.app.delivery import DeliveryParts
 from bridge.app.ingest import IngestParts
 from bridge.app.monitoring import MonitoringParts
+from bridge.app.old_names import warn_about_old_names
 from bridge.app.process import Process
 from bridge.app.storage import StorageParts
-from bridge.config import Config, ConfigurationError, Secret, SharedBacklog
+from bridge.config import ClusterSection, Config, ConfigurationError, Secret
 from bridge.listen.sockets import ListenError
 from bridge.operations.command import JSON, ReloadError
 from bridge.tls.pem import PemError
@@ -141,6 +142,7 @@ class Reload:
             apply()
         closed = listener_set.apply(change)
         self.config = config
+        warn_about_old_names(config)
         for callback in self._subscribers:
             callback(config)
         pause = self._reactor.seconds() - began
@@ -168,11 +170,11 @@ class Reload:
             for key, before, after in (
                 ("spool.directory", old.spool.directory, new.spool.directory),
                 ("admin.listen", old.admin.listen, new.admin.listen),
-                ("spool.share", _presence(old.spool.share), _presence(new.spool.share)),
-                ("admin.certificate", _presence(old.admin.certificate), _presence(new.admin.certificate)),
+                ("cluster", _presence(old.cluster), _presence(new.cluster)),
+                ("admin.cert_file", _presence(old.admin.cert_file), _presence(new.admin.cert_file)),
             )
             if before != after
-        ] + _share_needs_restart(old.spool.share, new.spool.share)
+        ] + _cluster_needs_restart(old.cluster, new.cluster)
 
 
 def _summary(old: Config, new: Config) -> str:
@@ -187,13 +189,13 @@ def _summary(old: Config, new: Config) -> str:
     return ", ".join(parts)
 
 
-def _share_needs_restart(old: SharedBacklog | None, new: SharedBacklog | None) -> list[str]:
+def _cluster_needs_restart(old: ClusterSection | None, new: ClusterSection | None) -> list[str]:
     """Returns a fault for each changed option but the password, which the next connection uses."""
     if old is None or new is None:
         return []
     return [
-        f"spool.share.{key} cannot change while the bridge runs: it needs restart"
-        for key in SharedBacklog.model_fields
+        f"cluster.{key} cannot change while the bridge runs: it needs restart"
+        for key in ClusterSection.model_fields
         if key != "password" and getattr(old, key) != getattr(new, key)
     ]
 

@@ -10,6 +10,7 @@ from twisted.internet import defer
 from twisted.logger import Logger
 
 from bridge.app.bridge import Bridge
+from bridge.app.old_names import warn_about_old_names
 from bridge.app.process import Process
 from bridge.config import Config, ConfigurationError, load
 from bridge.host import logs
@@ -70,6 +71,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
     # After logs.begin: earlier warnings would be lost.
     _raise_descriptor_limit(config)
     _warn_about_missing_libraries()
+    warn_about_old_names(config)
     code = 0
 
     async def start() -> None:

@@ -9,7 +9,7 @@ import click
 
 from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, probe
 from bridge.cli.status_text import source_of
-from bridge.config import Config, ConfigurationError, SourceWithUnsentData, linted
+from bridge.config import Config, ConfigurationError, Fault, SourceWithUnsentData, linted
 from bridge.operations import control_client, spool_summary
 from bridge.setup.check_result import Connect, lines_of, verdict
 from bridge.util.errors import BridgeError
@@ -41,18 +41,25 @@ def check(connect: Connect | None, file: Path, connecting: bool, sending: bool, 
         config, faults = linted(file, secrets=not no_secrets, unsent_data=_unsent_data)
     except ConfigurationError as error:
         rows = [{**asdict(fault), "severity": "error"} for fault in error.faults]
-        _write(form, rows, [str(fault) for fault in error.faults])
+        rows += [{**asdict(fault), "severity": "warning"} for fault in error.warnings]
+        _write(form, rows, [*map(str, error.faults), *map(_warning, error.warnings)])
         raise SystemExit(WRONG_USAGE) from None
     testing = connecting or sending
     if form == "text":
         for fault in faults:
-            click.echo(f"{fault.file}:{fault.line}:{fault.column}: warning: {fault.message}")
+            click.echo(_warning(fault))
+        if config.old_names:
+            click.echo(f'Run "syslog-bridge config migrate --in-place {file}" to replace the old names.')
         click.echo(verdict(config))
     results = (connect or probe)(config, connecting, sending) if testing else []
     rows = [asdict(result) for result in results]
     _write(form, rows if testing else [{**asdict(fault), "severity": "warning"} for fault in faults], lines_of(results))
     if not all(result.ok for result in results):
         raise SystemExit(1)
+
+
+def _warning(fault: Fault) -> str:
+    return f"{fault.file}:{fault.line}:{fault.column}: warning: {fault.message}"
 
 
 def _unsent_data(config: Config) -> list[SourceWithUnsentData]:

@@ -17,7 +17,7 @@ from bridge.routing.conditions import Address
 OK, WRONG, NOTE = "ok", "problem", "note"
 "Marks of a step: it is fine; the messages stop here; a fact or a hint."
 SILENT_SECONDS = 3600
-"Seconds after which a source without ``expect`` counts as silent."
+"Seconds after which a source without ``alert_if_silent_for`` counts as silent."
 REJECTED_SECONDS = 7200
 "Seconds after its last rejection for which a source that also gets messages through has a problem."
 
@@ -123,7 +123,7 @@ def _silence(address: str, status: dict[str, Any]) -> Iterator[Step]:
     """Yields the problem *silence*, for an address or a host name."""
     seconds = status.get("silent_sources", {}).get(address)
     if seconds is not None:
-        verdict = "silent for longer than its expect"
+        verdict = "silent for longer than alert_if_silent_for allows"
         text = f"{verdict}: nothing for {age(seconds)}. Check the device and the network to it"
         yield Step(WRONG, "silence", text, verdict)
 
@@ -139,7 +139,8 @@ def _usual_rate(found: dict[str, Any] | None) -> Iterator[Step]:
         text = f"{now}the usual rate is not known yet ({learned}, and the same day of the week), so {key} does nothing"
         yield Step(OK, "usual", text)
     elif found["too_few_events"]:
-        yield Step(OK, "usual", f"{now}usual at {found['hour']} are {usual:,g}, too few for {key}. Use expect: instead")
+        text = f"{now}usual at {found['hour']} are {usual:,g}, too few for {key}. Use alert_if_silent_for instead"
+        yield Step(OK, "usual", text)
     else:
         limit = f"the limit is {found['limit_per_minute']:,g} ({key})"
         yield Step(NOTE if found["below"] else OK, "rate", f"{now}usual at {found['hour']} are {usual:,g}, {limit}")
@@ -181,7 +182,8 @@ def _route(config: Config, row: dict[str, Any], last: dict[str, Any]) -> Iterato
         )  # fmt: skip
         return
     if row.get("limited"):
-        yield Step(NOTE, "limit", f"{row['limited']:,} messages were dropped: more per second than its limit allows")
+        text = f"{row['limited']:,} messages were dropped: more per second than its rate limit allows"
+        yield Step(NOTE, "limit", text)
     if not row.get("intake") and not row.get("route"):
         yield Step(NOTE, "route", "not known until its next message")
     elif not row.get("intake"):

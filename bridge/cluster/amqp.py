@@ -31,7 +31,7 @@ from bridge import __version__
 from bridge.cluster.amqp_channel import AmqpChannel, End, describe_error
 from bridge.cluster.amqp_frames import FrameLimit
 from bridge.cluster.broker import BrokerError, BrokerLost, BrokerSession, Channel
-from bridge.config import Secret, SharedBacklog
+from bridge.config import ClusterSection, Secret
 from bridge.deliver.error_text import one_line
 from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.host.interfaces import Reactor
@@ -54,12 +54,12 @@ class Rabbit:
     (``EXTERNAL``); without a certificate, it logs in as guest."""
 
     def __init__(
-        self, reactor: Reactor, share: SharedBacklog, password: Callable[[], Secret | None], *, name: str
+        self, reactor: Reactor, section: ClusterSection, password: Callable[[], Secret | None], *, name: str
     ) -> None:
         """Stores the settings. ``password`` is called for each connection, as the password may have changed. The broker
         shows ``name`` as the name of this node's connections."""
         self._reactor = reactor
-        self._share = share
+        self._section = section
         self._password = password
         self._name = name
 
@@ -76,10 +76,10 @@ class Rabbit:
         policy = None
         try:
             if secure:
-                share = self._share
+                section = self._section
                 # Built for each connection, as the files may have changed.
                 policy = CachedPolicy(
-                    Trust(share.ca_file, share.extra_ca_file, share.client_certificate, share.client_key)
+                    Trust(section.ca_file, section.extra_ca_file, section.client_cert_file, section.client_key_file)
                 )
                 endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), endpoint)
             # The resolution of the name has no limit of its own.
@@ -101,25 +101,25 @@ class Rabbit:
         return _Session(self._reactor, protocol)
 
     def _parameters(self) -> pika.ConnectionParameters:
-        share, secret = self._share, self._password()
+        section, secret = self._section, self._password()
         credentials: ExternalCredentials | PlainCredentials
-        if share.username is None and share.client_certificate is not None:
+        if section.username is None and section.client_cert_file is not None:
             credentials = ExternalCredentials()
-        elif share.username is None:
+        elif section.username is None:
             credentials = PlainCredentials("guest", "guest")
         else:
-            credentials = PlainCredentials(share.username, "" if secret is None else secret.reveal())
+            credentials = PlainCredentials(section.username, "" if secret is None else secret.reveal())
         return pika.ConnectionParameters(
-            virtual_host=share.virtual_host, credentials=credentials, heartbeat=HEARTBEAT,
+            virtual_host=section.virtual_host, credentials=credentials, heartbeat=HEARTBEAT,
             client_properties={"connection_name": self._name, "product": "syslog-bridge", "version": __version__},
         )  # fmt: skip
 
     def _describe_error(self, error: BaseException | None) -> str:
-        login = self._share.username or ("the client certificate" if self._share.client_certificate else "guest")
+        login = self._section.username or ("the client certificate" if self._section.client_cert_file else "guest")
         if isinstance(error, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):
-            return f"the broker rejects the login of {login}. Check spool.share.username and spool.share.password."
+            return f"the broker rejects the login of {login}. Check cluster.username and cluster.password."
         if isinstance(error, exceptions.ProbableAccessDeniedError):
-            return f"{login} may not use the virtual host {self._share.virtual_host}. Check its permissions."
+            return f"{login} may not use the virtual host {self._section.virtual_host}. Check its permissions."
         return describe_error(error)
 
 

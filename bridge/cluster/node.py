@@ -8,9 +8,9 @@ courier    delivered by this node              delivered by this node
 both       published to the queues             delivered by this node
 =========  ==================================  ==========================================
 
-A node with role both delivers its own events directly once it could not publish for ``alone_after``, because no broker
-answers or all brokers block publishers. It does so until a broker accepts batches again, as the collector may well be
-reachable. A full queue is no reason to do so: then the couriers, including this one, are behind.
+A node with role both delivers its own events directly once it could not publish for ``fallback_after``, because no
+broker answers or all brokers block publishers. It does so until a broker accepts batches again, as the collector may
+well be reachable. A full queue is no reason to do so: then the couriers, including this one, are behind.
 """
 
 from collections.abc import Callable, Mapping
@@ -153,7 +153,7 @@ class ClusterNode:
         self._update_alarms()
 
     def _update_alone(self, name: str, publisher: Publisher) -> None:
-        after = self.terms.alone_after
+        after = self.terms.fallback_after
         alone = self.terms.consumes and after is not None and publisher.unavailable_for > after
         if alone != (name in self.alone):
             (self.alone.add if alone else self.alone.discard)(name)
@@ -253,7 +253,7 @@ class ClusterNode:
             "taking": self.consumer_connection.description if terms.consumes else None,
             "alone": sorted(self.alone),
             "couriers": self.queue_monitor.couriers,
-            "exit": terms.exit,
+            "exit": terms.egress_group,
             "held_bytes": self.consumer_memory.held,
             "held_limit_bytes": self.consumer_memory.limit,
             "queues": [self._report_queue(name) for name in self._names()],

@@ -1,8 +1,8 @@
 """Polls the depth of the shared queues and the number of couriers that consume from them.
 
-A courier announces itself by consuming from a queue that is always empty, ``PREFIX:couriers:EXIT``. The broker knows
-the number of its consumers and removes those whose connection has ended. Couriers of one *exit*, one source address as
-the collector sees it, share the request rate. The last known values apply while no broker answers.
+A courier announces itself by consuming from a queue that is always empty, ``PREFIX:couriers:GROUP``. The broker
+knows the number of its consumers and removes those whose connection has ended. Couriers of one *egress group*, one
+source address as the collector sees it, share the request rate. The last known values apply while no broker answers.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class QueueMonitor:
         clock: IReactorTime, queues: Callable[[], list[str]], on_courier_count: Callable[[int], None],
     ) -> None:  # fmt: skip
         self.couriers = 1
-        "Couriers of this exit, including this one; at least 1."
+        "Couriers of this egress group, including this one; at least 1."
         self.depths: dict[str, QueueDepth] = {}
         "Last known depth by queue."
         self._connection = connection

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from bridge.config import SharedBacklog
+from bridge.config import ClusterSection
 from bridge.spool import SpoolError
 from bridge.util.files import write_replacing
 
@@ -22,23 +22,24 @@ class ClusterTerms:
     urls: tuple[str, ...]
     prefix: str
     role: str
-    exit: str
-    "Name of the source address that the collector sees. Couriers of one exit share the request rate."
+    egress_group: str
+    "Name of the source address that the collector sees. Couriers of one group share the request rate."
     max_bytes: int
     prefetch: int
     "Limit of the bytes of taken-over batches that this node holds in memory."
-    alone_after: float | None
+    fallback_after: float | None
     "Seconds without a usable broker after which the node delivers directly; None: never."
     node: str = ""
     "Name of this node among all nodes; empty if it publishes nothing."
 
     @classmethod
-    def of(cls, share: SharedBacklog, *, node: str = "") -> Self:
+    def of(cls, section: ClusterSection, *, node: str = "") -> Self:
         """Returns the settings from the configuration of a shared backlog, for the node with this name."""
-        after = share.alone_after
+        after = section.fallback_after
         return cls(
-            urls=share.amqp, prefix=share.queue_prefix, role=share.role, exit=share.exit, max_bytes=share.max_bytes,
-            prefetch=share.prefetch, alone_after=None if after is None else after.total_seconds(), node=node,
+            urls=section.amqp, prefix=section.queue_prefix, role=section.role, egress_group=section.egress_group,
+            max_bytes=section.max_bytes, prefetch=section.prefetch,
+            fallback_after=None if after is None else after.total_seconds(), node=node,
         )  # fmt: skip
 
     @property
@@ -57,8 +58,8 @@ class ClusterTerms:
 
     @property
     def presence(self) -> str:
-        """Name of the queue by which the couriers of this exit are counted."""
-        return f"{self.prefix}:couriers:{self.exit}"
+        """Name of the queue by which the couriers of this group are counted."""
+        return f"{self.prefix}:couriers:{self.egress_group}"
 
 
 def node_name(spool: Path) -> str:

@@ -3,17 +3,17 @@
     config = load("/etc/syslog-bridge/bridge.yaml")
 
 Steps, in order: `include` reads the files through `yaml_tree`, which turns text into a tree with the place of each
-node. `model_errors` validates the tree with the models of `document` and reports what they reject. `checks` compares
-keys with each other. `model` fills in defaults that depend on other keys.
+node. `renames` replaces old names of keys. `model_errors` validates the tree with the models of `document` and reports
+what they reject. `checks` compares keys with each other. `model` fills in defaults that depend on other keys.
 
 To add a key, add a field to its section (`collector_section`, `listener_sections`, `routes`, `gateway_sections`), a
-type to `fields` if no existing type fits, and a line to `conf/bridge.yaml`.
+type to `fields` if no existing type fits, and a line to `conf/bridge.yaml`. To rename a key, also add it to `renames`.
 """
 
-from bridge.config.addresses import Address, CopyTarget, UnixAddress
+from bridge.config.addresses import Address, MirrorTarget, UnixAddress
 from bridge.config.effective import effective
 from bridge.config.faults import ConfigurationError, Fault
-from bridge.config.gateway_sections import SharedBacklog
+from bridge.config.gateway_sections import ClusterSection
 from bridge.config.listener_sections import Listener
 from bridge.config.load import key_file, linted, load, parse_text
 from bridge.config.model import Config, Destination, Intake
@@ -23,8 +23,7 @@ from bridge.config.units import Share
 from bridge.config.unsent_data_lints import SourceWithUnsentData
 
 __all__ = [
-    "Address", "Config", "ConfigurationError", "CopyTarget", "Destination", "Fault", "Intake", "Listener", "Route",
-    "RouteConditions", "Secret", "Share", "SharedBacklog", "SourceWithUnsentData",
-    "UnixAddress", "effective", "key_file", "linted", "load",
-    "parse_text",
+    "Address", "ClusterSection", "Config", "ConfigurationError", "Destination", "Fault", "Intake", "Listener",
+    "MirrorTarget", "Route", "RouteConditions", "Secret", "Share", "SourceWithUnsentData", "UnixAddress", "effective",
+    "key_file", "linted", "load", "parse_text",
 ]  # fmt: skip

@@ -72,7 +72,7 @@ class UnixAddress:
 
 
 @dataclass(frozen=True)
-class CopyTarget:
+class MirrorTarget:
     """The address of another forwarder, which receives copies of frames."""
 
     transport: Literal["udp", "tcp"]
@@ -84,7 +84,7 @@ class CopyTarget:
         return f"{self.transport}://{host}:{self.port}"
 
 
-def copy_target(text: str) -> CopyTarget:
+def mirror_target(text: str) -> MirrorTarget:
     """Parses `udp://HOST:PORT` or `tcp://HOST:PORT`."""
     wrong = ValueError(f"invalid target {shown(text)}. Write udp://HOST:PORT or tcp://HOST:PORT.")
     try:
@@ -96,25 +96,23 @@ def copy_target(text: str) -> CopyTarget:
     if parts.path or parts.query or parts.fragment or "@" in parts.netloc or not port or not _is_host(host):
         raise wrong
     if parts.scheme == "udp":
-        return CopyTarget("udp", host, port)
+        return MirrorTarget("udp", host, port)
     if parts.scheme == "tcp":
-        return CopyTarget("tcp", host, port)
+        return MirrorTarget("tcp", host, port)
     raise wrong
 
 
 def address(text: str) -> Address:
-    """Parses a listen address: `*:514`, `192.0.2.1:514` or `[::1]:514`."""
+    """Parses a listen address: `*:514`, `192.0.2.1:514`, `[::1]:514`; `514` and `:514` are all addresses."""
     if re.fullmatch("[0-9]+", text):
-        raise ValueError(f'the address is missing. Write "*:{int(text[:9])}" to listen on all addresses.')
+        return Address("*", _port(text))
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]") or _is_ipv6(text):
         example = f"[{text}]:514" if _is_ipv6(text) else f"{text}:514" if _is_ip(text) else "*:514"
         raise ValueError(f'{shown(text)} has no port. Write address and port, for example "{example}".')
     number = _port(port)
-    if host == "":
-        raise ValueError(f'the address before the port is missing. Write "*:{number}" to listen on all addresses.')
-    if host == "*":
-        return Address(host, number)
+    if host in ("*", ""):
+        return Address("*", number)
     if _is_ipv6(host):
         raise ValueError(f'an IPv6 address needs brackets. Write "[{host}]:{number}".')
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host

@@ -13,7 +13,7 @@ from bridge.config.collector_section import DeliverySettings, IntakeSection
 from bridge.config.document import Document
 from bridge.config.faults import FaultReport, Place, shown_word, suggestion
 from bridge.config.fields import Section
-from bridge.config.gateway_sections import SharedBacklog
+from bridge.config.gateway_sections import ClusterSection
 from bridge.config.listener_checks import check_identity, check_listeners
 from bridge.config.listener_sections import KINDS, SourceFacts
 from bridge.config.routes import Route, RouteConditions
@@ -47,25 +47,21 @@ def check(document: Document, root: Entries, report: FaultReport, *, files: bool
     _client_names(checked)
     _any_delivery(checked)
     _batch(checked)
-    _share(checked, files=files)
+    _cluster(checked, files=files)
     _admin(checked, files=files)
 
 
 def _required(checked: Checked) -> None:
     root, report = checked.root, checked.report
-    share = checked.document.spool.share
+    cluster = checked.document.cluster
     examples = {"listeners": '[{udp: "*:514"}, {tcp: "*:514"}]', "intakes": "{NAME: {intake_key: {file: PATH}}}"}
-    if share is not None and share.role == "courier":
+    if cluster is not None and cluster.role == "courier":
         # A courier needs no listeners: it may deliver only what other gateways receive.
         del examples["listeners"]
     for key, example in examples.items():
         node = root.get(key)
         if key not in root.pruned and not node and not (isinstance(node, Entries | Items) and node.pruned):
             root.fault(report, key, f"at least one is required. Write {key}: {example}.")
-    spool = checked.section("spool")
-    if not spool.wrote("directory") and "spool" not in root.pruned:
-        text = "spool: directory is missing. Write spool: {directory: /var/lib/syslog-bridge/spool}."
-        report.at(spool.place_of("directory"), text)
     for item in checked.root.items_of("sources"):
         if not item.wrote("source"):
             report.at(item.place, "source is missing. Name the senders of this entry, for example source: 192.0.2.7.")
@@ -92,14 +88,14 @@ def _delivery_settings(settings: DeliverySettings, node: Entries, report: FaultR
         _pair(proxy, "username", "password", report)
 
 
-def _client(section: DeliverySettings | SharedBacklog, node: Entries, report: FaultReport, *, files: bool) -> None:
+def _client(section: DeliverySettings | ClusterSection, node: Entries, report: FaultReport, *, files: bool) -> None:
     """Checks the trusted authorities and the client certificate of outgoing TLS connections."""
     if node.wrote("ca_file") and node.wrote("extra_ca_file"):
         text = "ca_file replaces the system's authorities, extra_ca_file adds to them. Remove one of the two."
         node.fault(report, "ca_file", text)
-    _pair(node, "client_certificate", "client_key", report)
+    _pair(node, "client_cert_file", "client_key_file", report)
     if files:
-        check_identity(section, "client_certificate", "client_key", node, report)
+        check_identity(section, "client_cert_file", "client_key_file", node, report)
 
 
 def _pair(node: Entries, first: str, second: str, report: FaultReport) -> None:
@@ -198,7 +194,7 @@ def _references(checked: Checked) -> None:
     for node, section in _all_intake_references(checked):
         _intake_exists(checked, node, "intake", getattr(section, "intake", None))
     admin, written = checked.document.admin, checked.section("admin")
-    _intake_exists(checked, written, "self_events", admin.self_events)
+    _intake_exists(checked, written, "alerts_intake", admin.alerts_intake)
     if admin.heartbeat is not None and isinstance(heartbeat := written.get("heartbeat"), Entries):
         _intake_exists(checked, heartbeat, "intake", admin.heartbeat.intake)
         if not heartbeat.wrote("intake"):
@@ -226,10 +222,10 @@ def _listener_references(checked: Checked) -> None:
 
 def _client_names(checked: Checked) -> None:
     listeners = checked.root.items_of("listeners")
-    verified = any(node.wrote("client_ca") or node.wrote("client_fingerprints") for node in listeners)
+    verified = any(node.wrote("client_ca_file") or node.wrote("client_fingerprints") for node in listeners)
     for conditions, node in _all_conditions(checked):
         if conditions.client_name and not verified:
-            text = "no listener requires client certificates. Add client_ca to a tls listener."
+            text = "no listener requires client certificates. Add client_ca_file to a tls listener."
             node.fault(checked.report, "client_name", text)
 
 
@@ -279,34 +275,34 @@ def _any_delivery(checked: Checked) -> None:
 
 def _batch(checked: Checked) -> None:
     node, batch = checked.section("batch"), checked.document.batch
-    if node.wrote("catch_up_resolution") and batch.catch_up_resolution < batch.timestamp_resolution:
+    if node.wrote("backlog_timestamp_resolution") and batch.backlog_timestamp_resolution < batch.timestamp_resolution:
         text = "must not be less than timestamp_resolution, or no batches are joined to catch up."
-        node.fault(checked.report, "catch_up_resolution", text)
+        node.fault(checked.report, "backlog_timestamp_resolution", text)
 
 
-def _share(checked: Checked, *, files: bool) -> None:
-    share, node = checked.document.spool.share, checked.section("spool").get("share")
-    if share is None or not isinstance(node, Entries):
+def _cluster(checked: Checked, *, files: bool) -> None:
+    cluster, node = checked.document.cluster, checked.section("cluster")
+    if cluster is None:
         return
     report = checked.report
     if not node.wrote("amqp"):
-        report.at(node.place, "share: amqp is missing. Write amqp: [amqps://HOST, amqps://HOST].")
-    elif len(set(share.amqp)) < len(share.amqp):
+        report.at(node.place, "cluster: amqp is missing. Write amqp: [amqps://HOST, amqps://HOST].")
+    elif len(set(cluster.amqp)) < len(cluster.amqp):
         node.fault(report, "amqp", "the same URL is given twice. Remove one.")
     _pair(node, "username", "password", report)
-    _client(share, node, report, files=files)
+    _client(cluster, node, report, files=files)
     if files and find_spec("pika") is None:
-        text = "share: the Python package pika is not installed. Run pip install 'syslog-bridge[fleet]'."
-        report.at(checked.section("spool").place_of("share"), text)
+        text = "cluster: the Python package pika is not installed. Run pip install 'syslog-bridge[fleet]'."
+        report.at(checked.root.place_of("cluster"), text)
 
 
 def _admin(checked: Checked, *, files: bool) -> None:
     node, admin = checked.section("admin"), checked.document.admin
-    _pair(node, "certificate", "private_key", checked.report)
+    _pair(node, "cert_file", "key_file", checked.report)
     if not admin.listen.is_loopback:
-        missing = [key for key in ("certificate", "private_key", "token") if not node.wrote(key)]
+        missing = [key for key in ("cert_file", "key_file", "token") if not node.wrote(key)]
         if missing:
             text = f"an address other than loopback requires {', '.join(missing)}. Add the missing keys."
             node.fault(checked.report, "listen", text)
     if files:
-        check_identity(admin, "certificate", "private_key", node, checked.report)
+        check_identity(admin, "cert_file", "key_file", node, checked.report)

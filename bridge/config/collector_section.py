@@ -33,8 +33,8 @@ class DeliverySettings(Section):
     proxy: ProxySection | None = None
     ca_file: fields.Authorities | None = None
     extra_ca_file: fields.Authorities | None = None
-    client_certificate: fields.FilePath | None = None
-    client_key: fields.FilePath | None = None
+    client_cert_file: fields.FilePath | None = None
+    client_key_file: fields.FilePath | None = None
 
 
 class CollectorSection(DeliverySettings):

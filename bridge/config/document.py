@@ -8,7 +8,14 @@ from zoneinfo import ZoneInfo
 from bridge.config import fields, units
 from bridge.config.collector_section import CollectorSection, IntakeSection
 from bridge.config.fields import Section
-from bridge.config.gateway_sections import AdminSection, BatchSection, LedgerSection, SpoolSection, TimestampsSection
+from bridge.config.gateway_sections import (
+    AdminSection,
+    BatchSection,
+    ClusterSection,
+    LedgerSection,
+    SpoolSection,
+    TimestampsSection,
+)  # fmt: skip
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.routes import Hold, Route, Unrouted, UnroutedChoice
 
@@ -32,6 +39,7 @@ class Document(Section):
     timestamps: TimestampsSection = TimestampsSection()
     batch: BatchSection = BatchSection()
     spool: SpoolSection = SpoolSection()
+    cluster: ClusterSection | None = None
     ledger: LedgerSection = LedgerSection()
     admin: AdminSection = AdminSection()
 
@@ -58,7 +66,7 @@ def sections_with_key(key: str) -> list[str]:
     sections: dict[str, type[Section]] = {
         "": Document, "intakes": IntakeSection, "listeners": Listener, "sources": SourceFacts, "routes": Route,
         "collector": CollectorSection, "batch": BatchSection, "timestamps": TimestampsSection, "spool": SpoolSection,
-        "admin": AdminSection,
+        "cluster": ClusterSection, "admin": AdminSection,
     }  # fmt: skip
     return [name for name, section in sections.items() if key in keys_of(section)]
 

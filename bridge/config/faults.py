@@ -45,11 +45,15 @@ class Fault:
 
 
 class ConfigurationError(BridgeError):
-    """Raised when a configuration cannot be used; `faults` holds all its faults in reading order."""
+    """Raised when a configuration cannot be used; `faults` holds all its faults in reading order.
 
-    def __init__(self, faults: list[Fault]) -> None:
+    `warnings` holds what is accepted, but was found before the faults.
+    """
+
+    def __init__(self, faults: list[Fault], warnings: list[Fault] | None = None) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))
         self.faults = faults
+        self.warnings = warnings or []
 
 
 @dataclass
@@ -57,6 +61,8 @@ class FaultReport:
     """Collects the faults found while one configuration is read; repeated faults are kept once."""
 
     faults: list[Fault] = field(default_factory=list)
+    warnings: list[Fault] = field(default_factory=list)
+    "What is accepted, but must be changed."
 
     def at(self, place: Place, message: str) -> None:
         """Adds a fault; control characters in the message are escaped, because it may be printed to a terminal."""
@@ -64,10 +70,13 @@ class FaultReport:
         if fault not in self.faults:
             self.faults.append(fault)
 
+    def warn(self, place: Place, message: str) -> None:
+        """Adds a warning."""
+        self.warnings.append(Fault(*place, printable(message)))
+
     def error(self, files: Iterable[str] = ()) -> ConfigurationError:
         """Returns all faults as one exception, sorted by file (`files` in order, then all others) and by place."""
-        order = {name: position for position, name in enumerate(files)}
-        return ConfigurationError(sorted(self.faults, key=lambda fault: (order.get(fault.file, len(order)), fault)))
+        return ConfigurationError(in_order(self.faults, files), in_order(self.warnings, files))
 
 
 class FaultAtKey(ValueError):
@@ -90,6 +99,12 @@ class ValidationContext:
         """Returns the context of a validator call."""
         assert isinstance(info.context, ValidationContext)
         return info.context
+
+
+def in_order(faults: list[Fault], files: Iterable[str]) -> list[Fault]:
+    """Returns faults sorted by file (`files` in order, then all others) and by place."""
+    order = {name: position for position, name in enumerate(files)}
+    return sorted(faults, key=lambda fault: (order.get(fault.file, len(order)), fault))
 
 
 def printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Defines the sections `timestamps`, `batch`, `spool`, `ledger` and `admin`."""
+"""Defines the sections `timestamps`, `batch`, `spool`, `cluster`, `ledger` and `admin`."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +10,8 @@ from bridge.config.fields import Section
 from bridge.config.units import Share
 
 GB = 1000**3
+DIRECTORY = Path("/var/lib/syslog-bridge/spool")
+"Where the package keeps the spool."
 
 Resolution = Annotated[fields.Duration, fields.within("1ms", "1h", units.duration)]
 
@@ -32,7 +34,7 @@ class BatchSection(Section):
     # The vendor's own library respects this upper limit of a request body.
     max_bytes: Annotated[fields.Size, fields.within("1KiB", "10MiB", units.size)] = 5_000_000
     timestamp_resolution: Resolution = timedelta(seconds=1)
-    catch_up_resolution: Resolution = timedelta(seconds=60)
+    backlog_timestamp_resolution: Resolution = timedelta(seconds=60)
 
 
 class ArchiveSection(Section):
@@ -49,33 +51,10 @@ class QuarantineSection(Section):
     max_age: fields.DurationOrNever = timedelta(days=30)
 
 
-class SharedBacklog(Section):
-    """The section `spool.share`; `amqp`, the list of brokers, is required.
-
-    `max_bytes` limits the bytes of one queue, `prefetch` the bytes that a courier holds in memory. Couriers with the
-    same `exit` share `max_request_rate`.
-    """
-
-    amqp: fields.BrokerUrls = ()
-    username: fields.Text | None = None
-    password: fields.AnySecret | None = None
-    virtual_host: fields.Text = "/"
-    ca_file: fields.Authorities | None = None
-    extra_ca_file: fields.Authorities | None = None
-    client_certificate: fields.FilePath | None = None
-    client_key: fields.FilePath | None = None
-    queue_prefix: fields.QueuePrefix = "syslog-bridge"
-    role: Annotated[Literal["both", "gateway", "courier"], fields.of_choice("both", "gateway", "courier")] = "both"
-    exit: fields.QueuePrefix = "default"
-    max_bytes: Annotated[fields.Size, fields.within("1MB", "1TB", units.size)] = 256_000_000
-    prefetch: Annotated[fields.Size, fields.within("1MB", "10GB", units.size)] = 64_000_000
-    alone_after: Annotated[fields.DurationOrNever, fields.within("1s", "1d", units.duration)] = timedelta(seconds=10)
-
-
 class SpoolSection(Section):
-    """The section `spool`; `directory` is required. Sizes are bytes on disk or a share of the filesystem."""
+    """The section `spool`. Sizes are bytes on disk or a share of the filesystem."""
 
-    directory: fields.FilePath = Path()
+    directory: fields.FilePath = DIRECTORY
     max_size: fields.SizeOrShare = Share(80)
     min_free: fields.SizeOrShare = Share(10)
     when_full: Annotated[Literal["drop-oldest", "pause"], fields.of_choice("drop-oldest", "pause")] = "drop-oldest"
@@ -84,8 +63,30 @@ class SpoolSection(Section):
     )
     fsync: Annotated[Literal["never", "backlog", "always"], fields.of_choice("never", "backlog", "always")] = "backlog"
     archive: ArchiveSection | None = None
-    share: SharedBacklog | None = None
     quarantine: QuarantineSection = QuarantineSection()
+
+
+class ClusterSection(Section):
+    """The section `cluster`, a backlog shared through RabbitMQ; `amqp`, the list of brokers, is required.
+
+    `max_bytes` limits the bytes of one queue, `prefetch` the bytes that a courier holds in memory. Couriers with the
+    same `egress_group` share `max_request_rate`.
+    """
+
+    amqp: fields.BrokerUrls = ()
+    username: fields.Text | None = None
+    password: fields.AnySecret | None = None
+    virtual_host: fields.Text = "/"
+    ca_file: fields.Authorities | None = None
+    extra_ca_file: fields.Authorities | None = None
+    client_cert_file: fields.FilePath | None = None
+    client_key_file: fields.FilePath | None = None
+    queue_prefix: fields.QueuePrefix = "syslog-bridge"
+    role: Annotated[Literal["both", "gateway", "courier"], fields.of_choice("both", "gateway", "courier")] = "both"
+    egress_group: fields.QueuePrefix = "default"
+    max_bytes: Annotated[fields.Size, fields.within("1MB", "1TB", units.size)] = 256_000_000
+    prefetch: Annotated[fields.Size, fields.within("1MB", "10GB", units.size)] = 64_000_000
+    fallback_after: Annotated[fields.DurationOrNever, fields.within("1s", "1d", units.duration)] = timedelta(seconds=10)
 
 
 class LedgerSection(Section):
@@ -102,18 +103,20 @@ class HeartbeatSection(Section):
 
 
 class AdminSection(Section):
-    """The section `admin`; listening beyond loopback requires `certificate`, `private_key` and `token`.
+    """The section `admin`; listening beyond loopback requires `cert_file`, `key_file` and `token`.
 
-    `self_events_format: forwarder` writes statistics to the intake `self_events` every `self_events_every`, in the form
+    `alerts_format: forwarder` writes statistics to `alerts_intake` every `alerts_statistics_every`, in the form
     of the vendor's forwarder.
     """
 
     listen: fields.ListenAddress = Address("127.0.0.1", 8514)
-    certificate: fields.FilePath | None = None
-    private_key: fields.FilePath | None = None
+    cert_file: fields.FilePath | None = None
+    key_file: fields.FilePath | None = None
     token: fields.HeaderSecret | None = None
-    self_events: fields.IntakeName | None = None
-    self_events_format: Annotated[Literal["text", "forwarder"], fields.of_choice("text", "forwarder")] = "text"
-    self_events_every: Annotated[fields.Duration, fields.within("10s", "1h", units.duration)] = timedelta(minutes=5)
+    alerts_intake: fields.IntakeName | None = None
+    alerts_format: Annotated[Literal["text", "forwarder"], fields.of_choice("text", "forwarder")] = "text"
+    alerts_statistics_every: Annotated[fields.Duration, fields.within("10s", "1h", units.duration)] = timedelta(
+        minutes=5
+    )
     heartbeat: HeartbeatSection | None = None
     show_messages: fields.Flag = True

@@ -20,7 +20,7 @@ from bridge.config.yaml_tree import LARGEST, Entries, Items, Scalar, read
 from bridge.util.files import read_regular
 
 # Sections whose keys may be spread over several files; other top-level keys, such as `timezone`, hold one value.
-_SPREAD = ("collector", "timestamps", "batch", "spool", "ledger", "admin")
+_SPREAD = ("collector", "timestamps", "batch", "spool", "cluster", "ledger", "admin")
 
 
 @dataclass
@@ -31,6 +31,8 @@ class Texts:
     root: Entries | None = None
     files: list[str] = field(default_factory=list)
     whole: bool = True
+    patterns: list[Scalar] = field(default_factory=list)
+    "The file names and globs of ``include``."
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     @property
@@ -44,9 +46,9 @@ class Texts:
         self.root = self._read(data, file, empty=empty)
         if self.root is None or "include" not in self.root:
             return
-        patterns = _patterns(self.root, self.report)
+        self.patterns = _patterns(self.root, self.report)
         del self.root["include"]
-        for pattern in patterns:
+        for pattern in self.patterns:
             for path in self._matching(pattern):
                 self._include(path, pattern)
 

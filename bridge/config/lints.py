@@ -23,7 +23,7 @@ def lint(config: Config, root: Entries, *, secrets: bool) -> list[Fault]:
     """Returns all warnings, each with its place. Without ``secrets``, the checks of intake keys are skipped."""
     found = [*lint_routes(config, root.items_of("routes"))]
     found += _unused_intakes(config, root)
-    found += _self_events(root)
+    found += _alerts_intake(root)
     found += _plain_http(root)
     found += lint_zones(root)
     found += _request_rate(config, root)
@@ -50,9 +50,9 @@ def _place(root: Entries, intake: str) -> Place:
 
 def _unused_intakes(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
     used = {route.intake for route in config.routes} | {listener.intake for listener in config.listeners}
-    used |= {config.unrouted.intake, config.admin.self_events}
+    used |= {config.unrouted.intake, config.admin.alerts_intake}
     used |= {config.admin.heartbeat.intake} if config.admin.heartbeat is not None else set()
-    if config.spool.share is not None and config.spool.share.role != "gateway":
+    if config.cluster is not None and config.cluster.role != "gateway":
         # The intakes of a courier may receive their events from other gateways.
         return
     for name in config.intakes:
@@ -61,12 +61,12 @@ def _unused_intakes(config: Config, root: Entries) -> Iterator[tuple[Place, str]
             yield _place(root, name), text
 
 
-def _self_events(root: Entries) -> Iterator[tuple[Place, str]]:
+def _alerts_intake(root: Entries) -> Iterator[tuple[Place, str]]:
     admin = root.get("admin")
-    if isinstance(admin, Entries) and not admin.wrote("self_events"):
-        for key in ("self_events_format", "self_events_every"):
+    if isinstance(admin, Entries) and not admin.wrote("alerts_intake"):
+        for key in ("alerts_format", "alerts_statistics_every"):
             if admin.wrote(key):
-                yield admin.place_of(key), f"{key} has no effect without self_events. Add self_events: INTAKE."
+                yield admin.place_of(key), f"{key} has no effect without alerts_intake. Add alerts_intake: INTAKE."
 
 
 def _plain_http(root: Entries) -> Iterator[tuple[Place, str]]:
@@ -98,8 +98,8 @@ def _request_rate(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
         text = (
             f"{len(grouped)} intakes with about {CLOCKS} clocks each need up to {needed:g} requests per second for a"
             f" timestamp resolution of {resolution:g} s, but max_request_rate is {rate:g}. When all intakes are busy,"
-            " the event times of one request differ by up to catch_up_resolution. If most intakes are quiet, set"
-            " small_batches: array."
+            " the event times of one request differ by up to backlog_timestamp_resolution. If most intakes are quiet,"
+            " set small_batches: array."
         )
         yield place, text
 

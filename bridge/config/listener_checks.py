@@ -45,22 +45,22 @@ def _transport_keys(kind: str, node: Entries, report: FaultReport) -> None:
     for key, kinds in ONLY_FOR.items():
         if node.wrote(key) and kind not in kinds:
             report.at(node.key_places[key], f"{key}: applies only to {_listed(kinds)} listeners. Remove it.")
-    for key, other in (("certificate", "private_key"), ("private_key", "certificate")):
+    for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         # RELP works with or without TLS.
         if not node.wrote(key) and (kind in ("tls", "https") or (kind == "relp" and node.wrote(other))):
             node.fault(report, kind, f"{key} is missing. Write {key}: PATH of a PEM file.")
-    if kind == "relp" and not node.wrote("certificate"):
-        for key in ("client_ca", "client_names", "client_fingerprints"):
+    if kind == "relp" and not node.wrote("cert_file"):
+        for key in ("client_ca_file", "client_names", "client_fingerprints"):
             if node.wrote(key):
-                text = "a RELP listener without TLS cannot check clients. Add certificate and private_key."
+                text = "a RELP listener without TLS cannot check clients. Add cert_file and key_file."
                 node.fault(report, key, text)
 
 
 def _certificate(listener: Listener, node: Entries, report: FaultReport, *, files: bool) -> None:
-    if listener.client_names and not node.wrote("client_ca"):
-        node.fault(report, "client_names", "without client_ca, a client can claim any name. Add client_ca.")
+    if listener.client_names and not node.wrote("client_ca_file"):
+        node.fault(report, "client_names", "without client_ca_file, a client can claim any name. Add client_ca_file.")
     if files:
-        check_identity(listener, "certificate", "private_key", node, report)
+        check_identity(listener, "cert_file", "key_file", node, report)
 
 
 def check_identity(section: Section, certificate: str, private_key: str, node: Entries, report: FaultReport) -> None:

@@ -38,13 +38,13 @@ class Listener(Section):
     intake: fields.IntakeName | None = None
     backlog: Annotated[fields.Integer, fields.within("1", "65535", int)] = 1024
     keepalive: Annotated[fields.DurationOrNever, fields.within("1s", "9h", units.duration)] = timedelta(minutes=5)
-    certificate: fields.FilePath | None = None
-    private_key: fields.FilePath | None = None
-    client_ca: fields.Authorities | None = None
+    cert_file: fields.FilePath | None = None
+    key_file: fields.FilePath | None = None
+    client_ca_file: fields.Authorities | None = None
     client_names: fields.Texts = ()
     client_fingerprints: fields.Fingerprints = ()
     legacy_ciphers: fields.Flag = False
-    proxy_protocol: fields.Networks | None = None  # load balancers whose PROXY header names the real peer
+    trusted_proxies: fields.Networks | None = None  # load balancers whose PROXY header names the real peer
     handshake_timeout: Annotated[fields.Duration, fields.within("100ms", "5m", units.duration)] = timedelta(seconds=10)
 
     @property
@@ -85,8 +85,8 @@ class Listener(Section):
 class SourceFacts(Section):
     """An entry of `sources`: properties of the senders in `source`, which is required.
 
-    `limit` is in events per second. With `hostname` (globs), the entry applies to hosts behind a relay at `source`.
-    `alert_if_rate_below` is a share of the events that each source usually sends at the hour of the day.
+    `rate_limit` is in events per second. With `hostname` (globs), the entry applies to hosts behind a relay at
+    `source`. `alert_if_rate_below` is a share of the events that each source usually sends at the hour of the day.
     """
 
     source: fields.Networks = ()
@@ -94,10 +94,10 @@ class SourceFacts(Section):
     timezone: fields.Zone | None = None
     name: fields.Name | None = None
     relay: fields.Flag = False
-    expect: fields.Duration | None = None
+    alert_if_silent_for: fields.Duration | None = None
     alert_if_rate_below: fields.RateShare | None = None
-    limit: fields.Rate | None = None
-    sequence: fields.Flag = False
+    rate_limit: fields.Rate | None = None
+    detect_gaps: fields.Flag = False
 
 
 # Keys that apply only to some kinds of listeners, with these kinds.
@@ -113,12 +113,12 @@ ONLY_FOR: dict[str, tuple[Kind, ...]] = {
     "mode": ("unix_datagram", "unix_stream"),
     "keepalive": ("tcp", "tls", "relp"),
     "receive_buffer": ("udp", "unix_datagram"),
-    "certificate": ("tls", "relp", "https"),
-    "private_key": ("tls", "relp", "https"),
-    "client_ca": ("tls", "relp"),
+    "cert_file": ("tls", "relp", "https"),
+    "key_file": ("tls", "relp", "https"),
+    "client_ca_file": ("tls", "relp"),
     "client_names": ("tls", "relp"),
     "client_fingerprints": ("tls", "relp"),
     "legacy_ciphers": ("tls", "relp", "https"),
     "handshake_timeout": ("tls", "relp", "https"),
-    "proxy_protocol": NETWORK,
+    "trusted_proxies": NETWORK,
 }

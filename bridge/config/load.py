@@ -1,14 +1,15 @@
-"""Loads a configuration in five steps: read, join, validate, check, resolve. Reports all faults at once."""
+"""Loads a configuration: reads, joins, renames old keys, validates, checks, resolves. Reports all faults at once."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bridge.config.checks import check
-from bridge.config.faults import ConfigurationError, Fault, FaultReport, Place, ValidationContext
+from bridge.config.faults import ConfigurationError, Fault, FaultReport, Place, ValidationContext, in_order
 from bridge.config.include import Texts
 from bridge.config.lints import lint
 from bridge.config.model import Config, resolved
 from bridge.config.model_errors import validated
+from bridge.config.renames import rename_keys
 from bridge.config.unsent_data_lints import SourceWithUnsentData, lint_unsent_data
 from bridge.config.yaml_tree import LARGEST, Entries, Scalar
 from bridge.util.files import TooLarge, read_regular
@@ -31,7 +32,7 @@ def linted(
     `unsent_data` asks the bridge that runs with the configuration. With `secrets=False` it is not called.
     """
     config, root = _configuration(_read(path), str(path), secrets=secrets)
-    found = lint(config, root, secrets=secrets)
+    found = [*config.old_names, *lint(config, root, secrets=secrets)]
     if secrets:
         found += [Fault(*place, text) for place, text in lint_unsent_data(config, root, unsent_data(config))]
     return config, found
@@ -79,11 +80,15 @@ def _configuration(data: bytes, name: str, *, secrets: bool) -> tuple[Config, En
     texts.read_main(data, name)
     document = None
     if texts.root is not None:
+        rename_keys(texts.root, report)
         document = validated(texts.root, ValidationContext(report, secrets=secrets))
         # Skip these checks if a file could not be read: the other files may refer to its contents.
         if document is not None and texts.whole:
             check(document, texts.root, report, files=secrets)
     if report.faults or document is None or texts.root is None:
         raise report.error(texts.files)
-    config = resolved(document, texts.root, sha256=texts.sha256, files=tuple(Path(file) for file in texts.files))
+    config = resolved(
+        document, texts.root, sha256=texts.sha256, files=tuple(Path(file) for file in texts.files),
+        old_names=tuple(in_order(report.warnings, texts.files)),
+    )  # fmt: skip
     return config, texts.root

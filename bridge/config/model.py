@@ -14,8 +14,16 @@ from zoneinfo import ZoneInfo
 from bridge.config.addresses import REGIONS
 from bridge.config.collector_section import CollectorSection, IntakeSection, ProxySection
 from bridge.config.document import Document
+from bridge.config.faults import Fault
 from bridge.config.fields import PayloadName, TimestampName
-from bridge.config.gateway_sections import AdminSection, BatchSection, LedgerSection, SpoolSection, TimestampsSection
+from bridge.config.gateway_sections import (
+    AdminSection,
+    BatchSection,
+    ClusterSection,
+    LedgerSection,
+    SpoolSection,
+    TimestampsSection,
+)  # fmt: skip
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.paste_places import PastePlaces, paste_places
 from bridge.config.routes import Route, Unrouted
@@ -39,8 +47,8 @@ class Destination:
     proxy: ProxySection | None
     ca_file: Path | None
     extra_ca_file: Path | None
-    client_certificate: Path | None
-    client_key: Path | None
+    client_cert_file: Path | None
+    client_key_file: Path | None
     legacy_ciphers: bool
     timeout: timedelta
     small_batches: Literal["plain", "array"]
@@ -90,15 +98,20 @@ class Config:
     timestamps: TimestampsSection
     batch: BatchSection
     spool: SpoolSection
+    cluster: ClusterSection | None
     ledger: LedgerSection
     admin: AdminSection
     sha256: str
     files: tuple[Path, ...]
     paste_places: PastePlaces
     "Where a new route and a new intake can be pasted."
+    old_names: tuple[Fault, ...]
+    "A warning for each key that is written with its old name."
 
 
-def resolved(document: Document, root: Entries, *, sha256: str, files: tuple[Path, ...]) -> Config:
+def resolved(
+    document: Document, root: Entries, *, sha256: str, files: tuple[Path, ...], old_names: tuple[Fault, ...]
+) -> Config:
     """Returns the configuration of a document that passed all checks, and of its tree."""
     collector = _collector(document.collector)
     routes = tuple(_route(*numbered) for numbered in enumerate(document.routes, start=1))
@@ -115,11 +128,13 @@ def resolved(document: Document, root: Entries, *, sha256: str, files: tuple[Pat
         timestamps=document.timestamps,
         batch=_batch(document.batch),
         spool=document.spool,
+        cluster=document.cluster,
         ledger=document.ledger,
         admin=document.admin,
         sha256=sha256,
         files=files,
         paste_places=paste_places(root, routes, str(files[0])),
+        old_names=old_names,
     )
 
 
@@ -144,8 +159,8 @@ def _route(position: int, written: Route) -> Route:
 
 
 def _batch(written: BatchSection) -> BatchSection:
-    catch_up = max(written.catch_up_resolution, written.timestamp_resolution)
-    return written.model_copy(update={"catch_up_resolution": catch_up})
+    resolution = max(written.backlog_timestamp_resolution, written.timestamp_resolution)
+    return written.model_copy(update={"backlog_timestamp_resolution": resolution})
 
 
 def _intake(name: str, written: IntakeSection, collector: CollectorSection) -> Intake:
@@ -166,7 +181,7 @@ def _destination(own: IntakeSection, collector: CollectorSection) -> Destination
     # Related keys come from the same section: an intake's `url` is not combined with the collector's `region`.
     address = own if own.region or own.url else collector
     authorities = own if own.ca_file or own.extra_ca_file else collector
-    client = own if own.client_certificate else collector
+    client = own if own.client_cert_file else collector
     return Destination(
         urls=address.url or (REGIONS[address.region or ""],),
         endpoint=own.endpoint or collector.endpoint,
@@ -176,8 +191,8 @@ def _destination(own: IntakeSection, collector: CollectorSection) -> Destination
         proxy=own.proxy or collector.proxy,
         ca_file=authorities.ca_file,
         extra_ca_file=authorities.extra_ca_file,
-        client_certificate=client.client_certificate,
-        client_key=client.client_key,
+        client_cert_file=client.client_cert_file,
+        client_key_file=client.client_key_file,
         legacy_ciphers=collector.legacy_ciphers,
         timeout=collector.timeout,
         small_batches=collector.small_batches,

@@ -46,7 +46,7 @@ class Route(RouteConditions):
     payload: fields.Payload | None = None
     timestamp: fields.Timestamp | None = None
     timezone: fields.Zone | None = None
-    copy_to: fields.CopyTargets = ()
+    mirror_to: fields.MirrorTargets = ()
 
 
 class Hold(Section):

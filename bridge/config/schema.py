@@ -6,6 +6,7 @@ exist; ``syslog-bridge check`` does that.
 
 import inspect
 import types
+from collections.abc import Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import PlainValidator
@@ -14,6 +15,7 @@ from bridge.config import addresses, fields, networks, secret, units
 from bridge.config.descriptions import describe
 from bridge.config.document import Document
 from bridge.config.fields import Section
+from bridge.config.renames import RENAMES
 from bridge.config.routes import Unrouted
 
 JSON = dict[str, Any]
@@ -70,7 +72,23 @@ def schema() -> JSON:
     document["properties"]["include"] = _one_or_many(_TEXT)
     unrouted = _section(Unrouted, "unrouted.")
     document["properties"]["unrouted"] = {"anyOf": [{"enum": ["hold", "drop"]}, unrouted]}
+    # Sections that have moved come first in the list, and last here: their old keys are then in the copy as well.
+    for rename in reversed(RENAMES):
+        known = _properties(document, rename.new.split("."))
+        deprecated = known[rename.new_key] | {"deprecated": True, "description": rename.warning}
+        _properties(document, rename.old.split("."))[rename.old_key] = deprecated
     return {"$schema": DIALECT, "title": "syslog-bridge configuration", **document}
+
+
+def _properties(schema: JSON, path: Sequence[str]) -> JSON:
+    """Returns the properties of the section that has the last key of a path."""
+    for key in path[:-1]:
+        each = schema.get("items") or schema.get("additionalProperties")
+        schema = each if key == "*" and isinstance(each, dict) else schema["properties"][key]
+        # A section that may be null.
+        schema = next((each for each in schema.get("anyOf", ()) if each.get("type") == "object"), schema)
+    properties: JSON = schema["properties"]
+    return properties
 
 
 def _section(section: type[Section], prefix: str) -> JSON:

@@ -25,7 +25,8 @@ DEEPEST = 40
 LARGEST = 4 << 20  # bytes of one file
 
 _NULLS = ("", "~", "null", "Null", "NULL")
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"The parser: that of libyaml, if the library has it."
 
 
 class Scalar(str):
@@ -78,6 +79,17 @@ class Entries(dict[str, "Node"]):
         self[key] = value
         self.key_places[key] = key_place
         self.value_places[key] = value_place
+
+    def rename(self, key: str, new: str) -> None:
+        """Gives an entry another key. It keeps its position and its places."""
+        for name in list(self):
+            current = new if name == key else name
+            # Each entry moves to the end, so that their order stays.
+            self.put(current, self.pop(name), self.key_places.pop(name), self.value_places.pop(name))
+
+    def remove(self, key: str) -> None:
+        """Removes an entry as if it had not been written."""
+        del self[key], self.key_places[key], self.value_places[key]
 
     def prune(self, key: str) -> None:
         """Removes an invalid entry."""
@@ -225,7 +237,7 @@ def read(data: bytes, file: str, report: FaultReport) -> tuple[Node, bool]:
     builder = _Builder(file, report)
     try:
         text = _decoded(data, file)
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=LOADER):
             builder.take(event)
     except _Stop as stop:
         report.at(stop.place, stop.message)

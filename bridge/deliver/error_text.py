@@ -97,6 +97,6 @@ def _classify_tls_error(error: BaseException | None, *, legacy_ciphers: bool = T
             " TLS 1.2, set legacy_ciphers: true"
         )
     if "certificate required" in reason or "bad certificate" in reason:
-        text = f"the server rejected the client certificate ({reason}); set client_certificate to one that it accepts"
+        text = f"the server rejected the client certificate ({reason}); set client_cert_file to one that it accepts"
         return Cause.CLIENT_CERTIFICATE, text
     return Cause.TLS, f"the TLS handshake failed: {reason}"

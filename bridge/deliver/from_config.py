@@ -28,7 +28,7 @@ def request_limits(config: Config) -> RequestLimits:
         max_events=config.batch.max_events,
         max_bytes=config.batch.max_bytes,
         resolution_ms=milliseconds(config.batch.timestamp_resolution),
-        catch_up_ms=milliseconds(config.batch.catch_up_resolution),
+        catch_up_ms=milliseconds(config.batch.backlog_timestamp_resolution),
         live_for=max(10.0, 3 * config.batch.max_age.total_seconds()),
         late_after=2 * config.batch.max_age.total_seconds()
         + min(REQUEST_SECONDS, config.collector.timeout.total_seconds()),
@@ -64,7 +64,7 @@ def _target(intake: Intake, path: str) -> RequestTarget:
 def trust(destination: Destination) -> Trust:
     """Returns the authorities to trust at a destination, and the client certificate to show there."""
     return Trust(
-        destination.ca_file, destination.extra_ca_file, destination.client_certificate, destination.client_key,
+        destination.ca_file, destination.extra_ca_file, destination.client_cert_file, destination.client_key_file,
         legacy_ciphers=destination.legacy_ciphers,
     )  # fmt: skip
 

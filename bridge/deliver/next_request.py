@@ -1,10 +1,10 @@
 """Selects the events of an intake's next request: how many, and by how much their times may differ.
 
-While an intake catches up, the times of one request may differ by the *join width*. It is ``catch_up_resolution``, and
-doubles, up to ten minutes, if the intake cannot keep up for a minute: the request rate is the limit, requests are
-small because their times are far apart, and the backlog grows. It halves again after each minute in which the request
-rate is not the limit, and returns to the configured value when there is no backlog. The timestamp error is bounded by
-the width and reported.
+While an intake catches up, the times of one request may differ by the *join width*. It is
+``backlog_timestamp_resolution``, and doubles, up to ten minutes, if the intake cannot keep up for a minute: the request
+rate is the limit, requests are small because their times are far apart, and the backlog grows. It halves again after
+each minute in which the request rate is not the limit, and returns to the configured value when there is no backlog.
+The timestamp error is bounded by the width and reported.
 
 If the intake has a *scattered endpoint*, which takes a time with each event, timed batches are not cut but sent there
 whole, and so are the batches of small requests while the request rate is the limit.

@@ -33,15 +33,15 @@ class Trust:
 
     ca_file: Path | None = None
     extra_ca_file: Path | None = None
-    client_certificate: Path | None = None
-    client_key: Path | None = None
+    client_cert_file: Path | None = None
+    client_key_file: Path | None = None
     legacy_ciphers: bool = False
     "True if TLS 1.2 may use CBC and static RSA (``bridge.tls.ciphers``)."
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Returns the configured files."""
-        paths = (self.ca_file, self.extra_ca_file, self.client_certificate, self.client_key)
+        paths = (self.ca_file, self.extra_ca_file, self.client_cert_file, self.client_key_file)
         return tuple(path for path in paths if path is not None)
 
 
@@ -116,8 +116,8 @@ class CachedPolicy:
 
     def __init__(self, trust: Trust) -> None:
         client_options: dict[str, Any] = {}
-        if trust.client_certificate is not None:
-            identity = read_identity(trust.client_certificate, trust.client_key)
+        if trust.client_cert_file is not None:
+            identity = read_identity(trust.client_cert_file, trust.client_key_file)
             first, *chain = (crypto.X509.from_cryptography(each) for each in identity.chain)
             client_options = {
                 "privateKey": crypto.PKey.from_cryptography_key(identity.key),  # type: ignore[arg-type]

@@ -85,8 +85,8 @@ class DispositionWriter:
         self, read: Read, disposition: Disposition, rows: Columns | TextBlock, grouped: Grouped | None
     ) -> None:
         """Does everything for rows except to append their groups. Raises RequestFailed."""
-        if disposition.copy_to and self._mirror is not None:
-            self._mirror.send(disposition.copy_to, rows.rows()["raw"])
+        if disposition.mirror_to and self._mirror is not None:
+            self._mirror.send(disposition.mirror_to, rows.rows()["raw"])
         self.read_counts.by_route[disposition.route] += rows.count
         read.peer.note_routed(disposition.route, disposition.intake)
         if grouped is not None:

@@ -1,7 +1,7 @@
 """Computes the pipeline's values from a configuration."""
 
 from bridge.batching import GroupLimits, Window
-from bridge.config import Config, CopyTarget
+from bridge.config import Config, MirrorTarget
 from bridge.config.units import milliseconds
 from bridge.routing import Router
 
@@ -18,9 +18,9 @@ def router(config: Config) -> Router:
     )
 
 
-def mirror_targets(config: Config) -> set[CopyTarget]:
+def mirror_targets(config: Config) -> set[MirrorTarget]:
     """Returns every target that some route mirrors its frames to."""
-    return {target for route in config.routes for target in route.copy_to}
+    return {target for route in config.routes for target in route.mirror_to}
 
 
 def group_limits(config: Config, *, clock_is_set: bool = True) -> GroupLimits:

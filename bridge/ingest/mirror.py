@@ -1,4 +1,4 @@
-"""Mirrors frames to other forwarders, as the ``copy_to:`` of a route asks, so that both can be compared for a while.
+"""Mirrors frames to other forwarders, as the ``mirror_to:`` of a route asks, so that both can be compared for a while.
 
 Mirroring is best effort and counted separately. A copy that cannot be sent at once is dropped, never held, and never
 delays the original. Over UDP each frame is one datagram. Over TCP each frame is one line, or octet-counted (RFC 6587)
@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bridge.config import CopyTarget
+from bridge.config import MirrorTarget
 from bridge.host.interfaces import Reactor
 from bridge.host.periodic import PeriodicTasks
 from bridge.util.errors import BridgeError
@@ -43,7 +43,7 @@ class Mirror:
         self.dropped: Counter[str] = Counter()
         self._reactor = reactor
         self._mirrors: dict[object, DatagramMirror | StreamMirror] = {}
-        "Sockets and connections by target, a ``CopyTarget``."
+        "Sockets and connections by target, a ``MirrorTarget``."
 
     def send(self, targets: Collection[object], frames: Sequence[bytes]) -> None:
         """Sends the frames of one read to each target."""
@@ -53,7 +53,7 @@ class Mirror:
             self.sent[str(target)] += sent
             self.dropped[str(target)] += len(frames) - sent
 
-    def change(self, targets: Collection[CopyTarget]) -> None:
+    def change(self, targets: Collection[MirrorTarget]) -> None:
         """Replaces the targets. Targets in both sets keep their sockets."""
         for target in set(self._mirrors) - set(targets):
             self._mirrors.pop(target).stop()
@@ -74,7 +74,7 @@ class DatagramMirror:
     both, and a receiver that listens on one nearly always listens on IPv4.
     """
 
-    def __init__(self, target: CopyTarget, reactor: Reactor) -> None:
+    def __init__(self, target: MirrorTarget, reactor: Reactor) -> None:
         self._target = target
         self._socket: socket.socket | None = None
         self._reactor = reactor
@@ -131,7 +131,7 @@ class DatagramMirror:
     def _warn(self, reason: Failure) -> None:
         effect = "copies are dropped" if self._socket is None else "copies are still sent to its previous address"
         log.warn(
-            "copy_to {target}: no address: {why}; {effect}. Check the name, DNS and the network.",
+            "mirror_to {target}: no address: {why}; {effect}. Check the name, DNS and the network.",
             target=self._target, why=reason.getErrorMessage(), effect=effect,
         )  # fmt: skip
 
@@ -163,7 +163,7 @@ class _Writer(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.full = True
         if self._received > MAX_ANSWER:
-            reason = Failure(BridgeError("the target sends data, as no receiver of syslog does. Check copy_to"))
+            reason = Failure(BridgeError("the target sends data, as no receiver of syslog does. Check mirror_to"))
         self._mirror.disconnected(reason)
 
     def pauseProducing(self) -> None:
@@ -184,7 +184,7 @@ class StreamMirror(Factory):
 
     noisy = False
 
-    def __init__(self, target: CopyTarget, reactor: Reactor) -> None:
+    def __init__(self, target: MirrorTarget, reactor: Reactor) -> None:
         self._target = target
         self._clock = reactor
         self._reported_at = float("-inf")
@@ -240,7 +240,7 @@ class StreamMirror(Factory):
         self._reported_at, self._unreported = now, 0
         times = f" ({count} times since the last report)" if count > 1 else ""
         log.warn(
-            "copy_to {target}: no connection, copies are dropped: {why}{times}",
+            "mirror_to {target}: no connection, copies are dropped: {why}{times}",
             target=self._target, why=why, times=times,
         )  # fmt: skip
 

@@ -50,10 +50,10 @@ class Peer:
     """Holds the state of one sender at one listener."""
 
     __slots__ = (
-        "__weakref__", "_peers", "address", "apart", "bucket", "clock", "decided", "encoded", "events", "expect",
-        "gaps", "intake", "key", "keyed", "last_seen_ms", "limited", "listed", "listener", "mergeable", "name", "names",
-        "outside", "profile", "rate", "rate_below", "rate_events", "rate_ms", "relay", "relay_address", "route",
-        "sampled", "shape", "unrouted", "unrouted_history", "unsent_data", "volume",
+        "__weakref__", "_peers", "address", "alert_if_silent_for", "apart", "bucket", "clock", "decided", "encoded",
+        "events", "gaps", "intake", "key", "keyed", "last_seen_ms", "limited", "listed", "listener", "mergeable",
+        "name", "names", "outside", "profile", "rate", "rate_below", "rate_events", "rate_ms", "relay",
+        "relay_address", "route", "sampled", "shape", "unrouted", "unrouted_history", "unsent_data", "volume",
     )  # fmt: skip
 
     def __init__(self, key: PeerKey, address: str, peers: "Peers", relay_address: str | None = None) -> None:
@@ -110,12 +110,12 @@ class Peer:
         profile = router.profile(self.listener, address, self.names, host)
         self.profile = profile
         known = router.known(address, host)
-        self.name, self.relay, self.expect, self.listed = known.name, known.relay, known.expect, known.listed
-        self.rate_below = known.rate_below
-        if (self.bucket.rate if self.bucket else None) != known.limit:
-            self.bucket = TokenBucket(known.limit) if known.limit else None
-        if (self.gaps is not None) != known.sequence:
-            self.gaps = Gaps() if known.sequence else None
+        self.name, self.relay, self.listed = known.name, known.relay, known.listed
+        self.alert_if_silent_for, self.rate_below = known.alert_if_silent_for, known.rate_below
+        if (self.bucket.rate if self.bucket else None) != known.rate_limit:
+            self.bucket = TokenBucket(known.rate_limit) if known.rate_limit else None
+        if (self.gaps is not None) != known.detect_gaps:
+            self.gaps = Gaps() if known.detect_gaps else None
         read_alone = self.relay or self.relay_address or self.bucket or self.gaps
         constant = profile.constant
         self.mergeable = (

@@ -195,7 +195,7 @@ class Connections(Generic[C]):
 
     def is_balancer(self, host: str) -> bool:
         """Returns True for a load balancer that sends PROXY headers. A connection whose sender it is, is its own."""
-        return is_within(host, self.listener.proxy_protocol or ())
+        return is_within(host, self.listener.trusted_proxies or ())
 
     def allows(self, host: str) -> bool:
         """Returns True for an address that ``allow`` accepts."""

@@ -1,9 +1,9 @@
-"""Accepts connections through load balancers that send a PROXY header (``proxy_protocol``).
+"""Accepts connections through load balancers that send a PROXY header (``trusted_proxies``).
 
 The header is removed before anything else, TLS included. The real peer is the source for ``allow``, limits and
 routes.
 
-The header is accepted only from the addresses in ``proxy_protocol``, and it is required from them: any other client
+The header is accepted only from the addresses in ``trusted_proxies``, and it is required from them: any other client
 could write any source into it. It may arrive in pieces.
 """
 # mypy: disallow-untyped-calls=False
@@ -42,7 +42,7 @@ class ProxyProtocolFactory(WrappingFactory):
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:  # type: ignore[override]
         host = str(getattr(addr, "host", ""))
-        if not is_within(host, self.connections.listener.proxy_protocol or ()):
+        if not is_within(host, self.connections.listener.trusted_proxies or ()):
             return self.wrappedFactory.buildProtocol(addr)
         return self.connections.build_awaiting_header(host, lambda: _Connection(self, host))
 
@@ -82,7 +82,7 @@ class _Connection(ProtocolWrapper):
         try:
             header = proxy_protocol_header.read(self._data)
         except proxy_protocol_header.ProxyHeaderError as error:
-            self._refuse("no_proxy_header", f"{error}, although its sender is in proxy_protocol")
+            self._refuse("no_proxy_header", f"{error}, although its sender is in trusted_proxies")
             return
         if header is None:
             return

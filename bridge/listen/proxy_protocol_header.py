@@ -18,7 +18,7 @@ _LINE = re.compile(rb"PROXY (?:UNKNOWN(?: [^\r\n]*)?|(TCP4|TCP6) (\S+) (\S+) ([0
 
 UNEXPECTED = (
     "proxy_header_from_stranger",
-    "it begins with a PROXY header, and its sender is not in the listener's proxy_protocol",
+    "it begins with a PROXY header, and its sender is not in the listener's trusted_proxies",
 )
 "Reason code and text of a connection that begins with a header although its sender is no configured balancer."
 

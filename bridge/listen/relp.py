@@ -198,7 +198,7 @@ class RelpTlsConnection(RelpConnection, TlsConnection):
 
 def relp_listener(listener: Listener, bound: socket.socket, listener_context: ListenerContext) -> TcpListener:
     """Creates a RELP listener, with TLS if it has a certificate. Raises ListenError."""
-    if listener.certificate is None:
+    if listener.cert_file is None:
         return TcpListener(listener, bound, listener_context, SyslogFactory(listener, listener_context, RelpConnection))
     factory = SyslogFactory(listener, listener_context, RelpTlsConnection)
     return TlsListener(listener, bound, listener_context, factory)

@@ -71,7 +71,7 @@ class RequestSink:
     def accept(self, delivery: Delivery) -> "defer.Deferred[None]":
         """Takes a request's events; the result fires when they are on disk.
 
-        Fails with Refusal if there is no room or the sender exceeds its limit, which takes nothing, or if a write
+        Fails with Refusal if there is no room or the sender exceeds its rate limit, which takes nothing, or if a write
         fails, which may leave some events in the spool (``bridge.ingest.requests``).
         """
         # Two steps, so that nothing holds the events during the commits: many requests wait for one.
@@ -119,7 +119,7 @@ class RequestSink:
         return by_intake
 
     def _check_limit(self, peer: Peer, events: int) -> None:
-        """Enforces the ``limit:`` of a source with status 429. The client can retry, so nothing is dropped."""
+        """Enforces the ``rate_limit`` of a source with status 429. The client can retry, so nothing is dropped."""
         if not peer.decided:
             peer.decide()
         if peer.bucket is not None and (wait := peer.bucket.borrow(events, int(self._wall() * 1000))):

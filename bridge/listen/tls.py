@@ -22,11 +22,11 @@ from bridge.tls.server import ClientRefused, ClientTerms, ServerConnection, Serv
 
 def load_context(listener: Listener) -> ServerContext:
     """Loads a listener's certificate, key and client requirements. Raises ListenError."""
-    assert listener.certificate is not None
-    terms = ClientTerms(listener.client_ca, listener.client_names, frozenset(listener.client_fingerprints))
+    assert listener.cert_file is not None
+    terms = ClientTerms(listener.client_ca_file, listener.client_names, frozenset(listener.client_fingerprints))
     try:
         return ServerContext(
-            listener.certificate, listener.private_key, terms, legacy_ciphers=listener.legacy_ciphers
+            listener.cert_file, listener.key_file, terms, legacy_ciphers=listener.legacy_ciphers
         )  # fmt: skip
     except PemError as error:
         raise ListenError(f"listener {listener.name}: {error.text}", error.hint) from None

@@ -1,6 +1,6 @@
 """Keeps the active alarms and reports each once when it starts and once when it ends.
 
-Alarms are written to the log, shown in the status and, with ``admin.self_events``, delivered as events.
+Alarms are written to the log, shown in the status and, with ``admin.alerts_intake``, delivered as events.
 """
 
 import time

@@ -94,9 +94,9 @@ class ForwarderStatistics:
             watch = self._watches.setdefault(str(row["name"]), _IntakeWatch())
             watch.look(str(row["state"]), int(str(row["backlog_events"])), passed)
         admin = self._self_events.config.admin
-        if admin.self_events is not None and now - self._began >= admin.self_events_every.total_seconds():
+        if admin.alerts_intake is not None and now - self._began >= admin.alerts_statistics_every.total_seconds():
             self._began = now
-            self._self_events.write(admin.self_events, [json.dumps(event) for event in self._events(rows)])
+            self._self_events.write(admin.alerts_intake, [json.dumps(event) for event in self._events(rows)])
             for watch in self._watches.values():
                 watch.begin()
 

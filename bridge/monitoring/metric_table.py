@@ -64,7 +64,7 @@ METRICS: dict[str, MetricKind] = {
         "Connections without data and requests for health, as load balancers make them.", "listener"
     ),
     "sources": _gauge("Sources, in total and by kind.", "kind"),
-    "sources_silent": _gauge("Sources that are silent for longer than their expect."),
+    "sources_silent": _gauge("Sources that are silent for longer than alert_if_silent_for allows."),
     "sequence_missing_events": _gauge("Message numbers that were never received, over all sources."),
     "copies_sent": _counter("Frames that were also sent to another forwarder.", "target"),
     "copies_dropped": _counter("Copies that could not be sent at once.", "target"),

@@ -14,7 +14,7 @@ class RejectionReason(NamedTuple):
 
 _NOT_YOURS = "If it is not one of your devices, block it in the firewall"
 _TLS_VERSION = "update the sender, or set legacy_ciphers: true for this listener if it offers only old cipher suites"
-_TRUST = "let the sender present a certificate of an authority in client_ca"
+_TRUST = "let the sender present a certificate of an authority in client_ca_file"
 _LINE = "check the line to this sender"
 _SMALLER = "let this sender send smaller requests, or raise max_events_per_request"
 
@@ -45,7 +45,7 @@ REASONS = {
     ),
     "tls_broken": RejectionReason("damaged TLS data", f"{_LINE}: something modifies its data in transit"),
     "client_certificate": RejectionReason("no usable client certificate", _TRUST),
-    "client_authority": RejectionReason("its certificate is of an authority that is not in client_ca", _TRUST),
+    "client_authority": RejectionReason("its certificate is of an authority that is not in client_ca_file", _TRUST),
     "client_expired": RejectionReason(
         "its certificate has expired or is not valid yet", "renew the certificate of the sender, or correct its clock"
     ),
@@ -80,11 +80,11 @@ REASONS = {
     "answer_not_read": RejectionReason("it did not read the answer to its request", _LINE),
     "no_proxy_header": RejectionReason(
         "a load balancer's connection without a PROXY header",
-        "let the load balancer send the PROXY header, or remove it from proxy_protocol",
+        "let the load balancer send the PROXY header, or remove it from trusted_proxies",
     ),
     "proxy_header_from_stranger": RejectionReason(
-        "a PROXY header from an address that is not in proxy_protocol",
-        f"if it is your load balancer, add its address to proxy_protocol. {_NOT_YOURS}",
+        "a PROXY header from an address that is not in trusted_proxies",
+        f"if it is your load balancer, add its address to trusted_proxies. {_NOT_YOURS}",
     ),
 }  # fmt: skip
 "All reason codes that listeners count."

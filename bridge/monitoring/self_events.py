@@ -1,4 +1,4 @@
-"""Delivers events about the bridge itself to an intake: alarms (``admin.self_events``), statistics and heartbeats."""
+"""Delivers events about the bridge itself to an intake: alarms (``admin.alerts_intake``), statistics and heartbeats."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from bridge.config.units import milliseconds
 from bridge.spool import Spool
 
 FORWARDER = "forwarder"
-"Value of ``admin.self_events_format``: statistics as the vendor's forwarder writes them."
+"Value of ``admin.alerts_format``: statistics as the vendor's forwarder writes them."
 
 _ALARM = re.compile("alarm=([^ ]+) state=([^ ]+) ")
 
@@ -35,11 +35,11 @@ class SelfEvents:
     def writes_statistics(self) -> bool:
         """True if the intake for self events expects the statistics of a forwarder."""
         admin = self.config.admin
-        return admin.self_events is not None and admin.self_events_format == FORWARDER
+        return admin.alerts_intake is not None and admin.alerts_format == FORWARDER
 
     def emit(self, text: str) -> None:
         """Writes an alarm to the spool. Does nothing if no intake is configured for self events."""
-        intake = self.config.admin.self_events
+        intake = self.config.admin.alerts_intake
         if intake is not None:
             self.write(intake, [as_forwarder(text) if self.writes_statistics else as_text(text)])
 

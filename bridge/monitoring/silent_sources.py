@@ -1,4 +1,4 @@
-"""Reports sources that have sent nothing for longer than their ``expect:``."""
+"""Reports sources that have sent nothing for longer than ``alert_if_silent_for`` allows."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,18 +34,18 @@ class SilentSources:
         self._since_ms = min(self._since_ms, now)
         heard: dict[str, int] = {}
         expected: dict[str, tuple[timedelta, str | None]] = {
-            str(address): (known.expect, known.name)
-            for address, known in self._peers.router.expected_sources().items() if known.expect is not None
+            str(address): (known.alert_if_silent_for, known.name)
+            for address, known in self._peers.router.expected_sources().items() if known.alert_if_silent_for is not None
         }  # fmt: skip
         undecided = 0
         for peer in self._peers.all():
             if peer.last_seen_ms > now:
                 peer.not_seen_after(now)
-            if not peer.decided and undecided < MAX_DECISIONS and peer.expect is not None:
+            if not peer.decided and undecided < MAX_DECISIONS and peer.alert_if_silent_for is not None:
                 undecided += 1
                 peer.decide()
-            if peer.expect is not None:
-                expected.setdefault(peer.address, (peer.expect, peer.name))
+            if peer.alert_if_silent_for is not None:
+                expected.setdefault(peer.address, (peer.alert_if_silent_for, peer.name))
                 heard[peer.address] = max(heard.get(peer.address, 0), peer.last_seen_ms)
         silent = {}
         for address, (expect, name) in expected.items():
@@ -53,7 +53,7 @@ class SilentSources:
             if now - last > expect.total_seconds() * 1000:
                 silent[address] = last
                 about = _about(address, name)
-                text = f"source {about} has been silent for longer than its expect: {as_written(expect)}"
+                text = f"source {about} has been silent for longer than {as_written(expect)} (alert_if_silent_for)"
                 remedy = f'check the device and the network to it; run "syslog-bridge why {address}"'
                 self._alarms.on("silence", address, text, remedy=remedy)
         for address in self.silent:

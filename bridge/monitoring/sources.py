@@ -14,7 +14,7 @@ from bridge.syslog.timestamps import rfc3339
 MAX_ROWS = 10_000
 "Maximum number of rows in one response."
 SILENT_MS = 3_600_000
-"A source without ``expect`` is shown as silent if it has sent nothing for this time, in milliseconds."
+"A source without ``alert_if_silent_for`` is shown as silent if it has sent nothing for this time, in milliseconds."
 
 SURVEY_MS = 3000
 "Milliseconds for which the totals of all sources are reused: counting tens of thousands for each request is too slow."
@@ -106,6 +106,7 @@ class SourceList:
         """Returns the row of one source."""
         now = self._now() if now_ms is None else now_ms
         clock, history = diagnosis(peer), peer.unrouted_history
+        longest = peer.alert_if_silent_for if peer.decided else None
         return {
             "address": peer.address,
             "listener": peer.listener,
@@ -134,7 +135,7 @@ class SourceList:
             if peer.unsent_data is None
             else self.unsent_data_row(peer, peer.unsent_data),
             "sequence_missing": peer.gaps.missing if peer.gaps else None,
-            "expect_seconds": peer.expect.total_seconds() if peer.decided and peer.expect else None,
+            "expect_seconds": longest.total_seconds() if longest else None,
         }
 
     def find(self, address: str, listener: str | None = None) -> list[Peer]:
@@ -244,8 +245,8 @@ class SourceList:
         if kind == "unrouted":
             return peer.is_unrouted
         if kind == "silent":
-            expected = SILENT_MS if peer.expect is None else peer.expect.total_seconds() * 1000
-            return now - peer.last_seen_ms >= expected
+            longest = peer.alert_if_silent_for
+            return now - peer.last_seen_ms >= (SILENT_MS if longest is None else longest.total_seconds() * 1000)
         return kind == "clock" and peer.clock is not None and peer.clock.needs_action
 
 

@@ -63,7 +63,7 @@ class Status:
     ended_outages: Callable[[], list[JSON]]
     "Returns the latest outages of the collector."
     silent: Callable[[], dict[str, int]]
-    "Returns the sources that are silent for longer than their ``expect`` -> seconds of silence."
+    "Returns the sources that are silent for longer than ``alert_if_silent_for`` allows -> seconds of silence."
     drifts: Callable[[], list[JSON]]
     "Returns the sources whose messages have changed."
     mirror: Mirror

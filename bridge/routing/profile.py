@@ -51,7 +51,7 @@ class Disposition:
     "The text format of the intake. A sample of its events is checked against it."
     endpoint: str = "/plain/batch"
     "Endpoint of the intake's requests. It decides which time and text of an event the spool keeps."
-    copy_to: tuple[object, ...] = ()
+    mirror_to: tuple[object, ...] = ()
     "Targets that the frames are mirrored to unchanged. Only the mirror knows their type."
     refined: bool = False
     "True if the format chooses the payload, so the format's rule is applied."
@@ -105,7 +105,7 @@ class Profile:
         for rule in rules:
             if rule.disposition.kind == "deliver":
                 needs |= needs_of(rule.disposition)
-            if rule.disposition.kind == "hold" or rule.disposition.copy_to:
+            if rule.disposition.kind == "hold" or rule.disposition.mirror_to:
                 needs.add("raw")
         self.needs = frozenset(needs)
         "The columns that must be read."

@@ -29,7 +29,7 @@ class RouteLike(ConditionsLike, Protocol):
     @property
     def timezone(self) -> tzinfo | None: ...
     @property
-    def copy_to(self) -> Sequence[object]: ...
+    def mirror_to(self) -> Sequence[object]: ...
 
 
 class IntakeLike(Protocol):
@@ -68,13 +68,13 @@ class SourceLike(Protocol):
     @property
     def relay(self) -> bool: ...
     @property
-    def expect(self) -> timedelta | None: ...
+    def alert_if_silent_for(self) -> timedelta | None: ...
     @property
     def alert_if_rate_below(self) -> PercentLike | None: ...
     @property
-    def limit(self) -> int | None: ...
+    def rate_limit(self) -> int | None: ...
     @property
-    def sequence(self) -> bool: ...
+    def detect_gaps(self) -> bool: ...
 
 
 class Known(NamedTuple):
@@ -82,11 +82,11 @@ class Known(NamedTuple):
 
     name: str | None = None
     relay: bool = False
-    expect: timedelta | None = None
+    alert_if_silent_for: timedelta | None = None
     "Longest silence that is not reported."
-    limit: int | None = None
+    rate_limit: int | None = None
     "Events per second."
-    sequence: bool = False
+    detect_gaps: bool = False
     "True if the source numbers its messages."
     listed: bool = False
     "True if an entry applies to the source."
@@ -184,9 +184,11 @@ class Router:
         return Known(
             name=next((entry.name for entry in entries if entry.name is not None), None),
             relay=host is None and any(entry.relay for entry in entries),
-            expect=next((entry.expect for entry in entries if entry.expect is not None), None),
-            limit=next((entry.limit for entry in entries if entry.limit is not None), None),
-            sequence=any(entry.sequence for entry in entries),
+            alert_if_silent_for=next(
+                (entry.alert_if_silent_for for entry in entries if entry.alert_if_silent_for is not None), None
+            ),
+            rate_limit=next((entry.rate_limit for entry in entries if entry.rate_limit is not None), None),
+            detect_gaps=any(entry.detect_gaps for entry in entries),
             listed=bool(entries),
             rate_below=next(
                 (entry.alert_if_rate_below.percent for entry in entries if entry.alert_if_rate_below is not None), None
@@ -194,10 +196,10 @@ class Router:
         )
 
     def expected_sources(self) -> dict[Address, Known]:
-        """Returns the single-address sources with ``expect:``, including those that never sent anything."""
+        """Returns the single-address sources with ``alert_if_silent_for``, including those that never sent anything."""
         single = {
             network.network_address
-            for entry in self._sources if entry.expect is not None and not entry.hostname
+            for entry in self._sources if entry.alert_if_silent_for is not None and not entry.hostname
             for network in entry.source if network.prefixlen == network.max_prefixlen
         }  # fmt: skip
         return {address: self.known(address) for address in single}
@@ -246,12 +248,12 @@ class Router:
             yield Rule(Disposition(kind, "unrouted", zone=zone))
 
     def _disposition(self, route: RouteLike, zone: tzinfo) -> Disposition:
-        copy_to = tuple(route.copy_to)
+        mirror_to = tuple(route.mirror_to)
         if route.intake is None:
-            return Disposition("drop", route.name, zone=zone, copy_to=copy_to)
+            return Disposition("drop", route.name, zone=zone, mirror_to=mirror_to)
         return self._deliver(
             route.name, route.intake, route.timezone or zone, payload=route.payload, timestamp=route.timestamp,
-            copy_to=copy_to,
+            mirror_to=mirror_to,
         )  # fmt: skip
 
     def keyed_disposition(self, listener: str, intake: str) -> Disposition:
@@ -263,7 +265,7 @@ class Router:
 
     def _deliver(
         self, route: str, name: str, zone: tzinfo, *,
-        payload: str | None = None, timestamp: str | None = None, copy_to: tuple[object, ...] = (),
+        payload: str | None = None, timestamp: str | None = None, mirror_to: tuple[object, ...] = (),
     ) -> Disposition:  # fmt: skip
         """Builds a delivery disposition. Precedence of payload and timestamp: route, intake, format, default.
 
@@ -282,7 +284,7 @@ class Router:
             encoding=intake.encoding,
             timestamp=timestamp or intake.timestamp or (text_format.timestamp if text_format else "event"),
             zone=zone,
-            copy_to=copy_to,
+            mirror_to=mirror_to,
             format=text_format.name if text_format else None,
             endpoint=intake.endpoint,
             refined=text_format is not None and explicit_payload is None,

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 from bridge.cluster.broker import BrokerError, BrokerSession, QueueDepth, QueueMissing
 from bridge.cluster.terms import ClusterTerms
-from bridge.config import Config, SharedBacklog
+from bridge.config import ClusterSection, Config
 from bridge.host.interfaces import Reactor
 from bridge.setup.check_result import StepResult
 
 
-async def check_brokers(reactor: Reactor, config: Config, share: SharedBacklog) -> Sequence[StepResult]:
+async def check_brokers(reactor: Reactor, config: Config, section: ClusterSection) -> Sequence[StepResult]:
     """Checks each broker, and the queues of the configured intakes on the first broker that accepts the login."""
-    from bridge.cluster.amqp import Rabbit  # noqa: PLC0415  only a share needs pika
+    from bridge.cluster.amqp import Rabbit  # noqa: PLC0415  only a cluster needs pika
 
-    rabbit = Rabbit(reactor, share, lambda: share.password, name="syslog-bridge check")
+    rabbit = Rabbit(reactor, section, lambda: section.password, name="syslog-bridge check")
     names, results, queues_checked = tuple(config.intakes), [], False
-    for url in share.amqp:
+    for url in section.amqp:
         try:
             session = await rabbit.connect(url)
         except BrokerError as error:
@@ -24,15 +24,15 @@ async def check_brokers(reactor: Reactor, config: Config, share: SharedBacklog) 
         results.append(StepResult(url, names, "amqp", True, "the broker accepts the login"))
         if not queues_checked:
             queues_checked = True
-            results += await _check_queues(session, url, share, names)
+            results += await _check_queues(session, url, section, names)
         await session.close()
     return results
 
 
 async def _check_queues(
-    session: BrokerSession, url: str, share: SharedBacklog, names: Sequence[str]
+    session: BrokerSession, url: str, section: ClusterSection, names: Sequence[str]
 ) -> list[StepResult]:
-    terms = ClusterTerms.of(share)
+    terms = ClusterTerms.of(section)
     found: dict[str, QueueDepth | None] = {}
     for name in names:
         try:

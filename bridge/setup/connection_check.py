@@ -74,8 +74,8 @@ def probe(config: Config, connect: bool, send_test: bool) -> list[StepResult]:
         if connect:
             for target in _targets(config):
                 results.extend(await _TargetCheck(reactor, target).run())
-            if config.spool.share is not None:
-                results.extend(await check_brokers(reactor, config, config.spool.share))
+            if config.cluster is not None:
+                results.extend(await check_brokers(reactor, config, config.cluster))
         if send_test:
             for intake in config.intakes.values():
                 results.append(await _send_test(reactor, intake))

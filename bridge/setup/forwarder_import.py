@@ -134,7 +134,7 @@ class _Reader:
             self._note(
                 title,
                 "the forwarder's own statistics are not imported; use /metrics and `syslog-bridge status`, or set"
-                " admin.self_events: INTAKE to send alarms to an intake",
+                " admin.alerts_intake: INTAKE to send alarms to an intake",
             )
             return
         if not key or not _KEY.fullmatch(key):
@@ -175,8 +175,8 @@ class _Reader:
             if _text(entry, "tls_ca_name"):
                 self._note(
                     title,
-                    "tls_ca_name is not needed: the forwarder did not verify clients; to verify them, set client_ca: of"
-                    " the listener",
+                    "tls_ca_name is not needed: the forwarder did not verify clients; to verify them, set"
+                    " client_ca_file of the listener",
                 )
         base = " ".join(printable(title).split())[:60] or "listener"
         for host, outer in addresses:

@@ -36,14 +36,14 @@ class Port:
     kind: str
     address: str
     intake: str | None = None
-    certificate: str | None = None
-    private_key: str | None = None
-    client_ca: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    client_ca_file: str | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
         """Returns the certificate and key files that it names."""
-        return tuple(name for name in (self.certificate, self.private_key, self.client_ca) if name)
+        return tuple(name for name in (self.cert_file, self.key_file, self.client_ca_file) if name)
 
 
 @dataclass(frozen=True)
@@ -226,10 +226,10 @@ def _flow(settings: Mapping[str, str]) -> str:
 
 def _listener(port: Port) -> str:
     keys = [f"name: {json.dumps(port.name)}", f"{port.kind}: {json.dumps(port.address)}"]
-    named = (("intake", port.intake), ("certificate", port.certificate), ("private_key", port.private_key))
+    named = (("intake", port.intake), ("cert_file", port.cert_file), ("key_file", port.key_file))
     keys += [f"{key}: {value if key == 'intake' else json.dumps(value)}" for key, value in named if value]
-    if port.client_ca:
-        keys.append(f"client_ca: {json.dumps(port.client_ca)}")
+    if port.client_ca_file:
+        keys.append(f"client_ca_file: {json.dumps(port.client_ca_file)}")
     return f"  - {{{', '.join(keys)}}}"
 
 

@@ -233,7 +233,7 @@ class _Walker:
         if destination is None:
             kind = statement.one("type", "action")
             forwards = kind in ("omfwd", "omrelp", "omhttp")
-            to_other = "it sends without an intake key; a route's copy_to: can send frames to another server"
+            to_other = "it sends without an intake key; a route's mirror_to can send frames to another server"
             self._skip(statement, to_other if forwards else _LOCAL_ACTION)
             return False
         self._add(condition, destination, statement, goes_on=True)

@@ -14,8 +14,8 @@ _RUN = {"udpserverrun": "udp", "inputtcpserverrun": "tcp", "inputptcpserverrun":
 _BIND = {"inputudpserverbindruleset": "udp", "inputtcpserverbindruleset": "tcp", "inputptcpserverbindruleset": "tcp",
          "inputrelpserverbindruleset": "relp"}  # fmt: skip
 _HAS_COUNTERPART = ("omfwd", "omrelp", "omhttp", "lmnsd_gtls", "lmnsd_ossl")
-_CERTIFICATES = {"defaultnetstreamdrivercertfile": "certificate", "defaultnetstreamdriverkeyfile": "private_key",
-                 "defaultnetstreamdrivercafile": "client_ca"}  # fmt: skip
+_CERTIFICATES = {"defaultnetstreamdrivercertfile": "cert_file", "defaultnetstreamdriverkeyfile": "key_file",
+                 "defaultnetstreamdrivercafile": "client_ca_file"}  # fmt: skip
 _READ = ("type", "name", "port", "address", "ruleset", "streamdriver.name", "streamdriver.mode",
          "streamdriver.authmode", "streamdriver.certfile", "streamdriver.keyfile", "streamdriver.cafile", "tls",
          "tls.mycert", "tls.myprivkey", "tls.cacert", "tls.authmode", "tls.tlslib", "keepalive", "keepalive.interval",
@@ -144,27 +144,27 @@ class RsyslogInputs:
             address = "*"
         address = f"[{address}]" if ":" in address else address
         port = Port(
-            f"{kind}-{number}", kind, f"{address}:{number}", None, files.get("certificate"), files.get("private_key"),
-            files.get("client_ca"),
+            f"{kind}-{number}", kind, f"{address}:{number}", None, files.get("cert_file"), files.get("key_file"),
+            files.get("client_ca_file"),
         )  # fmt: skip
         self._draft.listen(waiting.group, port, statement.place, statement.line)
 
     def _security(self, waiting: _Waiting) -> tuple[str, dict[str, str]]:
         """Returns the kind of the listener and its certificate files."""
         settings = waiting.settings
-        own = {"certificate": "streamdriver.certfile", "private_key": "streamdriver.keyfile",
-               "client_ca": "streamdriver.cafile"}  # fmt: skip
+        own = {"cert_file": "streamdriver.certfile", "key_file": "streamdriver.keyfile",
+               "client_ca_file": "streamdriver.cafile"}  # fmt: skip
         mode = settings.get("streamdriver.authmode", "").lower()
         if waiting.kind == "relp":
             if settings.get("tls", "off").lower() != "on":
                 return "relp", {}
-            own = {"certificate": "tls.mycert", "private_key": "tls.myprivkey", "client_ca": "tls.cacert"}
+            own = {"cert_file": "tls.mycert", "key_file": "tls.myprivkey", "client_ca_file": "tls.cacert"}
             mode = settings.get("tls.authmode", "").lower()
         elif settings.get("streamdriver.mode", "0") != "1" or waiting.kind != "tcp":
             return waiting.kind, {}
         files = {key: settings.get(name) or self._files.get(key, "") for key, name in own.items()}
         if mode in ("", "anon"):
-            files.pop("client_ca")
+            files.pop("client_ca_file")
         found = {key: self._moved(name) for key, name in files.items() if name}
         return ("tls" if waiting.kind == "tcp" else "relp"), found
 

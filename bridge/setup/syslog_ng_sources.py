@@ -13,7 +13,7 @@ def source_port(driver: SyslogNgNode) -> Port | str:
     if name in ("network", "syslog"):
         transport = driver.one("transport", "tcp").lower()
         if transport.startswith("proxied"):
-            return "the source expects a PROXY header; write the listener with proxy_protocol: and the balancers"
+            return "the source expects a PROXY header; write the listener with trusted_proxies and the balancers"
     elif name in _KINDS:
         transport = _KINDS[name]
     else:
@@ -35,7 +35,7 @@ def source_port(driver: SyslogNgNode) -> Port | str:
     verify = tls.one("peer-verify", "required-trusted").lower()
     authority = tls.one("ca-file") if verify in ("required-trusted", "yes") else ""
     if not authority and verify in ("required-trusted", "yes"):
-        return "clients are verified with ca-dir; write the listener with client_ca: and a file of the authorities"
+        return "clients are verified with ca-dir; write the listener with client_ca_file and a file of the authorities"
     return Port(f"tls-{number}", "tls", where, None, tls.one("cert-file"), tls.one("key-file"), authority or None)
 
 

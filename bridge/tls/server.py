@@ -193,10 +193,10 @@ def _join(names: Sequence[str]) -> str:
 _VERIFICATION = {
     9: ("client_expired", "is not valid yet; check the clocks of client and gateway"),
     10: ("client_expired", "has expired"),
-    18: ("client_authority", "is self-signed; an authority in client_ca must issue it"),
-    19: ("client_authority", "was issued by an authority that is not in client_ca"),
-    20: ("client_authority", "was issued by an authority that is not in client_ca"),
-    21: ("client_authority", "was issued by an authority that is not in client_ca, or an intermediate is missing"),
+    18: ("client_authority", "is self-signed; an authority in client_ca_file must issue it"),
+    19: ("client_authority", "was issued by an authority that is not in client_ca_file"),
+    20: ("client_authority", "was issued by an authority that is not in client_ca_file"),
+    21: ("client_authority", "was issued by an authority that is not in client_ca_file, or an intermediate is missing"),
     26: ("client_certificate", "is not for TLS clients (extended key usage)"),
 }
 
@@ -216,7 +216,7 @@ def handshake_fault(
         return "handshake_broken", "the client closed the connection during the TLS handshake"
     reason = _reason(error)
     if "did not return a certificate" in reason:
-        text = "the client sent no certificate, but client_ca or client_fingerprints requires one"
+        text = "the client sent no certificate, but client_ca_file or client_fingerprints requires one"
         return "client_certificate", text
     if "alert" in reason:
         alert = reason.partition("alert ")[2]

@@ -74,7 +74,7 @@ def start_bridge(
         port = free_port()
         listener = {"name": "tls", "tls": f"127.0.0.1:{port}"}
         configuration["listeners"].append(
-            listener | {"certificate": str(sink.certificate), "private_key": str(sink.certificate)}
+            listener | {"cert_file": str(sink.certificate), "key_file": str(sink.certificate)}
         )
     routes = [
         {"name": f"other-{n}", "source": f"10.{n >> 8}.{n & 255}.0/24", "intake": names[0]} for n in range(load.routes)
@@ -85,7 +85,7 @@ def start_bridge(
         configuration["routes"] = routes
     if brokers is not None:
         # It hands over all events and takes them over itself, so that both are measured.
-        configuration["spool"]["share"] = {"amqp": brokers, "queue_prefix": directory.parent.name}
+        configuration["cluster"] = {"amqp": brokers, "queue_prefix": directory.parent.name}
     bridge.start()
     if brokers is not None:
         until(lambda: (bridge.status()["fleet"] or {})["broker_up"], "connected to the brokers")

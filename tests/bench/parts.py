@@ -58,7 +58,7 @@ def _run(directory: Path, events: int, batch: int) -> None:
             if role == "gateway":
                 # The courier may merge them into larger requests.
                 new_bridge.configuration["batch"] = {"max_events": batch}
-            new_bridge.configuration["spool"]["share"] = {"amqp": cluster.urls, "role": role, "max_bytes": "10GB"}
+            new_bridge.configuration["cluster"] = {"amqp": cluster.urls, "role": role, "max_bytes": "10GB"}
             new_bridge.start()
             bridges.append(new_bridge)
             return new_bridge

@@ -114,12 +114,12 @@ class AttackedBridge:
 
     def _add_listeners(self) -> None:
         issued = self._authority.issue("localhost")
-        secure = {"certificate": str(issued.certificate), "private_key": str(issued.private_key)}
+        secure = {"cert_file": str(issued.certificate), "key_file": str(issued.private_key)}
         options: dict[str, dict[str, Any]] = {
             "tls": secure,
             "relp": {},
             "post": secure,
-            "proxied": {"proxy_protocol": ["127.0.0.0/8"]},
+            "proxied": {"trusted_proxies": ["127.0.0.0/8"]},
         }
         for name, more in options.items():
             self._ports[name] = free_port()

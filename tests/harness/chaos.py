@@ -75,8 +75,8 @@ class Chaos:
         issued = authority.issue("localhost")
         bridge.configuration["listeners"] += [
             {"name": "relp", "relp": f"127.0.0.1:{self._relp}"},
-            {"name": "post", "https": f"127.0.0.1:{self._https}", "certificate": str(issued.certificate),
-             "private_key": str(issued.private_key)},
+            {"name": "post", "https": f"127.0.0.1:{self._https}", "cert_file": str(issued.certificate),
+             "key_file": str(issued.private_key)},
         ]  # fmt: skip
 
     # --- the bridge and its senders -----------------------------------------------------------------------------------

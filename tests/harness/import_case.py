@@ -87,7 +87,7 @@ class ImportCase:
         for listener in config["listeners"]:
             kind = next(kind for kind in ("udp", "tcp", "tls", "relp") if kind in listener)
             port = int(listener.pop(kind).rpartition(":")[2])
-            for key in ("certificate", "private_key", "client_ca"):
+            for key in ("cert_file", "key_file", "client_ca_file"):
                 listener.pop(key, None)
             listener["tcp" if kind == "tls" else kind] = f"127.0.0.0:{self.port(port)}".replace("127.0.0.0", "0.0.0.0")
         for name, intake in config["intakes"].items():

@@ -40,7 +40,7 @@ def bridging(
     """
     bridge = Bridge(directory / "bridge", collector_url=collector_url, intakes=intakes or {"all": {}})
     # On a slow machine a batch may wait so long that it counts as backlog; timestamps must be exact there too.
-    bridge.configuration |= {"batch": {"max_age": BATCH_AGE, "catch_up_resolution": "1s"}, **configuration}
+    bridge.configuration |= {"batch": {"max_age": BATCH_AGE, "backlog_timestamp_resolution": "1s"}, **configuration}
     try:
         yield bridge
     except BaseException:

@@ -49,13 +49,13 @@ class Gateways:
         # As in production: over TLS, with user name and password.
         terms = {
             "amqp": cluster.tls_urls, "ca_file": str(ca), "username": "guest", "password": {"file": str(password)},
-            "alone_after": f"{ALONE_AFTER}s", "queue_prefix": self.prefix,
+            "fallback_after": f"{ALONE_AFTER}s", "queue_prefix": self.prefix,
         }  # fmt: skip
         for number in range(3):
             bridge = Bridge(directory / f"bridge{number}", collector_url=self.collector.url, intakes=intakes())
             port = free_port()
             bridge.configuration["listeners"].append({"name": "relp", "relp": f"127.0.0.1:{port}"})
-            bridge.configuration["spool"]["share"] = dict(terms)
+            bridge.configuration["cluster"] = dict(terms)
             bridge.configuration["batch"] = {"max_age": "500ms"}
             self.relp.append(port)
             self.bridges.append(bridge)

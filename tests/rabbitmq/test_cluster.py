@@ -148,7 +148,7 @@ def _stop_all_brokers(gateways: Gateways, seconds: float) -> None:
         load.wait_flowing()
     gateways.wait_sharing()
     report(f"all brokers gone for {seconds + up:.0f} s: each bridge delivers by itself after {alone:.1f} s"
-           f" (alone_after: {ALONE_AFTER} s); shared again {shared:.1f} s after the cluster's start;"
+           f" (fallback_after: {ALONE_AFTER} s); shared again {shared:.1f} s after the cluster's start;"
            f" {duplicates(gateways, before)}")  # fmt: skip
 
 
@@ -194,9 +194,9 @@ def test_bridges_deliver_alone_during_a_disk_alarm_of_a_minute(gateways: Gateway
 
 
 def test_check_compares_the_intakes_with_the_queues(gateways: Gateways, tmp_path: Path) -> None:
-    share = gateways.bridges[0].configuration["spool"]["share"]
+    share = gateways.bridges[0].configuration["cluster"]
     other_node = Bridge(tmp_path, collector_url=gateways.collector.url, intakes=intakes() | {"firewall": {}})
-    other_node.configuration["spool"]["share"] = share
+    other_node.configuration["cluster"] = share
     code, output = run_check(other_node)
     assert code == 0, output
     assert output.count("the broker accepts the login") == 3
@@ -206,13 +206,13 @@ def test_check_compares_the_intakes_with_the_queues(gateways: Gateways, tmp_path
     assert "Do other nodes use another intake name?" in output
     # A wrong password, an untrusted issuer, and a server that is not a broker.
     wrong = {"username": "guest", "password": "not-this-one"}
-    other_node.configuration["spool"]["share"] = share | wrong
+    other_node.configuration["cluster"] = share | wrong
     code, output = run_check(other_node)
     assert code == 1 and "the broker rejects the login of guest" in output and "not-this-one" not in output
-    other_node.configuration["spool"]["share"] = {key: share[key] for key in ("amqp", "username", "password")}
+    other_node.configuration["cluster"] = {key: share[key] for key in ("amqp", "username", "password")}
     code, output = run_check(other_node)
     assert code == 1 and "untrusted issuer" in output
-    other_node.configuration["spool"]["share"] = {"amqp": f"amqp://127.0.0.1:{gateways.collector.port}"}
+    other_node.configuration["cluster"] = {"amqp": f"amqp://127.0.0.1:{gateways.collector.port}"}
     code, output = run_check(other_node)
     assert code == 1 and "amqp" in output
 
@@ -251,7 +251,7 @@ def test_events_refused_by_a_full_queue_wait_in_the_spool(cluster: Cluster, tmp_
     bridges = []
     for role in ("gateway", "courier"):
         bridge = Bridge(tmp_path / role, collector_url=collector.url, intakes=intakes())
-        bridge.configuration["spool"]["share"] = share | {"role": role}
+        bridge.configuration["cluster"] = share | {"role": role}
         bridge.configuration["batch"] = {"max_age": "200ms", "max_events": 500}
         bridges.append(bridge)
     gateway, courier = bridges
@@ -294,7 +294,7 @@ def test_published_backlog_of_a_dead_gateway_is_delivered_by_others(
 
     def bridge(name: str, role: str) -> Bridge:
         made = Bridge(tmp_path / name, collector_url=collector.url, intakes=intakes())
-        made.configuration["spool"]["share"] = share | {"role": role}
+        made.configuration["cluster"] = share | {"role": role}
         made.configuration["batch"] = {"max_age": "200ms", "max_events": 1000}
         made.start()
         return made

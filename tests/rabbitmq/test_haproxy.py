@@ -59,9 +59,9 @@ def layout(tmp_path: Path) -> Iterator[tuple[Collector, list[Bridge], dict[str, 
         ports.append({"tcp": free_port(), "tls": free_port()})
         for kind, port in ports[-1].items():
             listener: dict[str, object] = {"name": f"b-{kind}", kind: f"127.0.0.1:{port}"}
-            listener["proxy_protocol"] = ["127.0.0.1"]
+            listener["trusted_proxies"] = ["127.0.0.1"]
             if kind == "tls":
-                listener |= {"certificate": str(own.certificate), "private_key": str(own.private_key)}
+                listener |= {"cert_file": str(own.certificate), "key_file": str(own.private_key)}
             bridge.configuration["listeners"].append(listener)
         # The address in HAProxy's PROXY header decides, not HAProxy's own.
         bridge.configuration["routes"] = [{"intake": "devices", "source": "127.0.9.7"}]

@@ -21,7 +21,7 @@ def certificate(directory: Path, authority: trustme.CA) -> dict[str, str]:
     issued = authority.issue_cert("127.0.0.1")
     issued.private_key_pem.write_to_path(str(directory / "admin.key"))
     issued.cert_chain_pems[0].write_to_path(str(directory / "admin.pem"))
-    return {"certificate": str(directory / "admin.pem"), "private_key": str(directory / "admin.key")}
+    return {"cert_file": str(directory / "admin.pem"), "key_file": str(directory / "admin.key")}
 
 
 def request(bridge: Bridge, context: ssl.SSLContext, path: str, token: str | None = None) -> tuple[int, bytes, int]:
@@ -94,4 +94,4 @@ def test_admin_endpoint_beyond_loopback_requires_tls_and_token(tmp_path: Path) -
         [SYSLOG_BRIDGE, "run", "-c", str(bridge.write_configuration())], directory=tmp_path, name="run"
     )  # fmt: skip
     assert check.wait() == 2
-    assert "an address other than loopback requires certificate, private_key, token" in check.stderr
+    assert "an address other than loopback requires cert_file, key_file, token" in check.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.harness.bridge import Bridge
 from tests.harness.cli import cli
 from tests.harness.polling import until
 from tests.harness.ports import free_port
@@ -15,23 +14,18 @@ from tests.harness.send import send_lines
 SECRET = "a-secret-that-nobody-sees"
 
 
-def share_options(directory: Path, port: int, **terms: object) -> dict[str, Any]:
+def broker_options(directory: Path, port: int, **terms: object) -> dict[str, Any]:
     password = directory / "password"
     password.write_text(f"{SECRET}\n")
     return {
         "amqp": f"amqp://127.0.0.1:{port}", "username": "bridge", "password": {"file": str(password)},
-        "alone_after": "1s",
+        "fallback_after": "1s",
     } | terms  # fmt: skip
-
-
-def spool_options(bridge: Bridge, shared: dict[str, Any] | None) -> dict[str, Any]:
-    own = {"directory": str(bridge.spool)}
-    return {"spool": own if shared is None else own | {"share": shared}}
 
 
 def test_bridge_without_broker_delivers_alone(tmp_path: Path) -> None:
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
-        bridge.configuration |= spool_options(bridge, share_options(tmp_path, free_port()))
+        bridge.configuration["cluster"] = broker_options(tmp_path, free_port())
         bridge.start()
         send_lines(bridge.tcp, [b"<13>message %d" % i for i in range(1000)])
         collector.wait_for(1000)
@@ -51,7 +45,7 @@ def test_bridge_without_broker_delivers_alone(tmp_path: Path) -> None:
 
 def test_gateway_without_broker_keeps_its_backlog_over_a_restart(tmp_path: Path) -> None:
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
-        bridge.configuration |= spool_options(bridge, share_options(tmp_path, free_port(), role="gateway"))
+        bridge.configuration["cluster"] = broker_options(tmp_path, free_port(), role="gateway")
         bridge.start()
         send_lines(bridge.tcp, [b"<13>message %d" % i for i in range(1000)])
         bridge.wait_received(1000)
@@ -60,25 +54,25 @@ def test_gateway_without_broker_keeps_its_backlog_over_a_restart(tmp_path: Path)
         bridge.start()
         assert bridge.ledger()["recovered"] == bridge.ledger()["spooled"] == 1000
         assert not collector.refresh()
-        # Without `share` it delivers what it had kept for others.
+        # Without `cluster` it delivers what it had kept for others.
         bridge.stop()
-        bridge.configuration |= spool_options(bridge, None)
+        bridge.configuration["cluster"] = None
         bridge.start()
         assert len(collector.wait_for(1000)) == 1000
         assert bridge.status()["possible_duplicates"] == {}
 
 
-def test_share_needs_restart_to_change_but_its_password_only_a_reload(tmp_path: Path) -> None:
+def test_cluster_needs_restart_to_change_but_its_password_only_a_reload(tmp_path: Path) -> None:
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
         port = free_port()
-        bridge.configuration |= spool_options(bridge, share_options(tmp_path, port))
+        bridge.configuration["cluster"] = broker_options(tmp_path, port)
         bridge.start()
-        bridge.configuration |= spool_options(bridge, share_options(tmp_path, port, queue_prefix="other"))
+        bridge.configuration["cluster"] = broker_options(tmp_path, port, queue_prefix="other")
         stderr = cli(bridge, "reload", code=1).stderr
-        assert "spool.share.queue_prefix cannot change while the bridge runs" in stderr
-        bridge.configuration |= spool_options(bridge, None)
+        assert "cluster.queue_prefix cannot change while the bridge runs" in stderr
+        bridge.configuration["cluster"] = None
         assert "needs restart" in cli(bridge, "reload", code=1).stderr
-        bridge.configuration |= spool_options(bridge, share_options(tmp_path, port))
+        bridge.configuration["cluster"] = broker_options(tmp_path, port)
         (tmp_path / "password").write_text("another\n")
         cli(bridge, "reload")
         intakes = bridge.configuration["intakes"]

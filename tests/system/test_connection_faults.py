@@ -38,13 +38,13 @@ def probe(port: int, data: bytes, *, reset: bool, source: str = "127.0.0.1") -> 
 def test_health_checks_leave_no_trace(tmp_path: Path) -> None:
     """A connection without a frame is no event, no warning, no alarm and no source; its slot is free again."""
     issued = Authority(tmp_path / "pki").issue("gateway")
-    secure = {"certificate": str(issued.certificate), "private_key": str(issued.private_key)}
+    secure = {"cert_file": str(issued.certificate), "key_file": str(issued.private_key)}
     kinds: dict[str, dict[str, Any]] = {"tcp": {}, "tls": secure, "relp": {}, "https": secure}
     ports = {(kind, proxied): free_port() for kind in kinds for proxied in (False, True)}
     listeners = [
         {"name": f"{kind}-{'proxied' if proxied else 'plain'}", kind: f"127.0.0.1:{port}", **kinds[kind],
          "max_connections": 50, "max_connections_per_peer": 50,
-         **({"proxy_protocol": ["127.0.0.0/8"]} if proxied else {})}
+         **({"trusted_proxies": ["127.0.0.0/8"]} if proxied else {})}
         for (kind, proxied), port in ports.items()
     ]  # fmt: skip
     with running(tmp_path, listeners=listeners) as (_, bridge):
@@ -175,8 +175,8 @@ def test_a_rejected_tls_client_is_closed(tmp_path: Path) -> None:
     issued = Authority(tmp_path / "pki").issue("gateway")
     port = free_port()
     listener = {
-        "name": "tls", "tls": f"127.0.0.1:{port}", "certificate": str(issued.certificate),
-        "private_key": str(issued.private_key), "allow": ["192.0.2.0/24"],
+        "name": "tls", "tls": f"127.0.0.1:{port}", "cert_file": str(issued.certificate),
+        "key_file": str(issued.private_key), "allow": ["192.0.2.0/24"],
     }  # fmt: skip
     with running(tmp_path, listeners=[listener]) as (_, bridge):
         with (

@@ -59,10 +59,10 @@ def gateway(directory: Path) -> Iterator[tuple[Bridge, Gate, int]]:
         with bridging(directory, gate.url, intakes={name: {} for name in INTAKES}, routes=routes) as bridge:
             bridge.configuration["unrouted"] = "hold"
             bridge.configuration["spool"] |= {"max_size": "4MB", "min_free": "1MB"}
-            bridge.configuration["sources"] = [{"source": SILENT, "name": "fw-silent", "expect": "1s"}]
+            bridge.configuration["sources"] = [{"source": SILENT, "name": "fw-silent", "alert_if_silent_for": "1s"}]
             bridge.configuration["listeners"].append(
-                {"name": "secure", "tls": f"127.0.0.1:{port}", "certificate": str(server.certificate),
-                 "private_key": str(server.private_key)}
+                {"name": "secure", "tls": f"127.0.0.1:{port}", "cert_file": str(server.certificate),
+                 "key_file": str(server.private_key)}
             )  # fmt: skip
             bridge.start()
             yield bridge, gate, port

@@ -329,9 +329,9 @@ def test_client_certificate_is_sent_to_the_collector(tmp_path: Path) -> None:
         bridge.configuration["collector"] |= {"ca_file": str(authority.ca)}
         code, rows = run_check(bridge, "--connect")
         assert code == 1
-        assert rows[-1]["step"] in ("tls", "http") and "client_certificate" in rows[-1]["text"], rows
+        assert rows[-1]["step"] in ("tls", "http") and "client_cert_file" in rows[-1]["text"], rows
         bridge.configuration["collector"] |= {
-            "client_certificate": str(ours.certificate), "client_key": str(ours.private_key)
+            "client_cert_file": str(ours.certificate), "client_key_file": str(ours.private_key)
         }  # fmt: skip
         bridge.start()
         send_lines(bridge.tcp, [b"<13>who I am is known"])

@@ -77,7 +77,7 @@ def test_start_with_more_spool_files_than_descriptors(tmp_path: Path) -> None:
 def test_full_queue_of_connections_costs_no_time(tmp_path: Path) -> None:
     """Without descriptors the listeners of all kinds wait, and are not called again and again."""
     issued = Authority(tmp_path / "pki").issue("127.0.0.1")
-    certificate = {"certificate": str(issued.certificate), "private_key": str(issued.private_key)}
+    certificate = {"cert_file": str(issued.certificate), "key_file": str(issued.private_key)}
     ports, path = {kind: free_port() for kind in ("tcp", "tls", "relp")}, tmp_path / "socket"
     many = {"max_connections": 1000, "max_connections_per_peer": 1000}
     listeners = [

@@ -37,7 +37,7 @@ def test_statistics_arrive_and_the_report_has_the_volumes(tmp_path: Path) -> Non
         bridging(tmp_path, collector.url, intakes={"all": {}, "ops": {}}, unrouted={"intake": "all"}) as bridge,
     ):
         admin = bridge.configuration["admin"]
-        admin |= {"self_events": "ops", "self_events_format": "forwarder", "self_events_every": "10s"}
+        admin |= {"alerts_intake": "ops", "alerts_format": "forwarder", "alerts_statistics_every": "10s"}
         bridge.start()
         send_lines(bridge.tcp, [b"<13>one", b"<13>two"])
         bridge.wait_received(2)

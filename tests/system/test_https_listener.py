@@ -31,8 +31,8 @@ def add_https_listener(bridge: Bridge, authority: Authority) -> int:
     issued = authority.issue("localhost")
     port = free_port()
     bridge.configuration["listeners"].append(
-        {"name": "post", "https": f"127.0.0.1:{port}", "certificate": str(issued.certificate),
-         "private_key": str(issued.private_key)}
+        {"name": "post", "https": f"127.0.0.1:{port}", "cert_file": str(issued.certificate),
+         "key_file": str(issued.private_key)}
     )  # fmt: skip
     return port
 
@@ -104,13 +104,13 @@ def test_chained_bridges_deliver_text_and_time_once(tmp_path: Path) -> None:
         bridging(tmp_path / "far", collector.url, intakes={"all": {}, "array": {"endpoint": "/array"}}) as far,
     ):
         port = add_https_listener(far, authority)
-        far.configuration["batch"]["catch_up_resolution"] = "1s"
+        far.configuration["batch"]["backlog_timestamp_resolution"] = "1s"
         far.start()
         intakes = {"all": {}, "array": {"endpoint": "/array"}}
         with bridging(tmp_path / "near", f"https://localhost:{port}", intakes=intakes,
                       routes=[{"intake": "array", "source": "127.0.7.1"}]) as near:  # fmt: skip
             near.configuration["collector"]["ca_file"] = str(authority.ca)
-            near.configuration["batch"]["catch_up_resolution"] = "1s"
+            near.configuration["batch"]["backlog_timestamp_resolution"] = "1s"
             near.start()
             sent = [rfc5424(i, NOW + timedelta(milliseconds=37 * i)) for i in range(200)]
             send_lines(near.tcp, (message.frame for message in sent[:100]), source="127.0.7.1")

@@ -44,8 +44,8 @@ def relayed(tmp_path: Path) -> Iterator[Bridge]:
     ) as bridge:  # fmt: skip
         bridge.configuration["listeners"] += [
             {"name": "relp", "relp": f"127.0.0.1:{free_port()}"},
-            {"name": "post", "https": f"127.0.0.1:{free_port()}", "certificate": str(issued.certificate),
-             "private_key": str(issued.private_key)},
+            {"name": "post", "https": f"127.0.0.1:{free_port()}", "cert_file": str(issued.certificate),
+             "key_file": str(issued.private_key)},
         ]  # fmt: skip
         bridge.start()
         yield bridge

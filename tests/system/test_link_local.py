@@ -72,7 +72,7 @@ def test_link_local_senders_are_routed_and_listed_by_their_address(
         bridge.configuration["unrouted"] = "hold"
         ports = {"udp": bridge.udp, "tcp": bridge.tcp, "tls": free_port()}
         issued = Authority(tmp_path / "pki").issue("gateway")
-        secure = {"certificate": str(issued.certificate), "private_key": str(issued.private_key)}
+        secure = {"cert_file": str(issued.certificate), "key_file": str(issued.private_key)}
         bridge.configuration["listeners"].append({"name": "tls", **secure})
         for listener in bridge.configuration["listeners"]:
             kind = listener["name"]

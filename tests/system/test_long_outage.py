@@ -58,7 +58,7 @@ def test_long_outage_of_quiet_intakes_stays_small_and_drains(
     with collecting(tmp_path) as collector:
         gate = Gate(collector.port)
         with bridging(
-            memory_directory, gate.url, intakes=intakes, batch={"max_age": "2s", "catch_up_resolution": "60s"}
+            memory_directory, gate.url, intakes=intakes, batch={"max_age": "2s", "backlog_timestamp_resolution": "60s"}
         ) as b:
             outage = Outage(b.spool, intakes=INTAKES, begin_ms=int(begin.timestamp() * 1000))
             outage.run(rounds, text)

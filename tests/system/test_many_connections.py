@@ -121,8 +121,8 @@ def test_unfinished_handshakes_give_way_to_finished_ones(tmp_path: Path, count: 
     pki, port = Authority(tmp_path / "pki"), free_port()
     server = pki.issue("127.0.0.1", "localhost", file="server")
     listener = {
-        "name": "limited", kind: f"127.0.0.1:{port}", "certificate": str(server.certificate),
-        "private_key": str(server.private_key), "max_connections": count,
+        "name": "limited", kind: f"127.0.0.1:{port}", "cert_file": str(server.certificate),
+        "key_file": str(server.private_key), "max_connections": count,
         "handshake_timeout": "5s" if count < 1000 else "30s",
     }  # fmt: skip
     with running(tmp_path, listeners=[listener]) as (collector, bridge), contextlib.ExitStack() as connections:

@@ -1,4 +1,4 @@
-"""Tests `copy_to`, `limit` and `expect` in a running bridge."""
+"""Tests `mirror_to`, `rate_limit` and `alert_if_silent_for` in a running bridge."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_copies_reach_tcp_and_udp_targets_and_dead_targets_only_drop(
             f"udp://{literal}:{datagrams.getsockname()[1]}",
             f"tcp://127.0.0.1:{closed_port}",
         ]
-        routes = [{"name": "all", "intake": "all", "source": "127.0.0.1", "copy_to": targets}]
+        routes = [{"name": "all", "intake": "all", "source": "127.0.0.1", "mirror_to": targets}]
         with bridging(tmp_path, collector.url, routes=routes) as bridge:
             bridge.start()
             stream.settimeout(180)
@@ -73,15 +73,15 @@ def test_copies_reach_tcp_and_udp_targets_and_dead_targets_only_drop(
             assert f'syslog_bridge_copies_dropped_total{{target="{targets[2]}"}} {dead["dropped"]}.0' in metrics
             process = bridge.process
             assert process is not None
-            text = f"copy_to {targets[2]}: no connection, copies are dropped"
+            text = f"mirror_to {targets[2]}: no connection, copies are dropped"
             until(lambda: text in process.stderr, lambda: process.stderr)
             assert process.stderr.count(text) == 1
 
 
 def test_source_limit_drops_events_and_expect_reports_a_silent_source(tmp_path: Path) -> None:
     sources = [
-        {"source": "127.0.0.2", "limit": "10/s"},
-        {"source": "127.0.0.3", "name": "fw-lyon", "expect": "1s"},
+        {"source": "127.0.0.2", "rate_limit": "10/s"},
+        {"source": "127.0.0.3", "name": "fw-lyon", "alert_if_silent_for": "1s"},
     ]
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url, sources=sources) as bridge:
         bridge.start()

@@ -99,7 +99,7 @@ def bridge_with_intakes(directory: Path, collector: FaultyCollector, **batch: An
     return bridging(
         directory, collector.url, intakes={intake: {} for intake in INTAKES},
         routes=[{"intake": intake, "source": SOURCE_OF[intake]} for intake in INTAKES],
-        batch={"max_age": "200ms", "catch_up_resolution": "1s", **batch},
+        batch={"max_age": "200ms", "backlog_timestamp_resolution": "1s", **batch},
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def test_proxy_header_sets_the_source_on_every_stream_listener(tmp_path: Path) -
     authority = Authority(tmp_path / "pki")
     issued = authority.issue("localhost")
     context = ssl.create_default_context(cafile=str(authority.ca))
-    tls = {"certificate": str(issued.certificate), "private_key": str(issued.private_key)}
+    tls = {"cert_file": str(issued.certificate), "key_file": str(issued.private_key)}
     ports = {kind: free_port() for kind in ("tcp", "tls", "relp", "https")}
     with (
         collecting(tmp_path) as collector,
@@ -55,7 +55,7 @@ def test_proxy_header_sets_the_source_on_every_stream_listener(tmp_path: Path) -
     ):  # fmt: skip
         for kind, port in ports.items():
             bridge.configuration["listeners"].append(
-                {"name": f"b-{kind}", kind: f"127.0.0.1:{port}", "proxy_protocol": ["127.0.8.1"],
+                {"name": f"b-{kind}", kind: f"127.0.0.1:{port}", "trusted_proxies": ["127.0.8.1"],
                  "allow": ["192.0.2.0/24", "127.0.0.0/8"], **(tls if kind in ("tls", "https") else {})}
             )  # fmt: skip
         bridge.start()
@@ -117,7 +117,7 @@ def test_proxy_header_sets_the_source_on_every_stream_listener(tmp_path: Path) -
         for kind in ports:
             assert_closed(
                 kind, OTHER_PEER, V1 + b"<13>forged\n",
-                "begins with a PROXY header, and its sender is not in the listener's proxy_protocol",
+                "begins with a PROXY header, and its sender is not in the listener's trusted_proxies",
             )  # fmt: skip
         assert_closed(
             "tcp", BALANCER, b"<13>no header\n", "it does not begin with a PROXY header, although its sender is in"

@@ -53,8 +53,8 @@ def test_rejected_sender_is_shown_until_a_reload_fixes_it(tmp_path: Path) -> Non
     issued = authority.issue("localhost")
     port = free_port()
     path = tmp_path / "log"
-    secure = {"name": "secure", "tls": f"127.0.0.1:{port}", "certificate": str(issued.certificate),
-              "private_key": str(issued.private_key)}  # fmt: skip
+    secure = {"name": "secure", "tls": f"127.0.0.1:{port}", "cert_file": str(issued.certificate),
+              "key_file": str(issued.private_key)}  # fmt: skip
     with (
         collecting(tmp_path) as collector,
         bridging(tmp_path, collector.url, routes=[{"intake": "fw"}], intakes={"fw": {}}) as bridge,

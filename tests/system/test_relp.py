@@ -44,8 +44,8 @@ def test_rsyslog_messages_over_relp_arrive_once(tmp_path: Path, tls: bool) -> No
             authority = Authority(tmp_path / "pki")
             issued = authority.issue("gateway.example")
             own = authority.issue("client.example")
-            port = add_relp_listener(bridge, certificate=str(issued.certificate), private_key=str(issued.private_key),
-                             client_ca=str(authority.ca))  # fmt: skip
+            port = add_relp_listener(bridge, cert_file=str(issued.certificate), key_file=str(issued.private_key),
+                             client_ca_file=str(authority.ca))  # fmt: skip
             security = Security(authority.ca, own, "gateway.example")
         else:
             port = add_relp_listener(bridge)
@@ -159,8 +159,8 @@ def test_power_cut_loses_no_acknowledged_message(tmp_path: Path) -> None:
         issued = authority.issue("localhost")
         https = free_port()
         bridge.configuration["listeners"].append(
-            {"name": "post", "https": f"127.0.0.1:{https}", "certificate": str(issued.certificate),
-             "private_key": str(issued.private_key)}
+            {"name": "post", "https": f"127.0.0.1:{https}", "cert_file": str(issued.certificate),
+             "key_file": str(issued.private_key)}
         )  # fmt: skip
         shadow = tmp_path / "shadow"
         argv = [sys.executable, "-P", str(POWER), str(shadow), "run", "-c", str(bridge.write_configuration())]

@@ -175,8 +175,8 @@ def test_check_reads_the_seen_clients_and_changes_nothing_in_the_spool(gateway: 
     issued = pki.issue("gateway")
     configuration = yaml.safe_load(gateway.file.read_text())
     configuration["listeners"] = [
-        {"name": "secure", "tls": f"127.0.0.1:{free_port()}", "certificate": str(issued.certificate),
-         "private_key": str(issued.private_key), "client_ca": str(pki.ca), "client_names": ["*.branch.example"]},
+        {"name": "secure", "tls": f"127.0.0.1:{free_port()}", "cert_file": str(issued.certificate),
+         "key_file": str(issued.private_key), "client_ca_file": str(pki.ca), "client_names": ["*.branch.example"]},
     ]  # fmt: skip
     gateway.file.write_text(yaml.safe_dump(configuration))
     rows = [["secure", ["a.b.branch.example"], "192.0.2.1", int(time.time() * 1000)]]

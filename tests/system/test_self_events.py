@@ -1,4 +1,4 @@
-"""Tests the bridge's own alarms as events of an intake (`admin.self_events`)."""
+"""Tests the bridge's own alarms as events of an intake (`admin.alerts_intake`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_parked_intake_sends_an_event_when_it_parks_and_recovers(tmp_path: Path)
     collector.start()
     try:
         with bridging(tmp_path, collector.url, intakes=intakes) as bridge:
-            bridge.configuration["admin"]["self_events"] = "ops"
+            bridge.configuration["admin"]["alerts_intake"] = "ops"
             altered.start(bridge, constants=altered.SHORT_WAITS)
             send_lines(bridge.tcp, [b"<13>Nov 23 07:24:00 gw app: kept"])
             until(lambda: any("state=on" in event.text for event in collector.refresh()), "event of the alarm")

@@ -25,11 +25,11 @@ def test_checks_that_send_no_frame_leave_no_trace(tmp_path: Path) -> None:
     """Line ends, blanks, a PROXY header or a TLS handshake alone are no event, no source, no warning."""
     pki = Authority(tmp_path / "pki")
     issued = pki.issue("127.0.0.1")
-    secure = {"certificate": str(issued.certificate), "private_key": str(issued.private_key)}
+    secure = {"cert_file": str(issued.certificate), "key_file": str(issued.private_key)}
     plain, proxied, encrypted, datagrams = (free_port() for _ in range(4))
     listeners = [
         {"name": "plain", "tcp": f"127.0.0.1:{plain}"}, {"name": "datagrams", "udp": f"127.0.0.1:{datagrams}"},
-        {"name": "proxied", "tcp": f"127.0.0.1:{proxied}", "proxy_protocol": ["127.0.0.0/8"]},
+        {"name": "proxied", "tcp": f"127.0.0.1:{proxied}", "trusted_proxies": ["127.0.0.0/8"]},
         {"name": "encrypted", "tls": f"127.0.0.1:{encrypted}", **secure},
     ]  # fmt: skip
     with running(tmp_path, listeners=listeners) as (_, bridge):
@@ -77,8 +77,8 @@ def test_paused_tls_senders_that_go_away_free_their_slots(tmp_path: Path) -> Non
         ) as bridge:  # fmt: skip
             bridge.configuration["spool"] |= {"max_size": "4MB", "min_free": "1MB", "when_full": "pause"}
             bridge.configuration["listeners"].append(
-                {"name": "tls", "tls": f"127.0.0.1:{port}", "certificate": str(issued.certificate),
-                 "private_key": str(issued.private_key), "max_connections": SLOTS, "max_connections_per_peer": 5}
+                {"name": "tls", "tls": f"127.0.0.1:{port}", "cert_file": str(issued.certificate),
+                 "key_file": str(issued.private_key), "max_connections": SLOTS, "max_connections_per_peer": 5}
             )  # fmt: skip
             bridge.start()
             filler = fill_intake(bridge)

@@ -58,7 +58,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsFixture]:
     folder = tmp_path_factory.mktemp("tls")
     pki, other_pki = Authority(folder / "pki"), Authority(folder / "stranger")
     server = pki.issue("127.0.0.1", "localhost", file="server")
-    served = {"certificate": str(server.certificate), "private_key": str(server.private_key)}
+    served = {"cert_file": str(server.certificate), "key_file": str(server.private_key)}
     open_port, mutual_port = free_port(), free_port()
     tcp = free_port()
     listeners: list[dict[str, Any]] = [
@@ -66,7 +66,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsFixture]:
         {"name": "open", "tls": f"127.0.0.1:{open_port}", **served},
         {
             "name": "mutual", "tls": f"127.0.0.1:{mutual_port}", **served,
-            "client_ca": str(pki.ca), "client_names": ["gw-*"],
+            "client_ca_file": str(pki.ca), "client_names": ["gw-*"],
         },
     ]  # fmt: skip
     routes = [{"intake": "branch", "client_name": "gw-branch*"}, {"intake": "hosts", "source": "127.0.0.1"}]
@@ -195,7 +195,7 @@ def _until_closed(connection: socket.socket) -> None:
         (no_certificate, "mutual", "client_certificate", "the client sent no certificate"),
         (
             untrusted_certificate, "mutual", "client_authority",
-            r"\(gw-stranger\) was issued by an authority that is not in client_ca",
+            r"\(gw-stranger\) was issued by an authority that is not in client_ca_file",
         ),
         (expired_certificate, "mutual", "client_expired", r"the client's certificate \(gw-old\) has expired"),
         (wrong_client_name, "mutual", "client_name", r"\(printer-7\) is in client_names"),

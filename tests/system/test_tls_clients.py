@@ -36,10 +36,10 @@ class Fixture(NamedTuple):
 def gateway(tmp_path: Path) -> Iterator[Fixture]:
     pki = Authority(tmp_path / "pki")
     server = pki.issue("127.0.0.1", file="server")
-    served = {"certificate": str(server.certificate), "private_key": str(server.private_key)}
+    served = {"cert_file": str(server.certificate), "key_file": str(server.private_key)}
     named, old = free_port(), free_port()
     listeners = [
-        {"name": "named", "tls": f"127.0.0.1:{named}", **served, "client_ca": str(pki.ca),
+        {"name": "named", "tls": f"127.0.0.1:{named}", **served, "client_ca_file": str(pki.ca),
          "client_names": ["*.branch.example"]},
         {"name": "old", "tls": f"127.0.0.1:{old}", **served, "legacy_ciphers": True},
     ]  # fmt: skip

@@ -50,7 +50,7 @@ function facts(row, { rejections = [], usual_rate: usual = null }) {
     ["Clock", row.clock_remedy ? `${row.clock}. To do: ${row.clock_remedy}` : row.clock ?? "no timestamp in its messages"],
   ];
   if (row.sequence_missing != null) rows.push(["Missing by sequence number", count(row.sequence_missing)]);
-  if (row.limited) rows.push(["Dropped above its limit", count(row.limited)]);
+  if (row.limited) rows.push(["Dropped above its rate limit", count(row.limited)]);
   if (row.expect_seconds) rows.push(["Expected every", span(row.expect_seconds)]);
   if (row.times_not_believed) rows.push(["Timestamps out of range", count(row.times_not_believed)]);
   if (row.unrouted) rows.push(["Matched no route", row.rerouted_since ? `${count(row.unrouted)} until ${time(row.rerouted_since)}; now a route matches` : count(row.unrouted)]);

@@ -21,7 +21,7 @@ const table = new Table(at("sources-table"), {
     { head: "Route → intake", cell: (row) => (row.intake ? [row.intake, { text: `by ${row.route}`, class: "quiet" }] : row.route === "unrouted" ? { text: "no route", class: "bad" } : { text: `filtered by ${row.route ?? "–"}`, class: "quiet" }) },
     { head: "Shape", extra: true, cell: (row) => row.shape ?? "–" },
     { head: "Events", number: true, cell: (row) => [count(row.events), row.sequence_missing ? { text: `${count(row.sequence_missing)} missing by sequence number`, class: "bad" } : null,
-      row.limited ? { text: `${count(row.limited)} dropped above its limit`, class: "bad" } : null] },
+      row.limited ? { text: `${count(row.limited)} dropped above its rate limit`, class: "bad" } : null] },
     { head: "Events/s", number: true, cell: (row) => rate(row.events_per_second) },
     { head: "Last seen", cell: (row) => [ago(row.silent_seconds), row.expect_seconds && row.silent_seconds > row.expect_seconds ? { text: `expected every ${span(row.expect_seconds)}`, class: "bad" } : null] },
     { head: "Clock", wide: true, cell: (row) => (row.clock_remedy ? [{ text: row.clock, class: "bad" }, { text: row.clock_remedy, class: "quiet" }] : row.clock ?? "–") },

@@ -52,7 +52,8 @@ REASONS = {
         "files of {names} are missing in the spool", "check what else deletes files in the spool"
     ),
     "source_limit": LossReason(
-        "senders exceed their limit", 'run "syslog-bridge status" to find them; raise limit: of their source', DEGRADED
+        "senders exceed their rate limit", 'run "syslog-bridge status" to find them; raise rate_limit of their source',
+        DEGRADED,
     ),
     "purged": LossReason("an operator has purged them", state=NOTICE),
     RECEIVE_BUFFER: LossReason(

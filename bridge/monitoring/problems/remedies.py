@@ -10,7 +10,7 @@ REMEDIES = {
     "name": 'run "syslog-bridge check --connect" and check the DNS settings of this gateway',
     "connection": _CHECK_CONNECTION,
     "certificate": _CHECK_TLS,
-    "client_certificate": "set client_certificate to one that the server accepts",
+    "client_certificate": "set client_cert_file to one that the server accepts",
     "ciphers": "let the server offer TLS 1.3 or AES-GCM, or set legacy_ciphers: true for the collector",
     "tls": _CHECK_TLS,
     "proxy": "allow this gateway to reach the collector through the proxy",
@@ -21,7 +21,7 @@ REMEDIES = {
     "refused": "see the refused events in quarantine; the format of the intake may be wrong",
     "shortfall": "report it to the vendor: the requests are in SPOOL/.quarantine/evidence",
     "files": "repair the disk, or the mode of the files: they are tried again by themselves",
-    "broker": 'check the broker of the shared backlog (spool.share); "syslog-bridge status" shows its state',
+    "broker": 'check the broker of the shared backlog (cluster); "syslog-bridge status" shows its state',
     "retired": "add the intake to the configuration again, or move its events to another intake",
     "defect": "report this as a defect, with the log",
 }

@@ -60,6 +60,19 @@ def test_schema_accepts_valid_configurations(path: Path) -> None:
     assert fits(yaml.safe_load(path.read_text()), schema())
 
 
+def test_schema_accepts_old_names_as_deprecated() -> None:
+    old = {
+        "sources": [{"source": "192.0.2.7", "limit": "5/s"}],
+        "spool": {"share": {"amqp": "amqps://mq.example", "exit": "lyon"}},
+    }
+    assert fits(old, schema())
+    assert not fits({"routes": [{"limit": "5/s"}]}, schema())
+    properties = schema()["properties"]
+    for key, entry in properties["sources"]["items"]["properties"].items():
+        assert entry.get("deprecated", False) == (key in ("expect", "limit", "sequence")), key
+    assert properties["spool"]["properties"]["share"]["deprecated"]
+
+
 def test_schema_rejects_invalid_configurations() -> None:
     good = yaml.safe_load((CONF / "site-office.yaml").read_text())
     for key, value in (("tiemzone", "UTC"), ("batch", {"max_age": "5 minutes"}), ("oversize", "drop"), ("routes", {})):

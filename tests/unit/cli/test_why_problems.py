@@ -31,14 +31,14 @@ def text(known: dict[str, Any], status: dict[str, Any], config: Config = CONFIG)
 
 def test_silent_source_is_not_healthy() -> None:
     found = text({"seen": [SEEN]}, STATUS | {"silent_sources": {"192.0.2.7": 400}})
-    assert found.startswith("192.0.2.7 at listener udp: silent for longer than its expect\n")
-    assert "problem  silence   silent for longer than its expect: nothing for 6 m 40 s" in found
+    assert found.startswith("192.0.2.7 at listener udp: silent for longer than alert_if_silent_for allows\n")
+    assert "problem  silence   silent for longer than alert_if_silent_for allows: nothing for 6 m 40 s" in found
     assert text({"seen": [SEEN]}, STATUS).startswith("192.0.2.7 at listener udp: healthy")
 
 
 def test_source_that_never_came_is_silent() -> None:
     found = text({"seen": []}, STATUS | {"silent_sources": {"192.0.2.7": 400}})
-    assert "problem  silence   silent for longer than its expect: nothing for 6 m 40 s" in found
+    assert "problem  silence   silent for longer than alert_if_silent_for allows: nothing for 6 m 40 s" in found
     assert "silence" not in text({"seen": []}, STATUS | {"silent_sources": {"192.0.2.8": 400}})
 
 

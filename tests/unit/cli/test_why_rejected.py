@@ -115,5 +115,5 @@ def test_rate_that_is_not_judged_is_explained() -> None:
     assert "the usual rate is not known yet (2 of at least 3 days at this hour, and the same day of the week)" in found
     quiet = RATE | {"too_few_events": True, "usual_per_minute": 0.2, "below": False}
     found = text({"seen": [SEEN], "usual_rate": quiet})
-    assert "usual at 14:00 are 0.2, too few for alert_if_rate_below: 30%. Use expect: instead" in found
+    assert "usual at 14:00 are 0.2, too few for alert_if_rate_below: 30%. Use alert_if_silent_for instead" in found
     assert found.splitlines()[0] == "192.0.2.7 at listener secure: healthy"

@@ -45,7 +45,7 @@ class Node:
         self.dispatcher.add(self.own)
         self.cluster_node = None
         if role is not None:
-            defaults = {"max_bytes": 10**6, "prefetch": 10**6, "alone_after": 10.0}
+            defaults = {"max_bytes": 10**6, "prefetch": 10**6, "fallback_after": 10.0}
             self.cluster_node = ClusterNode(
                 ClusterTerms(
                     ("amqp://broker.test",), "q", role, "default", **defaults | terms, node=node_name(directory)

@@ -19,7 +19,7 @@ from bridge.cluster.broker import BrokerError, BrokerLost
 from tests.harness.accepting import ThreadedServer
 from tests.harness.hostile_server import CONTROL, until_closed
 
-SHARE = SimpleNamespace(username=None, client_certificate=None, virtual_host="/")
+SHARE = SimpleNamespace(username=None, client_cert_file=None, virtual_host="/")
 
 
 def method(channel, class_id, method_id, arguments=b""):

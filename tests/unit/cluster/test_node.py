@@ -179,7 +179,7 @@ def test_new_session_gets_one_message_first(tmp_path, clock, broker):
 
 def test_packs_of_a_long_outage_are_published(tmp_path, clock, broker):
     broker.down = "no"
-    gateway = start_node(tmp_path, clock, broker, role="gateway", alone_after=None)
+    gateway = start_node(tmp_path, clock, broker, role="gateway", fallback_after=None)
     for i in range(300):
         gateway.receive(b"%d" % i, ms=20 * i)
     gateway.own.tidy()
@@ -216,7 +216,7 @@ def test_node_with_both_roles_delivers_directly_after_alone_after(tmp_path, cloc
 @pytest.mark.parametrize(("role", "after"), [("gateway", 10.0), ("both", None)])
 def test_other_nodes_keep_their_batches_without_a_broker(tmp_path, clock, broker, role, after):
     broker.down = "no"
-    gateway = start_node(tmp_path, clock, broker, role=role, alone_after=after)
+    gateway = start_node(tmp_path, clock, broker, role=role, fallback_after=after)
     gateway.receive(b"one")
     pass_time(clock, gateway, seconds=60)
     assert not gateway.posted and gateway.account.spooled == 1

@@ -25,8 +25,8 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "bridge.yaml"
     path.write_text(
         "collector: {region: FRA1}\nlisteners:\n"
-        f"- {{name: secure, tls: '*:6514', certificate: {issued.certificate}, private_key: {issued.private_key},\n"
-        f"   client_ca: {pki.ca}, client_names: NAMES}}\n"
+        f"- {{name: secure, tls: '*:6514', cert_file: {issued.certificate}, key_file: {issued.private_key},\n"
+        f"   client_ca_file: {pki.ca}, client_names: NAMES}}\n"
         "intakes: {a: {intake_key: {file: a.key}}}\nunrouted: {intake: a}\nspool: {directory: spool}\n"
     )
     return path

@@ -69,12 +69,12 @@ max_frame_size: 250KiB
 oversize: quarantine
 unrouted: {hold: {max_size: 500MB, max_age: 7d}}
 timestamps: {max_past: 31d, max_future: 1d}
-batch: {max_age: 2s, max_events: 20000, max_bytes: 5MB, timestamp_resolution: 1s, catch_up_resolution: 60s}
+batch: {max_age: 2s, max_events: 20000, max_bytes: 5MB, timestamp_resolution: 1s, backlog_timestamp_resolution: 60s}
 ledger: {keep: 400d}
-admin: {listen: 127.0.0.1:8514, self_events: null}
+admin: {listen: 127.0.0.1:8514, alerts_intake: null}
 collector:
   {region: FRA1, endpoint: /plain/batch, authentication: header, compression: gzip, proxy: null, extra_ca_file: null,
-   client_certificate: null, timeout: 30s, connections: 8, connections_per_intake: 4, max_request_rate: 50,
+   client_cert_file: null, timeout: 30s, connections: 8, connections_per_intake: 4, max_request_rate: 50,
    small_batches: plain, max_bandwidth: null}
 spool:
   {directory: /var/lib/syslog-bridge/spool, max_size: 80%, min_free: 10%, when_full: drop-oldest, order: live-first,
@@ -88,12 +88,12 @@ listeners:
     max_connections_per_peer: 50
     idle_timeout: never
     allow: [10.0.0.0/8, 192.0.2.0/24]
-  - {name: secure, tls: "*:6514", certificate: /etc/a.pem, private_key: /etc/a.key, client_ca: null}
+  - {name: secure, tls: "*:6514", cert_file: /etc/a.pem, key_file: /etc/a.key, client_ca_file: null}
   - {name: veeam, tcp: "*:20517", intake: veeam}
 sources:
   - {source: 10.9.0.5, relay: true}
   - {source: 10.20.0.0/16, timezone: America/New_York}
-  - {source: 192.0.2.7, name: fw-lyon, expect: 10m, limit: 5000/s, sequence: true}
+  - {source: 192.0.2.7, name: fw-lyon, alert_if_silent_for: 10m, rate_limit: 5000/s, detect_gaps: true}
 intakes:
   firewalls: {intake_key: key, format: fortigate}
   linux: {intake_key: key, payload: line, encoding: auto}
@@ -123,13 +123,14 @@ def test_reference_configuration_is_parsed_to_its_values(full_text: str) -> None
     config = parse_text(full_text)
     udp, tcp, secure, veeam = config.listeners
     assert (udp.kind, str(udp.address), udp.receive_buffer, udp.allow) == ("udp", "*:514", 16 << 20, None)
-    assert (secure.kind, str(secure.address), secure.client_ca) == ("tls", "*:6514", None)
+    assert (secure.kind, str(secure.address), secure.client_ca_file) == ("tls", "*:6514", None)
     assert tcp.allow is not None
     assert [str(network) for network in tcp.allow] == ["10.0.0.0/8", "192.0.2.0/24"]
     assert (tcp.idle_timeout, veeam.intake) == (None, "veeam")
     relay, branch, firewall = config.sources
     assert (relay.relay, str(branch.timezone)) == (True, "America/New_York")
-    assert (firewall.expect, firewall.limit, firewall.sequence) == (timedelta(minutes=10), 5000, True)
+    assert firewall.alert_if_silent_for == timedelta(minutes=10)
+    assert (firewall.rate_limit, firewall.detect_gaps) == (5000, True)
     assert list(config.intakes) == ["firewalls", "linux", "veeam"]
     assert config.intakes["linux"].payload == "line"
     assert config.intakes["firewalls"].format == "fortinet-fortigate"

@@ -18,6 +18,8 @@ def _properties(part: Any, prefix: str = "") -> Iterator[str]:
     """Yields the paths of all properties in a JSON Schema."""
     for one in [part, *part.get("anyOf", ())]:
         for name, value in one.get("properties", {}).items():
+            if value.get("deprecated"):
+                continue
             # {file: PATH} and its like are forms of a value and no keys of their own.
             if "oneOf" not in one and "description" in one:
                 yield prefix + name

@@ -142,12 +142,12 @@ def test_warnings_of_two_thousand_routes(warn):
 
 
 def test_form_of_self_events_without_an_intake_has_no_effect(warn):
-    rest = f"{_REST}admin: {{self_events_format: forwarder, self_events_every: 1m}}\n"
+    rest = f"{_REST}admin: {{alerts_format: forwarder, alerts_statistics_every: 1m}}\n"
     assert warn(BOTH, rest) == [
-        "self_events_format has no effect without self_events. Add self_events: INTAKE.",
-        "self_events_every has no effect without self_events. Add self_events: INTAKE.",
+        "alerts_format has no effect without alerts_intake. Add alerts_intake: INTAKE.",
+        "alerts_statistics_every has no effect without alerts_intake. Add alerts_intake: INTAKE.",
     ]
-    assert warn(BOTH, rest.replace("{self_events_format", "{self_events: a, self_events_format")) == []
+    assert warn(BOTH, rest.replace("{alerts_format", "{alerts_intake: a, alerts_format")) == []
 
 
 def test_intake_that_only_receives_heartbeats_is_used(warn):

@@ -24,13 +24,13 @@ include: [conf.d/*.yaml]
 collector:
   region: FRA1
   extra_ca_file: parts/extra_ca_file
-  client_certificate: parts/client_certificate
-  client_key: parts/client_key
+  client_cert_file: parts/client_cert_file
+  client_key_file: parts/client_key_file
   proxy: {url: "http://proxy.test:3128", username: u, password: {file: parts/password}}
 listeners:
   - {udp: "*:514", allow: {file: parts/allow}}
-  - {tcp: "*:514", proxy_protocol: [{file: parts/proxy_protocol}]}
-  - {tls: "*:6514", certificate: parts/certificate, private_key: parts/private_key, client_ca: parts/client_ca}
+  - {tcp: "*:514", trusted_proxies: [{file: parts/trusted_proxies}]}
+  - {tls: "*:6514", cert_file: parts/cert_file, key_file: parts/key_file, client_ca_file: parts/client_ca_file}
 intakes:
   all: {intake_key: {file: parts/key}}
   other: {intake_key: {credential: credential}, ca_file: parts/ca_file}
@@ -41,8 +41,8 @@ spool: {directory: spool}
 admin: {token: {file: parts/token}}
 """
 PARTS = (
-    "extra_ca_file", "client_certificate", "client_key", "password", "allow", "proxy_protocol", "certificate",
-    "private_key", "client_ca", "key", "credential", "ca_file", "source", "route", "token",
+    "extra_ca_file", "client_cert_file", "client_key_file", "password", "allow", "trusted_proxies", "cert_file",
+    "key_file", "client_ca_file", "key", "credential", "ca_file", "source", "route", "token",
 )  # fmt: skip
 MOST_MEMORY = 64 << 20
 "Bytes by which reading may raise the peak of the process."
@@ -108,7 +108,7 @@ def test_each_file_that_the_configuration_names_is_refused(site: Path, kind: str
     faults = faults_of("bridge.yaml")
     for part in PARTS:
         named = [fault for fault in faults if f"parts/{part}" in fault or (part == "credential" and part in fault)]
-        if part in ("client_key", "private_key"):
+        if part in ("client_key_file", "key_file"):
             # The certificate of the pair is read first.
             continue
         assert any(words in fault for fault in named), (part, faults)
@@ -116,7 +116,7 @@ def test_each_file_that_the_configuration_names_is_refused(site: Path, kind: str
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("names", [("certificate", "private_key"), ("client_certificate", "client_key")])
+@pytest.mark.parametrize("names", [("cert_file", "key_file"), ("client_cert_file", "client_key_file")])
 def test_private_key_is_refused(site: Path, identity: bytes, kind: str, names: tuple[str, str]) -> None:
     make, words = KINDS[kind]
     (Path("parts") / names[0]).write_bytes(identity)

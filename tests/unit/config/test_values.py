@@ -166,7 +166,7 @@ def test_ca_files_of_an_intake_replace_those_of_the_collector(tmp_path: Path) ->
 
 def test_configured_values_limit_related_defaults() -> None:
     assert load_minimal(collector="{region: FRA1, connections: 2}").collector.connections_per_intake == 2
-    assert load_minimal(batch="{timestamp_resolution: 5m}").batch.catch_up_resolution == timedelta(minutes=5)
+    assert load_minimal(batch="{timestamp_resolution: 5m}").batch.backlog_timestamp_resolution == timedelta(minutes=5)
     assert load_minimal(listeners='[{tcp: "*:514", max_connections: 3}]').listeners[0].max_connections_per_peer == 3
 
 
@@ -196,3 +196,15 @@ def test_configuration_is_immutable() -> None:
         config.batch.max_events = 1  # type: ignore[misc]
     with pytest.raises(AttributeError):
         config.max_frame_size = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("written", ["514", '"514"', '":514"', "'*:514'"])
+def test_port_alone_listens_on_all_addresses(written: str) -> None:
+    (listener,) = load_minimal(listeners=f"[{{udp: {written}}}]").listeners
+    assert listener.udp == Address("*", 514) and listener.full_name == "udp:*:514"
+
+
+def test_spool_directory_is_that_of_the_package_by_default() -> None:
+    without_spool = "\n".join(line for line in MINIMAL.splitlines() if not line.startswith("spool"))
+    for text in (without_spool, without_spool + "\nspool: {max_size: 1GB}\n"):
+        assert parse_text(text).spool.directory == Path("/var/lib/syslog-bridge/spool")

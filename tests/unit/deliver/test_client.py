@@ -97,7 +97,7 @@ class ClientCase(TestCase):
         return port.getHost().port
 
     def client(self, **options):
-        names = ("ca_file", "extra_ca_file", "client_certificate", "client_key")
+        names = ("ca_file", "extra_ca_file", "client_cert_file", "client_key_file")
         trust = Trust(**{name: options.pop(name, None) for name in names})
         new_client = Client(reactor, **{"connections": 2, "timeout": 5.0, "trust": trust} | options)
         self.clients.append(new_client)

@@ -438,7 +438,7 @@ def test_rate_limited_batches_are_joined_more_widely(make_fixture):
     assert fixture.bodies == [b"0"]
     fixture.accept()
     fixture.clock.advance(1)
-    # The batches are joined within catch_up_resolution (60 s), not sent one per request.
+    # The batches are joined within backlog_timestamp_resolution (60 s), not sent one per request.
     assert fixture.bodies == [b"1\n2\n3\n4\n5\n6"]
     fixture.accept()
     fixture.clock.advance(1)

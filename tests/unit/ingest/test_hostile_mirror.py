@@ -1,4 +1,4 @@
-"""Tests targets of `copy_to` that send data, or end each connection."""
+"""Tests targets of `mirror_to` that send data, or end each connection."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import LogEvent, LogLevel, eventAsText, globalLogPublisher
 from twisted.python.failure import Failure
 
-from bridge.config.addresses import copy_target
+from bridge.config.addresses import mirror_target
 from bridge.ingest.mirror import MAX_ANSWER, REPORT_EVERY, Mirror
 
-STREAM = copy_target("tcp://127.0.0.1:5140")
+STREAM = mirror_target("tcp://127.0.0.1:5140")
 
 
 class Aborting(StringTransport):

@@ -45,7 +45,7 @@ def test_copies_of_a_route_are_sent_as_received(make_bridge: Any, frames: Frames
     """A copy goes to another forwarder, which may need the key, and is never written."""
     copied: list[bytes] = []
     mirror = SimpleNamespace(send=lambda targets, each: copied.extend(each))
-    bridge = make_bridge(Route("all", "a", copy_to=("udp://192.0.2.9:514",)), mirror=mirror)
+    bridge = make_bridge(Route("all", "a", mirror_to=("udp://192.0.2.9:514",)), mirror=mirror)
     peer = bridge.peers.get("tcp", "192.0.2.1")
     bridge.pipeline.take(peer, frames, Reader())
     assert copied == (frames if isinstance(frames, list) else frames[1:].split(b"\n"))

@@ -13,10 +13,10 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import LogEvent, LogLevel, eventAsText, globalLogPublisher
 from twisted.python.failure import Failure
 
-from bridge.config.addresses import copy_target
+from bridge.config.addresses import mirror_target
 from bridge.ingest.mirror import RESOLVE_EVERY, Mirror
 
-STREAM = copy_target("tcp://127.0.0.1:5140")
+STREAM = mirror_target("tcp://127.0.0.1:5140")
 FRAMES = [b"<13>one", b"<13>two"]
 
 
@@ -93,7 +93,7 @@ def test_refused_connection_is_tried_again_and_reported_once(fixture: MirrorFixt
 
 
 def test_name_with_an_underscore_is_connected(fixture: MirrorFixture) -> None:
-    fixture.mirror.change({copy_target("tcp://log_collector:5140")})
+    fixture.mirror.change({mirror_target("tcp://log_collector:5140")})
     assert fixture.reactor.tcpClients[-1][:2] == ("log_collector", 5140)
 
 
@@ -106,7 +106,7 @@ def test_target_that_a_reload_removes_is_closed(fixture: MirrorFixture) -> None:
 
 def test_target_that_a_reload_keeps_keeps_its_connection(fixture: MirrorFixture) -> None:
     fixture.accept()
-    fixture.mirror.change({STREAM, copy_target("tcp://127.0.0.1:5141")})
+    fixture.mirror.change({STREAM, mirror_target("tcp://127.0.0.1:5141")})
     assert fixture.send() == (2, 0)
     assert not fixture.transport.disconnecting
 
@@ -171,7 +171,7 @@ def url(bound: socket.socket, host: str | None = None) -> str:
 
 
 def test_frames_are_datagrams(datagrams: socket.socket) -> None:
-    target = copy_target(url(datagrams))
+    target = mirror_target(url(datagrams))
     mirror = Mirror(ThreadlessReactor())
     mirror.change({target})
     mirror.send({target}, [*FRAMES, b"a\nb"])
@@ -183,7 +183,7 @@ def test_frames_are_datagrams(datagrams: socket.socket) -> None:
 
 
 def test_frame_too_long_for_a_datagram_is_dropped_alone(datagrams: socket.socket) -> None:
-    target = copy_target(url(datagrams))
+    target = mirror_target(url(datagrams))
     mirror = Mirror(ThreadlessReactor())
     mirror.change({target})
     mirror.send({target}, [b"x" * 70_000, b"<13>short"])
@@ -196,7 +196,7 @@ def test_name_is_resolved_in_both_families(datagrams: socket.socket, resolver: d
     address = datagrams.getsockname()[0]
     # With both families, IPv4 is preferred: the receiver on ::1 is only found where the name has no IPv4 address.
     resolver["receiver"] = ["::1", "127.0.0.1"] if address == "127.0.0.1" else ["::1"]
-    target = copy_target(url(datagrams, "receiver"))
+    target = mirror_target(url(datagrams, "receiver"))
     mirror = Mirror(ThreadlessReactor())
     mirror.change({target})
     mirror.send({target}, FRAMES)
@@ -207,7 +207,7 @@ def test_name_is_resolved_in_both_families(datagrams: socket.socket, resolver: d
 def test_failed_resolution_keeps_the_previous_address(
     datagrams: socket.socket, resolver: dict[str, list[str]], warnings: list[str]
 ) -> None:
-    reactor, target = ThreadlessReactor(), copy_target(url(datagrams, "receiver"))
+    reactor, target = ThreadlessReactor(), mirror_target(url(datagrams, "receiver"))
     mirror = Mirror(reactor)
     mirror.change({target})
     mirror.send({target}, FRAMES)

@@ -93,7 +93,7 @@ def test_token_bucket_holds_one_second():
 
 @pytest.mark.parametrize("transport", ["datagrams", "stream"])
 def test_events_above_the_limit_are_dropped_and_counted(make_bridge, transport):
-    bridge = make_bridge(Source(RELAY, limit=3))
+    bridge = make_bridge(Source(RELAY, rate_limit=3))
     frames = [b"<13>Nov 23 12:00:00 gw app: %d" % number for number in range(5)]
 
     def send():
@@ -116,7 +116,7 @@ def test_events_above_the_limit_are_dropped_and_counted(make_bridge, transport):
 
 
 def test_missing_message_numbers_are_counted(make_bridge):
-    bridge = make_bridge(Source(RELAY, sequence=True))
+    bridge = make_bridge(Source(RELAY, detect_gaps=True))
     connection = Tcp(bridge).connect()
     connection.dataReceived(b"".join(b"<189>%d: Nov 23 12:00:00: %%A-1-B: c\n" % n for n in (7, 8, 11)))
     connection.dataReceived(b"<189>12: Nov 23 12:00:00: %A-1-B: c\n")
@@ -131,7 +131,7 @@ def test_frames_are_mirrored_unchanged(make_bridge):
         def send(self, targets, frames):
             copied.extend((target, frame) for target in targets for frame in frames)
 
-    routes = [Route("noise", None, hostname=("noise",), copy_to=("x",)), Route("all", "a", copy_to=("x", "y"))]
+    routes = [Route("noise", None, hostname=("noise",), mirror_to=("x",)), Route("all", "a", mirror_to=("x", "y"))]
     bridge = make_bridge(routes=routes, mirror=RecordingMirror())
     connection = Tcp(bridge).connect()
     kept, dropped = b"<13>Nov 23 12:00:00 gw app: one", b"<13>Nov 23 12:00:00 noise app: two"
@@ -142,10 +142,11 @@ def test_frames_are_mirrored_unchanged(make_bridge):
 
 def test_expected_sources_are_those_with_an_address_and_expect(make_bridge):
     router = make_bridge(
-        Source(RELAY, expect=timedelta(minutes=1), name="fw"),
-        Source((ip_network("10.0.0.0/8"),), expect=timedelta(minutes=2)),
+        Source(RELAY, alert_if_silent_for=timedelta(minutes=1), name="fw"),
+        Source((ip_network("10.0.0.0/8"),), alert_if_silent_for=timedelta(minutes=2)),
     ).peers.router
-    assert {str(address): (known.name, known.expect) for address, known in router.expected_sources().items()} == {
+    expected = router.expected_sources()
+    assert {str(address): (known.name, known.alert_if_silent_for) for address, known in expected.items()} == {
         "192.0.2.7": ("fw", timedelta(minutes=1))
     }
 

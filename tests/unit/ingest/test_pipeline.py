@@ -48,7 +48,7 @@ class Route:
     payload: str | None = None
     timestamp: str | None = None
     timezone: object = None
-    copy_to: tuple = ()
+    mirror_to: tuple = ()
 
 
 @dataclass

@@ -73,8 +73,8 @@ def secure(tmp_path: Path, bridge: Bridge) -> Any:
     pki = Authority(tmp_path / "pki")
     issued = pki.issue("127.0.0.1")
     listener = Listener.model_construct(
-        name="secure", certificate=issued.certificate, private_key=issued.private_key,
-        proxy_protocol=(ip_network(BALANCER),),
+        name="secure", cert_file=issued.certificate, key_file=issued.private_key,
+        trusted_proxies=(ip_network(BALANCER),),
     )  # fmt: skip
     context = ListenerContext(bridge.clock, bridge.pipeline, bridge.peers.get, max_frame_size=250 * 1024)
     factory = SyslogFactory(listener, context, TlsConnection)
@@ -107,7 +107,7 @@ class Balanced:
 
     def __init__(self, bridge: Bridge, allow: str = "192.0.2.0/24") -> None:
         self.bridge = bridge
-        self.tcp = Tcp(bridge, allow=(ip_network(allow),), proxy_protocol=(ip_network(BALANCER),))
+        self.tcp = Tcp(bridge, allow=(ip_network(allow),), trusted_proxies=(ip_network(BALANCER),))
         self.factory = ProxyProtocolFactory(self.tcp.factory, self.tcp.factory.connections, bridge.clock)
 
     def connect(self, data: bytes = b"") -> Any:

@@ -244,7 +244,7 @@ def test_clients_of_an_ipv6_network_share_their_turns() -> None:
 
 def test_reads_behind_a_load_balancer_count_for_its_client(reactor: SteadyReactor, turns: StreamTurns) -> None:
     listener = Listener.model_construct(
-        name="tcp", max_connections=10, proxy_protocol=[ip_network("127.0.0.0/8")], allow=None
+        name="tcp", max_connections=10, trusted_proxies=[ip_network("127.0.0.0/8")], allow=None
     )
     balanced = ProxyProtocolFactory(Factory.forProtocol(Receiver), Connections(listener, reactor.seconds), reactor)
     ends = Ends(reactor, turns, balanced.buildProtocol(IPv4Address("TCP", "127.0.0.1", 4000)))

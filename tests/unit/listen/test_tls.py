@@ -73,7 +73,7 @@ def fixture(tmp_path, request, monkeypatch):
     issued = pki.issue("127.0.0.1")
     bridge = Bridge(tmp_path / "spool", [Route("all", "a")])
     listener = Listener.model_construct(
-        name="tcp", certificate=issued.certificate, private_key=issued.private_key, max_connections=2,
+        name="tcp", cert_file=issued.certificate, key_file=issued.private_key, max_connections=2,
     )  # fmt: skip
     listener_context = ListenerContext(bridge.clock, bridge.pipeline, bridge.peers.get, max_frame_size=250 * 1024)
     factory = SyslogFactory(listener, listener_context, TlsConnection)

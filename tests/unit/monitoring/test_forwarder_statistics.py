@@ -21,7 +21,7 @@ intakes: {{fw: {{intake_key: kkkkkkkkkkkkkkkk}}, ops: {{intake_key: llllllllllll
 routes: [{{name: firewalls, intake: fw, source: 192.0.2.0/24}}]
 unrouted: hold
 spool: {{directory: unused}}
-admin: {{self_events: ops, self_events_format: {form}, self_events_every: 1m}}
+admin: {{alerts_intake: ops, alerts_format: {form}, alerts_statistics_every: 1m}}
 """
 
 # The fields of the intake format "Sekoia.io forwarder logs", and the key of the event that each comes from.

@@ -1,4 +1,4 @@
-"""Tests ``expect:``: which sources have been silent for too long, including those that never sent."""
+"""Tests ``alert_if_silent_for``: which sources have been silent for too long, including those that never sent."""
 
 from datetime import UTC, timedelta
 from ipaddress import ip_network
@@ -20,8 +20,8 @@ def router(*sources):
 
 def test_expected_sources_raise_an_alarm_while_they_are_silent():
     sources = [
-        Source((ip_network("192.0.2.7"),), name="fw-lyon", expect=timedelta(minutes=10)),
-        Source((ip_network("10.0.0.0/8"),), expect=timedelta(minutes=1)),
+        Source((ip_network("192.0.2.7"),), name="fw-lyon", alert_if_silent_for=timedelta(minutes=10)),
+        Source((ip_network("10.0.0.0/8"),), alert_if_silent_for=timedelta(minutes=1)),
     ]
     now = 1_000_000.0
     peers, alarms, silent_lists = Peers(router(*sources)), Alarms(None), []
@@ -44,7 +44,7 @@ def test_expected_sources_raise_an_alarm_while_they_are_silent():
     look()
     assert silent_lists == [[], [("10.1.1.1", 61)], [("10.1.1.1", 601), ("192.0.2.7", 601)], [("192.0.2.7", 601)]]
     assert alarms.active["silence", "192.0.2.7"] == (
-        "source fw-lyon (192.0.2.7) has been silent for longer than its expect: 10m"
+        "source fw-lyon (192.0.2.7) has been silent for longer than 10m (alert_if_silent_for)"
     )
     peers.change(router())
     look()
@@ -53,8 +53,8 @@ def test_expected_sources_raise_an_alarm_while_they_are_silent():
 
 def test_silence_is_noticed_after_the_clock_was_ahead():
     ahead, now = 10 * 365 * 86_400, 1_000_000.0 + 10 * 365 * 86_400
-    never_sent = Source((ip_network("192.0.2.7"),), expect=timedelta(minutes=10))
-    has_sent = Source((ip_network("192.0.2.8"),), expect=timedelta(minutes=10))
+    never_sent = Source((ip_network("192.0.2.7"),), alert_if_silent_for=timedelta(minutes=10))
+    has_sent = Source((ip_network("192.0.2.8"),), alert_if_silent_for=timedelta(minutes=10))
     peers = Peers(router(never_sent, has_sent))
     silent_sources = SilentSources(Alarms(), peers, lambda: now)
     peer = peers.get("udp", "192.0.2.8")
@@ -76,7 +76,7 @@ def test_silence_is_noticed_after_the_clock_was_ahead():
 
 
 def test_end_of_silence_names_the_source_and_its_cause():
-    source = Source((ip_network("192.0.2.7"),), name="fw-lyon", expect=timedelta(minutes=10))
+    source = Source((ip_network("192.0.2.7"),), name="fw-lyon", alert_if_silent_for=timedelta(minutes=10))
     now, events = 1_000_000.0, []
     peers = Peers(router(source))
     silent_sources = SilentSources(Alarms(events.append), peers, lambda: now)

@@ -44,7 +44,7 @@ class Route(When):
     payload: str | None = None
     timestamp: str | None = None
     timezone: object = None
-    copy_to: tuple = ()
+    mirror_to: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Source:
     name: str | None = None
     hostname: tuple = ()
     relay: bool = False
-    expect: object = None
-    limit: int | None = None
-    sequence: bool = False
+    alert_if_silent_for: object = None
+    rate_limit: int | None = None
+    detect_gaps: bool = False
     alert_if_rate_below: object = None
 
 

@@ -136,7 +136,7 @@ def test_tls_1_1_is_rejected(pki, server):
         (
             "other authority",
             "client_authority",
-            r"\(gw-2.example\) was issued by an authority that is not in client_ca",
+            r"\(gw-2.example\) was issued by an authority that is not in client_ca_file",
         ),
         ("expired", "client_expired", r"\(gw-3.example\) has expired"),
         ("early", "client_expired", "is not valid yet"),

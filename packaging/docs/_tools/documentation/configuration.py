@@ -47,7 +47,7 @@ _TYPES: dict[object, str] = {
     addresses.base_url: "URL, `https://HOST`",
     addresses.amqp_url: "URL, `amqps://HOST`",
     addresses.proxy_url: "URL, `http://HOST:PORT`",
-    addresses.copy_target: "URL, `udp://HOST:PORT` or `tcp://HOST:PORT`",
+    addresses.mirror_target: "URL, `udp://HOST:PORT` or `tcp://HOST:PORT`",
     networks.networks: "addresses and networks, or `{file: PATH}`",
     secret.secret: "[secret](secrets.md)",
     secret.header_secret: "[secret](secrets.md)",

@@ -1,0 +1,19 @@
+"""Logs that a configuration uses old names of keys, which a later version rejects."""
+
+from twisted.logger import Logger
+
+from bridge.config import Config
+
+log = Logger(namespace="app")
+
+
+def warn_about_old_names(config: Config) -> None:
+    """Logs one warning, whatever the number of old names."""
+    if not config.old_names:
+        return
+    others = len(config.old_names) - 1
+    log.warn(
+        '{first}{others} Run "syslog-bridge config migrate --in-place {file}" to replace the old names.',
+        first=config.old_names[0], file=config.files[0],
+        others=f" {others} more key{'s have' if others > 1 else ' has'} an old name." if others else "",
+    )  # fmt: skip
