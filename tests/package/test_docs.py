@@ -41,6 +41,10 @@ def test_commands_and_options_exist(page):
         if found is None:
             assert command in ("syslog",), command
             continue
+        subcommand = re.match(r" ([a-z]+)", rest)
+        if isinstance(found, click.Group) and subcommand is not None:
+            found = found.get_command(context, subcommand[1])
+            assert found is not None, (command, subcommand[1])
         options = {name for parameter in found.params for name in parameter.opts}
         for option in re.findall(r" (--[a-z-]+)", rest):
             assert option in options, (command, option)
