@@ -105,7 +105,9 @@ def test_longest_datagram_is_whole(make_reader, make_socket):
     assert frames == [b"a", longest, b"b"]
 
 
-@pytest.mark.parametrize(("length", "count"), [(0, MOST_DATAGRAMS), (1, MOST_DATAGRAMS), (60_000, MOST_BYTES // 60_000 + 1)])
+@pytest.mark.parametrize(
+    ("length", "count"), [(0, MOST_DATAGRAMS), (1, MOST_DATAGRAMS), (60_000, MOST_BYTES // 60_000 + 1)]
+)
 def test_drain_is_bounded(make_reader, make_socket, length, count):
     bound, sender = make_socket(), make_socket("127.0.0.2")
     if bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < 8_000_000:
