@@ -6,13 +6,10 @@ times stay unchanged.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import add, itemgetter
+from operator import add
 
-from bridge.syslog.columns import Columns, SameSecond, TextBlock
+from bridge.syslog.columns import NO_STAMP, Columns, SameSecond, TextBlock
 from bridge.syslog.timestamps import TimeConversion, Window, fraction_ms
-
-_MILLISECONDS = itemgetter(slice(1, 4))
-"Selects the millisecond digits of a fraction that has at least three digits."
 
 
 @dataclass(slots=True)
@@ -44,29 +41,39 @@ def times_from_headers(
     if not fine and seconds.count(seconds[0]) == count and offsets.count(offsets[0]) == count:
         given = () if fractions.count(b"") == count else fractions
         return _times_of_second(count, seconds[0], offsets[0], given, conversion, received_ms)
-    if offsets.count(offsets[0]) == count:
-        whole = conversion.reader.all_ms(seconds, offsets[0], conversion.zone, received_ms)
-        if whole is not None:
-            earliest, latest = min(whole), max(whole)
-            if conversion.window.holds(earliest, received_ms) and conversion.window.holds(latest, received_ms):
-                if fractions.count(b"") == count:
-                    return EventTimes(count, earliest, latest, whole)
-                rows = _with_fractions(whole, fractions)
-                return EventTimes(count, min(rows), max(rows), rows)
-    keys = list(zip(seconds, offsets, strict=True))
-    ms: dict[tuple[bytes, bytes], int] = {}
-    replaced = set()
-    for key in set(keys):
-        ms[key], in_window = _second_or_reception(*key, conversion, received_ms)
-        if not in_window:
-            replaced.add(key)
-    # A replaced time is the reception time, which gets no fraction.
-    rows = [
-        ms[key] + fraction_ms(fraction) if fraction and key not in replaced else ms[key]
-        for key, fraction in zip(keys, fractions, strict=True)
-    ]
-    outside = sum(key in replaced and key[0] != b"" for key in keys) if replaced else 0
+    if offsets.count(offsets[0]) != count:
+        seconds, offsets = list(map(b"%b\t\t%b".__mod__, zip(seconds, offsets, strict=True))), (b"",)
+    known = conversion.reader.all_ms(seconds, offsets[0], conversion.zone, received_ms)
+    outside = 0
+    rows = [received_ms if ms is None else ms for ms in known]
+    if None in known:
+        outside = known.count(None) - seconds.count(b"") - seconds.count(NO_STAMP)
+    earliest, latest = min(rows), max(rows)
+    if not (conversion.window.holds(earliest, received_ms) and conversion.window.holds(latest, received_ms)):
+        replaced = {ms for ms in set(rows) if not conversion.window.holds(ms, received_ms)}
+        outside += sum(map(replaced.__contains__, rows))
+        rows = [received_ms if ms in replaced else ms for ms in rows]
+    if fractions.count(b"") != count:
+        if outside:
+            # A replaced time is the reception time, which gets no fraction.
+            fractions = [text if ms == row else b"" for text, ms, row in zip(fractions, known, rows, strict=True)]
+        rows = list(map(add, rows, map(_fraction_ms.__getitem__, fractions)))
     return EventTimes(count, min(rows), max(rows), rows, outside)
+
+
+class _FractionMs(dict[bytes, int]):
+    """Caches the milliseconds of fractions."""
+
+    MOST = 20_000
+
+    def __missing__(self, fraction: bytes) -> int:
+        if len(self) >= self.MOST:
+            self.clear()
+        ms = self[fraction] = fraction_ms(fraction)
+        return ms
+
+
+_fraction_ms = _FractionMs()
 
 
 def _times_of_second(
@@ -75,17 +82,10 @@ def _times_of_second(
     """Returns the times of rows that share a second."""
     base, in_window = _second_or_reception(second, offset, conversion, received_ms)
     if not in_window:
-        return EventTimes(count, base, base, outside=count if second else 0)
+        return EventTimes(count, base, base, outside=count if second not in (b"", NO_STAMP) else 0)
     if not fractions:
         return EventTimes(count, base, base)
     return EventTimes(count, base + fraction_ms(min(fractions)), base + fraction_ms(max(fractions)))
-
-
-def _with_fractions(seconds: list[int], fractions: Sequence[bytes]) -> list[int]:
-    """Adds the fractions of a second to whole-second times."""
-    if min(map(len, fractions)) >= len(b".000"):
-        return list(map(add, seconds, map(int, map(_MILLISECONDS, fractions))))
-    return [ms + fraction_ms(fraction) for ms, fraction in zip(seconds, fractions, strict=True)]
 
 
 def times_from_sender(sender_times: Sequence[int], *, received_ms: int, window: Window) -> EventTimes:

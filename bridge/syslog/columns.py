@@ -20,15 +20,28 @@ TEXT = ALWAYS | {"text"}
 AUTO = TEXT | {"auto"}
 "Columns of a read whose result may be a ``TextBlock`` with any times."
 
+NO_STAMP = b"\t\t"
+"The stamp of a frame without a time."
+_PARTS_OF_STAMP = {"second": 0, "fraction": 1, "offset": 2}
 _SECOND_OF_STAMP = itemgetter(slice(-len(b"Nov 23 07:24:00"), None))
 
 
 TimeColumns = tuple[Column, Column, Column]
-"Seconds, fractions and offsets of a read, for ``TimeReader``. A PRI may precede a second."
+"""Seconds, fractions and offsets of a read, for ``TimeReader``. A PRI may precede a second. A second may be a stamp, whose
+fraction and offset follow after TABs; the other two columns are then blank."""
+
+
+def stamp_of(second: bytes, fraction: bytes, offset: bytes) -> bytes:
+    """Returns a time as a stamp: in one text, with at most three digits of the fraction."""
+    return b"\t".join((second, fraction[:4], offset))
 
 
 class Columns:
-    """The frames of one read as columns of ``count`` rows each. Columns that were not requested are missing."""
+    """The frames of one read as columns of ``count`` rows each. Columns that were not requested are missing.
+
+    The column ``stamp`` may replace the columns of the time: second, fraction (to milliseconds) and offset in one text,
+    separated by TABs. Equal times are then equal texts, so each is converted once.
+    """
 
     __slots__ = ("blank", "count", "fields", "holds_lf", "keyed")
 
@@ -46,6 +59,8 @@ class Columns:
         "Row -> frame, for rows whose MSG is blank: a payload made from MSG alone would be empty."
 
     def __getitem__(self, name: str) -> Column:
+        if name in _PARTS_OF_STAMP and "stamp" in self.fields:
+            return [stamp.split(b"\t")[_PARTS_OF_STAMP[name]] for stamp in self.fields["stamp"]]
         return self.fields[name]
 
     def rows(self) -> "Columns":
@@ -54,6 +69,9 @@ class Columns:
 
     def times(self) -> TimeColumns:
         """Returns the columns of the times."""
+        if "stamp" in self.fields:
+            blank = [b""] * self.count
+            return self.fields["stamp"], blank, blank
         return self.fields["second"], self.fields["fraction"], self.fields["offset"]
 
     def take(self, rows: Sequence[int]) -> "Columns":

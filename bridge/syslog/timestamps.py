@@ -167,9 +167,8 @@ class TimeReader:
     "Limit of cached texts, and of cached days. It bounds the memory when a thousand devices have random clocks."
 
     def __init__(self) -> None:
-        self._known: dict[tuple[tzinfo, bytes], dict[bytes, int]] = {}
-        self._invalid: set[tuple[tzinfo, bytes, bytes]] = set()
-        "(zone, offset, second) that are not a valid time."
+        self._known: dict[tuple[tzinfo, bytes], dict[bytes, int | None]] = {}
+        "Milliseconds by text, by zone and offset. None: the text is not a valid time."
         self._count = 0
         self._midnights: dict[tuple[tzinfo, bytes, bytes], int | None] = {}
         "(zone, offset, day) -> ``midnight_ms``."
@@ -177,13 +176,12 @@ class TimeReader:
 
     def second_ms(self, second: bytes, offset: bytes, zone: tzinfo, received_ms: int) -> int | None:
         """Converts one second to milliseconds since the epoch, or None if the text is not a valid time."""
-        found = self.all_ms((second,), offset, zone, received_ms)
-        return None if found is None else found[0]
+        return self.all_ms((second,), offset, zone, received_ms)[0]
 
-    def all_ms(self, seconds: Sequence[bytes], offset: bytes, zone: tzinfo, received_ms: int) -> list[int] | None:
-        """Converts many seconds with one offset to milliseconds since the epoch, in order.
+    def all_ms(self, seconds: Sequence[bytes], offset: bytes, zone: tzinfo, received_ms: int) -> list[int | None]:
+        """Converts many seconds with one offset to milliseconds since the epoch, in order. None: not a valid time.
 
-        A PRI may precede a second. Returns None if any text is not a valid time.
+        A PRI may precede a second. A stamp has a fraction and an offset of its own (see ``columns.TimeColumns``).
         """
         hour = received_ms // 3_600_000
         if hour != self._hour:
@@ -199,18 +197,16 @@ class TimeReader:
             # The difference of two sets would walk through all known seconds, for each read.
             unknown = {second for second in seconds if second not in known}
         received = _EPOCH + timedelta(milliseconds=received_ms)
-        for second in unknown:
-            self._count += 1
-            ms = self._convert(second.rpartition(b">")[2], offset, zone, received)
-            if ms is None:
-                return None
-            known[second] = ms
+        self._count += len(unknown)
+        for text in unknown:
+            second, fraction, own_offset = text.split(b"\t") if b"\t" in text else (text, b"", offset)
+            ms = self._convert(second.rpartition(b">")[2], own_offset, zone, received)
+            known[text] = ms if ms is None else ms + fraction_ms(fraction)
         return list(map(known.__getitem__, seconds))
 
     def _forget_seconds(self) -> None:
         self._count = 0
         self._known.clear()
-        self._invalid.clear()
 
     def _convert(self, second: bytes, offset: bytes, zone: tzinfo, received: datetime) -> int | None:
         day, clock_ms = _split_clock(second)
@@ -224,12 +220,8 @@ class TimeReader:
                 midnight = self._midnights[key] = midnight_ms(day, offset, zone=zone, received=received)
             if midnight is not None:
                 return midnight + clock_ms
-        invalid = zone, offset, second
-        when = None if invalid in self._invalid else moment(second, offset=offset, zone=zone, received=received)
-        if when is None:
-            self._invalid.add(invalid)
-            return None
-        return milliseconds(when)
+        when = moment(second, offset=offset, zone=zone, received=received)
+        return None if when is None else milliseconds(when)
 
 
 @dataclass(frozen=True, slots=True)

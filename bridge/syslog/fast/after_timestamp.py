@@ -1,7 +1,7 @@
 """Builds the parts of ``mixed_formats``'s expression that match the header after the timestamp.
 
-Each part matches the rest of the header and ends where the text begins. The parts call each other by name; the groups
-``tag`` and ``shapes`` are defined in ``mixed_formats``.
+Each part matches the rest of the header and ends where the text begins. The parts call each other by name; their groups
+are defined in ``any_header``.
 
 ``AFTER_TIMESTAMP`` matches a plain host and tag, else the shape tables: every row in its order. This is exact but slow,
 because each row matches the host again.
@@ -80,7 +80,7 @@ _AFTER_TWICE = (
     rb"(?=[a-z])(?!" + _NO_HOST + rb"|" + grammar.LEVEL + rb" )(?<host_twice>[a-z][A-Za-z0-9._-]*+) \k<host_twice> "
     rb"[a-z_][A-Za-z0-9_./-]*+\[[0-9]++\]: ?+"
 )
-AFTER_TIMESTAMP = (
-    rb"(?>" + PLAIN_HOST_AND_TAG + b"|(?&shapes)|" + _OF_APPLICATION + b"|" + _AFTER_TWICE + b"|" + _FALLBACK + b")"
-)
-"Matches everything between the timestamp of RFC 3164 (with its blank) and the text."
+NO_PLAIN_HOST = b"(?>(?&shapes)|" + _OF_APPLICATION + b"|" + _AFTER_TWICE + b"|" + _FALLBACK + b")"
+AFTER_TIMESTAMP = rb"(?>" + PLAIN_HOST_AND_TAG + b"|(?&no_plain_host))"
+"""Matches everything between the timestamp of RFC 3164 (with its blank) and the text. ``NO_PLAIN_HOST``, which is called
+``no_plain_host``, does so if there is no plain host and tag."""

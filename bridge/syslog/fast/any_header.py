@@ -15,8 +15,25 @@ accepts less than the reference parser, with the same meaning. As there, the fir
 from functools import cache
 
 from bridge.syslog import grammar, parser
-from bridge.syslog.fast.after_timestamp import AFTER_TIMESTAMP, OPTIONAL_TAG, PLAIN_HOST_AND_TAG, TWICE, in_block, rows
-from bridge.syslog.fast.mixed_rows import OF_CEF, OF_JSON, OF_PAIRS, REPLACEMENT, UNKNOWN, UNSPLIT, mark
+from bridge.syslog.fast.after_timestamp import (
+    AFTER_TIMESTAMP,
+    NO_PLAIN_HOST,
+    OPTIONAL_TAG,
+    PLAIN_HOST_AND_TAG,
+    TWICE,
+    in_block,
+    rows,
+)
+from bridge.syslog.fast.mixed_rows import (
+    OF_CEF,
+    OF_JSON,
+    OF_PAIRS,
+    REPLACEMENT,
+    UNKNOWN,
+    UNSPLIT,
+    in_milliseconds,
+    mark,
+)
 from bridge.syslog.fast.pcre2 import Rewriter, rewriter
 from bridge.syslog.fast.plain_patterns import BOM, BSD, ISO_TIME, PRI, SD, WORD
 from bridge.syslog.shapes import EPOCH, KIWI, TIMED, UNTIMED, VERSIONED, WITHOUT_DATA, cisco
@@ -35,7 +52,7 @@ def _unset(*names: bytes) -> bytes:
 
 
 _PLAIN = b"(?P<b>)" + _unset(b"i", b"e") + b"(?P<second>" + PLAIN + b")"
-_ISO = _unset(b"b") + b"(?P<i>)" + _unset(b"e") + ISO_TIME
+_ISO = _unset(b"b") + b"(?P<i>)" + _unset(b"e") + in_milliseconds(ISO_TIME)
 _OTHER = (
     _unset(b"b")
     + rb"(?:(?=[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9])(?P<i>))?+"
@@ -137,12 +154,14 @@ _DEFINITIONS = {
     b"versions": rows(VERSIONED.rows),
     b"epoch": b"|".join(in_block(row.pattern) for row in EPOCH.rows),
     b"twice": TWICE,
+    b"no_plain_host": NO_PLAIN_HOST,
     b"after": AFTER_TIMESTAMP,
 }
 # Alternatives that the first letters decide come first, only for speed: they exclude all others.
 _ALTERNATIVES = (
-    # The most common header: RFC 3164 with a plain host and tag.
-    b"(?|" + _PLAIN + b"|" + _ISO + b")" + _ONE_BLANK + PLAIN_HOST_AND_TAG,
+    # The most common header: RFC 3164 with one time. Its time is matched once for a plain host and tag and for the rest.
+    b"(?|" + _PLAIN + b"|" + _ISO + b")" + _ONE_BLANK + b"(?>" + PLAIN_HOST_AND_TAG
+    + b"|(?!" + cisco.MAY_BE_RELAYED + b")(?&no_plain_host))",
     b"(?=[0-9]*+: |:[A-Z*.%])(?|(?(p)" + _COUNTED + b"|(?!))|" + _CISCO + b"|" + _WORDS_HEAD + _OTHER + b"(?&tail))",
     _PAIRS,
     _CEF,

@@ -6,15 +6,16 @@ the expression did not match, and rows whose time or text may be another than th
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
-from itertools import product, starmap
+from operator import is_not
 from typing import NamedTuple
 
 from bridge.syslog import parser
+from bridge.syslog.columns import stamp_of
 from bridge.syslog.fast.layouts import second_of
 from bridge.syslog.fast.pairs import times_of_pairs
-from bridge.syslog.fast.plain_patterns import VENDOR_SD, WORD
+from bridge.syslog.fast.plain_patterns import FRACTION, VENDOR_SD, WORD
 from bridge.syslog.shapes import keyvalue
 from bridge.syslog.structured_data import auto_text
 from bridge.syslog.time_formats import Stamp, scan
@@ -26,9 +27,9 @@ DATA_IN_PLACE, MSGID_IN_PLACE = b"\td", b"\tm"
 "Marks of rows whose text begins with structured data, or with MSGID and structured data, for the column ``auto``."
 UNKNOWN = b"\t?"
 "Mark of rows that no expression has matched."
-REPLACEMENT = b"\n${second}\n${fraction}\n${offset}${*MARK}\n"
-"Replaces a header. Each conditional part would cost as much as a group of the expression."
-
+REPLACEMENT = b"\n${second}\t${fraction}\t${offset}${*MARK}\n"
+"""Replaces a header by its stamp and its mark. Each line costs an object of each row, and each conditional part as much
+as a group of the expression."""
 _IN_PLACE = {DATA_IN_PLACE: re.compile(VENDOR_SD + b" ?"), MSGID_IN_PLACE: re.compile(WORD + b" " + VENDOR_SD + b" ?")}
 
 
@@ -37,78 +38,91 @@ def mark(name: bytes) -> bytes:
     return b"(*MARK:" + name + b")"
 
 
+def in_milliseconds(pattern: bytes) -> bytes:
+    """Changes an expression to capture only what a stamp has of a fraction."""
+    whole, milliseconds = rb"(?P<fraction>\.[0-9]{1,9})", rb"(?P<fraction>\.[0-9]{1,3})[0-9]{0,6}+"
+    optional = b"(?P<fraction>" + FRACTION + b")"
+    return pattern.replace(optional, b"(?:" + milliseconds + b")?").replace(whole, milliseconds)
+
+
 class Rows(NamedTuple):
     """The columns while they are being filled."""
 
-    seconds: list[bytes]
-    fractions: list[bytes]
-    offsets: list[bytes]
+    stamps: list[bytes]
+    "The stamp of each row, followed by its mark."
     texts: list[bytes]
     kept: list[bytes]
     "What precedes each text in the column ``auto``; no rows if that column is not wanted."
 
 
 def complete(rows: Rows, block: bytes, *, split: bool) -> dict[int, bytes]:
-    """Fills in what is missing of the rows of a block. Returns ``Columns.blank``.
+    """Removes the marks and fills in what is missing of the rows of a block. Returns ``Columns.blank``.
 
     ``split``: moves MSGID and structured data from the beginning of a text to ``kept``, because the texts are needed.
     """
-    marked = _take_marks(rows.offsets)
-    unresolved = {*marked.pop(UNKNOWN, ()), *_fill_in_times(rows, marked)}
-    renamed = {second: second_of(second) for second in set(rows.seconds) if b"=" in second}
-    if renamed:
-        rows.seconds[:] = map(renamed.get, rows.seconds, rows.seconds)
-    unresolved.update(_with_invalid_time(rows))
-    for name, pattern in _IN_PLACE.items() if split else ():
-        for row in marked[name]:
-            found = pattern.match(rows.texts[row])
-            end = found.end() if found else 0
-            rows.kept[row], rows.texts[row] = rows.texts[row][:end], rows.texts[row][end:]
+    found = {stamp: _without_mark(stamp) for stamp in set(rows.stamps)}
+    if split and rows.kept:
+        _take_data(rows, found)
+    unresolved: set[int] = set()
+    # Equal texts are the same object if no row was changed.
+    if any(map(is_not, found, found.values())):
+        marked = rows.stamps.copy()
+        rows.stamps[:] = map(found.__getitem__, marked)
+        if b"" in found.values():
+            unresolved.update(_fill_in_times(rows, marked))
     blank = {row for row, text in enumerate(rows.texts) if not text} if b"" in rows.texts else set()
     return _reparse(rows, unresolved, blank, block) if unresolved or blank else {}
 
 
-def _take_marks(offsets: list[bytes]) -> defaultdict[bytes, list[int]]:
-    """Removes the marks. Returns the rows of each mark."""
-    marked: defaultdict[bytes, list[int]] = defaultdict(list)
-    with_mark = {offset for offset in set(offsets) if b"\t" in offset}
-    if with_mark:
-        for row, offset in enumerate(offsets):
-            if offset in with_mark:
-                marked[offset[-2:]].append(row)
-                offsets[row] = offset[:-2]
-    return marked
-
-
-def _fill_in_times(rows: Rows, marked: defaultdict[bytes, list[int]]) -> list[int]:
-    """Fills in the times of marked rows. Returns the rows whose times it does not find."""
-    unresolved = []
-    for name, read in _READERS.items():
-        if places := marked[name]:
-            column = rows.seconds if name == UNSPLIT else rows.texts
-            for row, stamp in zip(places, read([column[row] for row in places]), strict=True):
-                if stamp is None:
-                    unresolved.append(row)
-                else:
-                    rows.seconds[row], rows.fractions[row], rows.offsets[row], *_ = stamp
-    return unresolved
-
-
-def _with_invalid_time(rows: Rows) -> list[int]:
-    """Returns the rows whose time is not valid in any year.
+@lru_cache(maxsize=20_000)
+def _without_mark(stamp: bytes) -> bytes:
+    """Returns a stamp without mark, or ``b""`` if its time must be found in another way.
 
     The expression does not check the length of a month. A text with an invalid time has no header.
     """
-    seconds, offsets = set(rows.seconds) - {b""}, set(rows.offsets)
-    # Most reads have few texts of each.
-    few = 4 * len(seconds) * len(offsets) < len(rows.seconds)
-    if few and all(starmap(is_time, product(seconds, offsets))):
-        return []
-    pairs = set(zip(rows.seconds, rows.offsets, strict=True))
-    invalid = {pair for pair in pairs if pair[0] and not is_time(*pair)}
-    if not invalid:
-        return []
-    return [row for row, pair in enumerate(zip(rows.seconds, rows.offsets, strict=True)) if pair in invalid]
+    second, fraction, offset, *marks = stamp.split(b"\t")
+    mark = b"\t" + marks[0] if marks else b""
+    if mark == UNSPLIT:
+        time = _split_time(second)
+        if time is None:
+            return b""
+        second, fraction, offset, *_ = time
+    elif mark not in (b"", DATA_IN_PLACE, MSGID_IN_PLACE):
+        return b""
+    second = second_of(second)
+    if second and not is_time(second, offset):
+        return b""
+    return stamp if not mark and b"=" not in stamp else stamp_of(second, fraction, offset)
+
+
+def _take_data(rows: Rows, stamps: Iterable[bytes]) -> None:
+    """Moves structured data from the beginning of the texts to ``kept``."""
+    for mark, pattern in _IN_PLACE.items():
+        marked = {stamp for stamp in stamps if stamp.endswith(mark)}
+        for row in [row for row, stamp in enumerate(rows.stamps) if stamp in marked] if marked else ():
+            found = pattern.match(rows.texts[row])
+            end = found.end() if found else 0
+            rows.kept[row], rows.texts[row] = rows.texts[row][:end], rows.texts[row][end:]
+
+
+def _fill_in_times(rows: Rows, marked: Sequence[bytes]) -> list[int]:
+    """Fills in the missing stamps of rows whose time is in the text. Returns the other rows without a stamp."""
+    places: defaultdict[bytes, list[int]] = defaultdict(list)
+    for row, stamp in enumerate(rows.stamps):
+        if not stamp:
+            places[marked[row][-2:]].append(row)
+    unresolved = []
+    for mark, missing in places.items():
+        read = _READERS.get(mark)
+        if read is None:
+            unresolved += missing
+            continue
+        for row, time in zip(missing, read([rows.texts[row] for row in missing]), strict=True):
+            if time is None or (time.second and not is_time(time.second, time.offset)):
+                unresolved.append(row)
+            else:
+                rows.stamps[row] = stamp_of(time.second, time.fraction, time.offset)
+    return unresolved
 
 
 @lru_cache(maxsize=5000)
@@ -128,7 +142,6 @@ def _time_of_json(text: bytes) -> Stamp | None:
 
 
 _READERS: dict[bytes, Callable[[Sequence[bytes]], Sequence[Stamp | None]]] = {
-    UNSPLIT: lambda texts: [*map(_split_time, texts)],
     OF_PAIRS: times_of_pairs,
     OF_CEF: lambda texts: [*map(keyvalue.time_of_cef, texts)],
     OF_JSON: lambda texts: [*map(_time_of_json, texts)],
@@ -137,7 +150,7 @@ _READERS: dict[bytes, Callable[[Sequence[bytes]], Sequence[Stamp | None]]] = {
 
 def _reparse(rows: Rows, unresolved: set[int], blank_rows: set[int], block: bytes) -> dict[int, bytes]:
     """Reads rows again with the reference parser, and deletes rows of blank frames. Returns ``Columns.blank``."""
-    seconds, fractions, offsets, texts, kept = rows
+    stamps, texts, kept = rows
     # An empty frame makes no row, except at the end.
     frames = [*filter(None, block.split(b"\n")), b""]
     blank: dict[int, bytes] = {}
@@ -151,7 +164,7 @@ def _reparse(rows: Rows, unresolved: set[int], blank_rows: set[int], block: byte
             continue
         if row in unresolved:
             parts = read(frame)
-            seconds[row], fractions[row], offsets[row] = parts.second, parts.fraction, parts.offset
+            stamps[row] = stamp_of(parts.second, parts.fraction, parts.offset)
             texts[row] = parts.msg.lstrip(b" \t")
             if kept:
                 event = auto_text(parts.msgid, parts.structured_data, texts[row])

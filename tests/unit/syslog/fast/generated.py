@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.syslog import parser
-from bridge.syslog.columns import TEXT, Columns
+from bridge.syslog.columns import TEXT, Columns, stamp_of
 from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.grammar import Header
 
@@ -50,6 +50,13 @@ def block(*frames: bytes) -> bytes:
 def rows(columns: Columns) -> list[tuple[bytes, ...]]:
     """Returns the time's three parts and the text of each row."""
     return list(zip(columns["second"], columns["fraction"], columns["offset"], columns["text"], strict=True))
+
+
+def stamps(columns: Columns) -> list[bytes]:
+    """Returns the time of each row as a stamp."""
+    if "stamp" in columns.fields:
+        return list(columns["stamp"])
+    return list(map(stamp_of, *columns.times()))
 
 
 def check_reads_that_fit(
