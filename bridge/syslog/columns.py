@@ -27,8 +27,8 @@ _SECOND_OF_STAMP = itemgetter(slice(-len(b"Nov 23 07:24:00"), None))
 
 
 TimeColumns = tuple[Column, Column, Column]
-"""Seconds, fractions and offsets of a read, for ``TimeReader``. A PRI may precede a second. A second may be a stamp, whose
-fraction and offset follow after TABs; the other two columns are then blank."""
+"""Seconds, fractions and offsets of a read, for ``TimeReader``. A PRI may precede a second. A second may be a stamp:
+its fraction and offset follow after TABs, and the other two columns are blank."""
 
 
 def stamp_of(second: bytes, fraction: bytes, offset: bytes) -> bytes:

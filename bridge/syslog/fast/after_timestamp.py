@@ -82,5 +82,5 @@ _AFTER_TWICE = (
 )
 NO_PLAIN_HOST = b"(?>(?&shapes)|" + _OF_APPLICATION + b"|" + _AFTER_TWICE + b"|" + _FALLBACK + b")"
 AFTER_TIMESTAMP = rb"(?>" + PLAIN_HOST_AND_TAG + b"|(?&no_plain_host))"
-"""Matches everything between the timestamp of RFC 3164 (with its blank) and the text. ``NO_PLAIN_HOST``, which is called
-``no_plain_host``, does so if there is no plain host and tag."""
+"""Matches everything between the timestamp of RFC 3164 (with its blank) and the text. ``NO_PLAIN_HOST`` matches the
+headers without a plain host and tag."""

@@ -159,7 +159,7 @@ _DEFINITIONS = {
 }
 # Alternatives that the first letters decide come first, only for speed: they exclude all others.
 _ALTERNATIVES = (
-    # The most common header: RFC 3164 with one time. Its time is matched once for a plain host and tag and for the rest.
+    # The most common header: RFC 3164. Its time is matched once for a plain host and tag and for anything else.
     b"(?|" + _PLAIN + b"|" + _ISO + b")" + _ONE_BLANK + b"(?>" + PLAIN_HOST_AND_TAG
     + b"|(?!" + cisco.MAY_BE_RELAYED + b")(?&no_plain_host))",
     b"(?=[0-9]*+: |:[A-Z*.%])(?|(?(p)" + _COUNTED + b"|(?!))|" + _CISCO + b"|" + _WORDS_HEAD + _OTHER + b"(?&tail))",
