@@ -53,8 +53,9 @@ class Courier(CourierStatus):
             name, max_in_flight=limits.in_flight, context=context, base_urls=delivery_path.base_urls
         )
         pending = PendingBatches(
-            name, limits, context=context, failed=lambda why: retry_state.fail(why, Cause.FILES), changed=self._changed
-        )
+            name, limits, context=context, failed=lambda why: retry_state.fail(why, Cause.FILES), changed=self._changed,
+            emptied=retry_state.nothing_waits,
+        )  # fmt: skip
         super().__init__(name, delivery_path, context, pending, retry_state)
         self._response_handler = ResponseHandler(
             name, context=context, pending=pending, retry_state=retry_state, counters=self,

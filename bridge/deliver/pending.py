@@ -23,11 +23,12 @@ PUT_BACK_AT_ONCE = 5000
 
 class PendingBatches:
     """Waiting batches of one intake. ``failed`` receives the reason why the spool cannot be read. ``changed`` is
-    called when there is more to send."""
+    called when there is more to send, ``emptied`` when the last events were taken away without being sent."""
 
     def __init__(
         self, name: str, limits: RequestLimits,
         *, context: DeliveryContext, failed: Callable[[str], None], changed: Callable[[], None],
+        emptied: Callable[[], None],
     ) -> None:  # fmt: skip
         self.events = 0
         "Sealed events that are not settled."
@@ -48,6 +49,7 @@ class PendingBatches:
         self._name = name
         self._context = context
         self._changed = changed
+        self._emptied = emptied
         self._loose_disk = 0
         "Allocated bytes of the batches outside packs."
 
@@ -175,6 +177,8 @@ class PendingBatches:
             del self.batches[batch]
         self.events -= events
         self.size -= size
+        if not self:
+            self._emptied()
         return events
 
     def forget(self, batches: Collection[Batch]) -> None:
@@ -189,6 +193,8 @@ class PendingBatches:
         self.events -= batch.unacknowledged
         self.size -= batch.size
         self._remove([batch])
+        if not self:
+            self._emptied()
 
     async def cut(self, pieces: list[Piece], width_ms: int, max_events: int, max_bytes: int) -> None:
         """Cuts pieces that cannot share one request into pieces that can be sent."""

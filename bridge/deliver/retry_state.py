@@ -82,6 +82,7 @@ class RetryState:
         if self.parked is not None:
             self.park(self.parked, self._parked_cause)
             return
+        self._end_alarm()
         self.failures += 1
         self._note_failing()
         wait = doubling(self.failures, first=FIRST_WAIT, longest=LONGEST_WAIT)
@@ -115,19 +116,25 @@ class RetryState:
     def park(self, why: str, cause: Cause | None = None) -> None:
         """Parks the intake, because the collector accepts none of its events."""
         if self.parked != why:
-            text = f"intake {self._name} is parked: {why}. Its events stay in the spool; other intakes continue."
-            self._context.alarms.on("parked", self._name, text)
+            # After a new key that is wrong too, the alarm is still active and keeps its begin.
+            self._context.alarms.on("parked", self._name, self._parked_text(why))
         self._note_failing()
         self.parked = self.last_error = why
         self.last_cause = self._parked_cause = cause
         self.window = 1
         self.wait(PARKED_WAIT * random.uniform(0.9, 1.1))
 
+    def _parked_text(self, why: str) -> str:
+        return f"intake {self._name} is parked: {why}. Its events stay in the spool; other intakes continue."
+
     def unpark(self) -> None:
         """Ends parking, if the intake is parked."""
         if self.parked is not None and not self._retired:
             self.parked = None
-            self._context.alarms.off("parked", self._name, f"intake {self._name} is no longer parked")
+        self._end_alarm()
+
+    def _end_alarm(self) -> None:
+        self._context.alarms.off("parked", self._name, f"intake {self._name} is no longer parked")
 
     def succeeded(self) -> None:
         """Records an accepted request."""
@@ -137,13 +144,23 @@ class RetryState:
         self.last_error = self.parked
         self.window = min(self._max_in_flight, self.window * 2)
 
+    def nothing_waits(self) -> None:
+        """Ends a back-off, because no events are left to send. The next event still waits for its end. A parked intake
+        stays parked: the collector would not accept its next event either."""
+        if self.parked is None:
+            self.failures = 0
+            self.failing_since = self.last_error = self.last_cause = None
+
     def change(self, base_urls: BaseUrls, *, max_in_flight: int) -> None:
         """Applies another configuration. It ends waits and parking, because their cause may be gone."""
         self._base_urls = base_urls
         self._max_in_flight = max_in_flight
         if self._retired:
             self._retired, self.parked, self.last_error, self.failing_since = False, None, None, None
-        self.unpark()
+        if (why := self.parked) is not None:
+            # The next attempt shows whether the new configuration has fixed the cause.
+            self.parked = None
+            self._context.alarms.on("parked", self._name, self._parked_text(why), lasts=PARKED_WAIT)
         self.failures = 0
         self.stop()
 

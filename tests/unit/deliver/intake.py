@@ -35,8 +35,9 @@ class IntakeFixture:
         )  # fmt: skip
         self.errors: list[str] = []
         self.pending = PendingBatches(
-            "fw", build_request_limits(), context=self.context, failed=self.errors.append, changed=lambda: None
-        )
+            "fw", build_request_limits(), context=self.context, failed=self.errors.append, changed=lambda: None,
+            emptied=lambda: None,
+        )  # fmt: skip
         self.spool.subscribe(self.pending.add)
 
     @property

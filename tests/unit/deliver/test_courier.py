@@ -505,6 +505,29 @@ def test_drop_oldest_skips_the_batch_in_flight(make_fixture):
     assert (fixture.courier.waiting_disk, fixture.courier.waiting_bytes, fixture.files) == (0, 0, [])
 
 
+@pytest.mark.parametrize("how", ["release", "withdraw", "drop_oldest", "packed"])
+def test_intake_whose_events_are_taken_away_does_not_fail_any_more(make_fixture, how):
+    """`spool move` during an outage: no request would ever end the back-off."""
+    fixture = make_fixture(in_flight=1)
+    fixture.seal(b"event")
+    fixture.fail()
+    assert (fixture.courier.state, fixture.courier.last_error is None) == ("backing-off", False)
+    if how == "withdraw":
+        taken = fixture.courier.withdraw(list(fixture.courier._pending.batches))
+    elif how == "drop_oldest":
+        taken = [fixture.courier.drop_oldest()]
+    else:
+        taken = [stored for stored, _ in fixture.courier.release()]
+    if how == "packed":
+        fixture.courier.add_pack(pack_writer.pack(taken, fixture.spool.removals.failed)[0])
+        fixture.next_request()
+        fixture.fail()
+        assert fixture.courier.state == "backing-off"
+        taken = [stored for stored, _ in fixture.courier.release()]
+    assert len(taken) == 1
+    assert (fixture.courier.state, fixture.courier.last_error, fixture.courier.failing_seconds) == ("idle", None, None)
+
+
 def test_join_width_grows_while_the_backlog_grows_and_is_restored(make_fixture):
     fixture = make_fixture(rate=0.5)
     for second in range(240):

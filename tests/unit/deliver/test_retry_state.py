@@ -12,18 +12,8 @@ from bridge.deliver import retry_state
 from bridge.deliver.cause import Cause
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.retry_state import RetryState
+from bridge.monitoring.alarms import Alarms
 from tests.harness.builders import build_delivery_context
-
-
-class Alarms:
-    def __init__(self) -> None:
-        self.active: dict[tuple[str, str], str] = {}
-
-    def on(self, kind: str, about: str, text: str) -> None:
-        self.active[kind, about] = text
-
-    def off(self, kind: str, about: str, text: str) -> None:
-        self.active.pop((kind, about), None)
 
 
 class BaseUrls:
@@ -38,7 +28,8 @@ class BaseUrls:
 
 class RetryFixture:
     def __init__(self, max_in_flight: int = 8, urls: int = 1) -> None:
-        self.clock, self.alarms, self.urls = Clock(), Alarms(), BaseUrls(urls)
+        self.clock, self.urls = Clock(), BaseUrls(urls)
+        self.alarms = Alarms(clock=self.clock.seconds, wall=self.clock.seconds)
         dispatcher = Dispatcher(self.clock, connections=8, rate=None)
         store: Any = None
         context = build_delivery_context(
@@ -152,6 +143,48 @@ def test_failures_have_their_begin_and_cause_until_a_request_is_accepted(intake:
     assert (state.failing_since, state.last_cause) == (10.0, Cause.KEY)
     state.succeeded()
     assert (state.failing_since, state.last_error) == (None, None)
+
+
+def test_second_wrong_key_does_not_begin_a_new_alarm(intake: RetryFixture) -> None:
+    state, alarms = intake.retry_state, intake.alarms
+    intake.clock.advance(10)
+    state.park("HTTP 401")
+    intake.clock.advance(60)
+    state.change(intake.urls, max_in_flight=4)  # type: ignore[arg-type]
+    assert state.parked is None, "the new key is tried at once"
+    intake.clock.advance(1)
+    state.park("HTTP 401")
+    assert alarms.current["parked", "fw"].since == state.failing_since == 10.0
+    assert list(alarms.ended()) == []
+    intake.clock.advance(2 * retry_state.PARKED_WAIT)
+    alarms.look()
+    assert ("parked", "fw") in alarms.active
+
+
+@pytest.mark.parametrize("result", ["accepted", "another error", "no attempt"])
+def test_alarm_of_a_parked_intake_ends_after_a_right_key(intake: RetryFixture, result: str) -> None:
+    state = intake.retry_state
+    state.park("HTTP 401")
+    state.change(intake.urls, max_in_flight=4)  # type: ignore[arg-type]
+    if result == "accepted":
+        state.succeeded()
+    elif result == "another error":
+        state.fail("HTTP 503")
+    else:
+        intake.clock.advance(retry_state.PARKED_WAIT)
+        intake.alarms.look()
+    assert intake.alarms.active == {}
+    assert [alarm.kind for alarm in intake.alarms.ended()] == ["parked"]
+
+
+def test_nothing_fails_while_no_events_are_left(intake: RetryFixture) -> None:
+    state = intake.retry_state
+    state.fail("no connection", Cause.CONNECTION)
+    state.nothing_waits()
+    assert (state.failures, state.failing_since, state.last_error, state.last_cause) == (0, None, None, None)
+    state.park("HTTP 401")
+    state.nothing_waits()
+    assert (state.parked, state.last_error) == ("HTTP 401", "HTTP 401")
 
 
 def test_parked_intake_keeps_its_cause_while_the_network_fails(intake: RetryFixture) -> None:
