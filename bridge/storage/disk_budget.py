@@ -30,15 +30,17 @@ from bridge.spool.reserve import Reserve
 from bridge.storage import disk_usage, probe
 from bridge.storage.disk_usage import SOME, DiskUsage, ProbePlan
 from bridge.storage.eviction import BudgetMember, Eviction
+from bridge.storage.fill_alarms import FillAlarms
 from bridge.storage.full_intakes import FullIntakes
 from bridge.storage.write_faults import WriteFaults
 from bridge.util.alarms import AlarmSink
 from bridge.util.jobs import Work
 from bridge.util.spans import size as size_text
-from bridge.util.spans import span
 
 EVERY = 1.0
 "Seconds between two calls of ``look``."
+FULL_SHARE = 0.75
+"Used share of the limit from which the spool counts as full if an intake has no room."
 _OVERHEAD = 512
 "Bytes that are added to each append for file names and partly filled blocks."
 
@@ -56,13 +58,13 @@ class DiskBudget:
         self.full: set[str] = set()
         "Intakes without room in the spool."
         self.reported_full = FullIntakes(alarms, clock)
+        self._fill_alarms = FillAlarms(alarms, clock)
         self.reserve_file = Reserve(spool.directory)
         self._spool = spool
         self._terms = terms
         self._members = members
         self._eviction = Eviction(members, ledger)
         self.evicted = self._eviction.evicted
-        self._alarms = alarms
         self._work = work
         self._clock = clock
         self._on_room: list[Callable[[], None]] = []
@@ -287,15 +289,23 @@ class DiskBudget:
             # A full disk also pauses senders whose intake is not full.
             self._report_room()
         self._forecast.note(now, self._uses())
-        self._warn()
+        self._fill_alarms.update(self._used, self._limit, self.time_to_full.spool)
 
     # --- status ------------------------------------------------------------------------------------------------------
 
     @property
     def time_to_full(self) -> TimeToFull:
-        """Returns the seconds until the spool, and the room of each intake, is full at the present growth."""
+        """Returns the seconds until the spool, and the room of each intake, is full at the present growth.
+
+        While the oldest batches of a full intake are dropped, it always has a little room: it is full all the same. So
+        is the spool then, unless much of it is only reserved or kept for other intakes.
+        """
         shares = self._current_shares
-        return TimeToFull() if shares is None else self._forecast.predict(self._clock(), self._uses(), shares)
+        if shares is None:
+            return TimeToFull()
+        found, full = self._forecast.predict(self._clock(), self._uses(), shares), self.reported_full.names
+        spool = 0.0 if full and self._used >= FULL_SHARE * self._limit else found.spool
+        return TimeToFull(spool, {**found.intakes, **dict.fromkeys(full, 0.0)})
 
     def _full_text(self) -> str:
         effect = "its senders wait" if self._terms.pause else "its oldest events are dropped"
@@ -303,20 +313,6 @@ class DiskBudget:
 
     def _limit_facts(self) -> JSON:
         return limit_facts(self._terms, self._disk, self._limit, self._write_faults.cause)
-
-    def _warn(self) -> None:
-        left = self.time_to_full.spool
-        when = "" if left is None else f"; at the present rate it is full in about {span(left)}"
-        for percent in (70, 90):
-            about = f"{percent} %"
-            if self._limit and self._used * 100 >= self._limit * percent:
-                if ("budget", about) not in self._alarms.active:
-                    # Keep the text while the alarm lasts, or the new estimate would raise it again each second.
-                    self._alarms.on(
-                        "budget", about, f"spool: {percent} % of its limit ({self._limit} bytes) is used{when}"
-                    )
-            elif self._used * 100 < self._limit * (percent - 5) or not self._used:
-                self._alarms.off("budget", about, f"spool: less than {percent} % of its limit is used")
 
     def unready(self) -> list[str]:
         """Returns the reasons why the spool cannot take events; empty if it can."""

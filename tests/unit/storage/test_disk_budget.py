@@ -127,6 +127,8 @@ def test_oldest_batches_of_a_full_intake_are_dropped_and_counted(make_fixture):
     assert fixture.on_disk() <= MB
     assert fixture.disk_budget.full == {"a"}
     assert fixture.active_alarms("full") == ["a"]
+    left = fixture.disk_budget.time_to_full
+    assert (left.spool, left.intakes) == (0.0, {"a": 0.0}), "it is full, although dropping makes a little room"
     oldest = min(batch.sequence for batch in fixture.members["a"].batches)
     assert oldest > (NOON + 100) * MB, "the oldest batches were dropped"
     assert fixture.disk_budget.unready() == ["the spool is full"]
