@@ -116,8 +116,13 @@ class Journal:
         self._opened = Opened(unclean, torn, notes)
         return self._opened
 
-    def start(self, found: RecoveredSpool, *, quarantined: int, version: str, config_sha256: str) -> None:
-        """Writes the ``start`` line of a process, from the result of recovery and the frames in quarantine."""
+    def start(
+        self, found: RecoveredSpool, *, quarantined: int, version: str, config_sha256: str, offline: bool = False
+    ) -> None:
+        """Writes the ``start`` line of a process, from the result of recovery and the frames in quarantine.
+
+        ``offline``: the process runs one command, and no bridge is running.
+        """
         self._stopped = False
         recovered: dict[str, int] = {}
         sending: dict[str, list[list[int]]] = {}
@@ -131,7 +136,7 @@ class Journal:
             "unclean": self._opened.unclean, "possible_duplicates": dict(found.sending), "sending": sending,
             "sending_more": max(0, len(carried) - MOST_SENDING) + unreadable, "torn": self._opened.torn,
             "version": version, "config_sha256": config_sha256,
-        }  # fmt: skip
+        } | ({"offline": True} if offline else {})  # fmt: skip
         self._append([row])
         self._sync()
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from bridge.accounting import UNROUTED
@@ -130,9 +130,7 @@ def report_as_json(
             "total": _row(report.total()),
             "quarantine": {"begin": report.quarantine_begin, "end": report.quarantine_end},
             "kernel_drops": {name: count for name, count in report.kernel_drops.items() if count},
-            "starts": [
-                {"time": time, "unclean": unclean, "version": version} for time, unclean, version in report.starts
-            ],
+            "starts": list(map(asdict, report.starts)),
             "days_by_intake": [dict(zip(_HEADS[BY_INTAKE], row, strict=True))
                                for row in volume_rows(report, BY_INTAKE, intake)],
             "days_by_source": [dict(zip(_HEADS[BY_SOURCE], row, strict=True)) for row in by_source],

@@ -16,6 +16,7 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.rows import Report, ReportRow
 from bridge.cli.options import aligned
 from bridge.config.faults import printable
+from bridge.monitoring.problems.problem import number
 
 NO_INTAKE = "(no intake)"
 TOTAL = "(total)"
@@ -68,7 +69,9 @@ def as_text(report: Report, journal: JournalReader, *, period: str, whole: bool)
     drops = {name: count for name, count in report.kernel_drops.items() if count}
     yield "dropped by the kernel: " + (_listed(Counter(drops), most=None) if drops else "none")
     unclean = f", {len(report.unclean)} after an unclean stop: {_some(report.unclean)}" if report.unclean else ""
-    yield f"starts: {len(report.starts)}{unclean}"
+    offline = sum(start.offline for start in report.starts)
+    commands = f". {number(offline, 'command')} ran while the bridge was stopped" if offline else ""
+    yield f"starts: {len(report.starts) - offline}{unclean}{commands}"
     yield f"receipts: {total.receipts:,} accepted requests with {total.receipted:,} events" + (
         f"; the response did not name {total.unconfirmed:,} of them" if total.unconfirmed else ""
     )

@@ -162,7 +162,7 @@ def offline_session(
         config, clock=time.monotonic, wall=wall, work=lambda job, done: done(job()), on_error=on_note, archive=archive
     )
     try:
-        found, backlogs = storage.recover(config.sha256, on_note), FileBacklogs()
+        found, backlogs = storage.recover(config.sha256, on_note, offline=True), FileBacklogs()
         for stored in found.stored:
             backlogs.enqueue(stored)
         try:

@@ -27,10 +27,11 @@ class Storage:
     ledger: Ledger
     journal: Journal
 
-    def recover(self, config_sha256: str, on_note: Callable[[str], object]) -> RecoveredSpool:
+    def recover(self, config_sha256: str, on_note: Callable[[str], object], *, offline: bool = False) -> RecoveredSpool:
         """Recovers the spool, counts its events, and starts the journal of this process run. Blocking.
 
-        ``on_note`` receives a text about each damage that was found. Raises SpoolError.
+        ``on_note`` receives a text about each damage that was found. ``offline``: this process only runs a command.
+        Raises SpoolError.
         """
         found, ledger, journal = self.spool.recover(), self.ledger, self.journal
         quarantined = self.spool.quarantine.counts.total()
@@ -45,7 +46,7 @@ class Storage:
             on_note(f"journal: {text}")
         for transaction in found.transactions:
             self.record(transaction)
-        journal.start(found, quarantined=quarantined, version=__version__, config_sha256=config_sha256)
+        journal.start(found, quarantined=quarantined, version=__version__, config_sha256=config_sha256, offline=offline)
         found.possible_duplicates_counted()
         return found
 

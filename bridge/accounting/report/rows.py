@@ -75,6 +75,18 @@ class ReportRow:
 _COUNTS = tuple(each.name for each in fields(ReportRow) if each.name not in ("dropped", "reasons"))
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A start of a process that has the spool."""
+
+    time: str
+    unclean: bool
+    "True if the process before it ended uncleanly."
+    version: str
+    offline: bool
+    "True if it ran one command while no bridge was running."
+
+
 @dataclass(slots=True)
 class Report:
     """The report of a period."""
@@ -84,8 +96,8 @@ class Report:
     kernel_drops: Counter[str] = field(default_factory=Counter)
     quarantine_begin: int = 0
     quarantine_end: int = 0
-    starts: list[tuple[str, bool, str]] = field(default_factory=list)
-    "For each start: its time, whether the previous process ended uncleanly, and the version."
+    starts: list[Start] = field(default_factory=list)
+    "The starts of the bridge, and of commands that ran on its files."
     lost_lines: int = 0
     torn_lines: int = 0
     begins_at: datetime | None = None
@@ -107,13 +119,14 @@ class Report:
 
     def add_start(self, line: Mapping[str, Any]) -> None:
         """Adds a ``start`` line of the journal."""
-        self.starts.append((line["t"], bool(line["unclean"]), str(line["version"])))
+        start = Start(line["t"], bool(line["unclean"]), str(line["version"]), bool(line.get("offline")))
+        self.starts.append(start)
         self.torn_lines += line["torn"]
 
     @property
     def unclean(self) -> list[str]:
         """Returns the times of starts that followed an unclean end."""
-        return [time for time, unclean, _ in self.starts if unclean]
+        return [start.time for start in self.starts if start.unclean]
 
     def total(self) -> ReportRow:
         """Returns the totals over all intakes."""

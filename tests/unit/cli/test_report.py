@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 
 import pytest
@@ -102,6 +103,20 @@ def test_report_accounts_for_every_event(site):
     assert re.search(r"hash chain intact: 8 lines; the last hash is [0-9a-f]{64}\n", result.stdout)
     assert "filtered or dropped in the last minute before each unclean stop are missing" in result.stdout
     assert "10 events are possible duplicates: the responses to their requests are unknown" in result.stdout
+
+
+def test_command_on_the_files_is_no_start_of_the_bridge(site):
+    site.record_history()
+    for at in (300, 360):
+        site.now = MARCH + at
+        site.journal.open()
+        site.journal.start(RecoveredSpool(), quarantined=1, version="1", config_sha256="c", offline=True)
+        site.journal.stop({}, {})
+        site.journal.close()
+    text = site.run().stdout
+    assert "starts: 2, 1 after an unclean stop: 2026-03-01T00:03:20.000Z. 2 commands ran while the bridge was" in text
+    starts = json.loads(site.run("--output", "json").stdout)["starts"]
+    assert [start["offline"] for start in starts] == [False, False, True, True]
 
 
 def test_csv_contains_the_figures_and_reasons(site):

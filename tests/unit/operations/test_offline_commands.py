@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,12 @@ def test_retry_routes_unrouted_frames_by_the_current_configuration(gateway: Gate
     assert gateway.events("linux") == [b"frame of 192.0.2.7"]
     assert gateway.unrouted() == ["198.51.100.1"]
     assert (gateway.ledger.quarantined, gateway.ledger.filtered) == (1, 1)
+
+
+def test_journal_tells_a_command_from_a_start_of_the_bridge(gateway: Gateway) -> None:
+    gateway.run("quarantine-retry", ALL)
+    lines = [json.loads(line) for file in gateway.directory.glob(".ledger/*.jsonl") for line in file.open()]
+    assert [line["offline"] for line in lines if line["kind"] == "start"] == [True]
 
 
 def test_retry_takes_only_frames_of_the_given_source(gateway: Gateway) -> None:
