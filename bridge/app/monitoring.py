@@ -71,7 +71,7 @@ def build_monitoring(
     peers, listener_set, started = ingest.peers, ingest.listener_set, clock()
     certificate_expiry = CertificateExpiry(alarms, lambda: listener_set.certificates() | admin_certificates(), wall)
     silent_sources = SilentSources(alarms, peers, wall)
-    rejection_list = RejectionList(listener_set, peers, wall)
+    rejection_list = RejectionList(listener_set, peers, alarms.moment)
     rate_monitor = RateMonitor(
         alarms, peers, LearnedRates(config.spool.directory, process.spool_thread.work),
         clock=clock, wall=wall, settled=storage.settled,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from twisted.logger import Logger
 
 from bridge.syslog.timestamps import rfc3339
+from bridge.util.wall_times import WallTimes
 
 EVERY = 5.0
 "Seconds between two checks for alarms that end."
@@ -51,7 +52,7 @@ class Alarms:
         "The latest ended alarms by kind."
         self._emit = emit
         self._clock = clock
-        self._wall = wall
+        self._times = WallTimes(clock, wall)
         self._ends: dict[tuple[str, str], tuple[float, float]] = {}
         "Alarms that end by themselves: (kind, about) -> the time of their end, and the seconds for which they last."
 
@@ -103,7 +104,7 @@ class Alarms:
 
     def wall_time(self, moment: float) -> float:
         """Returns a time of the monotonic clock as seconds since the epoch, by the current wall clock."""
-        return self._wall() - (self._clock() - moment)
+        return self._times.of(moment)
 
     def moment(self, seconds: float) -> str:
         """Returns a time of the monotonic clock as RFC 3339."""

@@ -7,7 +7,6 @@ from bridge.ingest.peers import Peers
 from bridge.listen.listener_set import ListenerSet
 from bridge.listen.rejected_sources import Rejection
 from bridge.monitoring.rejection_reasons import reason_of
-from bridge.syslog.timestamps import rfc3339
 
 MAX_ROWS = 100
 "Rejected senders in the status, at most: the latest."
@@ -17,12 +16,12 @@ JSON = dict[str, object]
 
 
 class RejectionList:
-    """Lists rejected senders. ``wall`` returns seconds since the epoch."""
+    """Lists rejected senders. ``moment`` formats a time of the monotonic clock as RFC 3339."""
 
-    def __init__(self, listener_set: ListenerSet, peers: Peers, wall: Callable[[], float]) -> None:
+    def __init__(self, listener_set: ListenerSet, peers: Peers, moment: Callable[[float], str]) -> None:
         self._listener_set = listener_set
         self._peers = peers
-        self._wall = wall
+        self._moment = moment
 
     def rejected_now(self) -> list[JSON]:
         """Returns a row for each sender that was rejected within ``LISTED_SECONDS`` and not accepted since, the latest
@@ -39,12 +38,7 @@ class RejectionList:
         return [self._row(rejection, ago) for rejection, ago in self._listener_set.rejected_sources(address)]
 
     def _row(self, rejection: Rejection, ago: float) -> JSON:
-        last = self._wall() - ago
         reason = reason_of(rejection.reason)
-
-        def time_of(moment: float) -> str:
-            return rfc3339(int((last + moment - rejection.last) * 1000))
-
         return {
             "listener": rejection.listener,
             "address": rejection.address,
@@ -53,9 +47,9 @@ class RejectionList:
             "meaning": reason.meaning,
             "text": rejection.text,
             "count": rejection.count,
-            "first": time_of(rejection.first),
-            "last": time_of(rejection.last),
+            "first": self._moment(rejection.first),
+            "last": self._moment(rejection.last),
             "seconds_ago": round(ago),
-            "accepted_since": None if rejection.accepted is None else time_of(rejection.accepted),
+            "accepted_since": None if rejection.accepted is None else self._moment(rejection.accepted),
             "remedy": reason.remedy,
         }

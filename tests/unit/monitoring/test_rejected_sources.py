@@ -14,6 +14,7 @@ from bridge.monitoring.problems.rejections import PROBLEM_SECONDS
 from bridge.monitoring.rejected_sources import LISTED_SECONDS, MAX_ROWS, RejectionList
 from bridge.monitoring.rejection_reasons import REASONS
 from bridge.routing.router import Known
+from bridge.syslog.timestamps import rfc3339
 
 WALL = 1_800_000_000.0
 
@@ -32,7 +33,7 @@ class Rejecting:
         )
         router = SimpleNamespace(known=lambda address: Known(name="fw1" if str(address) == "192.0.2.7" else None))
         peers: Any = SimpleNamespace(router=router)
-        self.list = RejectionList(listener_set, peers, lambda: WALL + self.now)
+        self.list = RejectionList(listener_set, peers, lambda at: rfc3339(int((WALL + at) * 1000)))
 
     def reject(self, address: str, reason: str = "plain_text", count: int = 1, listener: str = "secure") -> None:
         for _ in range(count):

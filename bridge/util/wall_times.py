@@ -1,0 +1,26 @@
+"""Shows times of the monotonic clock as times of day."""
+
+from collections.abc import Callable
+
+MIN_STEP = 0.5
+"Seconds by which the clock must have been set to change the times that are shown."
+
+
+class WallTimes:
+    """Converts times of the monotonic ``clock`` to seconds since the epoch, by ``wall``.
+
+    One moment has one time, however often and on whichever surface it is shown. Two readings of two clocks would differ
+    by some milliseconds on a busy machine. Only a clock that is set changes the times of earlier moments.
+    """
+
+    def __init__(self, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._clock = clock
+        self._wall = wall
+        self._offset = wall() - clock()
+
+    def of(self, moment: float) -> float:
+        """Returns the time of day of a moment."""
+        offset = self._wall() - self._clock()
+        if abs(offset - self._offset) >= MIN_STEP:
+            self._offset = offset
+        return moment + self._offset
