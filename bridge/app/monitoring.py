@@ -15,7 +15,7 @@ from bridge.monitoring.forwarder_statistics import ForwarderStatistics
 from bridge.monitoring.gateway_clock import ClockWatch
 from bridge.monitoring.heartbeat import Heartbeat
 from bridge.monitoring.loss_monitor import LossMonitor
-from bridge.monitoring.outage_history import OutageHistory
+from bridge.monitoring.problem_history import ProblemHistory
 from bridge.monitoring.rate_file import LearnedRates
 from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.rate_monitor import RateMonitor
@@ -46,15 +46,10 @@ class MonitoringParts:
     waiting_events: WaitingEvents
     heartbeat: Heartbeat
     forwarder_statistics: ForwarderStatistics
-    outages: OutageHistory
 
     def prepare(self, config: Config) -> Callable[[], None]:
         """Returns a function that applies the configuration."""
         return lambda: self.status.change(config.sha256)
-
-    def record_outages(self) -> None:
-        """Records whether the collector can be reached."""
-        self.outages.note(self.status.intakes())
 
     def record_rates(self) -> None:
         """Adds a reading to the history of rates."""
@@ -79,15 +74,15 @@ def build_monitoring(
     format_drift = FormatDrift(alarms, ingest.pipeline.shape_changes, peers, ingest.pipeline.message_samples, wall)
     rate_history = RateHistory(ledger, delivery.runtime_metrics.delivery, clock=clock, wall=wall)
     senders = SourceList(peers, wall)
-    outages = OutageHistory(clock, alarms.moment)
+    history = ProblemHistory(clock, alarms.moment)
     loss_monitor = LossMonitor(alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops, clock=clock)
     status = Status(
         ledger=ledger, couriers=cluster.backlogs, spool=storage.opened.spool, pipeline=ingest.pipeline, peers=peers,
         listener_set=listener_set, alarms=alarms, runtime_metrics=delivery.runtime_metrics, config_sha256=config.sha256,
         wall=wall, disk_budget=ingest.disk_budget, sync_monitor=storage.sync_monitor, quota=ingest.quotas.report,
-        certificates=certificate_expiry.left, losses=loss_monitor.report, ended_outages=outages.report,
-        drifts=format_drift.rows,
-        senders=senders, silent=silent_sources.silent_now, mirror=ingest.mirror,
+        certificates=certificate_expiry.left, losses=loss_monitor.report, history=history,
+        drifts=format_drift.rows, senders=senders, mirror=ingest.mirror,
+        silent=silent_sources.silent_now, silent_names=lambda: silent_sources.names,
         rate_history=rate_history, gateway_clock=delivery.gateway_clock, started=wall(),
         cluster_node=None if cluster.node is None else cluster.node.report,
         rejected=rejection_list.rejected_now, monotonic_uptime=lambda: clock() - started,
@@ -104,5 +99,5 @@ def build_monitoring(
             stepped=senders.forget_clock_offsets,
         ),
         rate_history, status, WaitingEvents(alarms, status.intakes), Heartbeat(storage.self_events, status, clock),
-        ForwarderStatistics(storage.self_events, status, clock), outages,
+        ForwarderStatistics(storage.self_events, status, clock),
     )  # fmt: skip

@@ -16,7 +16,7 @@ from bridge.monitoring.forwarder_statistics import EVERY as STATISTICS_EVERY
 from bridge.monitoring.gateway_clock import EVERY as CLOCK_EVERY
 from bridge.monitoring.heartbeat import EVERY as HEARTBEAT_EVERY
 from bridge.monitoring.loss_monitor import EVERY
-from bridge.monitoring.outage_history import EVERY as OUTAGES_EVERY
+from bridge.monitoring.problem_history import EVERY as PROBLEMS_EVERY
 from bridge.monitoring.rate_history import EVERY as RATES_EVERY
 from bridge.monitoring.rate_monitor import EVERY as RATE_MONITOR_EVERY
 from bridge.monitoring.silent_sources import EVERY as SILENCE_EVERY
@@ -58,7 +58,7 @@ class Tasks(PeriodicTasks):
             (monitoring.certificate_expiry.look, CERTIFICATES_EVERY),
             (monitoring.record_rates, RATES_EVERY),
             (monitoring.waiting_events.look, WAITING_EVERY),
-            (monitoring.record_outages, OUTAGES_EVERY),
+            (monitoring.status.note_problems, PROBLEMS_EVERY),
             (self._end_watches, EVERY),
             (ingest.seen_clients.look, CLIENTS_EVERY),
             (monitoring.descriptor_monitor.look, EVERY),

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from heapq import nlargest
 
@@ -62,7 +62,7 @@ def list_(
     total: Counter[str] = Counter()
 
     def counted() -> Iterator[tuple[str, QuarantineEntry]]:
-        for why, entry in _entries(config, reason or REASONS, intake, source):
+        for why, entry in quarantine_entries(config, reason or REASONS, intake, source):
             total[why] += 1
             yield why, entry
 
@@ -116,7 +116,7 @@ def list_unrouted(config: Config, as_json: bool) -> None:
 
     Shows the number of frames, the first and last time of reception, the latest frame and the product of each sender.
     """
-    rows = unrouted_rows(config, (entry for _, entry in _entries(config, ("unrouted",), None, None)))
+    rows = unrouted_rows(config, (entry for _, entry in quarantine_entries(config, ("unrouted",))))
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -152,8 +152,8 @@ def _retry(config: Config, reasons: tuple[str, ...], intake: str | None, source:
     fail_if_interrupted(result, "frames")
 
 
-def _entries(
-    config: Config, reasons: tuple[str, ...], intake: str | None, source: str | None
+def quarantine_entries(
+    config: Config, reasons: Sequence[str], intake: str | None = None, source: str | None = None
 ) -> Iterator[tuple[str, QuarantineEntry]]:
     """Yields the matching entries of the quarantine files. A running bridge may remove files meanwhile."""
     selection = Selection(intake, networks(source))

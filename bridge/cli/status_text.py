@@ -102,7 +102,12 @@ def _listeners(status: dict[str, Any]) -> list[str]:
     if not isinstance(listeners, dict):
         return []
     drops, rejected = status.get("kernel_drops"), status.get("refused_connections")
-    rows = [(name, str(port), _value(drops, name), _value(rejected, name)) for name, port in listeners.items()]
+    details = status.get("listener_details") or {}
+    # A Unix socket has a path instead of a port.
+    rows = [
+        (name, str(port or details.get(name, {}).get("address", "-")), _value(drops, name), _value(rejected, name))
+        for name, port in listeners.items()
+    ]
     return _table("listeners", ("name", "port", "dropped by the kernel", "rejected connections"), rows)
 
 

@@ -10,12 +10,15 @@ from urllib.parse import urlencode
 import click
 
 from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail, with_spool
+from bridge.cli.quarantine import quarantine_entries
 from bridge.cli.unrouted_text import suggestion_text
-from bridge.cli.why_steps import NOTE, WRONG, Step, source_steps, unseen_source_steps
+from bridge.cli.why_step import NOTE, WRONG, Step
+from bridge.cli.why_steps import source_steps, unseen_source_steps
 from bridge.cli.why_target import Target, UnknownSenderError, find_targets
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations import control_client, spool_summary
+from bridge.operations.unrouted import unrouted_rows
 
 MAX_FOUND = 500
 "Sources that are requested to find a name."
@@ -46,6 +49,7 @@ def why(config: Config, sender: str, as_json: bool) -> None:
     status = control_client.get(directory, "/api/status?sources=0")
     targets = _targets(config, sender, str(status.get("gateway") or gethostname()), directory)
     known = [control_client.get(directory, f"/api/source?{urlencode(_query(target))}") for target in targets]
+    known = [found | _held(config, found, status) for found in known]
     if as_json:
         click.echo(json.dumps(known[0] if len(known) == 1 else known, indent=2))
         return
@@ -54,9 +58,23 @@ def why(config: Config, sender: str, as_json: bool) -> None:
         for title, steps in source_steps(config, target.address, found, status, target.listener):
             texts.append(_text(title, [*_note(target), *steps]))
     click.echo("\n\n".join(texts))
-    for row in (row for found in known for row in found.get("seen", [])):
-        if row.get("suggestion"):
-            click.echo(suggestion_text(row["suggestion"]), nl=False)
+    for found in known:
+        for suggestion in [row.get("suggestion") for row in found.get("seen", [])] or found.get("held", []):
+            if suggestion:
+                click.echo(suggestion_text(suggestion), nl=False)
+
+
+def _held(config: Config, found: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+    """Returns the rows of the held messages of a source, if it has sent nothing since the start or nothing that has a
+    route. Reading them is too slow to do it for each source."""
+    seen = found.get("seen", [])
+    if seen and not any(row.get("unrouted_now") for row in seen):
+        return {}
+    if not status.get("quarantine", {}).get("unrouted"):
+        return {"held": []}
+    entries = (entry for _, entry in quarantine_entries(config, ("unrouted",)))
+    rows = unrouted_rows(config, entries)
+    return {"held": [row for row in rows if row["address"] == found.get("address")]}
 
 
 def _explain_stopped(config: Config, sender: str) -> None:

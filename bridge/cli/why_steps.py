@@ -1,21 +1,19 @@
 """Builds the steps of ``syslog-bridge why``: where the messages of one sender go, and where they stop."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
 from bridge import formats
 from bridge.cli.status_text import age
+from bridge.cli.why_history import ended_steps, held_step, unrouted_text
+from bridge.cli.why_step import NOTE, OK, WRONG, Step
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.explain.explanation import Origin
 from bridge.monitoring.problems import headline_of
-from bridge.monitoring.problems.problem import number
 from bridge.routing.conditions import Address
 
-OK, WRONG, NOTE = "ok", "problem", "note"
-"Marks of a step: it is fine; the messages stop here; a fact or a hint."
 SILENT_SECONDS = 3600
 "Seconds after which a source without ``alert_if_silent_for`` counts as silent."
 REJECTED_SECONDS = 7200
@@ -23,17 +21,6 @@ REJECTED_SECONDS = 7200
 
 MAX_SHOWN = 300
 "Characters that are shown of a message."
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step of a message through the bridge, with its result."""
-
-    mark: str
-    name: str
-    text: str
-    verdict: str = ""
-    "The problem in a few words, for the first line. By default the name of the step."
 
 
 def source_steps(
@@ -44,21 +31,25 @@ def source_steps(
     With ``listener``, only that one counts.
     """
     rejections = [row for row in known.get("rejections", []) if listener in (None, row["listener"])]
+    held = known.get("held")
+    intakes = {str(row["intake"]) for row in known.get("seen", []) if row.get("intake")}
+    ended = list(ended_steps(known, status, address, intakes))
     seen_at = set()
     for row in known.get("seen", []):
         seen_at.add(row["listener"])
         name = f" ({row['name']})" if row.get("name") else ""
-        steps = [*_pipeline(config, row, status), *_usual_rate(known.get("usual_rate"))]
+        steps = [*_pipeline(config, row, status, held), *_usual_rate(known.get("usual_rate"))]
         if known.get("container") and _is_silent(row):
             steps += stale_connection_steps(config, address, row["listener"])
         at = [rejection for rejection in rejections if rejection["listener"] == row["listener"]]
         # Before the other steps, because a rejected message gets no further.
-        yield f"{row['address']}{name} at listener {row['listener']}", [*map(_seen_and_rejected, at), *steps]
+        yield f"{row['address']}{name} at listener {row['listener']}", [*map(_seen_and_rejected, at), *steps, *ended]
     elsewhere = [row for row in rejections if row["listener"] not in seen_at]
     if not seen_at and listener is not None and not elsewhere:
         yield f"{address} at listener {listener}", list(_unused_socket_steps(config, listener, status))
     elif not seen_at:
-        yield address, [*unseen_source_steps(config, address, known, status), *_usual_rate(known.get("usual_rate"))]
+        steps = [*unseen_source_steps(config, address, known, status), *_usual_rate(known.get("usual_rate"))]
+        yield address, [*steps, *ended]
     elif elsewhere:
         yield f"{address} at other listeners", [_rejected(row) for row in elsewhere]
 
@@ -78,7 +69,9 @@ def _seen_and_rejected(row: dict[str, Any]) -> Step:
     return _rejected(row, stops=row["seconds_ago"] < REJECTED_SECONDS)
 
 
-def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> Iterator[Step]:
+def _pipeline(
+    config: Config, row: dict[str, Any], status: dict[str, Any], held: list[dict[str, Any]] | None
+) -> Iterator[Step]:
     last = (row.get("messages") or [{}])[0]
     listener = row["listener"]
     yield Step(
@@ -104,7 +97,7 @@ def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> It
         yield Step(NOTE if remedy else OK, "clock", f"{clock}; {remedy}" if remedy else clock)
     for skipped in last.get("passed_over") or []:
         yield Step(NOTE, "no match", f"route {skipped['route']}: {skipped['why']}")
-    yield from _route(config, row, last)
+    yield from _route(config, row, last, held)
     if unsent := row.get("unsent_structured_data"):
         yield _unsent_data(unsent)
     if intake := row.get("intake"):
@@ -168,7 +161,9 @@ def _drift(row: dict[str, Any]) -> Iterator[Step]:
                 yield Step(NOTE, when, drift[when][:MAX_SHOWN])
 
 
-def _route(config: Config, row: dict[str, Any], last: dict[str, Any]) -> Iterator[Step]:
+def _route(
+    config: Config, row: dict[str, Any], last: dict[str, Any], held: list[dict[str, Any]] | None
+) -> Iterator[Step]:
     unrouted = row.get("unrouted")
     if unrouted and row.get("rerouted_since"):
         yield Step(
@@ -177,7 +172,7 @@ def _route(config: Config, row: dict[str, Any], last: dict[str, Any]) -> Iterato
         )  # fmt: skip
     if unrouted and row.get("unrouted_now", not row.get("intake")):
         yield Step(
-            WRONG, "route", f"no route matches: {number(unrouted, 'message')} held. Add the route below",
+            WRONG, "route", f"no route matches: {unrouted_text(unrouted, held)}. Add the route below",
             "no route matches its messages",
         )  # fmt: skip
         return
@@ -234,13 +229,15 @@ def unseen_source_steps(
     config: Config, address: str, known: dict[str, Any], status: dict[str, Any] | None = None
 ) -> Iterator[Step]:
     """Yields possible reasons why nothing was received from an address, and commands to find the cause."""
-    rejections = known.get("rejections", [])
+    rejections, held = known.get("rejections", []), known.get("held")
     yield from map(_rejected, rejections)
+    if held:
+        yield held_step(held)
     if status is not None:
         text = f"no message from it since the start, {age(status['uptime_seconds'])} ago"
-        yield Step(NOTE if rejections else WRONG, "received", text, "nothing received")
+        yield Step(NOTE if rejections or held else WRONG, "received", text, "nothing received")
         yield from _silence(address, status)
-    if rejections:
+    if rejections or held:
         return  # its packets arrive
     parsed = _parsed(address)
     for listener in config.listeners:

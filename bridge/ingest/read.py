@@ -1,10 +1,11 @@
 """Defines one ingest call: its sender and time, what happened to its events, and the counters of all calls."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from bridge.batching.grouping import Grouped
 from bridge.ingest.backpressure import PausableSender
+from bridge.ingest.format_matches import FormatMatches
 from bridge.ingest.peers import Peer
 from bridge.spool.batch import OpenBatch
 from bridge.spool.budget import Reserved
@@ -66,6 +67,9 @@ class ReadCounts:
     format_mismatches: Counter[str] = field(default_factory=Counter)
     "Checked events that do not match the format, by intake. The intake's parser cannot read them and reports no error."
 
+    format_latest: defaultdict[str, FormatMatches] = field(default_factory=lambda: defaultdict(FormatMatches))
+    "The latest checked events, by intake."
+
     def note_grouped(self, grouped: Grouped, intake: str | None) -> None:
         """Counts what was changed in the events of one disposition."""
         self.converted += grouped.converted
@@ -74,6 +78,7 @@ class ReadCounts:
         if grouped.sampled and intake:
             self.format_sampled[intake] += grouped.sampled
             self.format_mismatches[intake] += grouped.mismatched
+            self.format_latest[intake].note(grouped.sampled, grouped.mismatched)
 
     def note_truncated(self, count: int) -> None:
         """Counts frames that were truncated to ``max_frame_size``."""

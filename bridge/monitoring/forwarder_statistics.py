@@ -5,7 +5,8 @@ time. The intake format takes the name of the intake from ``name``, behind the f
 fires if ``full``, ``discarded.full`` or ``discarded.nf`` of a queue is not 0.
 
 ====================  ==============================================================================================
-input-LISTENER(PORT)  ``submitted``: messages received; ``disallowed``: connections and datagrams rejected
+input-LISTENER(PORT)  ``submitted``: messages received; ``disallowed``: connections and datagrams rejected. A Unix
+                      socket has no ``(PORT)``
 socket-LISTENER       the receive buffer of a UDP listener; ``discarded.full``: datagrams that the kernel dropped
 ruleset-INTAKE        the spool of an intake; ``discarded.full``: events that were dropped because they could not be
                       stored, or for newer ones; ``full``: how often it had no room
@@ -137,7 +138,9 @@ class ForwarderStatistics:
             if listener.kind == "udp":
                 host = getattr(listener.udp, "host", "") or "*"
                 port = f"{host}/{port}/{'IPv6' if ':' in host else 'IPv4'}"
-            yield {"name": f"input-{name}({port})", "origin": _ORIGINS.get(listener.kind, "imtcp"), **event}
+            # A Unix socket has no port.
+            shown = name if listener.unix_path else f"{name}({port})"
+            yield {"name": f"input-{shown}", "origin": _ORIGINS.get(listener.kind, "imtcp"), **event}
             if name in drops:
                 dropped = since[f"kernel {name}"]
                 received = since[f"submitted {name}"] + dropped

@@ -44,6 +44,8 @@ class SourceReports:
     "Returns the shapes of the messages of a source, and whether they have changed."
     usual_rate: Callable[[str], JSON | None] = lambda address: None
     "Returns what is known of the rate of an address, None if it is not watched."
+    ended: Callable[..., list[JSON]] = lambda *names: []
+    "Returns the computed problems that have ended for any of the names of a source or its intakes."
 
 
 class MessagePreview:
@@ -76,7 +78,8 @@ class MessagePreview:
         """Returns the rows of an address, one per listener that received from it, with its last messages."""
         parsed = address_of(address)
         address = str(parsed) if parsed else address
-        rejections = self._reports.rejections(address)
+        rejections, peers = self._reports.rejections(address), self._sources.find(address, listener)
+        names = {address, *(name for peer in peers for name in (peer.name, peer.intake) if name)}
         return {
             "address": address,
             "messages_shown": self._message_samples.on,
@@ -85,7 +88,8 @@ class MessagePreview:
             "rejections": rejections,
             "usual_rate": self._reports.usual_rate(address),
             "others": self._sources.other_sources(address) if listener is None else None,
-            "seen": [self._source_row(peer) for peer in self._sources.find(address, listener)],
+            "ended_problems": self._reports.ended(*names),
+            "seen": [self._source_row(peer) for peer in peers],
         }
 
     def _source_row(self, peer: Peer) -> JSON:

@@ -27,6 +27,8 @@ class SilentSources:
         self._since_ms = int(wall() * 1000)
         self.silent: dict[str, int] = {}
         "Address or host name of each silent source -> time of its last message, in milliseconds since the epoch."
+        self.names: dict[str, str] = {}
+        "Address or host name of each silent source with a name in ``sources:`` -> that name."
 
     def look(self) -> None:
         """Raises and ends the alarms."""
@@ -62,6 +64,7 @@ class SilentSources:
                 how = "sends again" if address in expected else "is no longer expected to send"
                 self._alarms.off("silence", address, f"source {_about(address, name)} {how}")
         self.silent = silent
+        self.names = {address: name for address in silent if (name := expected[address][1])}
 
     def silent_now(self) -> dict[str, int]:
         """Returns address or host name of each silent source -> seconds since its last message or the process start."""

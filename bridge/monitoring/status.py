@@ -15,7 +15,8 @@ from bridge.ingest.pipeline import Pipeline
 from bridge.listen.listener_set import ListenerSet
 from bridge.monitoring.alarms import Alarm, Alarms
 from bridge.monitoring.gateway_clock import GatewayClock
-from bridge.monitoring.problems import Problem, find_problems, summarize
+from bridge.monitoring.problem_history import ProblemHistory
+from bridge.monitoring.problems import Problem, computed_problems, find_problems, summarize
 from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.monitoring.sources import MAX_ROWS, SourceList, Wanted
@@ -60,10 +61,12 @@ class Status:
     "Returns TLS listener -> seconds until its certificate expires."
     losses: Callable[[], list[JSON]]
     "Returns the losses that go on, or ended within a day."
-    ended_outages: Callable[[], list[JSON]]
-    "Returns the latest outages of the collector."
+    history: ProblemHistory
+    "The begin and the end of problems that are computed from the status."
     silent: Callable[[], dict[str, int]]
     "Returns the sources that are silent for longer than ``alert_if_silent_for`` allows -> seconds of silence."
+    silent_names: Callable[[], dict[str, str]]
+    "Returns the names of those that have one in ``sources:``."
     drifts: Callable[[], list[JSON]]
     "Returns the sources whose messages have changed."
     mirror: Mirror
@@ -102,8 +105,17 @@ class Status:
 
     def report(self, *, sources: int = MAX_ROWS) -> JSON:
         """Returns the content of ``/api/status``, with at most ``sources`` source rows."""
+        facts = self._facts(sources=sources)
+        return {"headline": summarize(facts, self.history.start_of), **facts}
+
+    def note_problems(self) -> None:
+        """Records in the history which problems there are. Called every few seconds."""
+        self.history.note(computed_problems(self._facts(sources=0)))
+
+    def _facts(self, *, sources: int) -> JSON:
+        """Returns ``/api/status`` without its summary."""
         now, rates = self.wall(), self.rate_history
-        status: JSON = {
+        return {
             "taken": rfc3339(int(now * 1000)),
             "version": __version__,
             "gateway": socket.gethostname(),
@@ -147,6 +159,7 @@ class Status:
             **self._refused_clients(),
             "certificates": {name: round(left) for name, left in self.certificates().items()},
             "silent_sources": self.silent(),
+            "silent_source_names": self.silent_names(),
             "drifts": self.drifts(),
             "copies": {
                 target: {"sent": sent, "dropped": self.mirror.dropped[target]}
@@ -155,15 +168,15 @@ class Status:
             "times_not_believed": self.pipeline.read_counts.outside,
             "converted_to_utf8": self.pipeline.read_counts.converted,
             "alarms": [self._alarm(alarm) for alarm in self.alarms.current.values()],
-            "ended_alarms": [*(self._alarm(alarm) for alarm in self.alarms.ended()), *self.ended_outages()],
+            "ended_alarms": [self._alarm(alarm) for alarm in self.alarms.ended()],
+            "ended_problems": self.history.ended(),
             "fleet": None if self.cluster_node is None else self.cluster_node(),
             "config_sha256": self.config_sha256,
         }  # fmt: skip
-        return {"headline": summarize(status), **status}
 
     def problems(self) -> list[Problem]:
         """Returns the current problems, the most harmful first."""
-        return find_problems(self.report(sources=0))
+        return find_problems(self._facts(sources=0), self.history.start_of)
 
     def problem_texts(self) -> list[str]:
         """Returns the state and the text of each problem. The gateway can still receive messages."""
@@ -196,6 +209,7 @@ class Status:
             sequences = (self.spool.oldest_open(name), courier.oldest_sequence)
             oldest = min((sequence for sequence in sequences if sequence is not None), default=None)
             events, size = self.spool.open_amount(name)
+            latest = self.pipeline.read_counts.format_latest.get(name)
             received, delivered = rates.rates.get(name, (0.0, 0.0))
             # Between two batches, nothing is sealed or in flight.
             state = "delivering" if courier.state == "idle" and (events or name in rates.moving) else courier.state
@@ -226,6 +240,8 @@ class Status:
                     **self.quota(name),
                     "format_sampled": self.pipeline.read_counts.format_sampled[name],
                     "format_mismatches": self.pipeline.read_counts.format_mismatches[name],
+                    "format_latest_sampled": 0 if latest is None else latest.sampled,
+                    "format_latest_mismatches": 0 if latest is None else latest.mismatches,
                 }
             )
         return found

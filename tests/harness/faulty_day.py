@@ -71,6 +71,7 @@ def intake(name: str, state: str, **changed: Any) -> JSON:
         "last_acceptance": answer, "delivered": 183_204_112, "unconfirmed": 0, "requests": {"accepted": 152_670},
         "next_attempt_seconds": None, "body_limit_bytes": None, "late_after_seconds": 60.0,
         "delivered_bytes_today": 48_112_000_000, "quota_bytes": None, "format_sampled": 5000, "format_mismatches": 0,
+        "format_latest_sampled": 200, "format_latest_mismatches": 0,
     }  # fmt: skip
     return row | changed
 
@@ -88,7 +89,7 @@ INTAKES = [
     intake("wrong-key", "parked", **failing(12) | {"last_error": 'the collector answered 401: {"error": "unknown"}'}),
     intake("proxies-munich", "backing-off", **failing(2210), full_in_seconds=32_400.0),
     intake("proxies-paris", "backing-off", **failing(471)),
-    intake("vpn-gateways", "idle", format_mismatches=3120),
+    intake("vpn-gateways", "idle", format_mismatches=3120, format_latest_mismatches=125),
 ]
 DROPPED = {"spool_full": 71_827}
 REJECTED = [
@@ -149,6 +150,7 @@ STATUS: JSON = {
     "clients_not_in_client_names_count": 1,
     "certificates": {"secure": 5 * 86400, "admin.listen": 80 * 86400},
     "silent_sources": {"192.0.2.9": 3 * 86400, "fw-very-long-name-of-a-firewall-in-lyon-02": 4000},
+    "silent_source_names": {"192.0.2.9": "fw-lyon"},
     "rejected_sources": REJECTED, "health_checks": {"secure": 1440}, "drifts": [DRIFT],
     "alarms": [], "fleet": None, "config_sha256": "9b8d4c45ae42" * 5,
 }  # fmt: skip

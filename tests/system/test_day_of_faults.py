@@ -17,8 +17,8 @@ import pytest
 
 from bridge.cli.why_steps import NOTE, WRONG
 from bridge.monitoring.alarm_kinds import HEALTHY, KINDS
-from bridge.monitoring.outage_history import EVERY as OUTAGES_EVERY
-from bridge.monitoring.outage_history import MIN_SECONDS
+from bridge.monitoring.problem_history import EVERY as PROBLEMS_EVERY
+from bridge.monitoring.problem_history import MIN_SECONDS
 from tests.harness.bridge import Bridge, key_of
 from tests.harness.cli import cli
 from tests.harness.collector import Collector
@@ -154,7 +154,7 @@ def test_all_surfaces_report_the_same_problems(tmp_path: Path) -> None:
             rows = [row for row in bridge.status()["intakes"] if row["delivery"] == "backing-off"]
             return max((row["failing_seconds"] or 0.0 for row in rows), default=0.0)
 
-        until(lambda: outage_seconds() > MIN_SECONDS + OUTAGES_EVERY, "the outage is long enough to be remembered")
+        until(lambda: outage_seconds() > MIN_SECONDS + PROBLEMS_EVERY, "the outage is long enough to be remembered")
         gate.open()
         until(lambda: "collector" not in kinds(bridge), lambda: f"no outage: {bridge.status()['headline']}")
         until(surfaces_agree, lambda: str(found))

@@ -71,6 +71,6 @@ function describe(row) {
   const requests = Object.entries(row.requests ?? {}).filter(([, n]) => n).map(([outcome, n]) => `${words(outcome)} ${count(n)}`).join(", ");
   if (requests) rows.push(["Requests", requests]);
   if (row.body_limit_bytes) rows.push(["Requests limited to", `${size(row.body_limit_bytes)}: larger ones were refused or cut off`, "bad"]);
-  if (row.format_sampled) rows.push(["Format", row.format_mismatches ? `${count(row.format_mismatches)} of ${count(row.format_sampled)} sampled events do not match it` : `${count(row.format_sampled)} sampled events match it`, row.format_mismatches ? "bad" : ""]);
+  if (row.format_sampled) rows.push(["Format", row.format_mismatches ? `${count(row.format_latest_mismatches)} of the latest ${count(row.format_latest_sampled)} sampled events do not match it; since the start ${count(row.format_mismatches)} of ${count(row.format_sampled)}` : `${count(row.format_sampled)} sampled events match it`, row.format_latest_mismatches ? "bad" : ""]);
   return rows;
 }

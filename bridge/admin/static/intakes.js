@@ -34,7 +34,7 @@ function lastResponse(row) {
   if (row.last_error) parts.push({ text: row.last_error, class: "bad" });
   else if (last) parts.push(`accepted ${number(last.accepted, "event")} at ${last.at.slice(11, 19)}`);
   else parts.push({ text: "nothing sent yet", class: "quiet" });
-  if (row.format_mismatches) parts.push({ text: `${count(row.format_mismatches)} of ${count(row.format_sampled)} sampled events do not match its format`, class: "bad" });
+  if (row.format_latest_mismatches) parts.push({ text: `${count(row.format_latest_mismatches)} of the latest ${count(row.format_latest_sampled)} sampled events do not match its format`, class: "bad" });
   return parts;
 }
 

@@ -22,7 +22,7 @@ const rejected = new Table(at("rejected-table"), {
 const silent = new Table(at("silent-table"), {
   caption: "Silent sources", key: (row) => row.address, empty: "None match the filter.",
   columns: [
-    { head: "Source", cell: (row) => ({ text: row.address, class: "name" }) },
+    { head: "Source", cell: (row) => [{ text: row.name ?? row.address, class: "name" }, row.name ? { text: row.address, class: "quiet" } : null] },
     { head: "Silent for", number: true, cell: (row) => ({ text: span(row.seconds), class: "bad" }) },
     { head: "Last message", cell: (row) => when(row.last, row.now) },
     { head: "To do", wide: true, cell: () => "Check the device, its syslog configuration and the network in between" },
@@ -53,7 +53,7 @@ export function showSenders(status, find) {
   showTable("rejected", rejected, (status.rejected_sources ?? []).map((row) => ({ ...row, now })), find);
   showTable("changed", changed, (status.drifts ?? []).map((row) => ({ ...row, now })), find);
   const silentRows = Object.entries(status.silent_sources ?? {}).map(([address, seconds]) =>
-    ({ address, seconds, last: new Date(Date.parse(now) - seconds * 1000).toISOString(), now }));
+    ({ address, name: status.silent_source_names?.[address], seconds, last: new Date(Date.parse(now) - seconds * 1000).toISOString(), now }));
   silentRows.sort((one, other) => other.seconds - one.seconds);
   showTable("silent", silent, silentRows, find);
 }

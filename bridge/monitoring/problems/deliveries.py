@@ -85,7 +85,8 @@ def _suspended(kind: str, cause: str | None, rows: list[JSON], situation: Situat
     if kind == "unconfigured":
         verb = "is" if len(rows) == 1 else "are"
         text = f"{capital(named('intake', names))} {verb} not in the configuration: {waiting}"
-        return Problem(kind, text, remedy_for(cause), affected=tuple(names))
+        past = f"{capital(named('intake', names))} {verb} not in the configuration"
+        return Problem(kind, text, remedy_for(cause), affected=tuple(names), past=past)
     if kind == "parked":
         verb = "is" if len(rows) == 1 else "are"
         text = f"{capital(named('intake', names))} {verb} parked{at}: {error}; {waiting}"
@@ -96,7 +97,9 @@ def _suspended(kind: str, cause: str | None, rows: list[JSON], situation: Situat
         text = f"Collector{server} unreachable{at} ({error}); {which}, {waiting}"
     else:
         text = f"{capital(named('intake', names))} cannot deliver{at}: {error}; {waiting}"
-    return Problem(kind, text, remedy_for(shown.get("last_cause"), *names), "", since, tuple(names))
+    remedy, past = remedy_for(shown.get("last_cause"), *names), text.removesuffix(f"; {waiting}")
+    past = past.partition(";")[0] if kind == "collector" else past
+    return Problem(kind, text, remedy, "", since, tuple(names), about=_server(worst), past=past)
 
 
 def _is_reached(server: str, situation: Situation) -> bool:
@@ -136,7 +139,7 @@ def _full(situation: Situation) -> Iterator[Problem]:
         room = f"{size(spool.get('bytes') or 0)} of {size(spool.get('limit_bytes') or 0)} are used; {limit_text(spool)}"
         text = f"{capital(named('intake', names))} {has} no room left in the spool ({room}): {effect}"
         remedy = f"restore delivery, then {remedy_for_space(spool)}"
-        yield Problem("full", text, remedy, affected=tuple(names))
+        yield Problem("full", text, remedy, affected=tuple(names), past=text.partition(" (")[0])
 
 
 def _slow(row: JSON, situation: Situation) -> Iterator[Problem]:
@@ -146,14 +149,14 @@ def _slow(row: JSON, situation: Situation) -> Iterator[Problem]:
         yield _late(row, name, situation)
     elif error:
         remedy = remedy_for(row.get("last_cause"), name)
-        yield Problem("delivery", f"Intake {name}: {error}", remedy, DEGRADED, affected=(name,))
+        yield Problem("delivery", f"Intake {name}: {error}", remedy, DEGRADED, affected=(name,), about=name)
 
 
 def _late(row: JSON, name: str, situation: Situation) -> Problem:
     events, oldest = row.get("backlog_events") or 0, float(row.get("oldest_seconds") or 0)
     delivered, received = row.get("delivered_per_second") or 0, row.get("received_per_second") or 0
     age = f"the oldest event has waited for {span(oldest)}"
-    since = situation.before(oldest)
+    since, past = situation.before(oldest), f"Intake {name} drained its backlog"
     falls = max(delivered - received, -(row.get("backlog_change_per_second") or 0.0))
     if falls > 0 and delivered > 0:
         text = f"Intake {name} drains its backlog: {number(events, 'event')}, gone in {span(events / falls)}; {age}"
@@ -161,21 +164,26 @@ def _late(row: JSON, name: str, situation: Situation) -> Problem:
         remedy = (
             "no action is needed" if not slow else f"no action is needed, unless it is too slow: {_pace_remedy(row)}"
         )
-        return Problem("draining", text, remedy, since=since, affected=(name,))
+        return Problem("draining", text, remedy, since=since, affected=(name,), about=name, past=past)
     if not delivered and _accepted_lately(row, situation):
         # After an outage, the rates of the last seconds are not known yet.
         text = f"Intake {name} drains its backlog: {number(events, 'event')}; {age}"
-        return Problem("draining", text, "no action is needed", since=since, affected=(name,))
+        remedy = "no action is needed"
+        return Problem("draining", text, remedy, since=since, affected=(name,), about=name, past=past)
     safe = _safe([row], situation)
     if not delivered:
         cause = f": {row['last_error']}" if row.get("last_error") else ""
         text = f"Intake {name} has delivered nothing lately{cause}; {age}; {safe}"
-        return Problem("waiting", text, _pace_remedy(row, stalled=True), since=since, affected=(name,))
+        remedy, past = _pace_remedy(row, stalled=True), f"Intake {name} delivered nothing{cause}"
+        return Problem("waiting", text, remedy, since=since, affected=(name,), about=name, past=past)
     limited = ""
     if limit := row.get("body_limit_bytes"):
         limited = f", and requests are limited to {limit:,} bytes because larger ones were refused (413) or cut off"
     text = f"Intake {name} falls behind: it delivers {delivered:,.0f} events/s and receives {received:,.0f}{limited}"
-    return Problem("late", f"{text}; {age}; {safe}", _pace_remedy(row), since=since, affected=(name,))
+    return Problem(
+        "late", f"{text}; {age}; {safe}", _pace_remedy(row), since=since, affected=(name,), about=name,
+        past=f"Intake {name} delivered less than it received",
+    )  # fmt: skip
 
 
 def _accepted_lately(row: JSON, situation: Situation) -> bool:

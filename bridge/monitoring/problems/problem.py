@@ -29,11 +29,20 @@ class Problem:
     "Names of intakes, sources or listeners."
     ended: datetime | None = None
     "Time at which the cause ended, for a problem that stays visible for some time."
+    about: str = ""
+    "Tells problems of the same kind apart, such as the name of an intake."
+    past: str = ""
+    "The text once the problem has ended, without figures of the moment; empty: ``text``."
 
     @property
     def severity(self) -> str:
         """Returns the state of this problem, or that of its kind."""
         return self.state or (KINDS[self.kind].state if self.kind in KINDS else DEGRADED)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Returns what stays the same as long as the problem lasts: its kind and what it is about."""
+        return self.kind, self.about
 
     @property
     def order(self) -> tuple[int, int, bool]:

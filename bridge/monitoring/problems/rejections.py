@@ -25,12 +25,14 @@ def rejection_problems(situation: Situation) -> Iterator[Problem]:
         is_known = row["reason"] == "client_name" and (row["listener"], row["address"]) in known_clients
         if row["seconds_ago"] < PROBLEM_SECONDS and reason_of(row["reason"]).is_problem and not is_known:
             found.setdefault((row["listener"], row["reason"]), []).append(row)
-    for (listener, _), rows in found.items():
+    for (listener, reason), rows in found.items():
         count = sum(row["count"] for row in rows)
         names = [f"{row['name']} ({row['address']})" if row.get("name") else str(row["address"]) for row in rows]
         times = "once" if count == 1 else f"{count:,} times"
+        what = f"{listed(names)}: {rows[0]['meaning']}, {times}"
         yield Problem(
-            "rejected", f"Listener {listener} rejects {listed(names)}: {rows[0]['meaning']}, {times}",
-            rows[0]["remedy"], DEGRADED if count >= MIN_COUNT else NOTICE,
+            "rejected", f"Listener {listener} rejects {what}", rows[0]["remedy"],
+            DEGRADED if count >= MIN_COUNT else NOTICE,
             since=read_moment(min(row["first"] for row in rows)), affected=tuple(str(row["address"]) for row in rows),
+            about=f"{listener} {reason}", past=f"Listener {listener} rejected {what}",
         )  # fmt: skip

@@ -19,7 +19,7 @@ JSON = dict[str, Any]
 def sender_problems(situation: Situation) -> Iterator[Problem]:
     """Yields the problems of all sources."""
     for row in situation.intakes:
-        yield from _format(row)
+        yield from _format(row, situation)
     yield from _unrouted(situation)
     yield from _unsent_data(situation)
     yield from rejection_problems(situation)
@@ -31,31 +31,41 @@ def _name(row: JSON) -> str:
     return str(row.get("name") or row.get("address"))
 
 
-def _format(row: JSON) -> Iterator[Problem]:
-    sampled, mismatches = row.get("format_sampled") or 0, row.get("format_mismatches") or 0
-    if mismatches > sampled * MAX_MISMATCH_SHARE:
+def _format(row: JSON, situation: Situation) -> Iterator[Problem]:
+    name = str(row.get("name"))
+    # A status of an older version has only the counts since the start.
+    sampled = row.get("format_latest_sampled", row.get("format_sampled")) or 0
+    mismatches = row.get("format_latest_mismatches", row.get("format_mismatches")) or 0
+    # The problem of a source whose messages have changed says more.
+    changed = any(drift.get("intake") == name and drift.get("mismatches") for drift in situation.rows("drifts"))
+    if mismatches > sampled * MAX_MISMATCH_SHARE and not changed:
         yield Problem(
             "format",
-            f"Intake {row.get('name')}: {mismatches:,} of {sampled:,} sampled events do not match its format, so its"
+            f"Intake {name}: {mismatches:,} of the latest {sampled:,} sampled events do not match its format, so its"
             f" parser probably cannot read them",
-            'run "syslog-bridge explain --payloads" to see which format fits', affected=(str(row.get("name")),),
+            'run "syslog-bridge explain --payloads" to see which format fits', affected=(name,),
+            about=name, past=f"Events of intake {name} did not match its format",
         )  # fmt: skip
 
 
 def _unrouted(situation: Situation) -> Iterator[Problem]:
-    if rows := situation.rows("unrouted"):
+    held = (situation.status.get("quarantine") or {}).get("unrouted")
+    # What was held is delivered or purged, and nothing has come since.
+    if held != 0 and (rows := situation.rows("unrouted")):
         count = situation.count("unrouted", len(rows))
-        single = f"Messages from {rows[0].get('address')} match no route"
+        senders = str(rows[0].get("address")) if count == 1 else f"{count:,} sources"
+        kept = "" if held is None else f": {number(held, 'message')} {'is' if held == 1 else 'are'} held"
         yield Problem(
-            "unrouted", single if count == 1 else f"Messages from {count:,} sources match no route",
+            "unrouted", f"Messages from {senders} match no route{kept}",
             'add the route that "syslog-bridge unrouted list" and the status page show',
-            affected=tuple(map(_name, rows)),
+            affected=tuple(map(_name, rows)), past=f"Messages from {senders} matched no route",
         )  # fmt: skip
-    elif held := (situation.status.get("quarantine") or {}).get("unrouted"):
+    elif held:
         # Those sources have a route now, or have not sent since the start.
         yield Problem(
             "unrouted", f"{number(held, 'message')} that matched no route {'is' if held == 1 else 'are'} held",
             'run "syslog-bridge unrouted list"; once routes match, run "syslog-bridge unrouted reroute"', NOTICE,
+            about="held",
         )  # fmt: skip
 
 
@@ -107,7 +117,9 @@ def _clocks(situation: Situation) -> Iterator[Problem]:
     count, affected = situation.count("clock", len(clocks)), tuple(map(_name, clocks))
     if count == 1:
         text = f"The clock of {affected[0]} is off: {clocks[0].get('text')}"
-        yield Problem("clock", text, str(clocks[0].get("remedy") or ""), affected=affected)
+        remedy = str(clocks[0].get("remedy") or "")
+        yield Problem("clock", text, remedy, affected=affected, about="sources", past=text.replace(" is ", " was ", 1))
     else:
-        text = f"The clocks of {count:,} sources are off"
-        yield Problem("clock", text, "see the remedy of each source below", affected=affected)
+        text, past = (f"The clocks of {count:,} sources {verb} off" for verb in ("are", "were"))
+        remedy = "see the remedy of each source below"
+        yield Problem("clock", text, remedy, affected=affected, about="sources", past=past)

@@ -62,9 +62,10 @@ def filling(situation: Situation) -> Iterator[Problem]:
     """Yields a problem if the spool is nearly full."""
     spool = situation.spool
     used, limit = spool.get("bytes") or 0, spool.get("limit_bytes") or 0
-    if limit and used >= FILLING_SHARE * limit and not spool.get("full"):
+    alarm = next((alarm for alarm in situation.alarms if alarm.get("kind") == "budget"), None)
+    # The alarm ends later than the share falls, so that a use near the limit is one problem.
+    if limit and (alarm or used >= FILLING_SHARE * limit) and not spool.get("full"):
         text = f"The spool is {used / limit:.0%} full ({size(used)} of {size(limit)}; {limit_text(spool)})"
-        since = next((alarm.get("since") for alarm in situation.alarms if alarm.get("kind") == "budget"), None)
         remedy = f"restore delivery, or {remedy_for_space(spool)}"
         when = full_in(spool.get("full_in_seconds"))
-        yield Problem("budget", f"{text}; {when}", remedy, since=read_moment(since))
+        yield Problem("budget", f"{text}; {when}", remedy, since=read_moment((alarm or {}).get("since")))

@@ -1,39 +1,50 @@
 """Summarises a status in one sentence, its problems, and what is over. All surfaces show this summary."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from bridge.monitoring.alarm_kinds import HEALTHY, NOTICE
 from bridge.monitoring.problems.deliveries import delivery_problems
 from bridge.monitoring.problems.losses import ended_losses, loss_problems
-from bridge.monitoring.problems.problem import Problem, capital, moment, number
+from bridge.monitoring.problems.problem import Problem, capital, moment, number, read_moment
 from bridge.monitoring.problems.raised import alarm_problem, alarm_problems, is_shown
 from bridge.monitoring.problems.senders import sender_problems
 from bridge.monitoring.problems.situation import Situation
 from bridge.monitoring.problems.space import filling
+from bridge.util.spans import span
 
-MAX_TRANSIT_SECONDS = 15.0
-"Seconds after which a waiting event is mentioned; younger events are still in normal transit."
 MAX_ENDED = 20
 "Ended problems that are listed, the latest."
 
 JSON = dict[str, Any]
 
 
-def find_problems(status: JSON) -> list[Problem]:
+StartOf = Callable[[Problem], str | None]
+"Returns when a problem began that does not know it itself, as RFC 3339."
+
+
+def computed_problems(status: JSON) -> list[Problem]:
+    """Returns the problems that are computed from the figures of a status."""
+    situation = Situation(status)
+    return [*delivery_problems(situation), *filling(situation), *sender_problems(situation)]
+
+
+def find_problems(status: JSON, start_of: StartOf = lambda problem: None) -> list[Problem]:
     """Returns the problems of a status, the most harmful first."""
     situation = Situation(status)
-    found = [
-        *loss_problems(situation), *alarm_problems(situation), *delivery_problems(situation), *filling(situation),
-        *sender_problems(situation),
-    ]  # fmt: skip
+    computed = [
+        problem if problem.since is not None else replace(problem, since=read_moment(start_of(problem)))
+        for problem in computed_problems(status)
+    ]
+    found = [*loss_problems(situation), *alarm_problems(situation), *computed]
     return sorted(found, key=lambda problem: problem.order)
 
 
-def summarize(status: JSON) -> JSON:
+def summarize(status: JSON, start_of: StartOf = lambda problem: None) -> JSON:
     """Returns ``state``, ``text``, the ``problems``, and those that have ``ended``, the latest first."""
-    problems, situation = find_problems(status), Situation(status)
+    problems, situation = find_problems(status, start_of), Situation(status)
     ended = {
         "problems": [problem.to_json() for problem in problems],
         "ended": [
@@ -63,8 +74,9 @@ def _ended(situation: Situation) -> list[Problem]:
         alarm_problem(alarm) for alarm in situation.rows("ended_alarms")
         if is_shown(alarm) or alarm.get("kind") in ("parked", "full", "budget")
     ]  # fmt: skip
+    computed = map(alarm_problem, situation.rows("ended_problems"))
     found: Iterator[tuple[datetime, Problem]] = (
-        (each.ended, each) for each in (*alarms, *ended_losses(situation)) if each.ended is not None
+        (each.ended, each) for each in (*alarms, *computed, *ended_losses(situation)) if each.ended is not None
     )
     return [each for _, each in sorted(found, key=lambda pair: pair[0], reverse=True)[:MAX_ENDED]]
 
@@ -72,13 +84,15 @@ def _ended(situation: Situation) -> list[Problem]:
 def _figures(situation: Situation) -> str:
     intakes, status = situation.intakes, situation.status
     rates = status.get("rates", {})
-    late = [row for row in intakes if (row.get("oldest_seconds") or 0) > MAX_TRANSIT_SECONDS]
-    waiting = sum(row.get("backlog_events") or 0 for row in late)
+    waiting = sum(row.get("backlog_events") or 0 for row in intakes)
+    oldest = max((row.get("oldest_seconds") or 0 for row in intakes), default=0)
     sources = situation.count("total", len(situation.rows("sources")))
     parts = [number(sources, "source"), number(len(intakes), "intake")]
     if "received" in rates:
         parts.append(f"{rates['received']:,.0f} events/s")
-    parts.append(f"{number(waiting, 'event')} waiting" if waiting else "no events waiting")
+    # A few events always wait for their batch to be sealed and answered: their age says whether that is normal.
+    age = f"waiting for up to {span(max(1, oldest))}"
+    parts.append(f"{number(waiting, 'event')} {age}" if waiting else "no events waiting")
     return ", ".join(parts)
 
 

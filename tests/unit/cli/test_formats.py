@@ -169,7 +169,7 @@ def test_status_shows_events_that_do_not_match_their_format() -> None:
     text = of_running({"intakes": [row, row | {"name": "good", "format_mismatches": 0}]})
     lines = [line for line in text.splitlines() if "do not match its format" in line]
     assert len(lines) == 1
-    assert lines[0].startswith("Intake fw: 1,100 of 1,200 sampled events do not match its format")
+    assert lines[0].startswith("Intake fw: 1,100 of the latest 1,200 sampled events do not match its format")
 
 
 def test_refused_clients_that_the_status_does_not_name_are_counted():

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from bridge.cli.status import status
+from bridge.cli.status_text import of_running
 from bridge.spool import lock
 
 REPORT = {
@@ -238,3 +239,10 @@ def test_invalid_configuration_exits_2(tmp_path):
     result = CliRunner().invoke(status, ["-c", str(tmp_path / "none.yaml")])
     assert result.exit_code == 2
     assert "none.yaml:1:1" in result.stderr
+
+
+def test_unix_listener_is_shown_with_its_path_instead_of_a_port():
+    details = {"local": {"kind": "unix_datagram", "address": "/run/syslog-bridge/log"}, "udp": {"address": "*:514"}}
+    text = of_running({"listeners": {"udp": 5514, "local": 0}, "listener_details": details})
+    rows = [line.split()[:2] for line in text.splitlines() if line.startswith(("  udp", "  local"))]
+    assert rows == [["udp", "5514"], ["local", "/run/syslog-bridge/log"]]

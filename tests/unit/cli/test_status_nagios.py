@@ -34,7 +34,7 @@ def problem(kind: str, text: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("alarms", "code", "begin"),
     [
-        ([], 0, "SYSLOG-BRIDGE OK - 3 sources, 1 intake, 5 events/s, no events waiting."),
+        ([], 0, "SYSLOG-BRIDGE OK - 3 sources, 1 intake, 5 events/s, 200 events waiting for up to 1 s."),
         ([problem("silence", "source fw1 is silent")], 1, "SYSLOG-BRIDGE WARNING - Source fw1 is silent |"),
         ([problem("silence", "source fw1 is silent"), problem("spool", "the spool cannot be written")], 2,
          "SYSLOG-BRIDGE CRITICAL - The spool cannot be written; Source fw1 is silent |"),

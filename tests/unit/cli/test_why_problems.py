@@ -60,3 +60,64 @@ def test_unrouted_messages_are_held_or_dropped_as_configured() -> None:
         ("noise", "noise drops its messages, as configured (drop: true)"),
     ):
         assert told in text({"seen": [SEEN | {"route": route, "intake": None}]}, STATUS, config)
+
+
+def test_problem_that_is_over_says_when_it_ended() -> None:
+    over = {
+        "kind": "clock", "text": "The clock of fw was off: 55 minutes behind",
+        "since": "2026-11-29T04:00:00.500Z", "ended": "2026-11-29T04:30:00.500Z",
+    }  # fmt: skip
+    found = text({"seen": [SEEN], "ended_problems": [over]}, STATUS)
+    assert found.startswith("192.0.2.7 at listener udp: healthy\n")
+    assert (
+        "note     ended     The clock of fw was off: 55 minutes behind (from 2026-11-29T04:00:00Z to"
+        " 2026-11-29T04:30:00Z)" in found
+    )
+    told = over | {"kind": "rejected", "text": "Listener udp rejected 192.0.2.7"}
+    assert "ended " not in text({"seen": [SEEN], "ended_problems": [told]}, STATUS), "another step says it"
+
+
+def test_alarm_of_the_source_or_its_intake_that_is_over_says_when_it_ended() -> None:
+    def alarm(about: str) -> dict[str, Any]:
+        return {
+            "kind": "silence", "about": about, "text": f"source {about} has been silent",
+            "since": "2026-11-29T04:00:00Z", "ended": "2026-11-29T04:30:00Z",
+        }  # fmt: skip
+
+    status = STATUS | {"ended_alarms": [alarm("192.0.2.7"), alarm("192.0.2.8"), alarm("fw")]}
+    for seen in ([SEEN], []):
+        found = text({"seen": seen}, status)
+        assert "ended     Source 192.0.2.7 has been silent (from 2026-11-29T04:00:00Z to 2026-11-29T04:30:00Z)" in found
+        assert "192.0.2.8" not in found
+        assert ("Source fw has" in found) is bool(seen), "its intake is known once it has sent"
+
+
+# --- held messages ----------------------------------------------------------------------------------------------------
+
+HELD: dict[str, Any] = {
+    "address": "192.0.2.7", "frames": 3, "first": "2026-11-28T04:00:00.000Z", "last": "2026-11-28T05:00:00.000Z",
+    "matching_route": None,
+}  # fmt: skip
+
+
+def test_source_whose_messages_are_held_since_before_the_start_is_not_unknown() -> None:
+    found = text({"seen": [], "held": [HELD]}, STATUS)
+    assert found.startswith("192.0.2.7: no route matches its messages\n")
+    assert (
+        "problem  route     no route matches: 3 messages from 2026-11-28T04:00:00.000Z to 2026-11-28T05:00:00.000Z"
+        " matched no route and are held. Add the route below" in found
+    )
+    assert "tcpdump" not in found, "its packets have arrived"
+
+
+def test_held_messages_with_a_route_ask_for_a_reroute() -> None:
+    found = text({"seen": [], "held": [HELD | {"matching_route": "firewalls"}]}, STATUS)
+    assert "Route firewalls matches now: run syslog-bridge reload and syslog-bridge unrouted reroute" in found
+    assert "Add the route below" not in found
+
+
+def test_number_of_held_messages_is_that_of_the_quarantine() -> None:
+    unrouted = SEEN | {"route": "unrouted", "intake": None, "unrouted": 1, "unrouted_now": True}
+    assert "no route matches: 3 messages held." in text({"seen": [unrouted], "held": [HELD]}, STATUS)
+    purged = text({"seen": [unrouted], "held": []}, STATUS)
+    assert "no route matches: 1 message since the start; none is held any more." in purged

@@ -125,6 +125,8 @@ def test_pipeline_counts_by_intake(tmp_path: Path) -> None:
         pipeline.take(peer, block_of([b"<13>Nov 23 07:24:00 host app: text"] * 8))
     assert pipeline.read_counts.format_sampled == {"fw": 6}
     assert pipeline.read_counts.format_mismatches == {"fw": 3}
+    latest = pipeline.read_counts.format_latest["fw"]
+    assert (latest.sampled, latest.mismatches) == (6, 3)
 
 
 def test_explicit_json_is_unchanged_by_a_format() -> None:

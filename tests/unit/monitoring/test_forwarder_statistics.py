@@ -16,7 +16,8 @@ from tests.unit.monitoring.test_status import StatusFixture
 
 CONFIGURATION = """
 collector: {{region: FRA1}}
-listeners: [{{name: udp, udp: "*:514"}}, {{name: stream, tcp: "127.0.0.1:6514"}}]
+listeners: [{{name: udp, udp: "*:514"}}, {{name: stream, tcp: "127.0.0.1:6514"}},
+  {{name: local, unix_datagram: /run/x/log}}]
 intakes: {{fw: {{intake_key: kkkkkkkkkkkkkkkk}}, ops: {{intake_key: llllllllllllllll}}}}
 routes: [{{name: firewalls, intake: fw, source: 192.0.2.0/24}}]
 unrouted: hold
@@ -61,7 +62,7 @@ class Gateway(StatusFixture):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        for method, counts in (("ports", {"udp": 514, "stream": 6514}), ("kernel_drops", {"udp": 0})):
+        for method, counts in (("ports", {"udp": 514, "stream": 6514, "local": 0}), ("kernel_drops", {"udp": 0})):
             getattr(self.listener_set, method).return_value = counts
         self.written: list[tuple[str, list[str]]] = []
         self.self_events = SelfEvents(configuration("forwarder"), self.spool, self.ledger, lambda: self.now)
@@ -88,7 +89,7 @@ def test_events_have_the_documented_fields(gateway: Gateway) -> None:
     gateway.ledger.deliver("fw", 1, 100)
     found = gateway.look()
     assert list(found) == [
-        "input-udp(*/514/IPv4)", "socket-udp", "input-stream(6514)", "ruleset-fw", "output-fw",
+        "input-udp(*/514/IPv4)", "socket-udp", "input-stream(6514)", "input-local", "ruleset-fw", "output-fw",
         "TCP-intake.sekoia.io-443", "resource-usage",
     ]  # fmt: skip
     assert found["input-udp(*/514/IPv4)"] == {
@@ -219,3 +220,9 @@ def test_events_are_written_to_the_spool_and_counted(tmp_path: Path) -> None:
     first, second, alarm = path.read_text().splitlines()
     assert (first, second) == ('{"name": "a-b"}', "second#012line")
     assert json.loads(alarm)["name"] == "alarm-parked"
+
+
+def test_unix_socket_has_no_port(tmp_path: Path) -> None:
+    found = Gateway(tmp_path / "spool").look()
+    assert "input.port" not in found["input-local"]
+    assert found["input-local"]["module.type"] == "imuxsock"

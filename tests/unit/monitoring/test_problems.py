@@ -54,10 +54,17 @@ def loss(reason: str = "spool_full", *names: str, ended: float | None = None) ->
 def test_healthy_status_gives_one_sentence() -> None:
     assert summarize(HEALTHY) == {
         "state": "healthy",
-        "text": "Healthy: 12 sources, 1 intake, 1,240 events/s, no events waiting.",
+        "text": "Healthy: 12 sources, 1 intake, 1,240 events/s, 12 events waiting for up to 2 s.",
         "problems": [],
         "ended": [],
     }
+
+
+def test_events_that_wait_are_counted_whatever_their_age() -> None:
+    empty = {"name": "b", "state": "idle", "backlog_events": 0, "oldest_seconds": None}
+    assert summarize(intakes(empty))["text"].endswith("events/s, no events waiting.")
+    young = row("c", backlog_events=3, oldest_seconds=0.4)
+    assert summarize(intakes(empty, young))["text"].endswith("events/s, 3 events waiting for up to 1 s.")
 
 
 def test_past_losses_are_mentioned_without_a_problem() -> None:
@@ -73,8 +80,18 @@ def test_held_messages_of_sources_that_do_not_send_any_more_are_a_notice() -> No
     assert problem["text"] == "22 messages that matched no route are held"
     assert "unrouted reroute" in problem["remedy"]
     (problem,) = problems(HEALTHY | {"quarantine": {"unrouted": 22}, "unrouted": [{"address": "192.0.2.7"}]})
-    assert problem["state"] == "degraded"
+    assert (problem["state"], problem["text"]) == (
+        "degraded", "Messages from 192.0.2.7 match no route: 22 messages are held",
+    )  # fmt: skip
     assert problems(HEALTHY | {"quarantine": {"unrouted": 0}}) == []
+
+
+def test_unrouted_problem_ends_when_nothing_is_held_any_more() -> None:
+    """After `quarantine purge`, the next message that matches no route is a problem again."""
+    unrouted = {"unrouted": [{"address": "192.0.2.7"}, {"address": "192.0.2.8"}]}
+    assert problems(HEALTHY | unrouted | {"quarantine": {"unrouted": 0}}) == []
+    (problem,) = problems(HEALTHY | unrouted | {"quarantine": {"unrouted": 1}})
+    assert problem["text"] == "Messages from 2 sources match no route: 1 message is held"
 
 
 # --- losses -----------------------------------------------------------------------------------------------------------
@@ -366,7 +383,7 @@ def test_ended_alarms_say_when_they_ended() -> None:
 @pytest.mark.parametrize(
     ("status", "state", "text", "remedy"),
     [
-        (intakes(row(format_sampled=100, format_mismatches=90)), "degraded", "90 of 100", "--payloads"),
+        (intakes(row(format_sampled=100, format_mismatches=90)), "degraded", "90 of the latest 100", "--payloads"),
         (HEALTHY | {"unrouted": [{"address": "192.0.2.7"}]}, "degraded",
          "Messages from 192.0.2.7 match no route.", "unrouted list"),
         (HEALTHY | {"clocks": [{"address": "192.0.2.7", "name": "fw", "text": "55 minutes behind", "remedy": "NTP"}]},
@@ -378,6 +395,21 @@ def test_problems_of_sources_have_a_remedy(status: dict[str, Any], state: str, t
     assert result["state"] == state
     assert text in result["text"]
     assert remedy in result["problems"][0]["remedy"]
+
+
+def test_format_is_judged_by_the_latest_events() -> None:
+    since_start = {"format_sampled": 5000, "format_mismatches": 3000}
+    fixed = row(**since_start, format_latest_sampled=200, format_latest_mismatches=10)
+    assert problems(intakes(fixed)) == []
+    (problem,) = problems(intakes(row(**since_start, format_latest_sampled=200, format_latest_mismatches=60)))
+    assert "60 of the latest 200 sampled events" in problem["text"]
+
+
+def test_changed_source_is_not_reported_as_a_wrong_format_too() -> None:
+    status = intakes(row(format_sampled=100, format_mismatches=90))
+    assert problems(status | {"drifts": [{"intake": "a", "mismatches": 12}]}) == []
+    for other in ({"intake": "b", "mismatches": 12}, {"intake": "a", "mismatches": 0}):
+        assert [problem["kind"] for problem in problems(status | {"drifts": [other]})] == ["format"]
 
 
 def test_refused_clients_are_a_problem_while_they_try_to_connect() -> None:
@@ -399,4 +431,4 @@ def test_notice_does_not_change_the_state() -> None:
     data = {"address": "192.0.2.7", "ids": ["x@1"], "intake": "a"}
     result = summarize(HEALTHY | {"unsent_structured_data": [data]})
     assert (result["state"], result["problems"][0]["state"]) == ("healthy", "notice")
-    assert result["text"].endswith("no events waiting. 1 notice below.")
+    assert result["text"].endswith("12 events waiting for up to 2 s. 1 notice below.")

@@ -46,9 +46,10 @@ def test_expected_sources_raise_an_alarm_while_they_are_silent():
     assert alarms.active["silence", "192.0.2.7"] == (
         "source fw-lyon (192.0.2.7) has been silent for longer than 10m (alert_if_silent_for)"
     )
+    assert silent_sources.names == {"192.0.2.7": "fw-lyon"}
     peers.change(router())
     look()
-    assert silent_lists[-1] == []
+    assert (silent_lists[-1], silent_sources.names) == ([], {})
 
 
 def test_silence_is_noticed_after_the_clock_was_ahead():

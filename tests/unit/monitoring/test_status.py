@@ -19,11 +19,13 @@ from bridge.deliver.response_handler import Answered
 from bridge.ingest import from_config as ingest_config
 from bridge.ingest.peers import Peers
 from bridge.monitoring.alarms import Alarms
+from bridge.monitoring.problem_history import ProblemHistory
 from bridge.monitoring.sources import SourceList
 from bridge.monitoring.status import Status
 from bridge.monitoring.sync_monitor import SyncMonitor
 from bridge.spool.forecast import TimeToFull
 from bridge.syslog.frames import block_of
+from bridge.syslog.timestamps import rfc3339
 from bridge.tls.refused_clients import RefusedClient, RefusedClients
 from bridge.tls.seen_clients import SeenClient, Sighting
 from tests.harness.builders import NOON, build_fsync_policy, build_pipeline, build_spool
@@ -64,13 +66,15 @@ class StatusFixture:
         self.rate_history: Any = SimpleNamespace(received=0.0, delivered=0.0, rates={}, changes={}, moving=frozenset())
         gateway_clock: Any = SimpleNamespace(offset=None)
         runtime_metrics: Any = None
+        history = ProblemHistory(lambda: self.now, lambda at: rfc3339(int(at * 1000)))
         self.status = Status(
             ledger=self.ledger, couriers={"fw": self.courier}, spool=self.spool, pipeline=self.pipeline,
             peers=self.peers, listener_set=self.listener_set, alarms=self.alarms, runtime_metrics=runtime_metrics,
             config_sha256="c" * 64, wall=lambda: self.now, disk_budget=self.disk_budget,
             sync_monitor=SyncMonitor(build_fsync_policy(directory), self.alarms, lambda: self.now),
             quota=lambda name: {},
-            certificates=lambda: {"secure": 86_400.4}, losses=list, ended_outages=list, silent=dict, drifts=list,
+            certificates=lambda: {"secure": 86_400.4}, losses=list, history=history, silent=dict,
+            silent_names=dict, drifts=list,
             mirror=self.mirror,
             senders=SourceList(self.peers, lambda: self.now), rate_history=self.rate_history,
             gateway_clock=gateway_clock, started=NOON - 60.0, monotonic_uptime=monotonic_uptime,
