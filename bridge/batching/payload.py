@@ -5,7 +5,7 @@ message    MSG alone, from its first non-blank
 auto       ``message``, or ``structured`` if there is structured data of a vendor (``bridge.syslog.structured_data``)
 content    tag and MSG: ``sshd[123]: text``
 device     all after the PRI, as sent
-line       ``ISO-time HOST TAG: MSG``
+line       ``ISO-time HOST TAG: MSG``, with MSG from its first non-blank
 structured ``MSGID [SD] MSG``
 raw        the whole frame
 rfc5424    a normalised RFC 5424 line: resolved time, the peer if HOSTNAME is missing
@@ -82,9 +82,9 @@ def events(form: str, columns: Columns, context: EventContext) -> Sequence[bytes
         return column
     if form == "line":
         return [
-            b"%s %s %s" % (rfc3339(ms).encode(), host or peer, content_shown(app, procid, msg))
-            for ms, host, app, procid, msg in zip(
-                times, columns["hostname"], columns["app_name"], columns["procid"], columns["msg"], strict=True
+            b"%s %s %s" % (rfc3339(ms).encode(), host or peer, content_shown(app, procid, text))
+            for ms, host, app, procid, text in zip(
+                times, columns["hostname"], columns["app_name"], columns["procid"], columns["text"], strict=True
             )
         ]
     if form == "structured":

@@ -22,7 +22,7 @@ PAYLOAD_NEEDS: Mapping[str, frozenset[str]] = {
     "auto": frozenset(("auto",)),
     "content": frozenset(("content",)),
     "device": frozenset(("device",)),
-    "line": frozenset(("hostname", "app_name", "procid", "msg")),
+    "line": frozenset(("hostname", "app_name", "procid", "text")),
     "structured": frozenset(("msgid", "structured_data", "text")),
     "raw": frozenset(("raw",)),
     "rfc5424": frozenset(("priority", "hostname", "app_name", "procid", "msgid", "structured_data", "msg")),

@@ -126,10 +126,13 @@ RFC5424_LOOSE = re.compile(
 
 
 def content_5424(app_name: bytes, procid: bytes, msg: bytes) -> bytes:
-    """Returns MSG with the tag that RFC 3164 would have: ``sshd[123]: text``."""
+    """Returns MSG with the tag that RFC 3164 would have: ``sshd[123]: text``.
+
+    One blank follows the tag. rsyslog's template for RFC 5424 puts another one before the text.
+    """
     if not app_name:
         return msg
-    return app_name + (b"[" + procid + b"]" if procid else b"") + b": " + msg
+    return app_name + (b"[" + procid + b"]" if procid else b"") + b": " + msg.lstrip(b" \t")
 
 
 def content_shown(app_name: bytes, procid: bytes, msg: bytes) -> bytes:

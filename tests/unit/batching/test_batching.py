@@ -56,11 +56,11 @@ BARE = b"<13>just text"
 EXPECTED = {
     "message": (b"[764008:0] info: 198.51.100.10 example.org. A IN", b"text", b"just text"),
     "auto": (b"[764008:0] info: 198.51.100.10 example.org. A IN", b'ID47 [x@1 y="z"] text', b"just text"),
-    "content": (b"unbound[7640]: [764008:0] info: 198.51.100.10 example.org. A IN", b"sshd[123]:  text", b"just text"),
+    "content": (b"unbound[7640]: [764008:0] info: 198.51.100.10 example.org. A IN", b"sshd[123]: text", b"just text"),
     "device": (UNBOUND[4:], SSHD[4:], b"just text"),
     "line": (
         b"2026-11-23T07:24:00.000Z gw unbound[7640]: [764008:0] info: 198.51.100.10 example.org. A IN",
-        b"2026-11-23T07:24:00.250Z db.example sshd[123]:  text",
+        b"2026-11-23T07:24:00.250Z db.example sshd[123]: text",
         b"2026-11-23T07:24:05.500Z 192.0.2.7 just text",
     ),
     "structured": (b"[764008:0] info: 198.51.100.10 example.org. A IN", b'ID47 [x@1 y="z"] text', b"just text"),
@@ -97,6 +97,17 @@ def test_rfc5424_form_adds_the_default_pri():
 def test_content_and_message_begin_at_the_first_non_blank():
     frame = b"<13>1 2026-11-23T07:24:00Z h - - - -  \t two "
     assert line_of(frame, payload="message") == line_of(frame, payload="content") == b"two "
+
+
+@pytest.mark.parametrize("blanks", [b" ", b"  ", b"   ", b" \t"])
+def test_blanks_of_rsyslogs_template_are_not_in_the_text(blanks):
+    """`RSYSLOG_SyslogProtocol23Format` writes a blank, and then MSG with the blank that followed the tag."""
+    frame = b"<30>1 2026-11-23T07:24:00.250Z gw app 77 - -" + blanks + b"two  words"
+    assert line_of(frame, payload="message") == b"two  words"
+    assert line_of(frame, payload="content") == b"app[77]: two  words"
+    assert line_of(frame, payload="line") == b"2026-11-23T07:24:00.250Z gw app[77]: two  words"
+    classic = b"<30>Nov 23 07:24:00 gw app[77]:" + blanks + b"two  words"
+    assert line_of(classic, payload="line") == b"2026-11-23T07:24:00.000Z gw app[77]: two  words"
 
 
 def test_line_form_converts_the_time_from_the_source_zone():
