@@ -35,6 +35,10 @@ REASONS = {
         "TLS on a plain-text port", "send it to a tls: listener, or switch off TLS at the sender"
     ),
     "tls_version": RejectionReason("no TLS version or cipher suite in common", _TLS_VERSION),
+    "tls_anonymous": RejectionReason(
+        "TLS without certificates", "let the sender verify the listener's certificate; for rsyslog's omrelp, set"
+        ' tls.caCert, tls.myCert and tls.myPrivKey, or load the module with tls.tlslib="openssl" and set tls.caCert',
+    ),
     "handshake": RejectionReason("the TLS handshake failed", f"check the TLS settings of the sender. {_NOT_YOURS}"),
     "handshake_timeout": RejectionReason(
         "the TLS handshake was not finished in time", f"{_LINE}, or raise handshake_timeout. {_NOT_YOURS}"

@@ -24,6 +24,15 @@ _SUITES = {
     0xC028: "ECDHE-RSA-AES256-SHA384",
 }  # fmt: skip
 "Suites that ``LEGACY`` adds, by their number in a ClientHello."
+_ANONYMOUS = frozenset((
+    *range(0x0017, 0x001C), 0x0034, 0x003A, 0x0046, 0x006C, 0x006D, 0x0089, 0x009B, 0x00A6, 0x00A7, 0x00BF, 0x00C5,
+    *range(0xC015, 0xC01A), 0xC046, 0xC047, 0xC05A, 0xC05B, 0xC084, 0xC085,
+))  # fmt: skip
+"Suites in which neither side has a certificate (DH_anon and ECDH_anon), by their number."
+_TLS_1_3 = frozenset((0x1301, 0x1302, 0x1303))
+"Suites that each listener has for TLS 1.3."
+_WITHOUT_KEY_EXCHANGE = frozenset((0x00FF, 0x5600, *range(0x1301, 0x1306)))
+"Numbers that do not name a key exchange: signals (RFC 5746, RFC 7507), and the suites of TLS 1.3."
 _MOST_NAMED = 4
 _RECORD, _HEADER = struct.Struct(">BHH"), struct.Struct(">B3sH32s")
 _HANDSHAKE, _CLIENT_HELLO = 22, 1
@@ -37,20 +46,34 @@ def acceptable(*, legacy: bool) -> IAcceptableCiphers:
 
 
 def legacy_suites(first_data: bytes) -> list[str]:
-    """Returns the names of suites that only ``LEGACY`` has, of those that a ClientHello offers (RFC 5246, 7.4.1.2).
+    """Returns the names of suites that only ``LEGACY`` has, of those that a ClientHello offers.
 
     ``first_data`` is the beginning of a connection. It may be anything.
     """
+    found = [_SUITES[number] for number in _offered(first_data) if number in _SUITES]
+    return found if len(found) <= _MOST_NAMED else [*found[:_MOST_NAMED], f"{len(found) - _MOST_NAMED} more"]
+
+
+def is_anonymous(first_data: bytes) -> bool:
+    """Returns True if a client without a common suite wants a key exchange without certificates.
+
+    GnuTLS then offers anonymous suites, or none but those of TLS 1.3, which has no anonymous key exchange.
+    ``first_data`` is the beginning of a connection. It may be anything.
+    """
+    numbers = set(_offered(first_data))
+    suites = numbers - _WITHOUT_KEY_EXCHANGE
+    return suites <= _ANONYMOUS and bool(suites or numbers & _TLS_1_3)
+
+
+def _offered(first_data: bytes) -> tuple[int, ...]:
+    """Returns the numbers of the suites that a ClientHello offers (RFC 5246, 7.4.1.2); none for other data."""
     try:
         kind, _, _ = _RECORD.unpack_from(first_data)
         message, _, _, _ = _HEADER.unpack_from(first_data, at := _RECORD.size)
         at += _HEADER.size
         at += 1 + first_data[at]
         (length,) = struct.unpack_from(">H", first_data, at)
-        numbers = struct.unpack_from(f">{length // 2}H", first_data, at + 2)
+        numbers: tuple[int, ...] = struct.unpack_from(f">{length // 2}H", first_data, at + 2)
     except (struct.error, IndexError):
-        return []
-    if kind != _HANDSHAKE or message != _CLIENT_HELLO:
-        return []
-    found = [_SUITES[number] for number in numbers if number in _SUITES]
-    return found if len(found) <= _MOST_NAMED else [*found[:_MOST_NAMED], f"{len(found) - _MOST_NAMED} more"]
+        return ()
+    return numbers if kind == _HANDSHAKE and message == _CLIENT_HELLO else ()

@@ -19,7 +19,7 @@ from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, tr
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from bridge.tls.ciphers import acceptable, legacy_suites
+from bridge.tls.ciphers import acceptable, is_anonymous, legacy_suites
 from bridge.tls.client_names import ClientNames
 from bridge.tls.pem import Identity, fingerprint_of, names_of, read_certificates, read_identity
 
@@ -229,6 +229,8 @@ def handshake_fault(
         return "handshake", f"the client aborted the TLS handshake (alert: {alert})"
     if any(word in reason for word in ("unsupported protocol", "version too low", "no protocols available")):
         return "tls_version", "the client speaks neither TLS 1.2 nor 1.3"
+    if "no shared cipher" in reason and is_anonymous(first_data):
+        return "tls_anonymous", "the client offers only TLS without certificates (anonymous key exchange)"
     if "no shared cipher" in reason and (offered := legacy_suites(first_data)) and not _legacy(connection):
         text = (
             f"the client offers only cipher suites of TLS 1.2 that are off by default, with CBC or static RSA"

@@ -31,6 +31,7 @@ class Forwarding:
     octet_counted: bool = False  # TCP only; otherwise one line per message
     host: str = "127.0.0.1"
     security: Security | None = None  # for tls and relp
+    library: str = "openssl"  # or gnutls, for relp over TLS
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def _relp(forwarding: Forwarding, input_port: int, directory: Path) -> str:
     return f"""
 global(workDirectory="{directory}")
 module(load="imptcp")
-module(load="omrelp" tls.tlslib="openssl")
+module(load="omrelp" tls.tlslib="{forwarding.library}")
 input(type="imptcp" address="127.0.0.1" port="{input_port}")
 action(type="omrelp" target="{forwarding.host}" port="{forwarding.port}" {tls}
        template="{_TEMPLATES[forwarding.format]}" action.resumeRetryCount="-1" action.resumeInterval="1")

@@ -35,12 +35,12 @@ def add_relp_listener(bridge: Bridge, **options: Any) -> int:
     return port
 
 
-@pytest.mark.parametrize("tls", [False, True])
-def test_rsyslog_messages_over_relp_arrive_once(tmp_path: Path, tls: bool) -> None:
+@pytest.mark.parametrize("library", [None, "openssl", "gnutls"])
+def test_rsyslog_messages_over_relp_arrive_once(tmp_path: Path, library: str | None) -> None:
     """Every message arrives exactly once."""
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
         security = None
-        if tls:
+        if library is not None:
             authority = Authority(tmp_path / "pki")
             issued = authority.issue("gateway.example")
             own = authority.issue("client.example")
@@ -53,7 +53,8 @@ def test_rsyslog_messages_over_relp_arrive_once(tmp_path: Path, tls: bool) -> No
         start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
         sent = [rfc5424(i, start + timedelta(milliseconds=10 * i)) for i in range(500)]
         try:
-            client = rsyslog.start(Forwarding(port, "relp", "rfc5424", security=security), directory=tmp_path / "peer")
+            to = Forwarding(port, "relp", "rfc5424", security=security, library=library or "openssl")
+            client = rsyslog.start(to, directory=tmp_path / "peer")
         except PeerMissing as missing:
             pytest.skip(str(missing))
         try:

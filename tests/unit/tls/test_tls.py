@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from OpenSSL import SSL
 
-from bridge.tls.ciphers import legacy_suites
+from bridge.tls.ciphers import is_anonymous, legacy_suites
 from bridge.tls.pem import PemError, names_of, read_identity
 from bridge.tls.server import ClientRefused, ClientTerms, ServerContext, handshake_fault
 from tests.harness.pki import Authority
@@ -301,6 +301,43 @@ def test_unknown_offer_is_not_called_legacy(pki, server):
 @pytest.mark.parametrize("data", [b"", b"\x16", b"\x16\x03\x01\x00\x05\x01\x00", b"\x16\x03\x01" + b"\xff" * 80])
 def test_damaged_client_hello_offers_nothing(data):
     assert legacy_suites(data) == []
+    assert not is_anonymous(data)
+
+
+def client_hello(*suites):
+    """Returns a TLS record with the beginning of a ClientHello that offers these suites."""
+    offered = b"".join(suite.to_bytes(2, "big") for suite in suites)
+    body = b"\x03\x03" + bytes(32) + b"\x00" + len(offered).to_bytes(2, "big") + offered + b"\x01\x00"
+    message = b"\x01" + len(body).to_bytes(3, "big") + body
+    return b"\x16\x03\x01" + len(message).to_bytes(2, "big") + message
+
+
+@pytest.mark.parametrize(
+    ("suites", "anonymous"),
+    [
+        # What librelp offers with GnuTLS and without a certificate of its own, alone and with an authority.
+        ((0x1302, 0x1303, 0x1301, 0x1304, 0xA7, 0x3A, 0xA6, 0x34), True),
+        ((0x1302, 0x1303, 0x1301, 0x1304), True),
+        ((0x34, 0x00FF), True),
+        ((0x34, 0xC02F), False),
+        ((0x1301, 0x2F), False),
+        ((0x1304,), False),
+        ((0x00FF,), False),
+    ],
+)
+def test_client_without_certificates_is_recognized(suites, anonymous):
+    assert is_anonymous(client_hello(*suites)) is anonymous
+
+
+def test_anonymous_client_is_told_what_is_missing(pki, server):
+    context = client(pki, version=ssl.TLSVersion.TLSv1_2)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ADH-AES128-SHA:@SECLEVEL=0")
+    with pytest.raises(HandshakeFailed) as failed:
+        make_handshake(ServerContext(server.certificate, server.private_key), context)
+    assert failed.value.args == (
+        "tls_anonymous", "the client offers only TLS without certificates (anonymous key exchange)",
+    )  # fmt: skip
 
 
 def test_client_that_an_earlier_version_accepted_is_named_with_a_pattern(pki, server):
