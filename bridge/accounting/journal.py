@@ -119,10 +119,7 @@ class Journal:
     def start(
         self, found: RecoveredSpool, *, quarantined: int, version: str, config_sha256: str, offline: bool = False
     ) -> None:
-        """Writes the ``start`` line of a process, from the result of recovery and the frames in quarantine.
-
-        ``offline``: the process runs one command, and no bridge is running.
-        """
+        """Writes the ``start`` line of a process. ``offline``: it runs one command, and no bridge is running."""
         self._stopped = False
         recovered: dict[str, int] = {}
         sending: dict[str, list[list[int]]] = {}

@@ -24,7 +24,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge.deliver.attempt import Attempt
-from bridge.deliver.cause import Cause
 from bridge.deliver.circuit_breaker import CircuitBreaker
 from bridge.deliver.context import DeliveryContext, DeliveryPath, HandOver, RequestLimits
 from bridge.deliver.courier_status import CourierStatus
@@ -53,7 +52,7 @@ class Courier(CourierStatus):
             name, max_in_flight=limits.in_flight, context=context, base_urls=delivery_path.base_urls
         )
         pending = PendingBatches(
-            name, limits, context=context, failed=lambda why: retry_state.fail(why, Cause.FILES), changed=self._changed,
+            name, limits, context=context, failed=retry_state.cannot_read, changed=self._changed,
             emptied=retry_state.nothing_waits,
         )  # fmt: skip
         super().__init__(name, delivery_path, context, pending, retry_state)
@@ -348,4 +347,4 @@ class Courier(CourierStatus):
         """Handles a defect in this program. It must not lose a batch or stop the intake."""
         log.failure("intake {intake}: defect while delivering", failure, intake=self.name)
         self._pending.put_back([piece for piece in pieces if piece.batch in self._pending.batches], split=True)
-        self._retry_state.fail(f"defect: {failure.value!r}", Cause.DEFECT)
+        self._retry_state.note_defect(failure.value)

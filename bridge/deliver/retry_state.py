@@ -99,6 +99,14 @@ class RetryState:
             self.wait(wait)
             self._asked_to_wait = bool(at_least)
 
+    def cannot_read(self, why: str) -> None:
+        """Records that files of the spool cannot be read."""
+        self.fail(why, Cause.FILES)
+
+    def note_defect(self, error: BaseException) -> None:
+        """Records that this program has failed."""
+        self.fail(f"defect: {error!r}", Cause.DEFECT)
+
     def resume(self) -> None:
         """Shortens the wait of a back-off, because the base URL has accepted a request of another intake."""
         if self._retry is None or not self.failures or self._asked_to_wait or self.parked is not None:

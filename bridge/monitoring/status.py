@@ -126,11 +126,7 @@ class Status:
             "intakes": self.intakes(),
             "sources": self.senders.page(Wanted(limit=sources))["sources"] if sources else [],
             "sources_count": self.senders.counts(),
-            "clocks": [
-                {"address": peer.address, "listener": peer.listener, "name": peer.name, "kind": found.kind,
-                 "text": found.words, "remedy": found.remedy}
-                for peer, found in self.senders.wrong_clocks()
-            ],
+            "clocks": self.clocks(),
             "gateway_clock_offset_seconds": self.gateway_clock.offset,
             "unrouted": self.unrouted(),
             "sources_with_intake_keys": [
@@ -245,6 +241,14 @@ class Status:
                 }
             )
         return found
+
+    def clocks(self) -> list[JSON]:
+        """Returns the sources whose clock must be corrected."""
+        return [
+            {"address": peer.address, "listener": peer.listener, "name": peer.name, "kind": found.kind,
+             "text": found.words, "remedy": found.remedy}
+            for peer, found in self.senders.wrong_clocks()
+        ]  # fmt: skip
 
     def unrouted(self) -> list[JSON]:
         """Returns the sources of frames that matched no route."""

@@ -16,11 +16,12 @@ class WallTimes:
     def __init__(self, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self._clock = clock
         self._wall = wall
-        self._offset = wall() - clock()
+        self._offset: float | None = None
+        "The difference between the two clocks, None before the first use."
 
     def of(self, moment: float) -> float:
         """Returns the time of day of a moment."""
         offset = self._wall() - self._clock()
-        if abs(offset - self._offset) >= MIN_STEP:
+        if self._offset is None or abs(offset - self._offset) >= MIN_STEP:
             self._offset = offset
         return moment + self._offset
