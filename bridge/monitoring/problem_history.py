@@ -43,8 +43,9 @@ class _Observed:
 
     def update(self, problem: Problem, now: float) -> list[tuple[str, float]]:
         """Takes the problem as it is now. Returns the names that are no longer affected, and since when they were."""
-        # When intakes deliver again one after the other, the text would describe the last of them only.
-        if len(problem.affected) >= len(self.problem.affected):
+        # When intakes deliver again one after the other, the text would describe the last of them only. Of two texts
+        # for as many names, the longer one says more: it has the error, or a larger number.
+        if _size(problem) >= _size(self.problem):
             self.problem = problem
         self.serious = self.serious or problem.severity != NOTICE
         known = bool(self.affected)
@@ -136,6 +137,10 @@ class ProblemHistory:
                 self._released[kind, name] = _Ended(kind, _past(observed.problem), began, now)
         while len(self._released) > MAX_AFFECTED:
             del self._released[next(iter(self._released))]
+
+
+def _size(problem: Problem) -> tuple[int, int]:
+    return len(problem.affected), len(_past(problem))
 
 
 def _past(problem: Problem) -> str:

@@ -94,10 +94,13 @@ def _suspended(kind: str, cause: str | None, rows: list[JSON], situation: Situat
         servers = {_server(row) for row in situation.intakes if _server(row)}
         server = f" {_server(worst)}" if len(servers) > 1 else ""
         which = f"intake {names[0]}" if len(rows) == 1 else number(len(rows), "intake")
-        text = f"Collector{server} unreachable{at} ({error}); {which}, {waiting}"
+        # Intakes that have not tried know no error: the circuit breaker of their URL is open.
+        why = f" ({error})" if shown.get("last_error") else ""
+        text = f"Collector{server} unreachable{at}{why}; {which}, {waiting}"
     else:
         text = f"{capital(named('intake', names))} cannot deliver{at}: {error}; {waiting}"
-    remedy, past = remedy_for(shown.get("last_cause"), *names), text.removesuffix(f"; {waiting}")
+    cause = shown.get("last_cause") or (Cause.CONNECTION.value if cause == "unreachable" else None)
+    remedy, past = remedy_for(cause, *names), text.removesuffix(f"; {waiting}")
     past = past.partition(";")[0] if kind == "collector" else past
     return Problem(kind, text, remedy, "", since, tuple(names), about=_server(worst), past=past)
 

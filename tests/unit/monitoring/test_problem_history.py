@@ -71,6 +71,17 @@ def test_outage_is_described_by_its_height_and_not_by_the_last_intake(gateway: G
     assert found["text"] == "Collector unreachable since 12:16 UTC (no connection)"
 
 
+def test_intake_that_has_not_tried_does_not_replace_the_text(gateway: Gateway) -> None:
+    """Its events were moved to it from an intake that knew the error."""
+    gateway.fail(5, 30.0)
+    gateway.now += 5
+    row = {"name": "i1", "state": "backing-off", "last_error": None, "last_cause": None, "failing_seconds": None}
+    gateway.history.note(computed_problems({"taken": gateway.moment(gateway.now), "intakes": [row]}))
+    gateway.fail(5, None)
+    (found,) = gateway.history.ended()
+    assert found["text"] == "Collector unreachable since 12:16 UTC (no connection)"
+
+
 def test_failed_request_is_no_outage_and_the_history_is_bounded(gateway: Gateway) -> None:
     gateway.fail(5, 1.0)
     gateway.fail(5, None)

@@ -155,6 +155,13 @@ def test_outage_of_the_collector_is_one_problem() -> None:
     assert "check --connect" in problem["remedy"]
 
 
+def test_outage_that_no_intake_has_tried_yet_has_a_remedy() -> None:
+    """The circuit breaker is open, and the events were moved to this intake."""
+    (problem,) = problems(intakes(row("b", "backing-off", backlog_events=20)))
+    assert problem["text"] == "Collector unreachable; intake b, 20 events safe on disk; not growing"
+    assert "check --connect" in problem["remedy"]
+
+
 def test_different_errors_of_one_outage_are_one_problem_and_different_servers_are_two() -> None:
     same = intakes(failing("a"), failing("b", Cause.NAME, "the name cannot be resolved"))
     assert len(problems(same)) == 1
