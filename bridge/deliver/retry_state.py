@@ -103,7 +103,7 @@ class RetryState:
         """Records that files of the spool cannot be read."""
         self.fail(why, Cause.FILES)
 
-    def note_defect(self, error: BaseException) -> None:
+    def note_defect(self, error: BaseException | None) -> None:
         """Records that this program has failed."""
         self.fail(f"defect: {error!r}", Cause.DEFECT)
 
