@@ -151,9 +151,10 @@ def _machine_findings(config: Config | None, need: Need, no_connect: bool) -> It
 @contextmanager
 def _system(config: Config | None, directory: Path | None, quick: bool) -> Iterator[Drill]:
     """Runs a stand-in collector and a bridge in a temporary folder, and deletes the folder afterwards."""
-    parent = directory
+    # Absolute: the configuration of the drill is in this folder, and its relative paths would start there once more.
+    parent = None if directory is None else directory.absolute()
     if parent is None and config is not None:
-        parent = next(folder for folder in config.spool.directory.parents if folder.exists())
+        parent = next(folder for folder in config.spool.directory.absolute().parents if folder.exists())
     if parent is not None:
         # The owner of the folder could replace the drill's own folder while root writes to it.
         become_owner(parent)

@@ -59,7 +59,8 @@ def test_drill_reports_a_small_disk_and_a_capped_receive_buffer(tmp_path: Path, 
 
 
 def test_drill_loses_no_event_to_any_fault(tmp_path: Path) -> None:
-    done = drill("--directory", str(tmp_path), "--only", "500,poison,kill", "--json", cwd=tmp_path)
+    # A relative path starts in the folder of the command, not in the one of the drill's own configuration.
+    done = drill("--directory", ".", "--only", "500,poison,kill", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     outcomes = {one["name"]: one for one in json.loads(done.stdout)["outcomes"]}
     assert list(outcomes) == ["500", "poison", "kill"]
