@@ -58,7 +58,11 @@ def _tune_garbage_collector() -> None:
 
 def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int:
     """Runs the bridge until it is stopped and returns the exit code. ``log_format`` and ``log_level``: as in
-    ``logs.begin``."""
+    ``logs.begin``.
+
+    The code is 2 only for a faulty configuration, which no further start can mend; the unit does not restart then. A
+    port in use or a spool that cannot be opened gives 1: the port may get free, and the disk may be mounted later.
+    """
     try:
         config = load(path)
     except ConfigurationError as error:
@@ -84,7 +88,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
             await bridge.start()
         except (SpoolError, ListenError) as error:
             print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201
-            code = 2
+            code = 1
             reactor.stop()
         except Exception:
             log.failure("defect while starting")
