@@ -15,7 +15,8 @@ from bridge.config.effective import effective
 from bridge.config.faults import ConfigurationError, Fault
 from bridge.config.gateway_sections import ClusterSection
 from bridge.config.listener_sections import Listener
-from bridge.config.load import key_file, linted, load, parse_text
+from bridge.config.load import key_file, linted, load, load_again, parse_text
+from bridge.config.machine_findings import MachineFinding
 from bridge.config.model import Config, Destination, Intake
 from bridge.config.routes import Route, RouteConditions
 from bridge.config.secret import Secret
@@ -24,6 +25,6 @@ from bridge.config.unsent_data_lints import SourceWithUnsentData
 
 __all__ = [
     "Address", "ClusterSection", "Config", "ConfigurationError", "Destination", "Fault", "Intake", "Listener",
-    "MirrorTarget", "Route", "RouteConditions", "Secret", "Share", "SourceWithUnsentData", "UnixAddress", "effective",
-    "key_file", "linted", "load", "parse_text",
+    "MachineFinding", "MirrorTarget", "Route", "RouteConditions", "Secret", "Share", "SourceWithUnsentData",
+    "UnixAddress", "effective", "key_file", "linted", "load", "load_again", "parse_text",
 ]  # fmt: skip

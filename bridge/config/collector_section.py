@@ -63,7 +63,7 @@ class IntakeSection(DeliverySettings):
     the one timestamp of a request to `endpoint`.
     """
 
-    intake_key: fields.HeaderSecret | None = None
+    intake_key: fields.IntakeKeySecret | None = None
     endpoint: Endpoint | None = None
     scattered_endpoint: Endpoint | None = None
     authentication: Authentication | None = None

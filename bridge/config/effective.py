@@ -22,7 +22,7 @@ MASK = "****"
 def effective(config: Config) -> str:
     """Returns the configuration as YAML: durations and shares as written in files, sizes in bytes, secrets ``****``."""
     plain: Any = _plain(config)
-    for name in ("sha256", "files", "paste_places", "old_names"):
+    for name in ("sha256", "files", "texts", "paste_places", "old_names"):
         del plain[name]
     for intake in plain["intakes"].values():
         intake.update(intake.pop("destination"))

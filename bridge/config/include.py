@@ -11,6 +11,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,13 +24,16 @@ from bridge.util.files import read_regular
 _SPREAD = ("collector", "timestamps", "batch", "spool", "cluster", "ledger", "admin")
 
 
+_EMPTY = "the file is empty. Write at least collector, listeners, intakes and spool."
+
+
 @dataclass
 class Texts:
-    """The joined tree, the files in reading order, and `whole`: False if a file could not be read completely."""
+    """The joined tree, the contents of the files in order, and `whole`: False if one was not read completely."""
 
     report: FaultReport
     root: Entries | None = None
-    files: list[str] = field(default_factory=list)
+    contents: dict[str, bytes] = field(default_factory=dict)
     whole: bool = True
     patterns: list[Scalar] = field(default_factory=list)
     "The file names and globs of ``include``."
@@ -40,10 +44,14 @@ class Texts:
         """Returns the SHA-256 of the bytes of all files, in reading order, in hexadecimal."""
         return self._digest.hexdigest()
 
+    @property
+    def files(self) -> list[str]:
+        """Returns the names of the files in reading order."""
+        return list(self.contents)
+
     def read_main(self, data: bytes, file: str) -> None:
         """Reads the main file from its bytes, then the files that it includes."""
-        empty = "the file is empty. Write at least collector, listeners, intakes and spool."
-        self.root = self._read(data, file, empty=empty)
+        self.root = self._read(data, file, empty=_EMPTY)
         if self.root is None or "include" not in self.root:
             return
         self.patterns = _patterns(self.root, self.report)
@@ -52,12 +60,23 @@ class Texts:
             for path in self._matching(pattern):
                 self._include(path, pattern)
 
+    def read_again(self, contents: Mapping[str, bytes]) -> None:
+        """Reads files from the bytes that an earlier reading found, the main file first, whatever is on disk now."""
+        (main, data), *others = contents.items()
+        self.root = self._read(data, main, empty=_EMPTY)
+        if self.root is not None:
+            self.root.pop("include", None)
+        for file, data in others:
+            included = self._read(data, file, empty=None)
+            if self.root is not None and included is not None:
+                _join(self.root, included, self.report)
+
     def _include(self, path: Path, pattern: Scalar) -> None:
         file = str(path)
         if os.path.realpath(file) == os.path.realpath(self.files[0]):
             self.report.at(pattern.place, f"include: {shown(pattern)} matches this file itself. Exclude it.")
             return
-        if file in self.files:
+        if file in self.contents:
             return
         try:
             data = read_regular(path, LARGEST)
@@ -71,7 +90,7 @@ class Texts:
 
     def _read(self, data: bytes, file: str, *, empty: str | None) -> Entries | None:
         """Parses one file and returns its mapping; `empty` is the fault text for an empty file, None if allowed."""
-        self.files.append(file)
+        self.contents[file] = data
         self._digest.update(data)
         root, whole = read(data, file, self.report)
         self.whole = self.whole and whole

@@ -131,10 +131,10 @@ def _keys(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
         key, place = intake.intake_key.reveal(), _place(root, name)
         if key in owners:
             text = f"intake {name} has the same key as intake {owners[key]}, so the collector cannot tell them apart."
-            yield place, text
+            yield place, f"{text} Give each intake the key from its own page."
         owners.setdefault(key, name)
         if not looks_like_a_key(key):
-            text = "does not look like an intake key, which begins with 16 letters and digits."
+            text = "does not look like an intake key, which begins with 16 letters and digits. Copy it from its page."
             yield place, f"the key of intake {name} {text}"
 
 

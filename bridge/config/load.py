@@ -1,17 +1,19 @@
 """Loads a configuration: reads, joins, renames old keys, validates, checks, resolves. Reports all faults at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bridge.config.checks import check
 from bridge.config.faults import ConfigurationError, Fault, FaultReport, Place, ValidationContext, in_order
 from bridge.config.include import Texts
 from bridge.config.lints import lint
+from bridge.config.machine_findings import MachineFinding, placed
 from bridge.config.model import Config, resolved
 from bridge.config.model_errors import validated
 from bridge.config.renames import rename_keys
 from bridge.config.unsent_data_lints import SourceWithUnsentData, lint_unsent_data
 from bridge.config.yaml_tree import LARGEST, Entries, Scalar
+from bridge.util.file_access import to_read
 from bridge.util.files import TooLarge, read_regular
 
 
@@ -26,14 +28,20 @@ def load(path: Path | str, *, secrets: bool = True) -> Config:
 def linted(
     path: Path | str, *, secrets: bool = True,
     unsent_data: Callable[[Config], Sequence[SourceWithUnsentData]] = lambda config: (),
+    machine: Callable[[Config], Sequence[MachineFinding]] = lambda config: (),
 ) -> tuple[Config, list[Fault]]:  # fmt: skip
     """Loads a configuration as `load` does; returns it with warnings on settings that are valid but doubtful.
 
-    `unsent_data` asks the bridge that runs with the configuration. With `secrets=False` it is not called.
+    `unsent_data` asks the bridge that runs with the configuration, and `machine` checks this machine. With
+    `secrets=False` they are not called.
     """
     config, root = _configuration(_read(path), str(path), secrets=secrets)
     found = [*config.old_names, *lint(config, root, secrets=secrets)]
     if secrets:
+        findings = machine(config)
+        if errors := [placed(finding, root) for finding in findings if finding.error]:
+            raise ConfigurationError(errors)
+        found += [placed(finding, root) for finding in findings]
         found += [Fault(*place, text) for place, text in lint_unsent_data(config, root, unsent_data(config))]
     return config, found
 
@@ -65,8 +73,12 @@ def _read(path: Path | str) -> bytes:
         fault = Fault(str(path), 1, 1, f"the file is {error.strerror}. Is it a configuration?")
         raise ConfigurationError([fault]) from None
     except OSError as error:
-        fault = Fault(str(path), 1, 1, f"cannot read the file: {error.strerror}.")
-        raise ConfigurationError([fault]) from None
+        text = f"cannot read the file: {error.strerror}."
+        if isinstance(error, FileNotFoundError):
+            text += " Run sudo syslog-bridge setup to write one, or name another file with -c FILE."
+        elif isinstance(error, PermissionError):
+            text += f" {to_read(Path(path))}"
+        raise ConfigurationError([Fault(str(path), 1, 1, text)]) from None
 
 
 def parse_text(text: str, name: str = "<text>") -> Config:
@@ -74,10 +86,25 @@ def parse_text(text: str, name: str = "<text>") -> Config:
     return _configuration(text.encode("utf-8", "surrogatepass"), name, secrets=True)[0]
 
 
+def load_again(texts: Mapping[str, bytes]) -> Config:
+    """Loads a configuration from the ``texts`` of an earlier one. Raises ConfigurationError.
+
+    Secrets, certificates and lists of addresses are read from their files as they are now.
+    """
+    report = FaultReport()
+    found = Texts(report)
+    found.read_again(texts)
+    return _validated(found, report, secrets=True)[0]
+
+
 def _configuration(data: bytes, name: str, *, secrets: bool) -> tuple[Config, Entries]:
     report = FaultReport()
     texts = Texts(report)
     texts.read_main(data, name)
+    return _validated(texts, report, secrets=secrets)
+
+
+def _validated(texts: Texts, report: FaultReport, *, secrets: bool) -> tuple[Config, Entries]:
     document = None
     if texts.root is not None:
         rename_keys(texts.root, report)
@@ -88,7 +115,7 @@ def _configuration(data: bytes, name: str, *, secrets: bool) -> tuple[Config, En
     if report.faults or document is None or texts.root is None:
         raise report.error(texts.files)
     config = resolved(
-        document, texts.root, sha256=texts.sha256, files=tuple(Path(file) for file in texts.files),
+        document, texts.root, sha256=texts.sha256, texts=texts.contents,
         old_names=tuple(in_order(report.warnings, texts.files)),
     )  # fmt: skip
     return config, texts.root

@@ -5,7 +5,7 @@ keys of the file.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -103,6 +103,8 @@ class Config:
     admin: AdminSection
     sha256: str
     files: tuple[Path, ...]
+    texts: Mapping[str, bytes] = field(repr=False, compare=False)
+    "The bytes of each file by its name, in reading order. They may contain secrets."
     paste_places: PastePlaces
     "Where a new route and a new intake can be pasted."
     old_names: tuple[Fault, ...]
@@ -110,9 +112,9 @@ class Config:
 
 
 def resolved(
-    document: Document, root: Entries, *, sha256: str, files: tuple[Path, ...], old_names: tuple[Fault, ...]
+    document: Document, root: Entries, *, sha256: str, texts: Mapping[str, bytes], old_names: tuple[Fault, ...]
 ) -> Config:
-    """Returns the configuration of a document that passed all checks, and of its tree."""
+    """Returns the configuration of a document that passed all checks, and of its tree. ``texts``: as in Config."""
     collector = _collector(document.collector)
     routes = tuple(_route(*numbered) for numbered in enumerate(document.routes, start=1))
     return Config(
@@ -132,8 +134,9 @@ def resolved(
         ledger=document.ledger,
         admin=document.admin,
         sha256=sha256,
-        files=files,
-        paste_places=paste_places(root, routes, str(files[0])),
+        files=tuple(map(Path, texts)),
+        texts=texts,
+        paste_places=paste_places(root, routes, next(iter(texts))),
         old_names=old_names,
     )
 

@@ -94,6 +94,9 @@ def _unknown(key: str, path: Path) -> str:
     known = keys_of(section) if section else []
     if key in ("facility", "min_facility"):
         return "routes cannot match the facility. Use source, hostname, app_name or min_severity."
+    name, colon, _ = key.partition(":")
+    if colon and name in known:
+        return f"a space is missing after {name}:. Write {name}: VALUE."
     where = " or ".join(f"under {name}" if name else "at the top level" for name in sections_with_key(key)[:3])
     otherwise = f" here. It belongs {where}." if where else f". Known keys: {', '.join(known)}."
     return f"unknown key{shown_word(key)}{suggestion(key, known, otherwise)}"

@@ -62,6 +62,7 @@ _PARSERS: dict[object, JSON] = {
     networks.networks: _one_or_many(_text_or("file")),
     secret.secret: _text_or("file", "credential", "env"),
     secret.header_secret: _text_or("file", "credential", "env"),
+    secret.intake_key: _text_or("file", "credential", "env"),
 }  # fmt: skip
 "The schema of each value parser, by the parser function."
 

@@ -7,12 +7,15 @@ key of the secret. It never quotes the secret, or any value in whose place a sec
 
 import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from pydantic import ValidationInfo
+from pydantic import BaseModel, ValidationInfo
 
 from bridge.config.faults import FaultAtKey, ValidationContext
 from bridge.config.yaml_tree import Entries, Scalar
+from bridge.util.file_access import to_create, to_read
 from bridge.util.files import TooLarge, read_regular
 
 _LARGEST = 64 * 1024  # maximum bytes, so that a file given by mistake is not read completely
@@ -61,6 +64,18 @@ def secret(value: object, info: ValidationInfo) -> Secret:
     return Secret(text)
 
 
+def intake_key(value: object, info: ValidationInfo) -> Secret:
+    """Reads an intake key as ``header_secret`` does. Raises FaultAtKey also for a path in the place of the key."""
+    if isinstance(value, Scalar) and _looks_like_a_path(value):
+        raise FaultAtKey("this is a path, not a key. Write intake_key: {file: PATH} to read the key from this file.")
+    return header_secret(value, info)
+
+
+def _looks_like_a_path(text: str) -> bool:
+    """Returns True if a text may be a path and is no key, which has letters and digits only."""
+    return ("/" in text or text.endswith((".key", ".txt"))) and not looks_like_a_key(text)
+
+
 def header_secret(value: object, info: ValidationInfo) -> Secret:
     """Reads a secret for an HTTP header: ASCII without spaces (RFC 9110 section 5.5). Raises FaultAtKey."""
     found = secret(value, info)
@@ -85,27 +100,59 @@ def _given(value: object, reading: ValidationContext) -> str | None:
     file = where.path() if form == "file" else None
     if not reading.secrets:
         return None
+    if file is not None and "/" in where:
+        return _contents(file, f"the secret's file {file}", missing=to_create(file))
     if file is not None:
         # A name without a folder is not quoted: it may be the key itself, written in place of its file.
-        return _contents(file, f"the secret's file {file}" if "/" in where else "the secret's file")
+        missing = "If this is the secret itself, write it to a file, and write {file: PATH} with the path of that file."
+        return _contents(file, "the secret's file", missing=missing)
     if form == "credential":
         directory = os.environ.get("CREDENTIALS_DIRECTORY")
         if not directory:
             raise FaultAtKey("$CREDENTIALS_DIRECTORY is not set. systemd sets it for units with LoadCredential=.")
-        return _contents(Path(directory) / where, f"the credential in {directory}")
+        missing = "Add LoadCredential=NAME:PATH to the unit of the service."
+        return _contents(Path(directory) / where, f"the credential in {directory}", missing=missing)
     if where not in os.environ:
         raise FaultAtKey("the environment variable is not set. Set it, or use another form of secret.")
     return os.environ[where]
 
 
-def _contents(path: Path, name: str) -> str:
+def _contents(path: Path, name: str, *, missing: str) -> str:
+    """Returns the text of a file. ``name`` is how a fault names it; ``missing`` says what to do if it does not exist."""
     try:
         data = read_regular(path, _LARGEST)
     except TooLarge as error:
         raise FaultAtKey(f"{name} is {error.strerror}. Is it the right file?") from None
+    except FileNotFoundError as error:
+        raise FaultAtKey(f"cannot read {name}: {error.strerror}. {missing}") from None
+    except PermissionError as error:
+        raise FaultAtKey(f"cannot read {name}: {error.strerror}. {to_read(path)}") from None
     except OSError as error:
         raise FaultAtKey(f"cannot read {name}: {error.strerror}.") from None
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         raise FaultAtKey(f"{name} is not UTF-8 text. Is it the right file?") from None
+
+
+def holds_secret(value: object, texts: Iterable[bytes]) -> bool:
+    """Returns True if one of the texts contains a secret of a configuration, or of any part of one."""
+    secrets = {found.reveal().encode() for found in _secrets(value)}
+    return any(secret in text for text in texts for secret in secrets if secret)
+
+
+def _secrets(value: object) -> Iterator[Secret]:
+    if isinstance(value, Secret):
+        yield value
+    elif is_dataclass(value):
+        for each in fields(value):
+            yield from _secrets(getattr(value, each.name))
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _secrets(item)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _secrets(item)

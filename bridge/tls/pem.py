@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bridge.util.errors import BridgeError
+from bridge.util.file_access import to_read
 from bridge.util.files import read_regular
 
 LARGEST = 4 << 20
@@ -95,4 +96,5 @@ def _read(path: Path) -> bytes:
     try:
         return read_regular(path, LARGEST)
     except OSError as error:
-        raise PemError(path, f"cannot read {path}: {error.strerror}") from None
+        hint = to_read(path) if isinstance(error, PermissionError) else ""
+        raise PemError(path, f"cannot read {path}: {error.strerror}", hint) from None

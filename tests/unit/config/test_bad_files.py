@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config import ConfigurationError, load
+from bridge.util import file_access
 
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(BAD.glob("*.yaml"))
@@ -21,6 +22,9 @@ def test_bad_file_has_exactly_the_expected_faults(path: Path, monkeypatch: pytes
     monkeypatch.chdir(BAD)  # Faults name files as they were given, so relative names make the texts reproducible.
     for name in ("CREDENTIALS_DIRECTORY", "SYSLOG_BRIDGE_TEST_NOT_SET"):
         monkeypatch.delenv(name, raising=False)
+    # Remedies name the user and the group of the process that reads the files.
+    monkeypatch.setattr(file_access, "_effective_ids", lambda: (999, 999))
+    monkeypatch.setattr(file_access, "group_name", lambda gid: "syslog-bridge")
     expected = [
         f"{(found['file'] or path.name.encode()).decode()}:{found['place'].decode()}: {found['text'].decode()}"
         for found in EXPECTED.finditer(path.read_bytes())
@@ -36,4 +40,7 @@ def test_bad_file_has_exactly_the_expected_faults(path: Path, monkeypatch: pytes
 def test_missing_file_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load(tmp_path / "bridge.yaml")
-    assert str(raised.value) == f"{tmp_path}/bridge.yaml:1:1: cannot read the file: No such file or directory."
+    assert str(raised.value) == (
+        f"{tmp_path}/bridge.yaml:1:1: cannot read the file: No such file or directory. Run sudo syslog-bridge setup to"
+        " write one, or name another file with -c FILE."
+    )

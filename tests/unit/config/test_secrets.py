@@ -69,9 +69,10 @@ def test_fault_of_an_unreadable_secret_file_is_placed_at_its_key(tmp_path: Path)
         load(write_config(tmp_path, "{file: keys/none}"))
     (fault,) = raised.value.faults
     assert (fault.line, fault.column) == (4, 17)
-    assert (
-        fault.message == f"intake_key: cannot read the secret's file {tmp_path}/keys/none: No such file or directory."
-    )
+    missing = f"intake_key: cannot read the secret's file {tmp_path}/keys/none: No such file or directory. Create it"
+    assert fault.message.startswith(missing)
+    # The folder is missing, too.
+    assert f"{tmp_path}/keys && sudo install" in fault.message
 
 
 @pytest.mark.parametrize("form", ["file", "credential", "env", "path"])
