@@ -3,15 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
 import click
 
-from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, probe
+from bridge.cli.options import DEFAULT_FILE, WRONG_USAGE, CliCommand, configuration_option, example, probe
 from bridge.cli.status_text import source_of
 from bridge.config import Config, ConfigurationError, Fault, SourceWithUnsentData, linted
 from bridge.operations import control_client, spool_summary
 from bridge.setup.check_result import Connect, lines_of, verdict
+from bridge.setup.machine_check import MachineCheck
 from bridge.util.errors import BridgeError
 
 
@@ -19,32 +21,42 @@ from bridge.util.errors import BridgeError
 @configuration_option
 @click.option("--connect", "connecting", is_flag=True, help="Test DNS, TCP, proxy, TLS and HTTP of each collector.")
 @click.option("--send-test", "sending", is_flag=True, help="Send one test event to each intake.")
+@click.option("--strict", is_flag=True, help="Fail with exit code 2 on warnings, too.")
 @click.option("--no-secrets", is_flag=True, help="Do not read keys and passwords; for a review on another machine.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
 )
 @click.pass_obj
-def check(connect: Connect | None, file: Path, connecting: bool, sending: bool, no_secrets: bool, form: str) -> None:
-    """Check the configuration and print all errors and warnings.
+def check(
+    connect: Connect | None, file: Path, connecting: bool, sending: bool, strict: bool, no_secrets: bool, form: str
+) -> None:
+    """Check the configuration and this machine, and print all errors and warnings.
 
     Each error has file, line, column, what is wrong and what would be correct. Warnings are about valid settings
     that are probably a mistake: routes that never match, keys that look wrong or that every user can read, more
-    intakes than max_request_rate allows, and others. If the bridge runs, its sources are checked as well: structured
-    data that their events do not have.
+    intakes than max_request_rate allows, ports that another program has, and others. If the bridge runs, its sources
+    are checked as well: structured data that their events do not have.
 
-    Exit code 2 if there is an error, 1 if --connect or --send-test fails. --format json prints an array of errors
-    and warnings (severity error or warning); with --connect or --send-test, an array of the test results.
+    Run by root, the check has the rights of the bridge's user: it reports keys, certificates and a spool that only root
+    can use. --no-secrets checks neither files nor this machine.
+
+    Exit code 2 if there is an error, or a warning with --strict; 1 if --connect or --send-test fails. --format json
+    prints an array of errors and warnings (severity error or warning); with --connect or --send-test, an array of the
+    test results.
     """
     if sending and no_secrets:
         raise click.UsageError("--send-test needs the intake keys, which --no-secrets does not read")
+    testing = connecting or sending
+    if testing:
+        # Root reads the program before it becomes the user of the bridge, who may not be allowed to read it.
+        import_module("bridge.setup.connection_check")
     try:
-        config, faults = linted(file, secrets=not no_secrets, unsent_data=_unsent_data)
+        config, faults = linted(file, secrets=False) if no_secrets else _complete_check(file)
     except ConfigurationError as error:
         rows = [{**asdict(fault), "severity": "error"} for fault in error.faults]
         rows += [{**asdict(fault), "severity": "warning"} for fault in error.warnings]
         _write(form, rows, [*map(str, error.faults), *map(_warning, error.warnings)])
         raise SystemExit(WRONG_USAGE) from None
-    testing = connecting or sending
     if form == "text":
         for fault in faults:
             click.echo(_warning(fault))
@@ -56,6 +68,15 @@ def check(connect: Connect | None, file: Path, connecting: bool, sending: bool, 
     _write(form, rows if testing else [{**asdict(fault), "severity": "warning"} for fault in faults], lines_of(results))
     if not all(result.ok for result in results):
         raise SystemExit(1)
+    if strict and faults:
+        raise SystemExit(WRONG_USAGE)
+
+
+def _complete_check(file: Path) -> tuple[Config, list[Fault]]:
+    """Checks the configuration and this machine with the rights of the bridge's user. Raises ConfigurationError."""
+    machine = MachineCheck(file, packaged=file == DEFAULT_FILE)
+    machine.become_service_user()
+    return linted(file, unsent_data=_unsent_data, machine=machine.findings)
 
 
 def _warning(fault: Fault) -> str:

@@ -61,9 +61,7 @@ def become_owner(path: Path) -> None:
         return
     exists = path.exists()
     try:
-        os.setgroups(user.groups)
-        os.setresgid(user.gid, user.gid, user.gid)
-        os.setresuid(user.uid, user.uid, user.uid)
+        become(user)
     except OSError as error:
         raise BridgeError(
             f"{path} belongs to user {user.name}, and this process cannot become that user: {error.strerror}",
@@ -71,6 +69,22 @@ def become_owner(path: Path) -> None:
         ) from None
     if exists and not os.access(path, os.F_OK):
         raise _unreachable(path, user)
+
+
+def become(user: User) -> None:
+    """Becomes a user for the rest of this process. Raises OSError."""
+    os.setgroups(user.groups)
+    os.setresgid(user.gid, user.gid, user.gid)
+    os.setresuid(user.uid, user.uid, user.uid)
+
+
+def user_named(name: str) -> User | None:
+    """Returns a user of this machine with all groups, or None if there is none with this name."""
+    try:
+        known = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return _known(known)
 
 
 def check_reachable(path: Path) -> None:
@@ -189,5 +203,9 @@ def _user(status: os.stat_result) -> User:
         # The group of root would give rights that the user may not have.
         gid = status.st_gid or status.st_uid
         return User(status.st_uid, gid, (gid,), f"'#{status.st_uid}'")
+    return _known(known)
+
+
+def _known(known: pwd.struct_passwd) -> User:
     groups = tuple(os.getgrouplist(known.pw_name, known.pw_gid))
     return User(known.pw_uid, known.pw_gid, groups, known.pw_name)

@@ -6,6 +6,7 @@ import socket
 import stat
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 from bridge.util.errors import BridgeError
 from bridge.util.os_errors import SECURITY_MODULES, reason_of
@@ -16,6 +17,9 @@ SO_MEMINFO = 55
 _RMEM_ALLOC, _RCVBUF, _DROPS = 0, 1, 8
 _COUNTERS = struct.Struct("=9I")
 
+_STOPS = {"rsyslogd": "systemctl disable --now rsyslog syslog.socket", "syslog-ng": "systemctl disable --now syslog-ng"}
+"Commands that stop usual holders of port 514."
+
 BACKLOG = 1024
 "Connections that may wait to be accepted: after a restart, all devices of a switch stack reconnect at once."
 
@@ -24,8 +28,31 @@ class ListenError(BridgeError):
     """Raised when a listener cannot be opened; the text says which one and why."""
 
 
+class Holder(NamedTuple):
+    """A process that has a port open."""
+
+    pid: int
+    program: str
+
+    def __str__(self) -> str:
+        return f"{self.program} (process {self.pid})"
+
+
 def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: int = BACKLOG) -> socket.socket:
     """Returns a bound ``udp`` or ``tcp`` socket. Host ``*`` means every IPv4 and IPv6 address. Raises ListenError."""
+    try:
+        return _bound(kind, host, port, v6only=v6only, backlog=backlog)
+    except OSError as error:
+        text, hint = bind_error(error, kind, host, port)
+        raise ListenError(f"listener {name}: {text}", hint) from None
+
+
+def try_port(kind: str, host: str, port: int, *, v6only: bool) -> None:
+    """Binds a ``udp`` or ``tcp`` port and releases it at once, without accepting anything. Raises OSError."""
+    _bound(kind, host, port, v6only=v6only, backlog=None).close()
+
+
+def _bound(kind: str, host: str, port: int, *, v6only: bool, backlog: int | None) -> socket.socket:
     family, host = family_of(host)
     type_ = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
     bound = None
@@ -37,13 +64,12 @@ def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: i
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
         bound.bind((host, port))
-        if type_ == socket.SOCK_STREAM:
+        if type_ == socket.SOCK_STREAM and backlog is not None:
             bound.listen(backlog)
-    except OSError as error:
+    except OSError:
         if bound is not None:
             bound.close()
-        text, hint = _bind_error_text(error, kind, host, port)
-        raise ListenError(f"listener {name}: {text}", hint) from None
+        raise
     return bound
 
 
@@ -96,12 +122,12 @@ def _remove_stale_socket(path: Path, type_: socket.SocketKind) -> None:
     raise ListenError(f"{path} is in use", "Stop the process that listens there, or choose another path.")
 
 
-def _bind_error_text(error: OSError, kind: str, host: str, port: int) -> tuple[str, str]:
+def bind_error(error: OSError, kind: str, host: str, port: int) -> tuple[str, str]:
     """Returns why a socket cannot be bound, and what to do."""
     where = f"{kind} port {port}"
     if error.errno == errno.EADDRINUSE:
         holder = holder_of(kind, port)
-        return f"{where} is in use{f' by {holder}' if holder else ''}", "Stop that process, or use another port."
+        return f"{where} is in use{f' by {holder}' if holder else ''}", _to_free(holder)
     if error.errno == errno.EACCES:
         if port < 1024 and os.geteuid() != 0:
             hint = "Grant CAP_NET_BIND_SERVICE, or use another port."
@@ -155,8 +181,14 @@ def _memory_counters(bound: socket.socket) -> tuple[int, ...]:
     return _COUNTERS.unpack(counters) if len(counters) == _COUNTERS.size else ()
 
 
-def holder_of(kind: str, port: int) -> str | None:
-    """Returns the process that has a port open, such as ``rsyslogd (process 123)``, or None if it cannot be seen."""
+def _to_free(holder: Holder | None) -> str:
+    """Says how to free a port. Debian's rsyslog holds port 514 on many machines that become a gateway."""
+    stop = _STOPS.get(holder.program) if holder is not None else None
+    return f"Stop that process{f' ({stop})' if stop else ''}, or use another port."
+
+
+def holder_of(kind: str, port: int) -> Holder | None:
+    """Returns the process that has a port open, or None if this user cannot see it."""
     inodes = set()
     for table in (f"/proc/net/{kind}", f"/proc/net/{kind}6"):
         try:
@@ -173,7 +205,7 @@ def holder_of(kind: str, port: int) -> str | None:
         try:
             for descriptor in (process / "fd").iterdir():
                 if str(descriptor.readlink()) in inodes:
-                    return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+                    return Holder(int(process.name), (process / "comm").read_text().strip())
         except OSError:
             continue
     return None

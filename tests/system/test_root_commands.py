@@ -185,11 +185,21 @@ def test_check_reads_the_seen_clients_and_changes_nothing_in_the_spool(gateway: 
     clients.chmod(0o600)
     gateway.give(clients)
     before = sorted(gateway.state.rglob("*"))
+    # What only root may read is of no use to the bridge.
+    assert (
+        f"{gateway.file}:1:1: cannot read the file: Permission denied. User" in gateway.run("check", code=2).stdout
+    )
+    gateway.etc.chmod(0o755)
+    gateway.file.chmod(0o644)
+    done = gateway.run("check", code=2)
+    assert f"{gateway.etc / 'keys' / 'fw'}: Permission denied. User " in done.stdout
+    group = "nogroup" if gateway.uid == NOBODY else gateway.uid
+    assert f"sudo chgrp {group} {gateway.etc / 'keys'} && sudo chmod g+x {gateway.etc / 'keys'}." in done.stdout
+    for path in (gateway.etc, *gateway.etc.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
     assert refused in gateway.run("check").stdout
     assert (sorted(gateway.state.rglob("*")), gateway.files_of_others()) == (before, [])
     # A user who may read the configuration but not the spool.
-    for path in (gateway.etc, *gateway.etc.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
     gateway.spool.chmod(0o700)
     output = gateway.check_as(NO_USER + 1)
     assert refused not in output
@@ -322,7 +332,7 @@ def test_export_writes_a_file_of_root(gateway: Gateway) -> None:
 @every_user
 def test_run_as_root_is_refused(gateway: Gateway) -> None:
     before = sorted(map(str, gateway.state.rglob("*")))
-    done = gateway.run("run", code=2)
+    done = gateway.run("run", code=1)
     user = "nobody" if gateway.uid == NOBODY else f"'#{gateway.uid}'"
     assert f"sudo -u {user} syslog-bridge run -c {gateway.file}, or start the container as that user" in done.stderr
     assert sorted(map(str, gateway.state.rglob("*"))) == before
