@@ -43,7 +43,7 @@ def build_admin(
     )
     server = AdminServer(
         config, reactor, pages=routes.pages(), control_pages=routes.control_pages(),
-        control=Control(on_bridge(session, reload.run, reload.set_key, drain.run), reactor, actions),
+        control=Control(on_bridge(session, reload.run, reload.confirm, reload.set_key, drain.run), reactor, actions),
     )  # fmt: skip
     reload.subscribe(server.change)
     return server

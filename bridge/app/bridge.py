@@ -10,6 +10,7 @@ from twisted.internet import defer
 from twisted.logger import Logger
 
 from bridge.app.admin import build_admin
+from bridge.app.confirmation import Confirmation
 from bridge.app.delivery import build_cluster, build_delivery
 from bridge.app.ingest import build_ingest
 from bridge.app.monitoring import build_monitoring
@@ -18,13 +19,14 @@ from bridge.app.reload import Reload, Subsystems
 from bridge.app.services import AsyncService, OrderedServices, Step, no_step
 from bridge.app.storage import build_storage
 from bridge.app.tasks import Tasks
+from bridge.app.unconfirmed import Unconfirmed
 from bridge.config import Config, load
 from bridge.config.subprocess_load import is_large, load_in_subprocess
 from bridge.host.waiting import called_back, with_timeout
 from bridge.ingest import from_config as ingest_config
 from bridge.operations.actions import ActionLog
 from bridge.operations.command import JSON, Progress, ReloadError
-from bridge.operations.operator import SIGNAL
+from bridge.operations.operator import SIGNAL, TIMER
 from bridge.spool.recovery import RecoveredSpool
 
 log = Logger(namespace="app")
@@ -40,9 +42,14 @@ HAND_OVER_TIMEOUT = 0.5
 
 
 class Bridge:
-    """Runs one configuration. ``listening``: False for a bridge that only delivers what its spool holds."""
+    """Runs one configuration. ``listening``: False for a bridge that only delivers what its spool holds.
 
-    def __init__(self, config: Config, process: Process, *, listening: bool = True) -> None:
+    ``unconfirmed``: what waits for the operator's confirmation, as the start found it.
+    """
+
+    def __init__(
+        self, config: Config, process: Process, *, listening: bool = True, unconfirmed: Unconfirmed | None = None
+    ) -> None:
         """Raises SpoolError."""
         storage = build_storage(config, process)
         delivery = build_delivery(config, process, storage)
@@ -57,7 +64,11 @@ class Bridge:
         self.parts = Subsystems(storage, delivery, ingest, monitoring)
         self.ledger = storage.opened.ledger
         self.listener_set = ingest.listener_set
-        self.reload = Reload(config, self.parts, process, load=_read_again)
+        confirmation = Confirmation(
+            process, storage.alarms, config.spool.directory, unconfirmed, self._revert_unconfirmed
+        )
+        self._confirmation = confirmation
+        self.reload = Reload(config, self.parts, process, load=_read_again, confirmation=confirmation)
         self.actions = ActionLog(self._write_action, process.wall)
         self.admin_server = build_admin(config, process, self.parts, self.reload, self.actions)
         self._tasks = Tasks(config, process, self.parts, self._cluster.node)
@@ -86,6 +97,16 @@ class Bridge:
             return await self.reload.run()
 
         done = defer.ensureDeferred(self.actions.run("reload", run, {}, lambda report: True, SIGNAL))
+        done.addErrback(lambda failure: failure.trap(ReloadError))
+        done.addErrback(lambda failure: log.failure("defect while reloading", failure))
+
+    def _revert_unconfirmed(self) -> None:
+        """Goes back to the previous configuration at the end of the wait; the result is logged and recorded."""
+
+        async def run(given: JSON, progress: Progress) -> JSON:
+            return await self.reload.revert()
+
+        done = defer.ensureDeferred(self.actions.run("reload-revert", run, {}, lambda report: True, TIMER))
         done.addErrback(lambda failure: failure.trap(ReloadError))
         done.addErrback(lambda failure: log.failure("defect while reloading", failure))
 
@@ -166,6 +187,7 @@ class Bridge:
         await with_timeout(called_back(spool.when_idle), SEAL_TIMEOUT, self._process.reactor)
 
     async def _open_listeners(self) -> None:
+        self._confirmation.start()
         self.parts.ingest.mirror.change(ingest_config.mirror_targets(self._config))
         self.listener_set.open()
         self.parts.monitoring.certificate_expiry.look()

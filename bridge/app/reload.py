@@ -17,13 +17,14 @@ from twisted.internet import defer
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from bridge.app.confirmation import REMEDY, Confirmation
 from bridge.app.delivery import DeliveryParts
 from bridge.app.ingest import IngestParts
 from bridge.app.monitoring import MonitoringParts
 from bridge.app.old_names import warn_about_old_names
 from bridge.app.process import Process
 from bridge.app.storage import StorageParts
-from bridge.config import ClusterSection, Config, ConfigurationError, Secret
+from bridge.config import ClusterSection, Config, ConfigurationError, Secret, load_again
 from bridge.listen.sockets import ListenError
 from bridge.operations.command import JSON, ReloadError
 from bridge.tls.pem import PemError
@@ -53,14 +54,16 @@ class Reload:
     ConfigurationError."""
 
     def __init__(
-        self, config: Config, parts: Subsystems, process: Process, *, load: Callable[[Config], Config]
-    ) -> None:
+        self, config: Config, parts: Subsystems, process: Process, *, load: Callable[[Config], Config],
+        confirmation: Confirmation,
+    ) -> None:  # fmt: skip
         self.config = config
         "The configuration in use."
         self._parts = parts
         self._reactor = process.reactor
         self._manager = process.manager
         self._load = load
+        self._confirmation = confirmation
         self._subscribers: list[Callable[[Config], object]] = []
         self._one_at_a_time = defer.DeferredLock()
         self._stopped = False
@@ -72,6 +75,7 @@ class Reload:
     def stop(self) -> None:
         """Stops: a reload that is being prepared is not applied."""
         self._stopped = True
+        self._confirmation.stop()
 
     def set_key(self, intake: str, key: str) -> None:
         """Uses another key for an intake; the caller has written it to the key file. Raises ReloadError."""
@@ -84,19 +88,51 @@ class Reload:
         self._parts.ingest.keys.change(self.config)
         log.info("intake {intake}: new key in use", intake=intake)
 
-    def run(self) -> "defer.Deferred[JSON]":
+    def run(self, confirm_within: float | None = None) -> "defer.Deferred[JSON]":
         """Reloads. Returns the result in one sentence, and the seconds for which the reactor was blocked.
 
+        ``confirm_within``: seconds after which the previous configuration is used again unless ``confirm`` is called.
         Fails with ReloadError; then nothing has changed. Concurrent calls run one after the other.
         """
-        return self._one_at_a_time.run(lambda: defer.ensureDeferred(self._reload()))
+        return self._one_at_a_time.run(lambda: defer.ensureDeferred(self._reload(confirm_within)))
 
-    async def _reload(self) -> JSON:
-        log.info("reload: reading the configuration")
-        alarms = self._parts.storage.alarms
+    def confirm(self) -> "defer.Deferred[JSON]":
+        """Keeps the configuration in use. Fails with ReloadError if none waits for that."""
+        return self._one_at_a_time.run(lambda: defer.ensureDeferred(self._confirm()))
+
+    def revert(self) -> "defer.Deferred[JSON]":
+        """Goes back to the previous configuration, if one waits. Fails with ReloadError; then nothing has changed."""
+        return self._one_at_a_time.run(lambda: defer.ensureDeferred(self._go_back()))
+
+    async def _confirm(self) -> JSON:
+        return {"text": await self._confirmation.confirm()}
+
+    async def _go_back(self) -> JSON:
+        alarms, texts = self._parts.storage.alarms, self._confirmation.previous.texts
+        log.warn("reload: the configuration was not confirmed in time, going back to the previous one")
         self._manager.reloading()
         try:
-            done = await self._try()
+            done = await self._try(lambda config: load_again(texts))
+        except ReloadError as error:
+            for fault in error.faults:
+                log.error("reload: {fault}", fault=fault)
+            text = f"the configuration was not confirmed, but the previous one cannot be used: {error.faults[0]}"
+            remedy = f"correct that and reload the previous configuration, or {REMEDY}"
+            alarms.on("reload", "confirmation", text, remedy=remedy)
+            raise
+        finally:
+            self._manager.ready()
+        await self._confirmation.reverted()
+        self._parts.monitoring.status.note_failed_reload()
+        log.info("reload: the previous configuration is in use: {text}", text=done["text"])
+        return done
+
+    async def _reload(self, confirm_within: float | None) -> JSON:
+        log.info("reload: reading the configuration")
+        alarms, before = self._parts.storage.alarms, self.config
+        self._manager.reloading()
+        try:
+            done = await self._try(self._load)
         except ReloadError as error:
             for fault in error.faults:
                 log.error("reload: {fault}", fault=fault)
@@ -114,13 +150,16 @@ class Reload:
             self._manager.ready()
         alarms.off("drain", "listeners", "the listeners are open again")
         alarms.off("reload", "configuration", "the configuration on disk is in use again")
+        if unconfirmed := await self._confirmation.applied(before, self.config, confirm_within):
+            done["text"] = f"{done['text']}. {unconfirmed}"
         log.info("reload: {text}", text=done["text"])
         return done
 
-    async def _try(self) -> JSON:
+    async def _try(self, load: Callable[[Config], Config]) -> JSON:
         listener_set = self._parts.ingest.listener_set
+        threads = self._reactor.getThreadPool()
         try:
-            config, applies = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._prepare)
+            config, applies = await deferToThreadPool(self._reactor, threads, self._prepare, load)
         except ConfigurationError as error:
             raise ReloadError([str(fault) for fault in error.faults]) from None
         except OSError as error:
@@ -149,8 +188,8 @@ class Reload:
         closed.addErrback(lambda failure: log.failure("defect while closing listeners", failure))
         return {"text": f"{text}; the pause was {pause * 1000:.1f} ms", "pause_seconds": pause}
 
-    def _prepare(self) -> tuple[Config, list[Callable[[], None]]]:
-        """Reads and prepares the configuration on disk; runs in a thread.
+    def _prepare(self, load: Callable[[Config], Config]) -> tuple[Config, list[Callable[[], None]]]:
+        """Loads and prepares a configuration; runs in a thread.
 
         The thread releases the interpreter more often than Python's default of 5 ms: after each system call the reactor
         would otherwise wait that long for the thread.
@@ -158,7 +197,7 @@ class Reload:
         default = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL)
         try:
-            config = self._load(self.config)
+            config = load(self.config)
             return config, self._parts.prepare(config)
         finally:
             sys.setswitchinterval(default)

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from bridge.app.bridge import Bridge
 from bridge.app.old_names import warn_about_old_names
 from bridge.app.process import Process
+from bridge.app.unconfirmed import choose
 from bridge.config import Config, ConfigurationError, load
 from bridge.host import logs
 from bridge.host.memory import Allocator
@@ -77,6 +78,11 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
     _warn_about_missing_libraries()
     warn_about_old_names(config)
     code = 0
+    wall = wall_clock(config)
+    # The configuration on disk may wait for its confirmation.
+    config, unconfirmed, text = choose(config, wall())
+    if text:
+        log.warn("{text}", text=text)
 
     async def start() -> None:
         nonlocal code
@@ -84,7 +90,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
             manager = ServiceManager(first_environment())
-            bridge = Bridge(config, Process(reactor, wall_clock(config), recent=recent, manager=manager))
+            bridge = Bridge(config, Process(reactor, wall, recent=recent, manager=manager), unconfirmed=unconfirmed)
             await bridge.start()
         except (SpoolError, ListenError) as error:
             print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201

@@ -12,16 +12,43 @@ from bridge.config.units import duration
 from bridge.host.privileges import become_owner
 
 
-@click.command(cls=CliCommand, epilog=example("syslog-bridge reload -c /etc/syslog-bridge/bridge.yaml"))
+def _confirmation_time(text: str) -> timedelta:
+    given = duration(text)
+    if not timedelta(seconds=1) <= given <= timedelta(days=7):
+        raise ValueError("the time to confirm must be 1s to 7d")
+    return given
+
+
+@click.command(
+    cls=CliCommand,
+    epilog=example("syslog-bridge reload", "syslog-bridge reload --confirm 5m && syslog-bridge reload --confirmed"),
+)
+@click.option(
+    "--confirm",
+    "within",
+    metavar="TIME",
+    type=parsed(_confirmation_time),
+    help="Go back to the previous configuration after this time, unless reload --confirmed is run.",
+)
+@click.option("--confirmed", is_flag=True, help="Keep the configuration that waits for this confirmation.")
 @with_spool
-def reload(config: Config) -> None:
+def reload(config: Config, within: timedelta | None, confirmed: bool) -> None:
     """Reload the configuration of the running bridge.
 
     Does the same as systemctl reload, and prints the result.
+
+    With --confirm 5m the previous configuration is used again after five minutes, unless you run reload --confirmed
+    before: a change that cuts off the senders or the collector is undone. The wait lasts over a restart. The files on
+    disk are never changed. A reload without --confirm does not confirm.
     """
+    if within is not None and confirmed:
+        raise click.UsageError("--confirm begins the wait and --confirmed ends it: give one of them")
     if not bridge_runs(config):
-        fail("reload: no bridge is running")
-    click.echo(run_command(config, "reload", {})["text"])
+        fail("reload: no bridge is running. Start it with systemctl start syslog-bridge")
+    given: dict[str, object] = {"confirmed": True} if confirmed else {}
+    if within is not None:
+        given = {"confirm_seconds": int(within.total_seconds())}
+    click.echo(run_command(config, "reload", given)["text"])
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge drain --timeout 30m && systemctl stop syslog-bridge"))

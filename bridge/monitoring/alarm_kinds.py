@@ -56,7 +56,7 @@ KINDS: dict[str, AlarmKind] = {
     "sync": AlarmKind(DEGRADED, "the disk syncs slowly", "SyslogBridgeSlowDisk"),
     "descriptors": AlarmKind(DEGRADED, "the process has no free file descriptors", "SyslogBridgeDescriptors"),
     "certificate": AlarmKind(DEGRADED, "a certificate of a listener expires", "SyslogBridgeCertificateExpires"),
-    "reload": AlarmKind(DEGRADED, "the last reload failed", "SyslogBridgeReloadFailed"),
+    "reload": AlarmKind(DEGRADED, "the last reload failed or is not confirmed", "SyslogBridgeReloadFailed"),
     "drain": AlarmKind(DEGRADED, "the listeners are closed by command", "SyslogBridgeDrained"),
     "archive": AlarmKind(DEGRADED, "an archive exists that is not configured", "SyslogBridgeArchiveOrphaned"),
 }

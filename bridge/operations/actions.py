@@ -18,6 +18,7 @@ READ_ONLY = frozenset({"replay-count"})
 
 ARGUMENTS = (
     "intake", "to", "source", "containing", "reasons", "unreadable", "from_ms", "to_ms", "batches", "timeout_seconds",
+    "confirm_seconds", "confirmed",
 )  # fmt: skip
 "The arguments that are recorded. Others may be secrets, such as the key that ``key set`` sends."
 

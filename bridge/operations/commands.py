@@ -69,17 +69,21 @@ def _with_accounting(session: Session, command: Command) -> Command:
 
 def on_bridge(
     session: Session,
-    reload: Callable[[], Awaitable[JSON]],
+    reload: Callable[[float | None], Awaitable[JSON]],
+    confirm: Callable[[], Awaitable[JSON]],
     set_key: Callable[[str, str], None],
     drain: Callable[[float, Progress], Coroutine[Any, Any, JSON]],
 ) -> Mapping[str, Command]:
     """Returns all commands of a running bridge.
 
-    ``reload`` applies the configuration file; ``set_key`` uses another key for an intake. Both raise ReloadError.
+    ``reload`` applies the configuration file, and goes back to the previous one after the given seconds unless
+    ``confirm`` is called; ``set_key`` uses another key for an intake. They raise ReloadError.
     """
 
     async def run_reload(given: JSON, progress: Progress) -> JSON:
-        return await reload()
+        if given.get("confirmed"):
+            return await confirm()
+        return await reload(None if given.get("confirm_seconds") is None else _number(given, "confirm_seconds"))
 
     async def run_set_key(given: JSON, progress: Progress) -> JSON:
         set_key(_text(given, "intake"), _text(given, "key"))

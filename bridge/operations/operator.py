@@ -26,7 +26,8 @@ _CREDENTIALS = struct.Struct("3i")
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """The user who runs a command. ``via`` is socket, files (no bridge runs) or signal (SIGHUP; the user is unknown).
+    """The user who runs a command. ``via`` is socket, files (no bridge runs), signal (SIGHUP; the user is unknown) or
+    timer (the bridge itself, at the end of a wait).
 
     ``said``: the user who has started the command, and SUDO_USER, as the client says.
     """
@@ -45,6 +46,7 @@ class Operator:
 
 
 SIGNAL = Operator("signal")
+TIMER = Operator("timer")
 
 
 def local_operator() -> Operator:

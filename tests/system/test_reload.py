@@ -176,3 +176,28 @@ def test_repeated_reloads_leak_no_descriptors_or_memory(tmp_path: Path, times: i
     # A few connections to the collector may differ.
     assert last <= first + 3, sizes
     assert end <= middle + 20_000, sizes
+
+
+def test_configuration_that_is_not_confirmed_is_left_also_over_a_restart(tmp_path: Path) -> None:
+    with running(tmp_path, intakes={"all": {}, "other": {}}) as (_, bridge):
+        good = bridge.status()["config_sha256"]
+        bridge.configuration = bridge.configuration | {"unrouted": {"intake": "other"}}
+        assert "syslog-bridge reload --confirmed" in cli(bridge, "reload", "--confirm", "1s").stdout
+        until(lambda: bridge.status()["config_sha256"] == good, lambda: str(bridge.status()["alarms"]))
+        assert "was not confirmed in time" in cli(bridge, "status").stdout
+        assert metric(bridge, "config_last_reload_success") == "0.0"
+        report = cli(bridge, "report", "--actions").stdout
+        assert "reload confirm_seconds=1: done" in report and "the bridge itself" in report
+        bridge.kill()
+        bridge.start()
+        assert bridge.status()["config_sha256"] == good
+        assert "the previous one is in use" in cli(bridge, "status").stdout
+        cli(bridge, "reload", "--confirm", "1h")
+        new = bridge.status()["config_sha256"]
+        assert "the configuration is confirmed" in cli(bridge, "reload", "--confirmed").stdout
+        assert new != good
+        assert "waits for a confirmation" in cli(bridge, "reload", "--confirmed", code=1).stderr
+        bridge.kill()
+        bridge.start()
+        assert bridge.status()["config_sha256"] == new
+        assert bridge.status()["alarms"] == []

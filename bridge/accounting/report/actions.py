@@ -29,6 +29,8 @@ class Action:
         """Returns the user in words: the login if the kernel knows it, else who has started the command as it says."""
         if self.user.get("via") == "signal":
             return "unknown (SIGHUP)"
+        if self.user.get("via") == "timer":
+            return "the bridge itself"
         said = self.user.get("said") or {}
         runs_as = _name(self.user.get("user"), self.user.get("uid"))
         if self.user.get("login_uid") is not None:

@@ -11,8 +11,10 @@ from twisted.internet import defer
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from bridge.app.confirmation import Confirmation
 from bridge.app.process import Process
 from bridge.app.reload import Reload, Subsystems
+from bridge.app.unconfirmed import FILE, Unconfirmed, choose
 from bridge.config import Config, ConfigurationError, Fault, parse_text
 from bridge.listen.sockets import ListenError
 from bridge.operations.command import JSON, ReloadError
@@ -29,6 +31,16 @@ class Threads:
         done(ok, result)
 
 
+class AtOnce:
+    """A spool thread that runs its jobs at once."""
+
+    def run(self, job: Any) -> defer.Deferred[Any]:
+        return defer.execute(job)
+
+    def work(self, job: Any, done: Any) -> None:
+        done(job())
+
+
 class Reactor(Clock):
     """A clock with a thread pool."""
 
@@ -39,11 +51,25 @@ class Reactor(Clock):
         job(*arguments)
 
 
+def result_of(deferred: defer.Deferred[JSON]) -> JSON:
+    """Returns the result of a deferred that has fired, or raises its failure."""
+    results: list[Any] = []
+    deferred.addBoth(results.append)
+    (result,) = results
+    if hasattr(result, "raiseException"):
+        result.raiseException()
+    finished: JSON = result
+    return finished
+
+
 class ReloadFixture:
     """A reload whose targets are stand-ins."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        (directory / "key").write_text("k" * 16)
+        self.spool = directory / "spool"
+        self.spool.mkdir()
         self.on_disk: Config | Exception = self.config()
         self.alarms: dict[tuple[str, str], str] = {}
         self.applied: list[Config] = []
@@ -56,20 +82,41 @@ class ReloadFixture:
         self.listener_set, self.status = self.parts.ingest.listener_set, self.parts.monitoring.status
         self.listener_set.wait_closed.side_effect = lambda: defer.succeed(None)
         self.listener_set.apply.side_effect = lambda change: defer.succeed(None)
-        self.process = Process(Reactor(), manager=Mock())
-        self.reload = Reload(self.config(), self.parts, self.process, load=lambda config: self.load())
+        self.now = 1_000_000.0
+        self.process = Process(Reactor(), wall=lambda: self.now, manager=Mock())  # type: ignore[arg-type]
+        self.process.spool_thread = AtOnce()  # type: ignore[assignment]
+        self.reverted: list[Any] = []
+        self.make(self.config(), None)
+
+    def make(self, config: Config, unconfirmed: Unconfirmed | None) -> None:
+        self.confirmation = Confirmation(
+            self.process, self.parts.storage.alarms, self.spool, unconfirmed,
+            lambda: self.reload.revert().addBoth(self.reverted.append),
+        )  # fmt: skip
+        self.reload = Reload(
+            config, self.parts, self.process, load=lambda config: self.load(), confirmation=self.confirmation
+        )
         self.reload.subscribe(self.applied.append)
 
     def apply(self) -> None:
-        assert not self.listener_set.apply.called, "the listeners must be changed last"
+        assert self.listener_set.apply.call_count == self.part_changes, "the listeners must be changed last"
         self.part_changes += 1
 
-    def config(self, *, intakes: str = "fw", spool: str = "spool", batch: str = "{}") -> Config:
-        rows = ", ".join(f"{name}: {{intake_key: {'k' * 16}}}" for name in intakes.split())
+    def config(
+        self,
+        *,
+        intakes: str = "fw",
+        spool: str = "spool",
+        batch: str = "{}",
+        key: str = "{file: key}",
+        zone: str = "UTC",
+    ) -> Config:
+        rows = ", ".join(f"{name}: {{intake_key: {key}}}" for name in intakes.split())
         return parse_text(
-            f'collector: {{region: FRA1}}\nlisteners: [{{name: udp, udp: "127.0.0.1:0"}}]\nintakes: {{{rows}}}\n'
+            f"timezone: {zone}\ncollector: {{region: FRA1}}\n"
+            f'listeners: [{{name: udp, udp: "127.0.0.1:0"}}]\nintakes: {{{rows}}}\n'
             f"unrouted: {{intake: fw}}\nbatch: {batch}\nspool: {{directory: {self.directory / spool}}}\n",
-            "bridge.yaml",
+            str(self.directory / "bridge.yaml"),
         )
 
     def load(self) -> Config:
@@ -77,15 +124,24 @@ class ReloadFixture:
             raise self.on_disk
         return self.on_disk
 
-    def run(self) -> JSON:
+    def run(self, confirm_within: float | None = None) -> JSON:
         """Reloads the configuration. Raises ReloadError."""
-        results: list[Any] = []
-        self.reload.run().addBoth(results.append)
-        (result,) = results
-        if hasattr(result, "raiseException"):
-            result.raiseException()
-        reloaded: JSON = result
-        return reloaded
+        return result_of(self.reload.run(confirm_within))
+
+    def pass_time(self, seconds: float) -> None:
+        """Lets both clocks go on."""
+        self.now += seconds
+        self.process.reactor.advance(seconds)  # type: ignore[attr-defined]
+
+    def restart(self) -> tuple[Config, str]:
+        """Starts another process with the configuration on disk. Returns what it uses, and its line in the log."""
+        assert isinstance(self.on_disk, Config)
+        self.confirmation.stop()
+        config, unconfirmed, text = choose(self.on_disk, self.now)
+        self.alarms.clear()
+        self.make(config, unconfirmed)
+        self.confirmation.start()
+        return config, text
 
     def unchanged(self) -> bool:
         """Returns True if no target was changed and the reload alarm is active."""
@@ -177,3 +233,134 @@ def test_key_of_an_unknown_intake_is_refused(fixture: ReloadFixture) -> None:
     with pytest.raises(ReloadError, match="intake other is not in the running configuration"):
         fixture.reload.set_key("other", "n" * 16)
     assert not fixture.parts.delivery.courier_set.set_key.called
+
+
+# --- confirmation -----------------------------------------------------------------------------------------------------
+
+PENDING, REJECTED = ("reload", "confirmation"), ("reload", "configuration")
+
+
+def begin(fixture: ReloadFixture, seconds: float = 300) -> tuple[Config, Config]:
+    """Reloads a changed configuration that must be confirmed. Returns the configuration before and the changed one."""
+    before = fixture.reload.config
+    fixture.on_disk = changed = fixture.config(intakes="fw linux")
+    text = str(fixture.run(seconds)["text"])
+    assert "The previous configuration is used again at" in text and "syslog-bridge reload --confirmed" in text
+    assert PENDING in fixture.alarms
+    return before, changed
+
+
+def test_configuration_that_is_not_confirmed_is_left_in_time(fixture: ReloadFixture) -> None:
+    before, changed = begin(fixture)
+    fixture.pass_time(299)
+    assert fixture.reload.config is changed
+    fixture.pass_time(1)
+    assert len(fixture.reverted) == 1
+    assert fixture.reload.config.sha256 == before.sha256
+    assert set(fixture.alarms) == {REJECTED}
+    assert "was not confirmed in time" in fixture.alarms[REJECTED]
+    assert fixture.status.note_failed_reload.called
+    # A reload is the operator's decision to use what is on disk.
+    fixture.run()
+    assert fixture.reload.config is changed
+    assert fixture.alarms == {} and not (fixture.spool / FILE).exists()
+
+
+def test_confirmed_configuration_stays(fixture: ReloadFixture) -> None:
+    _, changed = begin(fixture)
+    assert result_of(fixture.reload.confirm()) == {"text": "the configuration is confirmed"}
+    fixture.pass_time(1000)
+    assert (fixture.reload.config, fixture.reverted, fixture.alarms) == (changed, [], {})
+    assert not (fixture.spool / FILE).exists()
+    with pytest.raises(ReloadError, match="no configuration waits"):
+        result_of(fixture.reload.confirm())
+
+
+def test_reload_without_a_time_does_not_confirm(fixture: ReloadFixture) -> None:
+    before, _ = begin(fixture)
+    fixture.pass_time(200)
+    fixture.on_disk = fixture.config(intakes="fw linux other")
+    assert "The previous configuration is used again at" in str(fixture.run()["text"])
+    fixture.pass_time(100)
+    assert fixture.reload.config.sha256 == before.sha256
+
+
+def test_reload_of_the_previous_configuration_ends_the_wait(fixture: ReloadFixture) -> None:
+    before, _ = begin(fixture)
+    fixture.on_disk = before
+    fixture.run()
+    fixture.pass_time(1000)
+    assert (fixture.reverted, fixture.alarms) == ([], {})
+    assert "nothing to confirm" in str(fixture.run(300)["text"])
+    assert fixture.alarms == {}
+
+
+def test_second_time_moves_the_end_but_not_what_to_go_back_to(fixture: ReloadFixture) -> None:
+    before, changed = begin(fixture)
+    fixture.pass_time(200)
+    fixture.run(300)
+    fixture.pass_time(200)
+    assert fixture.reload.config is changed
+    fixture.pass_time(100)
+    assert fixture.reload.config.sha256 == before.sha256
+
+
+def test_wait_goes_on_over_a_restart(fixture: ReloadFixture) -> None:
+    before, changed = begin(fixture)
+    fixture.pass_time(100)
+    assert fixture.restart() == (changed, "the configuration is not confirmed")
+    assert PENDING in fixture.alarms
+    fixture.pass_time(199)
+    assert fixture.reload.config is changed
+    fixture.pass_time(1)
+    assert fixture.reload.config.sha256 == before.sha256
+
+
+def test_start_after_the_end_uses_the_previous_configuration(fixture: ReloadFixture) -> None:
+    before, changed = begin(fixture)
+    fixture.confirmation.stop()
+    fixture.now += 400
+    for _ in range(2):
+        config, text = fixture.restart()
+        assert config.sha256 == before.sha256
+        assert "not confirmed in time" in text
+        assert REJECTED in fixture.alarms
+    # Another configuration on disk is used.
+    fixture.on_disk = other = fixture.config(zone="Europe/Paris")
+    assert fixture.restart() == (other, "")
+    assert fixture.alarms == {} and not (fixture.spool / FILE).exists()
+    assert changed.sha256 != other.sha256
+
+
+def test_restart_keeps_the_new_configuration_if_the_previous_one_is_of_no_use(fixture: ReloadFixture) -> None:
+    begin(fixture)
+    fixture.now += 400
+    (fixture.directory / "key").unlink()
+    config, text = fixture.restart()
+    assert config is fixture.on_disk
+    assert "the previous one cannot be used: " in text
+    (fixture.spool / FILE).write_text("[]")
+    assert "it is damaged" in fixture.restart()[1]
+
+
+def test_previous_configuration_that_cannot_be_used_is_reported(fixture: ReloadFixture) -> None:
+    _, changed = begin(fixture)
+    (fixture.directory / "key").unlink()
+    fixture.pass_time(300)
+    assert fixture.reload.config is changed
+    assert "the previous one cannot be used" in fixture.alarms[PENDING]
+    (fixture.directory / "key").write_text("k" * 16)
+    assert "confirmed" in str(result_of(fixture.reload.confirm())["text"])
+    assert fixture.alarms == {}
+
+
+def test_key_in_the_configuration_is_not_written_to_the_spool(fixture: ReloadFixture) -> None:
+    fixture.on_disk = fixture.config(key="SecretKey1234567")
+    fixture.run()
+    fixture.on_disk = fixture.config(intakes="fw linux")
+    text = str(fixture.run(300)["text"])
+    assert "A restart uses the configuration on disk: the previous one contains a secret" in text
+    assert not (fixture.spool / FILE).exists()
+    fixture.pass_time(300)
+    assert fixture.reload.config.intakes["fw"].intake_key.reveal() == "SecretKey1234567"
+    assert not (fixture.spool / FILE).exists()
