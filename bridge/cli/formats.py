@@ -77,6 +77,11 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
+def format_table() -> str:
+    """Returns the table of all formats."""
+    return _table(list(FORMATS.values()))
+
+
 def _table(chosen: list[Format]) -> str:
     rows = [("format", "payload", "time", "product")]
     rows += [

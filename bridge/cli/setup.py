@@ -4,141 +4,37 @@ Answers and options are parsed by the same functions, so both are rejected with 
 option, because every user of a machine can see command lines, and shells save them in their history.
 """
 
-import json
+import errno
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, CliCommand, configuration_option, example, fail, parsed, probe
+from bridge.cli import setup_answers
+from bridge.cli.formats import format_table
+from bridge.cli.options import DEFAULT_FILE, CliCommand, configuration_option, example, fail, parsed
+from bridge.cli.setup_answers import SetupAnswers, needs_identity
 from bridge.config import Config
-from bridge.config import addresses as read
-from bridge.config.addresses import REGIONS
-from bridge.config.faults import printable
-from bridge.config.fields import intake_name, time_zone
-from bridge.formats import find
-from bridge.setup.check_result import Connect, lines_of, verdict
+from bridge.config.addresses import REGIONS, address
+from bridge.config.fields import intake_name
+from bridge.listen.sockets import bind_error, try_port
+from bridge.setup.check_result import Connect, StepResult, lines_of, verdict
 from bridge.setup.configuration_writer import Draft, write
+from bridge.setup.repeated_check import probe_in_child
 from bridge.util.files import read_regular
 
 T = TypeVar("T")
 
 _SPOOL = Path("/var/lib/syslog-bridge/spool")
-_FORMAT_QUESTION = "Format of your intake, such as fortigate (`syslog-bridge formats` lists them)"
+_FORMAT_QUESTION = "Format of your intake, such as fortigate; ? lists them"
 _SYSTEMD = Path("/run/systemd/system")
 _LARGEST_KEY = 4096
 "Maximum bytes of a key file, so that a file given by mistake is not read completely."
-
-
-@dataclass(frozen=True)
-class SetupAnswers:
-    """The values of a first configuration, written as in the configuration file."""
-
-    collector: str
-    "A region's name or an https:// base URL."
-    format: str | None
-    intake: str
-    sources: tuple[str, ...]
-    "Addresses and networks; empty: every sender."
-    listeners: tuple[tuple[str, str], ...]
-    "Kind and address, such as ('udp', '*:514')."
-    timezone: str
-    spool: Path
-
-    def as_yaml(self) -> str:
-        """Returns the configuration, with comments for editing it later."""
-        key = "region" if self.collector in REGIONS else "url"
-        form = f"format: {self.format}" if self.format else "payload: auto"
-        hint = (
-            "    # payload: auto sends the message, and structured data of products that write any. If the",
-            "    # text of a message does not name its host, write payload: line. A format chooses the payload itself.",
-        )
-        lines = [
-            "# Written by `syslog-bridge setup`. After a change, run `syslog-bridge check` to find errors.",
-            f"timezone: {self.timezone}    # for device times without a time zone; set another per sender in sources:",
-            "",
-            f"collector: {{{key}: {self.collector}}}",
-            "",
-            "listeners:",
-            *(f"  - {{name: {name}, {kind}: {json.dumps(at)}}}" for name, kind, at in _named(self.listeners)),
-            "",
-            "intakes:",
-            f"  {self.intake}: {{intake_key: {{file: keys/{self.intake}}}, {form}}}",
-            *(() if self.format else hint),
-            "",
-        ]
-        if self.sources:
-            listed = ", ".join(json.dumps(source) if ":" in source else source for source in self.sources)
-            lines += [
-                "routes:                # the first matching route applies",
-                f"  - {{name: {self.intake}, intake: {self.intake}, source: [{listed}]}}",
-                "unrouted: hold         # held and shown by `syslog-bridge status` until a route matches",
-            ]
-        else:
-            lines.append(f"unrouted: {{intake: {self.intake}}}    # all senders; add routes: for several intakes")
-        return "\n".join([*lines, "", f"spool: {{directory: {json.dumps(str(self.spool))}}}", ""])
-
-
-def _named(listeners: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str, str]]:
-    """Yields each listener with a unique name: udp, tcp, udp-2."""
-    counts: Counter[str] = Counter()
-    for kind, at in listeners:
-        counts[kind] += 1
-        yield kind if counts[kind] == 1 else f"{kind}-{counts[kind]}", kind, at
-
-
-# --- parsers: convert the user's text to a value, or raise ValueError with what is expected -------------------------
-
-
-def _collector(text: str) -> str:
-    if text.upper() in REGIONS:
-        return text.upper()
-    if "://" not in text:
-        raise ValueError(f"'{printable(text)}' is not a region ({', '.join(REGIONS)}) or an https:// URL")
-    return read.base_url(text)
-
-
-def _format(text: str) -> str | None:
-    if not text or text == "none":
-        return None
-    find(text)
-    return text
-
-
-def _sources(text: str) -> tuple[str, ...]:
-    given = text.replace(",", " ").split()
-    if [each.lower() for each in given] == ["all"]:
-        return ()
-    return tuple(str(read.network(each)).removesuffix("/32").removesuffix("/128") for each in given)
-
-
-def _listener(text: str) -> tuple[str, str]:
-    kind, mark, at = text.partition("://")
-    if not mark or kind not in ("udp", "tcp"):
-        raise ValueError(f"'{printable(text)}' is not a listener, such as udp://*:514 or tcp://192.0.2.1:514")
-    return kind, str(read.address(at))
-
-
-def _listeners(text: str) -> tuple[tuple[str, str], ...]:
-    found = tuple(map(_listener, text.replace(",", " ").split()))
-    if not found:
-        raise ValueError("at least one listener is needed, such as udp://*:514")
-    return found
-
-
-def _zone(text: str) -> str:
-    return time_zone(text).key
-
-
-def _key(text: str) -> str:
-    key = text.strip()
-    if not key or not all("!" <= letter <= "~" for letter in key):
-        raise ValueError("an intake key is one word of letters and digits; copy it from the intake's page")
-    return key
+_KEY, _CHANGE, _WRITE, _QUIT = "key", "change", "write", "quit"
+_CHOICES = f"{_KEY}: enter another key, {_CHANGE}: change the answers, {_WRITE}: write it all the same, {_QUIT}"
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -160,7 +56,9 @@ def _key(text: str) -> str:
 @click.option("--key-file", metavar="FILE", help="File with the intake key; - for stdin.")
 @click.option("--format", "form", metavar="NAME", help="Text format of the intake's parser; see syslog-bridge formats.")
 @click.option("--source", metavar="NETWORKS", help="Senders, such as '10.1.0.1, 10.2.0.0/16', or all.  [default: all]")
-@click.option("--listen", metavar="URLS", help="Listeners.  [default: udp://*:514 tcp://*:514]")
+@click.option("--listen", metavar="URLS", help="Listeners: udp://, tcp://, tls://.  [default: udp://*:514 tcp://*:514]")
+@click.option("--certificate", metavar="FILE", help="Certificate of a tls:// listener, a PEM file.")
+@click.option("--private-key", metavar="FILE", help="Private key of the certificate, a PEM file.")
 @click.option("--timezone", metavar="ZONE", help="Time zone of device times without one.  [default: UTC]")
 @click.option("--spool", metavar="DIRECTORY", type=click.Path(path_type=Path), default=_SPOOL, show_default=True,
               help="Directory of the spool.")  # fmt: skip
@@ -175,82 +73,169 @@ def setup(
 ) -> None:  # fmt: skip
     """Write a first configuration and test the connection.
 
-    Asks for region, intake, key, senders and ports.
+    Asks for region, format, name, senders, ports and key, and for a certificate if a port takes TLS. If the test fails,
+    your answers are kept: enter another key, change answers, or write the configuration all the same.
     """
     if sending and no_connect:
         raise click.UsageError("--send-test needs a connection, which --no-connect excludes")
-    if non_interactive and key_file is None:
-        raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - with the key on stdin")
-    if not non_interactive and not sys.stdin.isatty() and key_file == "-":
-        raise click.UsageError("the key is read from stdin, so questions cannot be answered: add --non-interactive")
+    _check_key_file(key_file, non_interactive=non_interactive)
     key = None if key_file is None or key_file == "-" else _read_key(Path(key_file))
+    ask = _Asker(interactive=not non_interactive)
     if not non_interactive:
         click.echo("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.\n")
     if not force:
         # Before the first question. The name of the key file is known only later.
         Draft(file.absolute(), "", {}).refuse_existing()
-    answers = _answers(_Asker(interactive=not non_interactive), spool.absolute(), given)
-    name = answers.intake
+    answers = _answers(ask, spool.absolute(), given)
     if key_file == "-":
         key = _given_key(sys.stdin.read(_LARGEST_KEY))
     elif key is None:
-        key = click.prompt(f"Intake key of {name} (not shown)", hide_input=True, value_proc=parsed(_key))
-    draft = Draft(file.absolute(), answers.as_yaml(), {name: key})
-    if not force:
-        draft.refuse_existing()
+        key = _ask_key(answers.intake)
     if not non_interactive and not no_connect and not sending:
         sending = click.confirm("Send a test event to the intake? Only this detects a wrong key", default=True)
+    tests: list[StepResult] = []
 
     def agree(config: Config) -> bool:
         if no_connect:
             return True
-        results = (connect or probe)(config, True, sending)
-        click.echo("\n".join(lines_of(results)))
-        return all(result.ok for result in results) or (
-            not non_interactive and click.confirm("Write the configuration anyway?", default=False)
-        )
+        tests[:] = (connect or probe_in_child)(config, True, sending)
+        click.echo("\n".join(lines_of(tests)))
+        return all(result.ok for result in tests)
 
-    if (written := write(draft, agree=agree)) is None:
-        fail(
-            "setup: the connection test failed, and nothing was written. Fix the steps marked NO"
-            + (", or use --no-connect to write the configuration without a test" if non_interactive else "")
-        )
-    click.echo(f"wrote {draft.file} and {draft.key_file(name)}")
+    while True:
+        draft = Draft(file.absolute(), answers.as_yaml(), {answers.intake: key})
+        if not force:
+            draft.refuse_existing()
+        if (written := write(draft, agree=agree)) is not None:
+            break
+        if non_interactive:
+            fail(
+                "setup: the connection test failed, and nothing was written. Fix the steps marked NO, or use"
+                " --no-connect to write the configuration without a test"
+            )
+        chosen = _ask_what_next(tests)
+        if chosen == _KEY:
+            key = _ask_key(answers.intake)
+        elif chosen == _CHANGE:
+            ask.again()
+            answers = _answers(ask, spool.absolute(), given)
+        elif chosen == _WRITE:
+            no_connect = True
+        else:
+            fail("setup: nothing was written. Fix the steps marked NO")
+    click.echo(f"wrote {draft.file} and {draft.key_file(answers.intake)}")
     click.echo(verdict(written))
     click.echo("\n".join(_next_steps(draft.file, answers)))
 
 
-def _answers(ask: "_Asker", spool: Path, given: Mapping[str, str | None]) -> SetupAnswers:
-    return SetupAnswers(
-        collector=ask("SEKOIA.IO region, or URL of the collector", given["region"], "FRA1", _collector),
-        format=(format_name := ask(_FORMAT_QUESTION, given["form"], "none", _format)),
-        intake=ask("Name for the intake (a-z 0-9 - _ .)", given["intake"], format_name or "all", intake_name),
-        sources=ask("Senders: addresses and networks, or all", given["source"], "all", _sources),
-        listeners=ask("Listeners", given["listen"], "udp://*:514 tcp://*:514", _listeners),
-        timezone=ask("Time zone of device times without one", given["timezone"], "UTC", _zone),
-        spool=spool,
+def _check_key_file(key_file: str | None, *, non_interactive: bool) -> None:
+    if non_interactive and key_file is None:
+        raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - with the key on stdin")
+    if not non_interactive and not sys.stdin.isatty() and key_file == "-":
+        raise click.UsageError("the key is read from stdin, so questions cannot be answered: add --non-interactive")
+
+
+def _ask_key(intake: str) -> str:
+    key: str = click.prompt(
+        f"Intake key of {intake} (not shown)", hide_input=True, value_proc=parsed(setup_answers.key)
     )
+    return key
+
+
+def _ask_what_next(tests: Sequence[StepResult]) -> str:
+    """Asks what to do after a failed test. Suggests another key if only the test event failed."""
+    only_event = all(result.ok or result.step == "event" for result in tests)
+    click.echo(f"\nNothing is written yet, and your answers are kept. {_CHOICES}.")
+    chosen: str = click.prompt(
+        "What next", type=click.Choice([_KEY, _CHANGE, _WRITE, _QUIT]), default=_KEY if only_event else _CHANGE
+    )
+    return chosen
+
+
+def _answers(ask: "_Asker", spool: Path, given: Mapping[str, str | None]) -> SetupAnswers:
+    collector = ask("SEKOIA.IO region, or URL of the collector", given["region"], "FRA1", setup_answers.collector)
+    format_name = ask(_FORMAT_QUESTION, given["form"], "none", setup_answers.format, listed=format_table)
+    intake = ask("Name for the intake (a-z 0-9 - _ .)", given["intake"], format_name or "all", intake_name)
+    sources = ask("Senders: addresses and networks, or all", given["source"], "all", setup_answers.sources)
+    listeners = _ask_listeners(ask, given["listen"])
+    identity = None
+    if needs_identity(listeners):
+        certificate = ask(
+            "Certificate of the TLS listener (PEM file)", given["certificate"], None, setup_answers.certificate
+        )
+        read_key = partial(setup_answers.private_key, certificate_file=certificate)
+        identity = certificate, ask("Its private key (PEM file)", given["private_key"], None, read_key)
+    timezone = ask("Time zone of device times without one", given["timezone"], "UTC", setup_answers.zone)
+    return SetupAnswers(collector, format_name, intake, sources, listeners, identity, timezone, spool)
+
+
+def _ask_listeners(ask: "_Asker", given: str | None) -> tuple[tuple[str, str], ...]:
+    """Asks for the listeners, and again if a port is in use and the user has another one."""
+    while True:
+        listeners = ask("Listeners (udp://, tcp://, tls://)", given, "udp://*:514 tcp://*:514", setup_answers.listeners)
+        taken = list(_taken(listeners))
+        for text in taken:
+            click.echo(f"warning: {text}", err=True)
+        if not taken or not ask.interactive:
+            return listeners
+        if click.confirm("Listen there all the same? The bridge starts only once the port is free", default=False):
+            return listeners
+        ask.again()
+
+
+def _taken(listeners: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    """Yields why a listener cannot be opened now, and what to do."""
+    for kind, text in listeners:
+        at, transport = address(text), "udp" if kind == "udp" else "tcp"
+        try:
+            try_port(transport, at.host, at.port, v6only=False)
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+                yield ". ".join(bind_error(error, transport, at.host, at.port))
 
 
 class _Asker:
     """Returns the value of an option if given, else the user's answer if interactive, else the default."""
 
     def __init__(self, *, interactive: bool) -> None:
-        self._interactive = interactive
+        self.interactive = interactive
+        self._answered: dict[str, str] = {}
+        "The answers as text, by question. They are the defaults of the next round of questions."
+        self._again = False
 
-    def __call__(self, question: str, given: str | None, default: str, parse: Callable[[str], T]) -> T:
+    def again(self) -> None:
+        """Asks also for what an option has given, with each value so far as the default."""
+        self._again = self.interactive
+
+    def __call__(
+        self, question: str, given: str | None, default: str | None, parse: Callable[[str], T],
+        listed: Callable[[], str] | None = None,
+    ) -> T:  # fmt: skip
+        """Asks one question; ``listed`` prints the possible answers if the user enters a question mark."""
         convert = parsed(parse)
-        if given is not None:
+        if given is not None and not self._again:
             return convert(given)
-        if not self._interactive:
+        if not self.interactive:
+            if default is None:
+                raise click.UsageError(f"{question}: give it as an option, because --non-interactive does not ask")
             return convert(default)
-        # click asks again after a BadParameter, and shows its text.
-        answer: T = click.prompt(question, default=default, value_proc=convert)
-        return answer
+        default = self._answered.get(question, given or default)
+        while True:
+            text: str = click.prompt(question, default=default)
+            if text.strip() == "?" and listed is not None:
+                click.echo(listed())
+                continue
+            try:
+                answer = convert(text)
+            except click.BadParameter as error:
+                click.echo(f"Error: {error.message}")
+                continue
+            self._answered[question] = text
+            return answer
 
 
 def _given_key(text: str) -> str:
-    return parsed(_key)(text)
+    return parsed(setup_answers.key)(text)
 
 
 def _read_key(file: Path) -> str:
@@ -265,7 +250,8 @@ def _read_key(file: Path) -> str:
 
 def _next_steps(file: Path, answers: SetupAnswers) -> list[str]:
     option = "" if file == DEFAULT_FILE else f" -c {file}"
-    kind, at = answers.listeners[0]
+    plain = [listener for listener in answers.listeners if listener[0] != "tls"]
+    kind, at = (plain or answers.listeners)[0]
     host, _, port = at.rpartition(":")
     if host in ("*", "0.0.0.0", "[::]"):
         host = "127.0.0.1"
@@ -275,7 +261,7 @@ def _next_steps(file: Path, answers: SetupAnswers) -> list[str]:
         "",
         "Next steps:",
         "  sudo systemctl enable --now syslog-bridge" if service else f"  syslog-bridge run{option}",
-        f"  syslog-bridge send --to {kind}://{host}:{port} 'a first message'",
+        *([f"  syslog-bridge send --to {kind}://{host}:{port} 'a first message'"] if plain else []),
         f"  sudo syslog-bridge status{option}",
         *((note,) if answers.sources else ()),
     ]

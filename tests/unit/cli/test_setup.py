@@ -1,5 +1,7 @@
 """Tests ``setup``: the configuration made from options and from a dialogue, and the faults that prevent writing it."""
 
+import os
+import socket
 import stat
 
 import pytest
@@ -8,6 +10,7 @@ from click.testing import CliRunner
 from bridge.cli.setup import setup
 from bridge.config import load
 from bridge.setup.check_result import StepResult
+from tests.harness.pki import Authority
 
 KEY = "abcdefgh12345678"
 GOOD = StepResult("http://127.0.0.1/plain/batch", ("all",), "http", True, "answers")
@@ -88,6 +91,7 @@ def test_dialogue_asks_again_after_an_invalid_answer(tmp_path):
         ("--source", "10.1.0.0/8"),
         ("--listen", "514"),
         ("--listen", "tls://*:6514"),
+        ("--listen", "tls://*:6514", "--certificate", "/nowhere.pem", "--private-key", "/nowhere.pem"),
         ("--timezone", "+02:00"),
         ("--intake", "UPPER"),
         ("--send-test", "--no-connect"),
@@ -112,9 +116,103 @@ def test_nothing_is_written_if_the_connection_check_fails(tmp_path):
 
 
 def test_user_can_write_despite_a_failed_check(tmp_path):
-    stdin_text = "\n".join(["", "", "", "", "", "", KEY, "n", "y"]) + "\n"
+    stdin_text = "\n".join(["", "", "", "", "", "", KEY, "n", "write"]) + "\n"
     assert run(tmp_path, connection_check=FakeConnectionCheck(BAD), stdin_text=stdin_text).exit_code == 0
     assert (tmp_path / "etc/bridge.yaml").exists()
+
+
+class ResultsInTurn(FakeConnectionCheck):
+    """Returns another list of results for each call; the last one for all others."""
+
+    def __call__(self, config, connecting, sending):
+        super().__call__(config, connecting, sending)
+        return self.results.pop(0) if len(self.results) > 1 else self.results[0]
+
+    def __init__(self, *results):
+        super().__init__()
+        self.results = list(results)
+
+
+def test_answers_are_kept_when_the_key_is_refused(tmp_path):
+    refused = StepResult("http://127.0.0.1/plain/batch", ("fw",), "event", False, "the collector answers 401")
+    connection_check = ResultsInTurn([GOOD, refused], [GOOD, refused], [GOOD])
+    answers = ["usa1", "fortigate", "fw", "10.1.0.0/16", "udp://127.0.0.1:0", "Europe/Paris", "refused0refused0", "y"]
+    # Enter chooses another key, as only the event failed.
+    stdin_text = "\n".join([*answers, "", "wrong0wrong0wron", "key", KEY]) + "\n"
+    result = run(tmp_path, connection_check=connection_check, stdin_text=stdin_text)
+    assert result.exit_code == 0, result.output
+    config = load(tmp_path / "etc/bridge.yaml")
+    assert config.intakes["fw"].intake_key.reveal() == KEY
+    assert (config.collector.region, str(config.timezone), len(config.routes)) == ("USA1", "Europe/Paris", 1)
+    assert [sending for _, sending in connection_check.calls] == [True] * 3
+    assert result.output.count("Format of your intake") == 1
+    assert result.output.count("your answers are kept") == 2
+
+
+def test_changed_answers_begin_with_the_former_ones(tmp_path):
+    connection_check = ResultsInTurn([BAD], [GOOD])
+    answers = ["usa1", "fortigate", "fw", "10.1.0.0/16", "udp://127.0.0.1:0", "Europe/Paris", KEY, "n", "change"]
+    stdin_text = "\n".join([*answers, "fra1", "", "", "", "", ""]) + "\n"
+    result = run(
+        tmp_path, "--region", "mco1", connection_check=connection_check, stdin_text=stdin_text.partition("\n")[2]
+    )
+    assert result.exit_code == 0, result.output
+    config = load(tmp_path / "etc/bridge.yaml")
+    assert (config.collector.region, list(config.intakes), str(config.timezone)) == ("FRA1", ["fw"], "Europe/Paris")
+    assert "[mco1]" in result.output
+    assert "[Europe/Paris]" in result.output
+
+
+def test_quitting_after_a_failed_test_writes_nothing(tmp_path):
+    stdin_text = "\n".join(["", "", "", "", "udp://127.0.0.1:0", "", KEY, "n", "quit"]) + "\n"
+    result = run(tmp_path, connection_check=FakeConnectionCheck(BAD), stdin_text=stdin_text)
+    assert result.exit_code == 1
+    assert "nothing was written" in result.output
+    assert not (tmp_path / "etc").exists()
+
+
+def test_question_mark_lists_the_formats(tmp_path):
+    stdin_text = "\n".join(["", "?", "fortigate", "", "", "udp://127.0.0.1:0", "", KEY, "n"]) + "\n"
+    result = run(tmp_path, stdin_text=stdin_text)
+    assert result.exit_code == 0, result.output
+    assert "paloalto" in result.output and "fortinet-fortigate" in result.output
+    assert load(tmp_path / "etc/bridge.yaml").intakes["fortigate"].format == "fortinet-fortigate"
+
+
+def test_tls_listener_asks_for_a_certificate_until_it_fits(tmp_path):
+    authority = Authority(tmp_path / "pki")
+    issued, other = authority.issue("gateway"), authority.issue("other")
+    answers = ["", "", "", "", "tls://127.0.0.1:0", str(tmp_path / "none.pem"), str(issued.certificate)]
+    stdin_text = "\n".join([*answers, str(other.private_key), str(issued.private_key), "", KEY, "n"]) + "\n"
+    result = run(tmp_path, stdin_text=stdin_text)
+    assert result.exit_code == 0, result.output
+    assert f"cannot read {tmp_path}/none.pem" in result.output
+    assert "does not belong to the certificate" in result.output
+    (listener,) = load(tmp_path / "etc/bridge.yaml").listeners
+    assert (listener.kind, listener.cert_file, listener.key_file) == (
+        "tls", issued.certificate, issued.private_key
+    )  # fmt: skip
+    assert "send --to" not in result.output
+    options = ("--certificate", str(issued.certificate), "--private-key", str(issued.private_key), "--force")
+    done = run_non_interactive(tmp_path, "--listen", "udp://127.0.0.1:0 tls://127.0.0.1:0", *options)
+    assert done.exit_code == 0, done.output
+    assert [one.kind for one in load(tmp_path / "etc/bridge.yaml").listeners] == ["udp", "tls"]
+
+
+def test_port_in_use_is_asked_for_again(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        answers = ["", "", "", "", taken, "n", taken, "y", "", KEY, "n"]
+        asked = run(tmp_path, stdin_text="\n".join(answers) + "\n")
+        told = run_non_interactive(tmp_path, "--listen", taken, "--force")
+    assert (asked.exit_code, told.exit_code) == (0, 0), asked.output
+    where = f"tcp port {server_port(taken)} is in use by "
+    assert asked.stderr.count(where) == 2
+    assert where in told.stderr and f"(process {os.getpid()})" in told.stderr
+
+
+def server_port(listener):
+    return listener.rpartition(":")[2]
 
 
 def test_no_connect_writes_without_a_check(tmp_path):
