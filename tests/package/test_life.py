@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import socket
 import threading
 from collections import Counter
@@ -109,6 +110,45 @@ def test_upgrade_and_rollback_keep_administrator_changes(machine, package, newer
 
 def test_unit_starts_only_with_a_configuration(manager):
     assert manager.unit.get("Unit", "ConditionPathExists") == "/etc/syslog-bridge/bridge.yaml"
+
+
+def test_unit_does_not_restart_after_a_configuration_error(machine, manager):
+    (machine.root / "etc/syslog-bridge/bridge.yaml").write_text("listeners: [{udp: 514}\n")
+    output = machine.run("syslog-bridge", "run", code=int(manager.service("RestartPreventExitStatus")))
+    assert "/etc/syslog-bridge/bridge.yaml:1:" in output
+
+
+# Stands in for systemd, which does not run in a chroot: the service is active, and each command is recorded.
+SYSTEMCTL = """#!/bin/sh
+echo "$@" >>/tmp/systemctl
+case "$*" in *is-enabled*) echo enabled ;; *is-active*) echo active ;; esac
+"""
+
+
+def test_upgrade_restarts_only_with_a_configuration_that_the_new_version_accepts(
+    machine, package, newer_package, collector
+):
+    machine.install(package)
+    configure(machine, collector, udp=free_port(), tcp=free_port())
+    stub = machine.root / "usr/bin/systemctl"
+    stub.unlink(missing_ok=True)
+    stub.write_text(SYSTEMCTL)
+    stub.chmod(0o755)
+    (machine.root / "run/systemd/system").mkdir(parents=True)
+    file, commands = machine.root / "etc/syslog-bridge/bridge.yaml", machine.root / "tmp/systemctl"
+    accepted = file.read_text()
+    file.write_text(f"{accepted}\nno_such_key: 1\n")
+    output = machine.install(newer_package)
+    line = accepted.count("\n") + 2
+    assert f"/etc/syslog-bridge/bridge.yaml:{line}:1: " in output
+    assert "the new version does not accept the configuration" in output
+    assert "sudo syslog-bridge check && sudo systemctl restart syslog-bridge" in output
+    assert not re.search("(stop|restart)", commands.read_text()), commands.read_text()
+    file.write_text(accepted)
+    output = machine.install(package)  # and back
+    assert "does not accept" not in output
+    assert re.search("restart syslog-bridge.service", commands.read_text()), commands.read_text()
+    assert "stop" not in commands.read_text()
 
 
 def test_healthz_answers_while_the_service_runs(machine, manager, collector):
