@@ -49,7 +49,7 @@ def run_command(config: Config, command: str, given: Mapping[str, object], *, de
 def existing_spool(directory: Path) -> Path:
     """Returns the directory of a spool. Raises ControlError if it does not exist."""
     if not directory.is_dir():
-        raise control_client.ControlError(f"the bridge has never run: there is no spool {directory}")
+        raise control_client.never_ran(directory)
     return directory
 
 

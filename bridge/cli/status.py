@@ -74,7 +74,7 @@ def _nagios(file: Path) -> NoReturn:
 def _read_status(directory: Path, query: str) -> tuple[dict[str, Any], bool]:
     """Returns the status, and True if it is from a running bridge."""
     if not directory.is_dir():
-        raise control_client.ControlError(f"the bridge has never run: there is no spool {directory}")
+        raise control_client.never_ran(directory)
     process = spool_summary.owner(directory)
     if process is None:
         return spool_summary.read_status(directory), False

@@ -23,6 +23,14 @@ class ControlError(BridgeError):
     """Raised when a request to the bridge fails; the text says why and what to do."""
 
 
+def never_ran(directory: Path) -> ControlError:
+    """Returns the error of a command for the bridge of a spool that does not exist."""
+    return ControlError(
+        f"the bridge has never run: there is no spool {directory}",
+        "Start it with systemctl start syslog-bridge, or name its configuration with -c FILE",
+    )
+
+
 class _Connection(http.client.HTTPConnection):
     """Connects to the control socket of a spool directory. Times out after ``timeout`` seconds without data."""
 
@@ -53,6 +61,8 @@ def _connected(directory: Path, timeout: float) -> Iterator[_Connection]:
     except PermissionError:
         raise ControlError(f"{path}: permission denied. Run the command as root or as the bridge's user") from None
     except FileNotFoundError:
+        if not directory.is_dir():
+            raise never_ran(directory) from None
         raise ControlError(f"{path} does not exist: the bridge is starting or stopping. Try again") from None
     except TimeoutError:
         raise ControlError(f"{path}: no response within {timeout:g} s. See the log of the bridge") from None
