@@ -118,7 +118,7 @@ def _given(value: object, reading: ValidationContext) -> str | None:
 
 
 def _contents(path: Path, name: str, *, missing: str) -> str:
-    """Returns the text of a file. ``name`` is how a fault names it; ``missing`` says what to do if it does not exist."""
+    """Returns the text of a file. ``name`` is how a fault names it; ``missing`` says what to do if it is missing."""
     try:
         data = read_regular(path, _LARGEST)
     except TooLarge as error:

@@ -186,9 +186,7 @@ def test_check_reads_the_seen_clients_and_changes_nothing_in_the_spool(gateway: 
     gateway.give(clients)
     before = sorted(gateway.state.rglob("*"))
     # What only root may read is of no use to the bridge.
-    assert (
-        f"{gateway.file}:1:1: cannot read the file: Permission denied. User" in gateway.run("check", code=2).stdout
-    )
+    assert f"{gateway.file}:1:1: cannot read the file: Permission denied. User" in gateway.run("check", code=2).stdout
     gateway.etc.chmod(0o755)
     gateway.file.chmod(0o644)
     done = gateway.run("check", code=2)
