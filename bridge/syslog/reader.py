@@ -10,7 +10,6 @@ that. The order is that of their speed:
 """
 
 from bridge.syslog.columns import ALWAYS, AUTO, Columns, TextBlock
-from bridge.syslog.fast import pcre2
 from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.fast.many_seconds import ManySeconds
 from bridge.syslog.fast.mixed_formats import read_mixed
@@ -18,6 +17,7 @@ from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.fast.single_second import SingleSecond
 from bridge.syslog.frames import Frames
 from bridge.syslog.intake_key import count_keyed, has_key, with_original, without_keys
+from bridge.util import pcre2
 
 
 class Reader:

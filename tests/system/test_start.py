@@ -10,7 +10,7 @@ from tests.harness.running import bridging
 
 WITHOUT_PCRE2 = """
 import sys
-from bridge.syslog.fast import pcre2
+from bridge.util import pcre2
 pcre2._SONAMES = ()
 from bridge.cli.main import main
 sys.argv = ["syslog-bridge", "run", "-c", sys.argv[1]]

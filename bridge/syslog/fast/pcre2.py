@@ -11,91 +11,12 @@ Expressions use the syntax that ``re`` and PCRE2 share. ``_translated`` converts
 import ctypes
 import re
 from collections.abc import Callable
-from functools import cache
-from typing import Any, NamedTuple
 
-# Constants of pcre2.h, version 10.30. Later versions keep them.
-_NEWLINE_LF = 2
-_JIT_COMPLETE = 1
+from bridge.util.pcre2 import JIT_COMPLETE, NO_MEMORY, Library, load
+
 _SUBSTITUTE = 0x100 | 0x200 | 0x400  # GLOBAL, EXTENDED, UNSET_EMPTY
-_ERROR_NO_MEMORY = -48
-
-_SONAMES = ("libpcre2-8.so.0", "libpcre2-8.0.dylib")
-
 
 _NAME = re.compile(rb"\$\{([a-z]+)")
-
-
-class _Workspace(NamedTuple):
-    """The buffers of one call, which are reused by later calls."""
-
-    match_data: ctypes.c_void_p
-    output: Any
-    "A ctypes array of characters. A slice of it is ``bytes``."
-    length: ctypes.c_size_t
-
-
-class _Library:
-    """The used functions of the library with their types (pcre2api(3), pcre2jit(3)), and the workspaces."""
-
-    _MIN_OUTPUT = 1 << 18
-    "Minimum size of an output buffer, in bytes: twice a stream read. Pages that are not written to take no memory."
-    _MAX_GROUPS = 64
-
-    def __init__(self, library: ctypes.CDLL) -> None:
-        pointer, size, number, text = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_char_p
-        sizes, result = ctypes.POINTER(ctypes.c_size_t), ctypes.c_int
-        self.compile = library.pcre2_compile_8
-        self.compile.argtypes = (text, size, number, ctypes.POINTER(result), sizes, pointer)
-        self.compile.restype = pointer
-        self.group_number = library.pcre2_substring_number_from_name_8
-        self.group_number.argtypes = (pointer, text)
-        self.jit_compile = library.pcre2_jit_compile_8
-        self.jit_compile.argtypes = (pointer, number)
-        self.substitute = library.pcre2_substitute_8
-        self.substitute.argtypes = (pointer, text, size, size, number, pointer, pointer, text, size, pointer, sizes)
-        self.free = library.pcre2_code_free_8
-        self.free.argtypes, self.free.restype = (pointer,), None
-        self._match_data = library.pcre2_match_data_create_8
-        self._match_data.argtypes, self._match_data.restype = (number, pointer), pointer
-        self._free_match_data = library.pcre2_match_data_free_8
-        self._free_match_data.argtypes, self._free_match_data.restype = (pointer,), None
-        context = library.pcre2_compile_context_create_8
-        context.argtypes, context.restype = (pointer,), pointer
-        newline = library.pcre2_set_newline_8
-        newline.argtypes = (pointer, number)
-        self.context = pointer(context(None))
-        newline(self.context, _NEWLINE_LF)
-        self._spare: list[_Workspace] = []
-
-    def workspace(self, size: int) -> _Workspace:
-        """Returns a workspace with room for ``size`` bytes of output. The caller must ``release`` it."""
-        # ``pop`` and ``append`` of a list are atomic, so two threads never get the same workspace.
-        try:
-            space = self._spare.pop()
-        except IndexError:
-            space = None
-        if space is None or len(space.output) < size:
-            if space is not None:
-                self._free_match_data(space.match_data)
-            match_data = ctypes.c_void_p(self._match_data(self._MAX_GROUPS, None))
-            space = _Workspace(match_data, ctypes.create_string_buffer(max(size, self._MIN_OUTPUT)), ctypes.c_size_t())
-        return space
-
-    def release(self, space: _Workspace) -> None:
-        """Makes a workspace available to later calls."""
-        self._spare.append(space)
-
-
-@cache
-def load() -> _Library | None:
-    """Returns the library, or None if the system has none or one from before 2017."""
-    for name in _SONAMES:
-        try:
-            return _Library(ctypes.CDLL(name))
-        except (OSError, AttributeError):
-            continue
-    return None
 
 
 def _translated(pattern: bytes) -> bytes:
@@ -118,7 +39,7 @@ class Rewriter:
     Raises ValueError if PCRE2 rejects the expression. That is a defect in this program and never caused by a sender.
     """
 
-    def __init__(self, library: _Library, pattern: bytes, replacement: bytes) -> None:
+    def __init__(self, library: Library, pattern: bytes, replacement: bytes) -> None:
         self._library = library
         self._code = None
         pattern = _translated(pattern)
@@ -131,7 +52,7 @@ class Rewriter:
         self._replacement = _NAME.sub(lambda name: b"${%d" % library.group_number(code, name[1]), replacement)
         # If the system forbids memory that is both writable and executable, PCRE2 interprets the expression. That is
         # about as fast as Python's ``re``.
-        library.jit_compile(self._code, _JIT_COMPLETE)
+        library.jit_compile(self._code, JIT_COMPLETE)
 
     def __call__(self, block: bytes) -> tuple[bytes, int] | None:
         """Returns the block with all matches replaced, and the number of matches.
@@ -139,7 +60,7 @@ class Rewriter:
         Returns None if a frame exceeds PCRE2's match limits, or if the output is much longer than the block.
         """
         count, output = self._substitute(block, 2 * len(block))
-        if count == _ERROR_NO_MEMORY:
+        if count == NO_MEMORY:
             # A block of tiny frames: an empty one is a single byte, and its replacement a few.
             count, output = self._substitute(block, 8 * len(block))
         return (output, count) if count >= 0 else None

@@ -6,7 +6,7 @@ import pytest
 from twisted.logger import capturedLogs
 
 from bridge.app import run
-from bridge.syslog.fast import pcre2
+from bridge.util import pcre2
 
 
 def warnings_with(monkeypatch: pytest.MonkeyPatch, library: object) -> list[str]:
