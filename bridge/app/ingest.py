@@ -46,7 +46,7 @@ class IngestParts:
 
     def prepare(self, config: Config) -> Callable[[], None]:
         """Compiles the routes. Returns a function that applies the configuration, except the listeners. Blocking."""
-        router = ingest_config.router(config)
+        router = ingest_config.router(config, self.pipeline.read_counts.note_limit)
 
         def apply() -> None:
             self.peers.change(router, int(self.wall() * 1000))
@@ -88,13 +88,14 @@ def build_ingest(config: Config, process: Process, storage: StorageParts, cluste
         storage.group_commit.after(files, committed)
 
     storage.fsync_policy.subscribe(disk_budget.sync_failed)
-    peers, mirror, keys = Peers(ingest_config.router(config)), Mirror(reactor), IntakeKeys(config)
+    mirror, keys = Mirror(reactor), IntakeKeys(config)
     pipeline = Pipeline(
         spool_writer=SpoolWriter(spool=spool, ledger=ledger, room=disk_budget, on_error=log_write_error),
         ledger=ledger, wall=wall, limits=ingest_config.group_limits(config, clock_is_set=wall.is_set()),
         truncate=config.oversize == "truncate",
         message_samples=MessageSamples(on=config.admin.show_messages), mirror=mirror,
     )  # fmt: skip
+    peers = Peers(ingest_config.router(config, pipeline.read_counts.note_limit))
     listener_set = ListenerSet(
         config, reactor=reactor, pipeline=pipeline, peers=peers, commit=commit,
         store=process.manager,

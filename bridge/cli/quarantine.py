@@ -42,6 +42,7 @@ def quarantine() -> None:
     refused    the collector refused the event
     oversize   longer than max_frame_size or than the limit of an event
     damaged    the frame is truncated, or its file was damaged
+    unredacted a rule of redact: exceeded its match limit on the frame
     """
 
 

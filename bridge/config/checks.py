@@ -41,6 +41,7 @@ def check(document: Document, root: Entries, report: FaultReport, *, files: bool
     _collector(checked, files=files)
     _intakes(checked, files=files)
     check_listeners(document.listeners, checked.root.items_of("listeners"), document.admin.listen, report, files=files)
+    _redact(checked)
     _routes(checked)
     _unique_names(checked)
     _references(checked)
@@ -157,6 +158,7 @@ def _routes(checked: Checked) -> None:
                 if node.wrote(key):
                     node.fault(report, key, "has no effect in a route that drops messages. Remove it.")
         _message_condition(route, node, report)
+        _severities(route, node, report)
         if route.except_ is not None:
             except_node = node["except"]
             assert isinstance(except_node, Entries)
@@ -164,12 +166,32 @@ def _routes(checked: Checked) -> None:
                 text = "has no condition, so the route would never match. Add a condition, or remove except."
                 node.fault(report, "except", text)
             _message_condition(route.except_, except_node, report)
+            _severities(route.except_, except_node, report)
 
 
 def _message_condition(conditions: RouteConditions, node: Entries, report: FaultReport) -> None:
     message = node.get("message")
     if conditions.message is not None and isinstance(message, Entries) and not message and not message.pruned:
-        node.fault(report, "message", "has no condition. Write {contains: [TEXT]} or {starts_with: [TEXT]}.")
+        text = "has no condition. Write {contains: [TEXT]}, {starts_with: [TEXT]} or {matches: [REGEX]}."
+        node.fault(report, "message", text)
+
+
+def _severities(conditions: RouteConditions, node: Entries, report: FaultReport) -> None:
+    low, high = conditions.min_severity, conditions.max_severity
+    if low is not None and high is not None and high > low:
+        text = "is milder than min_severity, so no severity meets both. Exchange the two values, or remove one."
+        node.fault(report, "max_severity", text)
+
+
+def _redact(checked: Checked) -> None:
+    for node in checked.root.items_of("redact"):
+        given = [key for key in ("pattern", "regex") if node.wrote(key)]
+        if len(given) == 2:
+            node.fault(checked.report, "regex", "pattern and regex exclude each other. Write an entry for each.")
+        elif not given:
+            checked.report.at(
+                node.place, "the entry has neither pattern nor regex. Write pattern: NAME or regex: EXPRESSION."
+            )
 
 
 def _unique_names(checked: Checked) -> None:

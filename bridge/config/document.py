@@ -17,10 +17,11 @@ from bridge.config.gateway_sections import (
     TimestampsSection,
 )  # fmt: skip
 from bridge.config.listener_sections import Listener, SourceFacts
+from bridge.config.redact_section import RedactEntry
 from bridge.config.routes import Hold, Route, Unrouted, UnroutedChoice
 
 # Lists that an included file may append to.
-APPENDED = ("listeners", "sources", "routes")
+APPENDED = ("listeners", "sources", "redact", "routes")
 
 
 class Document(Section):
@@ -33,6 +34,7 @@ class Document(Section):
     max_frame_size: Annotated[fields.Size, fields.within("480B", "1MiB", units.size)] = 250 << 10
     oversize: Annotated[Literal["quarantine", "truncate"], fields.of_choice("quarantine", "truncate")] = "quarantine"
     sources: Annotated[tuple[SourceFacts, ...], fields.SECTIONS] = ()
+    redact: Annotated[tuple[RedactEntry, ...], fields.SECTIONS] = ()
     intakes: dict[fields.IntakeKey, IntakeSection] = {}  # noqa: RUF012  the model is frozen
     routes: Annotated[tuple[Route, ...], fields.SECTIONS] = ()
     unrouted: UnroutedChoice = Unrouted(hold=Hold())
@@ -66,7 +68,7 @@ def sections_with_key(key: str) -> list[str]:
     sections: dict[str, type[Section]] = {
         "": Document, "intakes": IntakeSection, "listeners": Listener, "sources": SourceFacts, "routes": Route,
         "collector": CollectorSection, "batch": BatchSection, "timestamps": TimestampsSection, "spool": SpoolSection,
-        "cluster": ClusterSection, "admin": AdminSection,
+        "cluster": ClusterSection, "admin": AdminSection, "redact": RedactEntry,
     }  # fmt: skip
     return [name for name, section in sections.items() if key in keys_of(section)]
 

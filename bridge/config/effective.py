@@ -15,6 +15,7 @@ from bridge.config.fields import Section
 from bridge.config.model import Config
 from bridge.config.secret import Secret
 from bridge.config.units import Share, as_written
+from bridge.util.expression import Expression
 
 MASK = "****"
 
@@ -42,7 +43,7 @@ def _plain(value: object) -> object:
         return MASK
     if isinstance(value, timedelta):
         return as_written(value)
-    if isinstance(value, str | Share | Path | ZoneInfo | Address | IPv4Network | IPv6Network):
+    if isinstance(value, str | Expression | Share | Path | ZoneInfo | Address | IPv4Network | IPv6Network):
         # The second str() is needed: a zone's name may be a Scalar, a subclass of str, which safe_dump cannot write.
         return str(str(value))
     if isinstance(value, Section):

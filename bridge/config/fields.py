@@ -22,6 +22,7 @@ from bridge.config.secret import Secret
 from bridge.config.yaml_tree import Entries, Items, Scalar
 from bridge.config.zone_hints import unknown_zone
 from bridge.tls import pem
+from bridge.util.expression import Expression, ExpressionError, MissingLibrary
 from bridge.util.files import read_regular
 
 T = TypeVar("T", int, float, timedelta)
@@ -34,7 +35,17 @@ _SEVERITIES = (
     "debug",
 )  # fmt: skip
 SEVERITIES = {name: number for number, names in enumerate(_SEVERITIES) for name in names.split()}
+# Names of the facilities 0 to 23, as in RFC 5424 section 6.2.1, syslog.conf(5) and `explain`.
+_FACILITIES = (
+    "kern kernel", "user", "mail", "daemon", "auth security", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+    "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+    "local7",
+)  # fmt: skip
+FACILITIES = {name: number for number, names in enumerate(_FACILITIES) for name in names.split()}
 _INTAKE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+LONGEST_REGEX = 4096
 
 
 class Section(BaseModel):
@@ -153,6 +164,26 @@ def _severity(text: Scalar) -> int:
     raise ValueError(f"unknown severity {shown(text)}{suggestion(text, SEVERITIES, otherwise)}")
 
 
+def _facility(text: Scalar) -> int:
+    if re.fullmatch("1?[0-9]|2[0-3]", text):
+        return int(text)
+    if text in FACILITIES:
+        return FACILITIES[text]
+    otherwise = ". Write a name such as auth, daemon or local0, or 0 to 23."
+    raise ValueError(f"unknown facility {shown(text)}{suggestion(text, FACILITIES, otherwise)}")
+
+
+def _regex(text: Scalar) -> Expression:
+    if len(text) > LONGEST_REGEX:
+        raise ValueError(f"the regular expression is longer than {LONGEST_REGEX} characters. Write several.")
+    try:
+        return Expression(_text(text))
+    except ExpressionError as error:
+        raise ValueError(f"not a regular expression of PCRE2: {error}.") from None
+    except MissingLibrary as error:
+        raise ValueError(f"{error}.") from None
+
+
 def _fingerprint(text: Scalar) -> str:
     # Accepts openssl's form (`sha256 Fingerprint=AB:CD:...`), RFC 5425's (`sha-256:AB:CD:...`) and plain digits.
     digits = re.sub(r"^sha-?256( fingerprint=|:)", "", text.lower()).replace(":", "")
@@ -201,7 +232,7 @@ def _authorities(path: Path, info: ValidationInfo) -> Path:
     return path
 
 
-def _one_or_list(value: object) -> tuple[Any, ...]:
+def one_or_list(value: object) -> tuple[Any, ...]:
     """Returns the items of a list, or a single value as a list of one."""
     if isinstance(value, Scalar):
         return (value,)
@@ -226,7 +257,7 @@ Text = Annotated[str, of_text(_text)]
 Name = Annotated[str, of_text(_name)]
 IntakeName = Annotated[str, of_text(intake_name)]
 IntakeKey = Annotated[str, PlainValidator(intake_name)]  # an intake's name as the key of a mapping: str, not Scalar
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_or_list)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(one_or_list)]
 SECTIONS = BeforeValidator(_sections)
 Integer = Annotated[int, of_text(_integer)]
 Number = Annotated[float, of_text(_number)]
@@ -242,19 +273,23 @@ Bandwidth = Annotated[int, of_text(units.bandwidth)]
 Zone = Annotated[ZoneInfo, of_text(time_zone)]
 Format = Annotated[str, of_text(_format)]
 Severity = Annotated[int, of_text(_severity)]
+Facility = Annotated[int, of_text(_facility)]
+Facilities = Annotated[tuple[Facility, ...], BeforeValidator(one_or_list)]
+Regex = Annotated[Expression, of_text(_regex)]
+Regexes = Annotated[tuple[Regex, ...], BeforeValidator(one_or_list)]
 FilePath = Annotated[Path, of_text(_path)]
 Authorities = Annotated[Path, of_text(_path), AfterValidator(_authorities)]
 Fingerprint = Annotated[str, of_text(_fingerprint)]
-Fingerprints = Annotated[tuple[Fingerprint, ...], BeforeValidator(_one_or_list)]
+Fingerprints = Annotated[tuple[Fingerprint, ...], BeforeValidator(one_or_list)]
 SocketPath = Annotated[Path, of_text(_socket_path)]
 Mode = Annotated[int, of_text(_mode)]
 MirrorTo = Annotated[addresses.MirrorTarget, of_text(addresses.mirror_target)]
-MirrorTargets = Annotated[tuple[MirrorTo, ...], BeforeValidator(_one_or_list)]
+MirrorTargets = Annotated[tuple[MirrorTo, ...], BeforeValidator(one_or_list)]
 ListenAddress = Annotated[addresses.Address, of_text(addresses.address)]
 BaseUrl = Annotated[str, of_text(addresses.base_url)]
-BaseUrls = Annotated[tuple[BaseUrl, ...], BeforeValidator(_one_or_list)]
+BaseUrls = Annotated[tuple[BaseUrl, ...], BeforeValidator(one_or_list)]
 BrokerUrl = Annotated[str, of_text(addresses.amqp_url)]
-BrokerUrls = Annotated[tuple[BrokerUrl, ...], BeforeValidator(_one_or_list)]
+BrokerUrls = Annotated[tuple[BrokerUrl, ...], BeforeValidator(one_or_list)]
 QueuePrefix = Annotated[str, of_text(_queue_prefix)]
 ProxyUrl = Annotated[str, of_text(addresses.proxy_url)]
 Networks = Annotated[tuple[addresses.Network, ...], PlainValidator(networks.networks)]

@@ -26,6 +26,7 @@ from bridge.config.gateway_sections import (
 )  # fmt: skip
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.paste_places import PastePlaces, paste_places
+from bridge.config.redact_section import RedactEntry
 from bridge.config.routes import Route, Unrouted
 from bridge.config.secret import Secret
 from bridge.config.yaml_tree import Entries
@@ -92,6 +93,7 @@ class Config:
     max_frame_size: int
     oversize: Literal["quarantine", "truncate"]
     sources: tuple[SourceFacts, ...]
+    redact: tuple[RedactEntry, ...]
     intakes: Mapping[str, Intake]
     routes: tuple[Route, ...]
     unrouted: Unrouted
@@ -124,6 +126,7 @@ def resolved(
         max_frame_size=document.max_frame_size,
         oversize=document.oversize,
         sources=document.sources,
+        redact=tuple(_redact(*numbered) for numbered in enumerate(document.redact, start=1)),
         intakes={name: _intake(name, written, collector) for name, written in document.intakes.items()},
         routes=routes,
         unrouted=document.unrouted,
@@ -159,6 +162,11 @@ def _listener(written: Listener) -> Listener:
 
 def _route(position: int, written: Route) -> Route:
     return written if written.name else written.model_copy(update={"name": f"route-{position}"})
+
+
+def _redact(position: int, written: RedactEntry) -> RedactEntry:
+    # A named pattern names its rule.
+    return written if written.name or written.pattern else written.model_copy(update={"name": f"redact-{position}"})
 
 
 def _batch(written: BatchSection) -> BatchSection:

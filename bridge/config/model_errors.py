@@ -92,8 +92,6 @@ def _expected(path: Path) -> str:
 def _unknown(key: str, path: Path) -> str:
     section = section_at(path)
     known = keys_of(section) if section else []
-    if key in ("facility", "min_facility"):
-        return "routes cannot match the facility. Use source, hostname, app_name or min_severity."
     name, colon, _ = key.partition(":")
     if colon and name in known:
         return f"a space is missing after {name}:. Write {name}: VALUE."

@@ -78,8 +78,12 @@ def _missing(root: Entries, key: str, file: str) -> PastePlace:
 
 
 def _takes_all(route: Route) -> bool:
-    conditions = (route.source, route.client_name, route.hostname, route.app_name, route.message)
-    return not any(conditions) and route.min_severity is None and route.except_ is None
+    conditions = (
+        route.source, route.client_name, route.hostname, route.app_name, route.procid, route.msgid, route.facility,
+        route.message,
+    )  # fmt: skip
+    severities = (route.min_severity, route.max_severity)
+    return not any(conditions) and severities == (None, None) and route.except_ is None
 
 
 def _last_line(node: Node, line: int) -> int:

@@ -84,11 +84,13 @@ def _key(network: Network, length: int) -> _Key:
 
 def _takes_all(before: RouteConditions, after: RouteConditions) -> bool:
     """Returns True if every message that matches ``after`` also matches ``before``, apart from the source."""
-    for name in ("listener", "client_name", "hostname", "app_name"):
+    for name in ("listener", "client_name", "hostname", "app_name", "procid", "msgid", "facility"):
         earlier, later = getattr(before, name), getattr(after, name)
         if earlier and "*" not in earlier and not (later and set(later) <= set(earlier)):
             return False
     if before.min_severity is not None and (after.min_severity is None or after.min_severity > before.min_severity):
+        return False
+    if before.max_severity is not None and (after.max_severity is None or after.max_severity < before.max_severity):
         return False
     return before.message is None or before.message == after.message
 

@@ -14,17 +14,21 @@ MB = 1000**2
 
 
 class MessageMatch(Section):
-    """A condition on the message text: it has one of `contains` and one of `starts_with`, if these are given."""
+    """A condition on the message text: it has one of `contains`, one of `starts_with` and a match of one of `matches`,
+    if these are given. `matches` are regular expressions of PCRE2, applied to bytes, with a match limit.
+    """
 
     contains: fields.Texts = ()
     starts_with: fields.Texts = ()
+    matches: fields.Regexes = ()
 
 
 class RouteConditions(Section):
     """The conditions of a route. They are ANDed, the members of each are ORed, and an empty condition always holds.
 
-    `hostname`, `app_name` and `client_name` (from a TLS client's certificate) may be globs. `min_severity` is 0
-    (emergency) to 7 (debug) and matches this severity or worse.
+    `hostname`, `app_name`, `procid`, `msgid` and `client_name` (from a TLS client's certificate) may be globs.
+    Severities are 0 (emergency) to 7 (debug): `min_severity` matches this one or worse, `max_severity` this one or
+    milder. `facility` is a name or a number from 0 to 23.
     """
 
     source: fields.Networks = ()
@@ -32,7 +36,11 @@ class RouteConditions(Section):
     client_name: fields.Texts = ()
     hostname: fields.Texts = ()
     app_name: fields.Texts = ()
+    procid: fields.Texts = ()
+    msgid: fields.Texts = ()
+    facility: fields.Facilities = ()
     min_severity: fields.Severity | None = None
+    max_severity: fields.Severity | None = None
     message: MessageMatch | None = None
 
 

@@ -11,12 +11,13 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import PlainValidator
 
-from bridge.config import addresses, fields, networks, secret, units
+from bridge.config import addresses, fields, networks, redact_section, secret, units
 from bridge.config.descriptions import describe
 from bridge.config.document import Document
 from bridge.config.fields import Section
 from bridge.config.renames import RENAMES
 from bridge.config.routes import Unrouted
+from bridge.redaction.patterns import PATTERNS
 
 JSON = dict[str, Any]
 
@@ -52,6 +53,10 @@ _PARSERS: dict[object, JSON] = {
     fields._number: {"type": "number"},
     fields._flag: {"type": "boolean"},
     fields._severity: {"anyOf": [{"enum": sorted(fields.SEVERITIES)}, {"type": "integer", "maximum": 7}]},
+    fields._facility: {"anyOf": [{"enum": sorted(fields.FACILITIES)}, {"type": "integer", "maximum": 23}]},
+    fields._regex: {**_TEXT, "maxLength": fields.LONGEST_REGEX},
+    redact_section._pattern: {"enum": list(PATTERNS)},
+    redact_section._replacement: {"type": "string", "pattern": f"^{redact_section.REPLACEMENTS}$"},
     fields._format: _TEXT,
     fields._mode: {"type": ["string", "integer"]},
     fields.intake_name: {"type": "string", "pattern": f"^{fields._INTAKE_NAME.pattern}$"},

@@ -24,7 +24,7 @@ from bridge.routing import Disposition, Facts, Router
 from bridge.routing.conditions import Address
 from bridge.syslog import parser
 from bridge.syslog.columns import FIELDS
-from bridge.syslog.frames import block_of
+from bridge.syslog.frames import block_of, list_of
 from bridge.syslog.intake_key import masked, without_key
 from bridge.syslog.message import of_header
 from bridge.syslog.reader import read_columns
@@ -131,6 +131,11 @@ class Explainer:
         Intake keys are masked in everything that the explanation shows.
         """
         cut = cut._replace(frame=masked(cut.frame))
+        redacted = self._profile.redactor.redact([cut.frame]) if self._profile.redactor is not None else None
+        if redacted is not None and redacted.failed:
+            return self._unredacted(cut, redacted.failed[0][1])
+        if redacted is not None:
+            cut = cut._replace(frame=list_of(redacted.frames)[0])
         columns = read_columns(block_of([cut.frame]), _ALL_FIELDS)
         if not columns.count:
             return None
@@ -151,6 +156,8 @@ class Explainer:
             listener=origin.listener.name, route=disposition.route, intake=disposition.intake, limits=self._limits,
         )  # fmt: skip
         event, timestamp, unsent, notes = None, None, "", [_KEYED] * bool(columns.keyed)
+        if redacted is not None and redacted.counts:
+            notes.append(f"redacted: {', '.join(f'{rule} ({count})' for rule, count in redacted.counts.items())}")
         if disposition.kind == "deliver":
             grouped = payloads.grouped(assigned, disposition, context)
             notes += _notes(grouped, disposition)
@@ -162,6 +169,13 @@ class Explainer:
             cut, origin, fields, rules, disposition, zone, list(islice(skipped, self._max_reasons)), event, timestamp,
             notes, _forms(cut.frame, context, disposition) if self._payloads else None, unsent,
         )  # fmt: skip
+
+    def _unredacted(self, cut: Cut, rule: str) -> Explanation:
+        """Explains a frame that a rule of ``redact:`` gave up on, without its text."""
+        text = f"redact rule {rule} exceeded its match limit: quarantined as unredacted, not sent"
+        cut = cut._replace(frame=b"")
+        fields, rules, zone = self._read(cut.frame, None)
+        return Explanation(cut, self._origin, fields, rules, None, zone, notes=[text])
 
     def _unsent_data(self, frame: bytes) -> str:
         """Returns a text if the event does not have the structured data that a vendor's device has written."""

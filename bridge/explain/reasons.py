@@ -3,16 +3,23 @@
 Uses the conditions of the router.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from ipaddress import ip_network
 
 from bridge.config import Config, Route
 from bridge.config import RouteConditions as ConfiguredConditions
 from bridge.config.faults import printable
+from bridge.config.routes import MessageMatch
 from bridge.routing import Disposition, Facts
 from bridge.routing.conditions import Address, Conditions, peer_matches
-from bridge.syslog.priorities import SEVERITIES
+from bridge.syslog.priorities import FACILITIES, SEVERITIES
 
+_CONDITIONS = (
+    "source", "listener", "client_name", "hostname", "app_name", "procid", "msgid", "facility", "min_severity",
+    "max_severity", "message",
+)  # fmt: skip
 _MAX_CHARACTERS = 40
 "Maximum characters of a value in a text."
 
@@ -32,13 +39,17 @@ def passed_over(
 
 
 def _mismatch(route: Route, listener: str, address: Address | None, client: tuple[str, ...], facts: Facts) -> str:
-    for name in ("source", "listener", "client_name", "hostname", "app_name", "min_severity", "message"):
+    for name in _CONDITIONS:
         given = getattr(route, name)
         if given is None or given == ():
             continue
         # Let the router's own code evaluate this condition alone.
         single = ConfiguredConditions.model_construct(**{name: given})
-        if not (peer_matches(single, listener, address, client) and Conditions(single).hold(facts)):
+        exceeded = Counter[str]()
+        conditions = Conditions(single, partial(exceeded.update, [name]))
+        if not (peer_matches(single, listener, address, client) and conditions.hold(facts)):
+            if exceeded:
+                return "an expression in its message: matches exceeded the match limit, which counts as no match"
             if name == "client_name":
                 shown = ", ".join(map(printable, client)) or "none"
                 return f"the names of the client certificate ({shown}) do not match {_listed(route.client_name)}"
@@ -52,20 +63,28 @@ def _condition_mismatch(name: str, route: Route, listener: str, address: Address
         return f"{sender} is not in its source: {_listed(str(network) for network in route.source)}"
     if name == "listener":
         return f"received by listener {listener}, not by {_listed(route.listener)}"
-    if name == "hostname":
-        return _glob_mismatch("hostname", facts.hostname, route.hostname)
-    if name == "app_name":
-        return _glob_mismatch("app_name", facts.app_name, route.app_name)
-    if name == "min_severity":
-        if not facts.priority:
-            return "the message has no PRI and therefore no severity"
-        return f"severity {SEVERITIES[int(facts.priority) & 7]} is below {SEVERITIES[route.min_severity or 0]}"
+    if name in ("hostname", "app_name", "procid", "msgid"):
+        return _glob_mismatch(name, getattr(facts, name), getattr(route, name))
+    if name in ("facility", "min_severity", "max_severity"):
+        return _priority_mismatch(name, route, facts.priority)
     assert route.message is not None
-    if route.message.contains and not Conditions(
-        ConfiguredConditions.model_construct(message=route.message.model_copy(update={"starts_with": ()}))
-    ).hold(facts):
-        return f"the message does not contain {_listed(map(repr, route.message.contains))}"
-    return f"the message does not start with {_listed(map(repr, route.message.starts_with))}"
+    for key, verb in (("contains", "contain"), ("starts_with", "start with"), ("matches", "match")):
+        values = getattr(route.message, key)
+        only = MessageMatch.model_construct(**{key: values})
+        if values and not Conditions(ConfiguredConditions.model_construct(message=only)).hold(facts):
+            return f"the message does not {verb} {_listed(repr(str(value)) for value in values)}"
+    return "the message does not match"
+
+
+def _priority_mismatch(name: str, route: Route, priority: bytes) -> str:
+    if not priority:
+        return f"the message has no PRI and therefore no {'facility' if name == 'facility' else 'severity'}"
+    facility, severity = divmod(int(priority), 8)
+    if name == "facility":
+        return f"facility {FACILITIES[facility]} is not {_listed(FACILITIES[number] for number in route.facility)}"
+    if name == "min_severity":
+        return f"severity {SEVERITIES[severity]} is below {SEVERITIES[route.min_severity or 0]}"
+    return f"severity {SEVERITIES[severity]} is above {SEVERITIES[route.max_severity or 0]}"
 
 
 def _glob_mismatch(field: str, value: bytes, globs: tuple[str, ...]) -> str:

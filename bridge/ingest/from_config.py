@@ -1,13 +1,27 @@
 """Computes the pipeline's values from a configuration."""
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
 from bridge.batching import GroupLimits, Window
 from bridge.config import Config, MirrorTarget
+from bridge.config.redact_section import RedactEntry
 from bridge.config.units import milliseconds
+from bridge.redaction.patterns import PATTERNS
+from bridge.redaction.redactor import Rule
 from bridge.routing import Router
+from bridge.routing.conditions import Network
 
 
-def router(config: Config) -> Router:
-    """Compiles the routes."""
+class SourceRules(NamedTuple):
+    """The rules of an entry of ``redact:``, for the senders in ``source``; no network means every sender."""
+
+    source: Sequence[Network]
+    rules: Sequence[Rule]
+
+
+def router(config: Config, on_limit: Callable[[str], None] | None = None) -> Router:
+    """Compiles the routes and the rules of ``redact:``. ``on_limit`` is that of ``Router``."""
     return Router(
         routes=config.routes,
         intakes=config.intakes,
@@ -15,7 +29,15 @@ def router(config: Config) -> Router:
         sources=config.sources,
         unrouted=config.unrouted,
         timezone=config.timezone,
+        redact=[SourceRules(entry.source, _rules(entry)) for entry in config.redact],
+        on_limit=on_limit,
     )
+
+
+def _rules(entry: RedactEntry) -> list[Rule]:
+    if entry.regex is not None:
+        return [Rule(entry.name, entry.regex, entry.replacement)]
+    return [Rule(entry.name or name, PATTERNS[name], entry.replacement) for name in entry.pattern]
 
 
 def mirror_targets(config: Config) -> set[MirrorTarget]:

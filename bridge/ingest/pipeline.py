@@ -16,6 +16,7 @@ from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peer
 from bridge.ingest.read import BLANK, HOSTNAME, Read, Taken
+from bridge.ingest.redaction import Redaction
 from bridge.ingest.requests import Commit, RequestPace, RequestWriter, Slice
 from bridge.ingest.shape_changes import MOST_A_READ, ShapeChanges
 from bridge.ingest.spool_writer import SpoolWriter
@@ -48,9 +49,11 @@ class Pipeline:
             spool_writer=spool_writer, ledger=ledger, reader=self._reader, limits=limits, mirror=mirror
         )
         self.read_counts = self._writer.read_counts
+        self._redaction = Redaction(spool_writer, self.read_counts)
         self._requests = RequestWriter(
-            writer=self._writer, spool_writer=spool_writer, ledger=ledger, wall=wall, message_samples=message_samples
-        )
+            writer=self._writer, spool_writer=spool_writer, ledger=ledger, wall=wall, message_samples=message_samples,
+            redaction=self._redaction,
+        )  # fmt: skip
         self._merged_readers: defaultdict[Profile, Reader] = defaultdict(Reader)
         "Readers for datagrams, by profile, because the datagrams of many peers are read together."
 
@@ -67,6 +70,9 @@ class Pipeline:
             peer.decide()
         if peer.bucket is not None:
             frames = self._within_limit(peer, peer.bucket, frames, now)
+        received = frames
+        if peer.profile.redactor is not None:
+            frames = self._redaction.redact(read, peer.profile.redactor, frames)
         if peer.relay:
             self._take_relayed(read, frames)
             return read.taken
@@ -76,7 +82,7 @@ class Pipeline:
         if parsed.keyed:
             peer.note_keyed(parsed.keyed)
         if peer.gaps is not None:
-            peer.gaps.note(list_of(frames))
+            peer.gaps.note(list_of(received))
         if peer.note_read(parsed.count, now):
             self._sample(peer, frames, now)
         if self.message_samples.watches:
@@ -195,9 +201,9 @@ class Pipeline:
         for member in members:
             peer, pieces, count = member
             if peer.note_read(count, now):
-                self._sample(peer, to_frames(pieces), now)
+                self._sample(peer, self._redaction.shown(peer, to_frames(pieces)), now)
             if watched:
-                self.message_samples.add_read(peer, to_frames(pieces), now)
+                self.message_samples.add_read(peer, self._redaction.shown(peer, to_frames(pieces)), now)
             merged[peer.profile].append(member)
         collected = GroupCollection()
         try:
@@ -216,7 +222,12 @@ class Pipeline:
         if len(group) > 1:
             together = [piece for _, pieces, _ in group for piece in pieces]
             expected = sum([count for _, _, count in group])
-        parsed = _parse(profile, to_frames(together), self._merged_readers[profile])
+        frames = to_frames(together)
+        if profile.redactor is not None:
+            members = ((member, to_frames(pieces)) for member, pieces, _ in group)
+            frames, failed = self._redaction.redact_merged(profile.redactor, frames, members, now)
+            expected -= failed
+        parsed = _parse(profile, frames, self._merged_readers[profile])
         if parsed.keyed:
             for member, pieces, _ in group:
                 member.note_keyed(count_keyed(to_frames(pieces)))
@@ -255,9 +266,12 @@ class Pipeline:
     ) -> Taken:
         """Counts frames as received and writes them to quarantine instead of parsing them."""
         read = Read(peer, int(self._wall() * 1000), sender)
+        if not peer.decided:
+            peer.decide()
         peer.note_read(len(frames), read.now)
-        self.read_counts.by_listener[peer.listener] += len(frames)
-        self.spool_writer.quarantine(reason, read, frames)
+        if frames := self._redaction.quarantined(read, frames):
+            self.read_counts.by_listener[peer.listener] += len(frames)
+            self.spool_writer.quarantine(reason, read, frames)
         return read.taken
 
     def _sample(self, peer: Peer, frames: Frames, now: int) -> None:

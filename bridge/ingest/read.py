@@ -62,6 +62,10 @@ class ReadCounts:
     outside: int = 0
     "Events with a timestamp out of range, sent with the time of reception."
     truncated: int = 0
+    redacted: Counter[str] = field(default_factory=Counter)
+    "Replaced matches by rule of ``redact:``."
+    limit_exceeded: Counter[str] = field(default_factory=Counter)
+    "Messages on which an expression of a route exceeded its match limit, by route."
     format_sampled: Counter[str] = field(default_factory=Counter)
     "Events that were checked against the text format of their intake, by intake."
     format_mismatches: Counter[str] = field(default_factory=Counter)
@@ -79,6 +83,10 @@ class ReadCounts:
             self.format_sampled[intake] += grouped.sampled
             self.format_mismatches[intake] += grouped.mismatched
             self.format_latest[intake].note(grouped.sampled, grouped.mismatched)
+
+    def note_limit(self, route: str) -> None:
+        """Counts a message on which an expression of a route exceeded its match limit."""
+        self.limit_exceeded[route] += 1
 
     def note_truncated(self, count: int) -> None:
         """Counts frames that were truncated to ``max_frame_size``."""

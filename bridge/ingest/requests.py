@@ -16,6 +16,7 @@ request does not multiply the duplicates.
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from bridge.accounting import Ledger
@@ -25,6 +26,7 @@ from bridge.ingest.disposition_writer import DispositionWriter
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.peers import Peer
 from bridge.ingest.read import BLANK, HOSTNAME, Read, Taken
+from bridge.ingest.redaction import UNREDACTED, Redaction
 from bridge.ingest.spool_writer import RequestFailed, SpoolWriter
 from bridge.routing import Disposition
 from bridge.spool.batch import OpenBatch
@@ -63,6 +65,8 @@ class RequestPart(NamedTuple):
     sender_times: Sequence[int] | None
     keyed: int = 0
     "Number of events of the slice whose text had an intake key; only its first part has it."
+    redacted: Mapping[str, int] = MappingProxyType({})
+    "Replaced matches of the slice by rule; only its first part has them."
 
 
 class RequestWriter:
@@ -70,13 +74,14 @@ class RequestWriter:
 
     def __init__(
         self, *, writer: DispositionWriter, spool_writer: SpoolWriter, ledger: Ledger, wall: Callable[[], float],
-        message_samples: MessageSamples,
+        message_samples: MessageSamples, redaction: Redaction,
     ) -> None:  # fmt: skip
         self._writer = writer
         self._spool_writer = spool_writer
         self._ledger = ledger
         self._wall = wall
         self._message_samples = message_samples
+        self._redaction = redaction
 
     async def take(
         self, peer: Peer, slices: Callable[[], Iterable[Slice]], pace: RequestPace, commit: Commit
@@ -89,10 +94,11 @@ class RequestWriter:
             # A reload forgets what was decided about the peer.
             if not peer.decided:
                 peer.decide()
-            for part in _parts(peer, events, now):
+            for part in self._parts(peer, events, now):
                 grouped.append((part, self._writer.group(peer, now, *part[:3])))
             if self._message_samples.watches:
-                watched.append([event for rows in events.values() for event, _ in rows])
+                frames = [event for rows in events.values() for event, _ in rows]
+                watched.append(list_of(self._redaction.shown(peer, frames)))
             await pace.pause()
         result = await self._store(peer, now, grouped, pace, commit)
         if not isinstance(result, Full):
@@ -146,6 +152,11 @@ class RequestWriter:
         were spooled. It raises RequestFailed."""
 
         def rest(part: RequestPart, found: Grouped | None) -> tuple[int, None]:
+            self._redaction.count(part.redacted)
+            if part.disposition.kind == UNREDACTED:
+                failed = [(frame, part.disposition.route) for frame in part.rows["raw"]]
+                self._redaction.hold(read, failed, part.disposition.intake)
+                return part.rows.count, None
             self._writer.write_rest(read, part.disposition, part.rows, found)
             if found is None:
                 return part.rows.count, None
@@ -170,6 +181,22 @@ class RequestWriter:
             if found is not None:
                 yield partial(rest, part, found)
 
+    def _parts(self, peer: Peer, events: Slice, now: int) -> Iterator[RequestPart]:
+        redactor = peer.profile.redactor
+        for intake, timed_events in events.items():
+            rows = [(event, ms) for event, ms in timed_events if event.strip(BLANK)]
+            if redactor is None:
+                yield from _routed(peer, intake, rows, now)
+                continue
+            result = redactor.redact([event for event, _ in rows])
+            yield from _unredacted(result.failed, intake)
+            failed_rows = set(result.failed_rows)
+            left = [ms for row, (_, ms) in enumerate(rows) if row not in failed_rows]
+            counts: Mapping[str, int] = result.counts
+            for part in _routed(peer, intake, list(zip(list_of(result.frames), left, strict=True)), now):
+                yield part._replace(redacted=counts)
+                counts = MappingProxyType({})
+
 
 def _merged(grouped: Iterable[Grouped]) -> list[Group]:
     """Returns the groups of all slices, with one group for each batch that their events belong to."""
@@ -186,25 +213,32 @@ def _merged(grouped: Iterable[Grouped]) -> list[Group]:
     ]  # fmt: skip
 
 
-def _parts(peer: Peer, events: Slice, now: int) -> Iterator[RequestPart]:
-    for intake, timed_events in events.items():
-        rows = [(event, ms) for event, ms in timed_events if event.strip(BLANK)]
-        if intake is not None:
-            # Events are passed on as they are, except that the sender's key is not part of its text.
-            texts, keyed = [event for event, _ in rows], 0
-            if has_key(texts):
-                keyed, texts = count_keyed(texts), list_of(without_keys(texts))
-            columns = read_columns(texts, _RAW)
-            if columns.count:
-                disposition = peer.keyed_disposition(intake)
-                yield RequestPart(disposition, columns, [now if ms is None else ms for _, ms in rows], keyed)
-            continue
-        by_time: dict[int | None, list[bytes]] = {}
-        for event, ms in rows:
-            by_time.setdefault(ms, []).append(event)
-        for ms, frames in by_time.items():
-            columns = read_columns(frames, peer.profile.needs | HOSTNAME if peer.relay else peer.profile.needs)
-            keyed = columns.keyed
-            for disposition, part in peer.profile.assign(columns) if columns.count else ():
-                yield RequestPart(disposition, part, None if ms is None else [ms] * part.count, keyed)
-                keyed = 0
+def _unredacted(failed: Sequence[tuple[bytes, str]], intake: str | None) -> Iterator[RequestPart]:
+    """Yields the events that could not be redacted, by the rule that failed."""
+    by_rule: dict[str, list[bytes]] = {}
+    for event, rule in failed:
+        by_rule.setdefault(rule, []).append(event)
+    for rule, events in by_rule.items():
+        yield RequestPart(Disposition(UNREDACTED, rule, intake), Columns(len(events), {"raw": events}), None)
+
+
+def _routed(peer: Peer, intake: str | None, rows: list[TimedEvent], now: int) -> Iterator[RequestPart]:
+    if intake is not None:
+        # Events are passed on as they are, except that the sender's key is not part of its text.
+        texts, keyed = [event for event, _ in rows], 0
+        if has_key(texts):
+            keyed, texts = count_keyed(texts), list_of(without_keys(texts))
+        columns = read_columns(texts, _RAW)
+        if columns.count:
+            disposition = peer.keyed_disposition(intake)
+            yield RequestPart(disposition, columns, [now if ms is None else ms for _, ms in rows], keyed)
+        return
+    by_time: dict[int | None, list[bytes]] = {}
+    for event, ms in rows:
+        by_time.setdefault(ms, []).append(event)
+    for ms, frames in by_time.items():
+        columns = read_columns(frames, peer.profile.needs | HOSTNAME if peer.relay else peer.profile.needs)
+        keyed = columns.keyed
+        for disposition, part in peer.profile.assign(columns) if columns.count else ():
+            yield RequestPart(disposition, part, None if ms is None else [ms] * part.count, keyed)
+            keyed = 0

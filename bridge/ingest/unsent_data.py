@@ -75,7 +75,10 @@ def unsent_data(
     )
     if not ids:
         return None
-    facts = Facts(header.hostname, header.app_name, header.priority, header.msg.lstrip(b" \t"))
+    facts = Facts(
+        hostname=header.hostname, app_name=header.app_name, procid=header.procid, msgid=header.msgid,
+        priority=header.priority, text=header.msg.lstrip(b" \t"),
+    )  # fmt: skip
     disposition = profile.find(facts)
     if disposition.kind != "deliver" or disposition.format is not None or disposition.payload not in WITHOUT_DATA:
         return None

@@ -35,6 +35,10 @@ METRICS: dict[str, MetricKind] = {
     "events_dropped": _counter("Events dropped, by reason.", "reason"),
     "events_filtered": _counter("Frames that matched a route with drop.", "route"),
     "route_events": _counter("Frames that matched a route.", "route"),
+    "redactions": _counter("Texts that rules of redact have replaced.", "rule"),
+    "match_limit_exceeded": _counter(
+        "Messages on which an expression of a route exceeded its match limit, so that it did not match.", "route"
+    ),
     "format_sampled": _counter("Events checked against their intake's format.", "intake"),
     "format_mismatch": _counter(
         "Checked events that do not match the format; their parser probably cannot read them.", "intake"

@@ -49,6 +49,8 @@ class MetricsCollector:
         yield _series("events_dropped", dict.fromkeys(REASONS_AT_ZERO, 0) | status.ledger.total().dropped)
         yield _series("events_filtered", read_counts.filtered_by_route)
         yield _series("route_events", read_counts.by_route)
+        yield _series("redactions", read_counts.redacted)
+        yield _series("match_limit_exceeded", read_counts.limit_exceeded)
         sampled = read_counts.format_sampled
         yield _series("format_sampled", sampled)
         yield _series("format_mismatch", {name: read_counts.format_mismatches[name] for name in sampled})

@@ -140,6 +140,8 @@ class Status:
             "listener_details": self.listener_set.details(),
             "routes": dict(self.pipeline.read_counts.by_route),
             "filtered": dict(self.pipeline.read_counts.filtered_by_route),
+            "redactions": dict(self.pipeline.read_counts.redacted),
+            "match_limit_exceeded": dict(self.pipeline.read_counts.limit_exceeded),
             "quarantine": dict(self.spool.quarantine.counts),
             "spool": {**self.disk_budget.report(), "synced_files": self.sync_monitor.synced_files},
             "held_connections": len(self.pipeline.spool_writer.backpressure),

@@ -5,9 +5,11 @@ others depend on the header or the message, and stay in the peer's *residual* ru
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple, Protocol
+
+from bridge.util.expression import Expression, LimitExceeded
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -17,12 +19,14 @@ LONGEST_NAME = 1024
 
 
 class MessageLike(Protocol):
-    """Declares the ``message: {contains, starts_with}`` condition, as the configuration has it."""
+    """Declares the ``message: {contains, starts_with, matches}`` condition, as the configuration has it."""
 
     @property
     def contains(self) -> Sequence[str]: ...
     @property
     def starts_with(self) -> Sequence[str]: ...
+    @property
+    def matches(self) -> Sequence[Expression]: ...
 
 
 class ConditionsLike(Protocol):
@@ -39,7 +43,15 @@ class ConditionsLike(Protocol):
     @property
     def app_name(self) -> Sequence[str]: ...
     @property
+    def procid(self) -> Sequence[str]: ...
+    @property
+    def msgid(self) -> Sequence[str]: ...
+    @property
+    def facility(self) -> Sequence[int]: ...
+    @property
     def min_severity(self) -> int | None: ...
+    @property
+    def max_severity(self) -> int | None: ...
     @property
     def message(self) -> MessageLike | None: ...
 
@@ -47,45 +59,78 @@ class ConditionsLike(Protocol):
 class Facts(NamedTuple):
     """The fields of a frame that conditions look at; ``b""`` means that the frame lacks the field."""
 
-    hostname: bytes
-    app_name: bytes
-    priority: bytes
-    text: bytes
+    hostname: bytes = b""
+    app_name: bytes = b""
+    procid: bytes = b""
+    msgid: bytes = b""
+    priority: bytes = b""
+    text: bytes = b""
 
 
 class Conditions:
-    """Holds the compiled conditions on a frame. Without conditions, every frame matches."""
+    """Holds the compiled conditions on a frame. Without conditions, every frame matches.
 
-    __slots__ = ("_app_name", "_contains", "_hostname", "_severity", "_starts_with", "needs")
+    ``on_limit`` is called for each message on which an expression exceeds its match limit. Such a message does not
+    match.
+    """
 
-    def __init__(self, given: ConditionsLike) -> None:
+    __slots__ = (
+        "_contains",
+        "_expressions",
+        "_globs",
+        "_hostname",
+        "_on_limit",
+        "_priorities",
+        "_starts_with",
+        "needs",
+    )
+
+    def __init__(self, given: ConditionsLike, on_limit: Callable[[], None] | None = None) -> None:
+        globs = {name: _globs(getattr(given, name)) for name in ("app_name", "procid", "msgid")}
+        self._globs = [(name, pattern) for name, pattern in globs.items() if pattern is not None]
         self._hostname = _globs(given.hostname)
-        self._app_name = _globs(given.app_name)
-        self._severity = given.min_severity
+        self._priorities = _priorities(given)
         self._contains = _encoded(given.message.contains) if given.message else ()
         self._starts_with = _encoded(given.message.starts_with) if given.message else ()
+        self._expressions = given.message.matches if given.message else ()
+        self._on_limit = on_limit
         used = {
             "hostname": self._hostname is not None,
-            "app_name": self._app_name is not None,
-            "priority": self._severity is not None,
-            "text": bool(self._contains or self._starts_with),
+            "priority": self._priorities is not None,
+            "text": bool(self._contains or self._starts_with or self._expressions),
+            **dict.fromkeys((name for name, _ in self._globs), True),
         }
         self.needs = frozenset(name for name, is_used in used.items() if is_used)
         "Columns that the conditions read. If empty, the conditions always hold."
 
     def hold(self, facts: Facts) -> bool:
         """Returns True if a frame meets all conditions."""
-        if self._severity is not None and not (facts.priority and (int(facts.priority) & 7) <= self._severity):
+        if self._priorities is not None and facts.priority not in self._priorities:
             return False
         if self._hostname and not (
             _matches(self._hostname, facts.hostname) or _matches(self._hostname, _short(facts.hostname))
         ):
             return False
-        if self._app_name and not _matches(self._app_name, facts.app_name):
-            return False
+        for name, pattern in self._globs:
+            if not _matches(pattern, getattr(facts, name)):
+                return False
         if self._contains and not any(part in facts.text for part in self._contains):
             return False
-        return not self._starts_with or facts.text.startswith(self._starts_with)
+        if self._starts_with and not facts.text.startswith(self._starts_with):
+            return False
+        return not self._expressions or self._any_matches(facts.text)
+
+    def _any_matches(self, text: bytes) -> bool:
+        exceeded = False
+        for expression in self._expressions:
+            try:
+                if expression.matches(text):
+                    return True
+            except LimitExceeded:
+                exceeded = True
+        if exceeded and self._on_limit is not None:
+            self._on_limit()
+        return False
 
 
 def peer_matches(given: ConditionsLike, listener: str, address: Address | None, client: Sequence[str] = ()) -> bool:
@@ -106,6 +151,18 @@ def globs_match(patterns: Sequence[str], name: str, *, short: bool = False) -> b
     """Returns True if one of the globs matches a name, or, with ``short``, the first label of a host name."""
     globs, encoded = _globs(patterns), name.encode("utf-8", "surrogateescape")
     return globs is not None and (_matches(globs, encoded) or (short and _matches(globs, _short(encoded))))
+
+
+def _priorities(given: ConditionsLike) -> frozenset[bytes] | None:
+    """Returns the PRI values that meet the conditions on facility and severity, or None if there are none."""
+    if not given.facility and given.min_severity is None and given.max_severity is None:
+        return None
+    worst = given.max_severity or 0
+    mildest = 7 if given.min_severity is None else given.min_severity
+    facilities = given.facility or range(24)
+    return frozenset(
+        b"%d" % (8 * facility + severity) for facility in facilities for severity in range(worst, mildest + 1)
+    )
 
 
 def _encoded(texts: Sequence[str]) -> tuple[bytes, ...]:

@@ -11,6 +11,7 @@ from datetime import tzinfo
 from typing import NamedTuple, TypeVar
 
 from bridge import formats
+from bridge.redaction.redactor import Redactor
 from bridge.routing.conditions import Conditions, Facts
 from bridge.syslog.columns import Columns, TextBlock
 
@@ -37,9 +38,9 @@ class Disposition:
     """States where a route sends the events of a source, in which payload form and with which timestamp."""
 
     kind: str
-    "deliver | drop | hold (unrouted: held until a route matches)"
+    "deliver | drop | hold (unrouted: held until a route matches) | unredacted (held: a rule of ``redact:`` failed)"
     route: str
-    "The route's name; ``listener NAME`` or ``unrouted`` if no route was needed or found."
+    "The route's name; ``listener NAME`` or ``unrouted`` if no route was needed or found; the rule that failed."
     intake: str | None = None
     payload: str = "message"
     encoding: str = "auto"
@@ -91,17 +92,20 @@ class Rule(NamedTuple):
 class Profile:
     """Holds the residual rules of a peer; the last rule always matches."""
 
-    __slots__ = ("_cache", "_reads_text", "constant", "needs", "rules")
+    __slots__ = ("_cache", "_facts", "constant", "needs", "redactor", "rules")
 
     CACHED = 10_000
-    "Distinct (host, app, PRI) combinations in the cache; bounded because host names can be forged."
+    "Distinct combinations of header fields in the cache; bounded because host names can be forged."
 
-    def __init__(self, rules: tuple[Rule, ...]) -> None:
+    def __init__(self, rules: tuple[Rule, ...], redactor: Redactor | None = None) -> None:
         self.rules = rules
+        self.redactor = redactor
+        "Redacts the frames of the peer before they are parsed; None if no rule of ``redact:`` applies to it."
         self.constant = rules[0].disposition if len(rules) == 1 else None
         "The disposition of every frame if no rule looks at the frame, else None."
         needs = set().union(*(rule.needs for rule in rules))
-        self._reads_text = "text" in needs
+        self._facts = [name for name in Facts._fields if name in needs]
+        "Columns that the rules read. The text is the last."
         for rule in rules:
             if rule.disposition.kind == "deliver":
                 needs |= needs_of(rule.disposition)
@@ -120,19 +124,18 @@ class Profile:
         if self.constant is not None:
             return [(self.constant, read)]
         columns = read.rows()
+        facts = self._facts
         blank: Sequence[bytes] = (b"",) * columns.count
-        fact_columns = [columns.fields.get(name, blank) for name in Facts._fields]
-        if not self._reads_text:
-            # No rule looks at the message, so equal headers are decided once.
-            fact_columns[3] = blank
+        fact_columns = [columns.fields.get(name, blank) for name in facts]
         rows: dict[Disposition, list[int]] = {}
         if len(self._cache) > self.CACHED:
             self._cache.clear()
-        cached = self._cache.get if fact_columns[3] is blank else None
+        # If no rule looks at the message, equal headers are decided once.
+        cached = self._cache.get if facts[-1] != "text" else None
         for i, values in enumerate(zip(*fact_columns, strict=True)):
             disposition = cached(values) if cached else None
             if disposition is None:
-                disposition = self.find(Facts(*values))
+                disposition = self.find(Facts(**dict(zip(facts, values, strict=True))))
                 if cached:
                     self._cache[values] = disposition
             rows.setdefault(disposition, []).append(i)

@@ -4,12 +4,16 @@ Order: first the routes, then the listener's own ``intake:`` (which takes all ot
 ``unrouted``. For a listener with an ``intake:``, only routes that name it in ``listener:`` apply.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta, tzinfo
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from bridge import formats
+from bridge.redaction.redactor import Redactor
+from bridge.redaction.redactor import Rule as RedactionRule
 from bridge.routing.conditions import Address, Conditions, ConditionsLike, Network, globs_match, peer_matches
+from bridge.routing.network_index import NetworkIndex
 from bridge.routing.profile import Disposition, Profile, Rule
 
 
@@ -103,44 +107,26 @@ class UnroutedLike(Protocol):
     def intake(self) -> str | None: ...
 
 
-class NetworkIndex:
-    """Indexes rule numbers by network. A rule without networks applies to every address.
+class RedactLike(Protocol):
+    """Declares the rules that redact the messages from some networks; no network means every sender."""
 
-    There is one dictionary per prefix length in use. A lookup takes at most 33 (IPv4) or 129 (IPv6) steps, however many
-    rules there are.
-    """
-
-    def __init__(self, rules: Iterable[Sequence[Network]]) -> None:
-        self._everywhere: list[int] = []
-        self._by_length: dict[tuple[int, int], dict[int, list[int]]] = {}
-        for number, networks in enumerate(rules):
-            if not networks:
-                self._everywhere.append(number)
-            for network in networks:
-                shift = network.max_prefixlen - network.prefixlen
-                numbers = self._by_length.setdefault((network.version, shift), {})
-                numbers.setdefault(int(network.network_address) >> shift, []).append(number)
-
-    def rules_for(self, address: Address | None) -> list[int]:
-        """Returns the numbers of the rules that apply to an address, in order."""
-        found = set(self._everywhere)
-        if address is not None:
-            value = int(address)
-            for (version, shift), numbers in self._by_length.items():
-                if version == address.version:
-                    found.update(numbers.get(value >> shift, ()))
-        return sorted(found)
+    @property
+    def source(self) -> Sequence[Network]: ...
+    @property
+    def rules(self) -> Sequence[RedactionRule]: ...
 
 
 class Router:
     """Holds all routes of one configuration.
 
-    ``listeners`` maps a listener's name to its ``intake``, or to None.
+    ``listeners`` maps a listener's name to its ``intake``, or to None. ``on_limit`` is called with the name of a route
+    for each message on which one of its expressions exceeds its match limit.
     """
 
     def __init__(
         self, *, routes: Sequence[RouteLike], intakes: Mapping[str, IntakeLike], listeners: Mapping[str, str | None],
         sources: Sequence[SourceLike] = (), unrouted: UnroutedLike, timezone: tzinfo,
+        redact: Sequence[RedactLike] = (), on_limit: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         self._routes = routes
         self._intakes = intakes
@@ -150,6 +136,10 @@ class Router:
         self._timezone = timezone
         self._route_index = NetworkIndex(route.source for route in routes)
         self._source_index = NetworkIndex(entry.source for entry in sources)
+        self._redact = redact
+        self._redact_index = NetworkIndex(entry.source for entry in redact)
+        self._redactors: dict[tuple[int, ...], Redactor | None] = {(): None}
+        self._on_limit = on_limit
         self._conditions: dict[int, tuple[Conditions, Conditions | None]] = {}
         self._profiles: dict[tuple[object, ...], Profile] = {}
 
@@ -162,11 +152,19 @@ class Router:
         """
         zone = self.zone(address, host)
         candidates = tuple(self._candidates(listener, address, client))
-        key = (candidates, zone, listener if self._listeners.get(listener) else None)
+        redactor = self.redactor(address)
+        key = (candidates, zone, listener if self._listeners.get(listener) else None, redactor)
         profile = self._profiles.get(key)
         if profile is None:
-            self._profiles[key] = profile = Profile(tuple(self._rules(candidates, listener, zone)))
+            self._profiles[key] = profile = Profile(tuple(self._rules(candidates, listener, zone)), redactor)
         return profile
+
+    def redactor(self, address: Address | None) -> Redactor | None:
+        """Returns what redacts the messages from an address; None if no entry of ``redact:`` applies to it."""
+        numbers = tuple(self._redact_index.rules_for(address)) if self._redact else ()
+        if numbers not in self._redactors:
+            self._redactors[numbers] = Redactor([rule for number in numbers for rule in self._redact[number].rules])
+        return self._redactors[numbers]
 
     def zone(self, address: Address | None, host: str | None = None) -> tzinfo:
         """Returns the time zone of a source: from the first ``sources`` entry that names one, else the gateway's.
@@ -229,7 +227,9 @@ class Router:
 
     def _compiled(self, number: int, route: RouteLike) -> tuple[Conditions, Conditions | None]:
         if number not in self._conditions:
-            self._conditions[number] = (Conditions(route), Conditions(route.except_) if route.except_ else None)
+            on_limit = None if self._on_limit is None else partial(self._on_limit, route.name)
+            exception = Conditions(route.except_, on_limit) if route.except_ else None
+            self._conditions[number] = (Conditions(route, on_limit), exception)
         return self._conditions[number]
 
     def _rules(self, candidates: tuple[tuple[int, bool], ...], listener: str, zone: tzinfo) -> Iterable[Rule]:

@@ -16,7 +16,7 @@ PROBE = f"0{PARTIAL}"
 _REPLACED = (".quota.json", ".sockets.json", ".clients.json", ".rates.json", ".confirm.json", ".node")
 _FILES = (".reserve", PROBE, *_REPLACED, *(f".{name}.new" for name in (*_REPLACED, FORMAT)), ".quota.json.new")
 _FOLDERS = (".quarantine", ".archive", ".ledger", ".transfer")
-_IN_QUARANTINE = ("refused", "oversize", "damaged", "damaged/files", "unrouted", "evidence")
+_IN_QUARANTINE = ("refused", "oversize", "damaged", "damaged/files", "unrouted", "unredacted", "evidence")
 _KNOWN = {CONTROL_SOCKET, LOCK, FORMAT, *_FILES, *_FOLDERS, "lost+found"}
 
 

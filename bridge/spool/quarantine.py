@@ -1,7 +1,7 @@
 """Stores frames that could not be delivered, as JSON lines, so that they can be retried or rerouted later.
 
-Each reason (refused, oversize, damaged, unrouted) has one folder. Files are named by sequence and, once full, by
-their number of frames. When a folder exceeds its size limit, its oldest file is deleted and its frames are counted.
+Each reason (``REASONS``) has one folder. Files are named by sequence and, once full, by their number of frames. When a
+folder exceeds its size limit, its oldest file is deleted and its frames are counted.
 """
 
 import errno
@@ -18,7 +18,7 @@ from bridge.spool.quarantine_file import QuarantineFile
 from bridge.util.clock import MOST_AHEAD
 from bridge.util.files import is_foreign, is_nfs_leftover, read_regular, shown_path, write_unsynced
 
-REASONS = ("refused", "oversize", "damaged", "unrouted")
+REASONS = ("refused", "oversize", "damaged", "unrouted", "unredacted")
 ROLL_BYTES = 8 * 1024 * 1024
 EVIDENCE = 16
 "Number of request bodies that are kept."

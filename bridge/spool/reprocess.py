@@ -2,7 +2,8 @@
 
 A frame that was quarantined before it was routed is processed again with its original reception time, listener and
 peer. An event that was in the spool already (*refused*) returns to its intake unchanged, with its time. A frame that
-cannot be delivered, because no route matches it or because it is too long, stays in quarantine.
+cannot be delivered, because no route matches it, because it is too long or because it cannot be redacted, stays in
+quarantine. All are redacted by the current rules first.
 
 Blocking calls; runs on the spool thread, with its own router.
 """
@@ -125,6 +126,7 @@ class Reprocessor:
     ) -> ReprocessResult:
         """Moves the selected frames of a claimed file into the spool. Raises OSError; then nothing has changed."""
         change = _FileChange(reason, file, selection)
+        change.selected = list(self._redacted(change))
         runs: defaultdict[tuple[int, str, str], list[QuarantineEntry]] = defaultdict(list)
         for entry in change.selected:
             if entry.intake is None:
@@ -146,6 +148,19 @@ class Reprocessor:
         if not change.kept and file.count > len(change.selected):
             purged[None] += file.count - len(change.selected)
         return self._commit(spool, change, Transaction(spool.directory, numbers[0], "quarantine-purge"), numbers[1:])
+
+    def _redacted(self, change: _FileChange) -> Iterator[QuarantineEntry]:
+        """Yields the selected entries, redacted by the current rules. An entry that a rule gives up on stays."""
+        for entry in change.selected:
+            redactor = self._router.redactor(_address(entry.peer))
+            if redactor is None:
+                yield entry
+                continue
+            result = redactor.redact([entry.frame])
+            if result.failed:
+                change.keep([entry])
+            else:
+                yield replace(entry, frame=list_of(result.frames)[0]) if result.counts else entry
 
     def _route(self, run: list[QuarantineEntry], change: _FileChange) -> None:
         """Routes entries with the same reception time, listener and peer."""

@@ -4,6 +4,7 @@ from bridge.config import Config
 from bridge.config.units import milliseconds
 from bridge.spool import BatchLimits
 from bridge.spool.budget import BudgetTerms
+from bridge.spool.quarantine import REASONS
 
 
 def batch_limits(config: Config) -> BatchLimits:
@@ -23,10 +24,11 @@ def seal_every(config: Config) -> float:
 
 
 def quarantine_bounds(config: Config) -> dict[str, int]:
-    """Returns the bytes that quarantine may hold by reason: a quarter each; ``unrouted`` may have its own limit."""
-    quarter = config.spool.quarantine.max_size // 4
-    unrouted = config.unrouted.limits.max_size if config.unrouted.kind == "hold" else quarter
-    return {"refused": quarter, "oversize": quarter, "damaged": quarter, "unrouted": unrouted}
+    """Returns the bytes that quarantine may hold by reason: equal shares; ``unrouted`` may have its own limit."""
+    bounds = dict.fromkeys(REASONS, config.spool.quarantine.max_size // len(REASONS))
+    if config.unrouted.kind == "hold":
+        bounds["unrouted"] = config.unrouted.limits.max_size
+    return bounds
 
 
 def quarantine_age(config: Config, reason: str) -> float | None:

@@ -11,6 +11,7 @@ const REASONS = {
   refused: ["the collector refused the event", "queue them again, unchanged"],
   oversize: ["longer than max_frame_size or than the limit of an event", "route them again"],
   damaged: ["the frame is truncated, or its file was damaged", "route them again"],
+  unredacted: ["a rule of redact: exceeded its match limit", "redact and route them again"],
   unrouted: ["no route matches the frame", "route them again"],
 };
 

@@ -48,7 +48,7 @@ def test_commented_file_names_every_key() -> None:
         AdminSection,
     ):
         assert set(keys_of(section)) <= named
-    for part in ("sources", "intakes", "routes"):
+    for part in ("sources", "redact", "intakes", "routes"):
         annotation = Document.model_fields[part].annotation
         section = annotation.__args__[-1 if part == "intakes" else 0]  # type: ignore[union-attr]
         assert set(keys_of(section)) - {"proxy"} <= named

@@ -43,7 +43,11 @@ class Route:
     client_name: tuple = ()
     hostname: tuple = ()
     app_name: tuple = ()
+    procid: tuple = ()
+    msgid: tuple = ()
+    facility: tuple = ()
     min_severity: int | None = None
+    max_severity: int | None = None
     message: object = None
     except_: object = None
     payload: str | None = None

@@ -1,5 +1,7 @@
 """Tests routes: single and combined conditions, order, exceptions, and profiles per peer."""
 
+import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta, timezone
 from fnmatch import fnmatchcase
@@ -14,6 +16,7 @@ from bridge.routing.conditions import Conditions
 from bridge.syslog.columns import FIELDS
 from bridge.syslog.frames import block_of
 from bridge.syslog.reader import read_columns
+from bridge.util.expression import Expression
 from tests.harness.examples import examples
 
 EAST, WEST = timezone(timedelta(hours=5)), timezone(timedelta(hours=-7))
@@ -23,6 +26,7 @@ EAST, WEST = timezone(timedelta(hours=5)), timezone(timedelta(hours=-7))
 class Message:
     contains: tuple = ()
     starts_with: tuple = ()
+    matches: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,11 @@ class When:
     client_name: tuple = ()
     hostname: tuple = ()
     app_name: tuple = ()
+    procid: tuple = ()
+    msgid: tuple = ()
+    facility: tuple = ()
     min_severity: int | None = None
+    max_severity: int | None = None
     message: Message | None = None
 
 
@@ -94,8 +102,8 @@ def router(*routes, sources=(), unrouted=None, **options):
     return Router(routes=routes, sources=sources, **arguments)
 
 
-def facts(hostname=b"", app_name=b"", priority=b"", text=b""):
-    return Facts(hostname, app_name, priority, text)
+def facts(hostname=b"", app_name=b"", priority=b"", text=b"", **others):
+    return Facts(hostname=hostname, app_name=app_name, priority=priority, text=text, **others)
 
 
 def route_of(compiled, frame=None, *, peer="192.0.2.7", listener="udp"):
@@ -158,6 +166,56 @@ def test_min_severity_matches_this_severity_or_worse(level):
     matched = {n for n in range(192) if route_of(compiled, facts(priority=b"%d" % n)) == "r"}
     assert matched == {n for n in range(192) if n % 8 <= level}
     assert route_of(compiled, facts(priority=b"")) == "unrouted"
+
+
+@pytest.mark.parametrize("level", range(8))
+def test_max_severity_matches_this_severity_or_milder(level):
+    compiled = router(Route(max_severity=level))
+    matched = {n for n in range(192) if route_of(compiled, facts(priority=b"%d" % n)) == "r"}
+    assert matched == {n for n in range(192) if n % 8 >= level}
+    assert route_of(compiled, facts(priority=b"")) == "unrouted"
+
+
+def test_facility_and_severities_are_anded():
+    compiled = router(Route(facility=(4, 16), min_severity=5, max_severity=3))
+    matched = {n for n in range(192) if route_of(compiled, facts(priority=b"%d" % n)) == "r"}
+    assert matched == {35, 36, 37, 131, 132, 133}
+    assert route_of(compiled, facts(priority=b"")) == "unrouted"
+    assert {n for n in range(192) if route_of(router(Route(facility=(0,))), facts(priority=b"%d" % n)) == "r"} == {
+        *range(8)
+    }
+
+
+@pytest.mark.parametrize("name", ["procid", "msgid"])
+def test_procid_and_msgid_are_globs(name):
+    compiled = router(Route(**{name: ("ID4*", "7")}))
+    values = {value: route_of(compiled, facts(**{name: value})) == "r" for value in (b"ID47", b"id4", b"7", b"77", b"")}
+    assert values == {b"ID47": True, b"id4": True, b"7": True, b"77": False, b"": False}
+
+
+def test_message_matches_one_of_its_expressions():
+    expressions = (Expression("^user \\d+$"), Expression("(?i)denied"), Expression("caf\u00e9"))
+    compiled = router(Route(message=Message(matches=expressions)))
+    texts = (b"user 12", b"a user 12", b"was DENIED", "caf\u00e9".encode(), b"caf\xe9", b"")
+    assert [route_of(compiled, facts(text=text)) == "r" for text in texts] == [True, False, True, True, False, False]
+    both = router(Route(message=Message(contains=("a",), matches=(Expression("b"),))))
+    assert [route_of(both, facts(text=text)) == "r" for text in (b"ab", b"a", b"b")] == [True, False, False]
+
+
+def test_message_that_exceeds_the_match_limit_does_not_match_and_is_counted():
+    routes = (
+        Route(name="slow", message=Message(matches=(Expression("(a+)+$"), Expression("z")))),
+        Route(name="except", except_=When(message=Message(matches=(Expression("(a+)+$"),)))),
+    )
+    exceeded = Counter()
+    compiled = router(*routes, on_limit=lambda route: exceeded.update([route]))
+    evil = b"a" * 400 + b"!"
+    assert route_of(compiled, facts(text=evil)) == "except"
+    assert exceeded == {"slow": 1, "except": 1}
+    # Another expression of the list that matches decides.
+    assert route_of(compiled, facts(text=evil + b"z")) == "slow"
+    assert route_of(compiled, facts(text=b"aaa")) == "slow"
+    assert exceeded == {"slow": 1, "except": 1}
 
 
 def test_message_condition_matches_its_texts():
@@ -329,9 +387,14 @@ CONDITIONS = {
     "listener": st.sampled_from([(), ("udp",), ("tcp", "own")]),
     "hostname": st.sampled_from([(), ("web-*",), ("WEB-?", "db"), ("10",), ("*.example.org",)]),
     "app_name": st.sampled_from([(), ("sshd",), ("c*",)]),
+    "procid": st.sampled_from([(), ("1*",)]),
+    "msgid": st.sampled_from([(), ("id*", "x")]),
+    "facility": st.sampled_from([(), (0,), (1, 23)]),
     "min_severity": st.none() | st.integers(0, 7),
+    "max_severity": st.none() | st.integers(0, 7),
     "message": st.none()
-    | st.sampled_from([Message(contains=("alpha",)), Message(("alpha",), ("beta",)), Message((), ("alpha", "x"))]),
+    | st.sampled_from([Message(contains=("alpha",)), Message(("alpha",), ("beta",)), Message((), ("alpha", "x"))])
+    | st.sampled_from([Message(matches=(Expression("^x$"), Expression("a b|a a")))]),
 }
 
 
@@ -357,12 +420,17 @@ def holds(when, listener, peer, frame):
         not when.hostname
         or any(name and fnmatchcase(name.decode().lower(), g.lower()) for name in names for g in when.hostname),
         not when.app_name or any(frame.app_name and fnmatchcase(frame.app_name.decode(), g) for g in when.app_name),
+        not when.procid or any(frame.procid and fnmatchcase(frame.procid.decode(), g) for g in when.procid),
+        not when.msgid or any(frame.msgid and fnmatchcase(frame.msgid.decode().lower(), g) for g in when.msgid),
+        not when.facility or (frame.priority != b"" and int(frame.priority) // 8 in when.facility),
         when.min_severity is None or (frame.priority != b"" and int(frame.priority) % 8 <= when.min_severity),
+        when.max_severity is None or (frame.priority != b"" and int(frame.priority) % 8 >= when.max_severity),
     ]
     if when.message:
         text = frame.text.decode()
         checks.append(not when.message.contains or any(part in text for part in when.message.contains))
         checks.append(not when.message.starts_with or any(text.startswith(p) for p in when.message.starts_with))
+        checks.append(not when.message.matches or any(re.search(str(e), text) for e in when.message.matches))
     return all(checks)
 
 
@@ -376,7 +444,10 @@ def expected_route(routes, listener, peer, frame):
     return f"listener {listener}" if LISTENERS[listener] else "unrouted"
 
 
-FACTS = st.builds(Facts, *map(st.sampled_from, (HOSTS, APPS, [b"", b"0", b"13", b"191"], TEXTS)))
+FACTS = st.builds(
+    Facts,
+    *map(st.sampled_from, (HOSTS, APPS, [b"12", b"7", b""], [b"ID47", b"x", b""], [b"", b"0", b"13", b"191"], TEXTS)),
+)
 
 
 @settings(max_examples=examples(150, long=400), deadline=None)
@@ -397,8 +468,8 @@ def test_any_routes_equal_a_naive_implementation(routes, frames, peer, listener)
         assert set(expected) == {profile.constant.route}
 
     lines = [
-        b"%b1 - %b %b - - - %b"
-        % (b"<%b>" % f.priority if f.priority else b"", f.hostname or b"-", f.app_name or b"-", f.text)
+        b"%b1 - %b %b %b %b - %b"
+        % (b"<%b>" % f.priority if f.priority else b"", *(name or b"-" for name in f[:4]), f.text)
         for f in frames
     ]
     read = read_columns(block_of(lines), profile.needs | {"raw"})

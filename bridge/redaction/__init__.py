@@ -1,0 +1,1 @@
+"""Replaces sensitive texts in messages before anything else sees them."""
