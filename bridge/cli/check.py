@@ -14,6 +14,7 @@ from bridge.config import Config, ConfigurationError, Fault, SourceWithUnsentDat
 from bridge.operations import control_client, spool_summary
 from bridge.setup.check_result import Connect, lines_of, verdict
 from bridge.setup.machine_check import MachineCheck
+from bridge.setup.read_cost import cost_notes
 from bridge.util.errors import BridgeError
 
 
@@ -63,6 +64,8 @@ def check(
         if config.old_names:
             click.echo(f'Run "syslog-bridge config migrate --in-place {file}" to replace the old names.')
         click.echo(verdict(config))
+        for note in cost_notes(config):
+            click.echo(f"note: {note}")
     results = (connect or probe)(config, connecting, sending) if testing else []
     rows = [asdict(result) for result in results]
     _write(form, rows if testing else [{**asdict(fault), "severity": "warning"} for fault in faults], lines_of(results))

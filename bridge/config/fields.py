@@ -21,7 +21,7 @@ from bridge.config.faults import ValidationContext, shown, suggestion
 from bridge.config.secret import Secret
 from bridge.config.yaml_tree import Entries, Items, Scalar
 from bridge.config.zone_hints import unknown_zone
-from bridge.tls import pem
+from bridge.tls import pem, suites
 from bridge.util.expression import Expression, ExpressionError, MissingLibrary
 from bridge.util.files import read_regular
 
@@ -193,6 +193,16 @@ def _fingerprint(text: Scalar) -> str:
     return digits
 
 
+def _cipher_suite(text: Scalar) -> str:
+    name = suites.named(text)
+    if name not in suites.SUITES:
+        otherwise = f". Known suites: {', '.join((*suites.TLS_1_3, *suites.STRONG))}; more with legacy_ciphers."
+        raise ValueError(
+            f"unknown cipher suite {shown(text)}{suggestion(name, suites.SUITES, otherwise, closeness=0.9)}"
+        )
+    return name
+
+
 def _queue_prefix(text: Scalar) -> str:
     # AMQP allows more characters. These need hardly any escaping in a permission's regular expression. A colon is
     # excluded because the bridge uses it itself in queue names.
@@ -279,6 +289,7 @@ Regex = Annotated[Expression, of_text(_regex)]
 Regexes = Annotated[tuple[Regex, ...], BeforeValidator(one_or_list)]
 FilePath = Annotated[Path, of_text(_path)]
 Authorities = Annotated[Path, of_text(_path), AfterValidator(_authorities)]
+CipherSuites = Annotated[tuple[Annotated[str, of_text(_cipher_suite)], ...], BeforeValidator(one_or_list)]
 Fingerprint = Annotated[str, of_text(_fingerprint)]
 Fingerprints = Annotated[tuple[Fingerprint, ...], BeforeValidator(one_or_list)]
 SocketPath = Annotated[Path, of_text(_socket_path)]

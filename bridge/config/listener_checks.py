@@ -5,6 +5,7 @@ from bridge.config.faults import FaultReport, Place
 from bridge.config.fields import Section
 from bridge.config.listener_sections import KINDS, ONLY_FOR, Listener
 from bridge.config.yaml_tree import Entries
+from bridge.tls import suites
 from bridge.tls.pem import PemError, read_identity
 
 
@@ -29,6 +30,7 @@ def check_listeners(
             continue
         _transport_keys(kinds[0], node, report)
         _certificate(listener, node, report, files=files)
+        _cipher_suites(listener, node, report)
         if listener.max_connections_per_peer > listener.max_connections and node.wrote("max_connections_per_peer"):
             text = f"must not exceed max_connections, which is {listener.max_connections}."
             node.fault(report, "max_connections_per_peer", text)
@@ -54,6 +56,9 @@ def _transport_keys(kind: str, node: Entries, report: FaultReport) -> None:
             if node.wrote(key):
                 text = "a RELP listener without TLS cannot check clients. Add cert_file and key_file."
                 node.fault(report, key, text)
+        for key in ("tls_min_version", "cipher_suites"):
+            if node.wrote(key):
+                node.fault(report, key, "has no effect without TLS. Add cert_file and key_file, or remove it.")
 
 
 def _certificate(listener: Listener, node: Entries, report: FaultReport, *, files: bool) -> None:
@@ -61,6 +66,24 @@ def _certificate(listener: Listener, node: Entries, report: FaultReport, *, file
         node.fault(report, "client_names", "without client_ca_file, a client can claim any name. Add client_ca_file.")
     if files:
         check_identity(listener, "cert_file", "key_file", node, report)
+
+
+def _cipher_suites(listener: Listener, node: Entries, report: FaultReport) -> None:
+    """Reports suites that the other TLS settings of a listener exclude."""
+    given = listener.cipher_suites
+    of_1_2 = [name for name in given if name not in suites.TLS_1_3]
+    if listener.tls_min_version == "1.3":
+        excluded = "which tls_min_version: 1.3 excludes"
+        if of_1_2:
+            node.fault(report, "cipher_suites", f"suites of TLS 1.2, {excluded}: {', '.join(of_1_2)}. Remove them.")
+        if listener.legacy_ciphers:
+            node.fault(report, "legacy_ciphers", f"is about TLS 1.2, {excluded}. Remove one of the two.")
+        return
+    if given and not of_1_2:
+        node.fault(report, "cipher_suites", "lists no suite of TLS 1.2. Add one, or set tls_min_version: 1.3.")
+    if weak := [name for name in of_1_2 if name in suites.LEGACY and not listener.legacy_ciphers]:
+        text = f"CBC or static RSA: {', '.join(weak)}. Set legacy_ciphers: true to allow such suites, or remove them."
+        node.fault(report, "cipher_suites", text)
 
 
 def check_identity(section: Section, certificate: str, private_key: str, node: Entries, report: FaultReport) -> None:

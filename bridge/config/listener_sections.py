@@ -43,6 +43,8 @@ class Listener(Section):
     client_ca_file: fields.Authorities | None = None
     client_names: fields.Texts = ()
     client_fingerprints: fields.Fingerprints = ()
+    tls_min_version: Annotated[Literal["1.2", "1.3"], fields.of_choice("1.2", "1.3")] = "1.2"
+    cipher_suites: fields.CipherSuites = ()
     legacy_ciphers: fields.Flag = False
     trusted_proxies: fields.Networks | None = None  # load balancers whose PROXY header names the real peer
     handshake_timeout: Annotated[fields.Duration, fields.within("100ms", "5m", units.duration)] = timedelta(seconds=10)
@@ -118,6 +120,8 @@ ONLY_FOR: dict[str, tuple[Kind, ...]] = {
     "client_ca_file": ("tls", "relp"),
     "client_names": ("tls", "relp"),
     "client_fingerprints": ("tls", "relp"),
+    "tls_min_version": ("tls", "relp", "https"),
+    "cipher_suites": ("tls", "relp", "https"),
     "legacy_ciphers": ("tls", "relp", "https"),
     "handshake_timeout": ("tls", "relp", "https"),
     "trusted_proxies": NETWORK,

@@ -57,6 +57,7 @@ _PARSERS: dict[object, JSON] = {
     fields._regex: {**_TEXT, "maxLength": fields.LONGEST_REGEX},
     redact_section._pattern: {"enum": list(PATTERNS)},
     redact_section._replacement: {"type": "string", "pattern": f"^{redact_section.REPLACEMENTS}$"},
+    fields._cipher_suite: _TEXT,
     fields._format: _TEXT,
     fields._mode: {"type": ["string", "integer"]},
     fields.intake_name: {"type": "string", "pattern": f"^{fields._INTAKE_NAME.pattern}$"},

@@ -17,17 +17,16 @@ from bridge.listen.sockets import ListenError
 from bridge.listen.tcp import TcpListener
 from bridge.listen.tcp_connection import StreamFactory, SyslogConnection, SyslogFactory
 from bridge.tls.pem import PemError
-from bridge.tls.server import ClientRefused, ClientTerms, ServerConnection, ServerContext
+from bridge.tls.server import ClientRefused, ClientTerms, ServerConnection, ServerContext, TlsTerms
 
 
 def load_context(listener: Listener) -> ServerContext:
     """Loads a listener's certificate, key and client requirements. Raises ListenError."""
     assert listener.cert_file is not None
     terms = ClientTerms(listener.client_ca_file, listener.client_names, frozenset(listener.client_fingerprints))
+    tls = TlsTerms(listener.tls_min_version, listener.cipher_suites, listener.legacy_ciphers)
     try:
-        return ServerContext(
-            listener.cert_file, listener.key_file, terms, legacy_ciphers=listener.legacy_ciphers
-        )  # fmt: skip
+        return ServerContext(listener.cert_file, listener.key_file, terms, tls)
     except PemError as error:
         raise ListenError(f"listener {listener.name}: {error.text}", error.hint) from None
 

@@ -35,6 +35,8 @@ _ESCAPE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{
 _JSON_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"([ \t\r\n]*+:)?|(-?[0-9][0-9.eE+-]*+|true|false|null)', re.DOTALL)
 _PAIR = re.compile(rb"""([A-Za-z_][\w.-]*+)=(?:"((?:[^"\\]|\\.)*+)"|'([^'\n]*+)'|([^\s,;|"']*+))""", re.DOTALL)
 _SD_PARAM = re.compile(rb'="((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_BOUNDARY = re.compile(rb"""[\s=,;|"'\\\x80-\xff]""")
+"A byte at which a token of a text without JSON may end."
 _SEPARATORS = b" \t\r\n,;|"
 _CONTINUATION = range(0x80, 0xC0)
 
@@ -43,9 +45,28 @@ def replaced(text: bytes, parts: Sequence[Part]) -> bytes:
     """Returns a message with its parts replaced. The parts are in order and do not overlap."""
     start, end = _json_within(text)
     if start == end:
+        if all(_is_within_a_token(text, part) for part in parts):
+            return _spliced(text, parts)
         return _replaced(text, parts, [*_pairs(text, 0, len(text))])
     tokens = [*_pairs(text, 0, start), *_json_tokens(text, start, end), *_pairs(text, end, len(text))]
     return _replaced(text, parts, tokens)
+
+
+def _is_within_a_token(text: bytes, part: Part) -> bool:
+    """Returns True if a part of a text without JSON is certainly within one token, and needs no widening."""
+    return (
+        _BOUNDARY.search(text, part.start, part.end) is None
+        and text[part.start - 1 : part.start] != b"\\"
+        and text[part.start : part.end + 1].isascii()
+    )
+
+
+def _spliced(text: bytes, parts: Sequence[Part]) -> bytes:
+    pieces, done = [], 0
+    for start, end, replacement in parts:
+        pieces += [text[done:start], replacement]
+        done = end
+    return b"".join([*pieces, text[done:]])
 
 
 def replaced_values(data: bytes, parts: Sequence[Part]) -> bytes:

@@ -92,7 +92,7 @@ class Rule(NamedTuple):
 class Profile:
     """Holds the residual rules of a peer; the last rule always matches."""
 
-    __slots__ = ("_cache", "_facts", "constant", "needs", "redactor", "rules")
+    __slots__ = ("_cache", "_facts", "_reads_text", "constant", "needs", "redactor", "rules")
 
     CACHED = 10_000
     "Distinct combinations of header fields in the cache; bounded because host names can be forged."
@@ -104,8 +104,9 @@ class Profile:
         self.constant = rules[0].disposition if len(rules) == 1 else None
         "The disposition of every frame if no rule looks at the frame, else None."
         needs = set().union(*(rule.needs for rule in rules))
-        self._facts = [name for name in Facts._fields if name in needs]
-        "Columns that the rules read. The text is the last."
+        self._facts = frozenset(needs)
+        "Columns that the rules read."
+        self._reads_text = "text" in needs
         for rule in rules:
             if rule.disposition.kind == "deliver":
                 needs |= needs_of(rule.disposition)
@@ -124,18 +125,17 @@ class Profile:
         if self.constant is not None:
             return [(self.constant, read)]
         columns = read.rows()
-        facts = self._facts
         blank: Sequence[bytes] = (b"",) * columns.count
-        fact_columns = [columns.fields.get(name, blank) for name in facts]
+        fact_columns = [columns.fields[name] if name in self._facts else blank for name in Facts._fields]
         rows: dict[Disposition, list[int]] = {}
         if len(self._cache) > self.CACHED:
             self._cache.clear()
         # If no rule looks at the message, equal headers are decided once.
-        cached = self._cache.get if facts[-1] != "text" else None
+        cached = None if self._reads_text else self._cache.get
         for i, values in enumerate(zip(*fact_columns, strict=True)):
             disposition = cached(values) if cached else None
             if disposition is None:
-                disposition = self.find(Facts(**dict(zip(facts, values, strict=True))))
+                disposition = self.find(Facts._make(values))
                 if cached:
                     self._cache[values] = disposition
             rows.setdefault(disposition, []).append(i)

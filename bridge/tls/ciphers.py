@@ -11,6 +11,8 @@ from functools import cache
 from twisted.internet.interfaces import IAcceptableCiphers
 from twisted.internet.ssl import AcceptableCiphers
 
+from bridge.tls.suites import TLS_1_3
+
 STRONG = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AESCCM:DHE+AESGCM:DHE+CHACHA20:!aNULL:!aDSS"
 "In OpenSSL's notation, the preferred ones first."
 LEGACY = f"{STRONG}:ECDHE+AES:DHE+AES:RSA+AESGCM:RSA+AES"
@@ -39,9 +41,10 @@ _HANDSHAKE, _CLIENT_HELLO = 22, 1
 
 
 @cache
-def acceptable(*, legacy: bool) -> IAcceptableCiphers:
-    """Returns the cipher suites for ``CertificateOptions``."""
-    ciphers: IAcceptableCiphers = AcceptableCiphers.fromOpenSSLCipherString(LEGACY if legacy else STRONG)
+def acceptable(*, legacy: bool, suites: tuple[str, ...] = ()) -> IAcceptableCiphers:
+    """Returns the cipher suites for ``CertificateOptions``: those of TLS 1.2 in ``suites``, by default all."""
+    limited = ":".join(name for name in suites if name not in TLS_1_3)
+    ciphers: IAcceptableCiphers = AcceptableCiphers.fromOpenSSLCipherString(limited or (LEGACY if legacy else STRONG))
     return ciphers
 
 

@@ -10,11 +10,11 @@ makes a full handshake, so that no client resumes a session that was authenticat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
-from twisted.internet.interfaces import IAcceptableCiphers, IOpenSSLServerConnectionCreator
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, trustRootFromCertificates
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
@@ -22,6 +22,7 @@ from zope.interface import implementer
 from bridge.tls.ciphers import acceptable, is_anonymous, legacy_suites
 from bridge.tls.client_names import ClientNames
 from bridge.tls.pem import Identity, fingerprint_of, names_of, read_certificates, read_identity
+from bridge.tls.suites import TLS_1_3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,17 @@ class ClientTerms:
         return self.authority is not None or bool(self.fingerprints)
 
 
+@dataclass(frozen=True, slots=True)
+class TlsTerms:
+    """States which TLS versions and cipher suites a listener accepts."""
+
+    min_version: Literal["1.2", "1.3"] = "1.2"
+    cipher_suites: tuple[str, ...] = ()
+    "Names in OpenSSL, the preferred ones first. A version of which none is given has its default suites."
+    legacy_ciphers: bool = False
+    "True if TLS 1.2 may use CBC and static RSA (``bridge.tls.ciphers``)."
+
+
 class ClientRefused(Exception):
     """Raised when a client's certificate is not accepted. ``reason`` is a code for metrics.
 
@@ -66,7 +78,7 @@ class ServerConnection(SSL.Connection):
     def __init__(self, server: "ServerContext", context: SSL.Context) -> None:
         super().__init__(context)
         self._server = server
-        self.legacy_ciphers = server.legacy_ciphers
+        self.terms = server.terms
 
     def authorize(self) -> tuple[str, ...]:
         """Checks the client as ``ServerContext.authorize`` does. Raises ClientRefused."""
@@ -85,19 +97,18 @@ class ServerContext:
     """
 
     def __init__(
-        self, certificate: Path, private_key: Path | None = None, clients: ClientTerms | None = None, *,
-        legacy_ciphers: bool = False,
+        self, certificate: Path, private_key: Path | None = None, clients: ClientTerms | None = None,
+        terms: TlsTerms | None = None,
     ) -> None:  # fmt: skip
         self._clients = clients or ClientTerms()
         self._names = ClientNames(self._clients.names) if self._clients.names else None
-        self.legacy_ciphers = legacy_ciphers
-        "True if TLS 1.2 may use CBC and static RSA (``bridge.tls.ciphers``)."
+        self.terms = terms or TlsTerms()
         identity = read_identity(certificate, private_key)
         authority = self._clients.authority
         authorities = read_certificates(authority) if authority is not None else ()
         self._context = _context(
             identity, authorities, requires_certificate=self._clients.requires_certificate,
-            ciphers=acceptable(legacy=legacy_ciphers),
+            terms=self.terms,
         )  # fmt: skip
         self.expires = identity.expires
         "Time at which the first certificate of the chain expires, in seconds since the epoch."
@@ -143,9 +154,12 @@ def _refused_name(names: tuple[str, ...], accepted: ClientNames) -> ClientRefuse
     return ClientRefused("client_name", text, names)
 
 
+_VERSIONS = {"1.2": TLSVersion.TLSv1_2, "1.3": TLSVersion.TLSv1_3}
+
+
 def _context(
     identity: Identity, authorities: Sequence[x509.Certificate], *, requires_certificate: bool,
-    ciphers: IAcceptableCiphers,
+    terms: TlsTerms,
 ) -> SSL.Context:  # fmt: skip
     own, *chain = (crypto.X509.from_cryptography(each) for each in identity.chain)
     trusted = [crypto.X509.from_cryptography(each) for each in authorities]
@@ -153,13 +167,15 @@ def _context(
         privateKey=crypto.PKey.from_cryptography_key(identity.key),  # type: ignore[arg-type]  # OpenSSL rejects unusable keys
         certificate=own,
         extraCertChain=chain,
-        insecurelyLowerMinimumTo=TLSVersion.TLSv1_2,  # Twisted's current default, fixed here
-        acceptableCiphers=ciphers,
+        insecurelyLowerMinimumTo=_VERSIONS[terms.min_version],  # not Twisted's default, which may change
+        acceptableCiphers=acceptable(legacy=terms.legacy_ciphers, suites=terms.cipher_suites),
         enableSessions=True,
         enableSessionTickets=True,
         trustRoot=trustRootFromCertificates([Certificate(each) for each in trusted]) if trusted else None,
     )
     context = options.getContext()
+    if of_1_3 := [name for name in terms.cipher_suites if name in TLS_1_3]:
+        context.set_tls13_ciphersuites(":".join(of_1_3).encode())
     context.set_alpn_select_callback(_protocol)
     if requires_certificate:
         # Without authorities, ``authorize`` checks the fingerprint after the handshake.
@@ -212,6 +228,7 @@ def handshake_fault(
         number, names = connection.fault
         reason, problem = _VERIFICATION.get(number, ("client_certificate", f"is not accepted (OpenSSL error {number})"))
         return reason, f"the client's certificate ({_join(names)}) {problem}"
+    terms = connection.terms if isinstance(connection, ServerConnection) else TlsTerms()
     if not isinstance(error, SSL.Error):
         return "handshake_broken", "the client closed the connection during the TLS handshake"
     reason = _reason(error)
@@ -228,10 +245,17 @@ def handshake_fault(
             return "server_certificate", text
         return "handshake", f"the client aborted the TLS handshake (alert: {alert})"
     if any(word in reason for word in ("unsupported protocol", "version too low", "no protocols available")):
+        if terms.min_version == "1.3":
+            return "tls_version", "the client does not speak TLS 1.3. Update it, or set tls_min_version: 1.2"
         return "tls_version", "the client speaks neither TLS 1.2 nor 1.3"
     if "no shared cipher" in reason and is_anonymous(first_data):
         return "tls_anonymous", "the client offers only TLS without certificates (anonymous key exchange)"
-    if "no shared cipher" in reason and (offered := legacy_suites(first_data)) and not _legacy(connection):
+    if "no shared cipher" in reason and terms.cipher_suites:
+        text = (
+            "the client offers none of the listener's cipher_suites. Add a suite that it offers, or update the client"
+        )
+        return "tls_version", text
+    if "no shared cipher" in reason and (offered := legacy_suites(first_data)) and not terms.legacy_ciphers:
         text = (
             f"the client offers only cipher suites of TLS 1.2 that are off by default, with CBC or static RSA"
             f" ({', '.join(offered)}). Update the client, or set legacy_ciphers: true for this listener"
@@ -242,10 +266,6 @@ def handshake_fault(
     if any(word in reason for word in ("wrong version number", "http request", "packet length too long")):
         return "plain_text", "the client does not speak TLS"
     return "handshake", f"the TLS handshake failed ({reason or 'no reason given'})"
-
-
-def _legacy(connection: SSL.Connection | None) -> bool:
-    return isinstance(connection, ServerConnection) and connection.legacy_ciphers
 
 
 def _reason(error: SSL.Error) -> str:

@@ -59,6 +59,21 @@ def test_valid_configuration_prints_its_verdict(tmp_path):
     assert any("b has the same key as intake a" in row["message"] for row in found)
 
 
+def test_settings_that_examine_each_message_are_noted(tmp_path):
+    file = configuration(tmp_path, {"a": ""})
+    text = file.read_text().replace("routes:", "redact: [{name: badge, regex: a+}, {pattern: email}]\nroutes:", 1)
+    conditions = ("matches: [x]", "contains: [x]", "starts_with: [y]")
+    routes = "".join(f"{{name: r{n}, drop: true, message: {{{each}}}}}, " for n, each in enumerate(conditions))
+    routes += "{name: r3, drop: true, except: {message: {matches: z}}}, "
+    file.write_text(text.replace("routes: [", f"routes: [{routes}", 1))
+    notes = [line for line in run("-c", str(file))[0].stdout.splitlines() if line.startswith("note: ")]
+    assert notes == [
+        "note: routes r0, r3: message: matches examines each message of these senders, about 3 µs each",
+        "note: routes r1, r2: message: examines each message of these senders, about 2 µs each",
+        "note: redact rule badge: regex examines each message of these senders, about 3 µs each",
+    ]
+
+
 def test_every_fault_is_listed_as_text_and_as_json(tmp_path):
     file = tmp_path / "bad.yaml"
     file.write_text("collector: {region: FRA9}\nlisteners: [{udp: 514}]\nwhat: 1\n")

@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from OpenSSL import SSL
 
-from bridge.tls.ciphers import is_anonymous, legacy_suites
+from bridge.tls.ciphers import acceptable, is_anonymous, legacy_suites
 from bridge.tls.pem import PemError, names_of, read_identity
-from bridge.tls.server import ClientRefused, ClientTerms, ServerContext, handshake_fault
+from bridge.tls.server import ClientRefused, ClientTerms, ServerContext, TlsTerms, handshake_fault
+from bridge.tls.suites import LEGACY, STRONG, SUITES, TLS_1_3, named
 from tests.harness.pki import Authority
 
 PAST = datetime.now(UTC) - timedelta(days=30)
@@ -277,7 +278,7 @@ def test_legacy_ciphers_are_accepted_on_request(tmp_path, ciphers):
     client_context.maximum_version = ssl.TLSVersion.TLSv1_2
     client_context.load_verify_locations(path)
     client_context.set_ciphers(ciphers)
-    sides = make_handshake(ServerContext(path, legacy_ciphers=True), client_context)
+    sides = make_handshake(ServerContext(path, terms=TlsTerms(legacy_ciphers=True)), client_context)
     assert sides.client.cipher()[0] == ciphers
     with pytest.raises(HandshakeFailed):
         make_handshake(ServerContext(path), client_context)
@@ -285,7 +286,7 @@ def test_legacy_ciphers_are_accepted_on_request(tmp_path, ciphers):
 
 @pytest.mark.parametrize("legacy", [False, True])
 def test_strong_ciphers_are_preferred(pki, server, legacy):
-    context = ServerContext(server.certificate, server.private_key, legacy_ciphers=legacy)
+    context = ServerContext(server.certificate, server.private_key, terms=TlsTerms(legacy_ciphers=legacy))
     sides = make_handshake(context, client_with_ciphers(pki, "ECDHE+AES:ECDHE+AESGCM"))
     assert "GCM" in sides.client.cipher()[0]
 
@@ -296,6 +297,56 @@ def test_unknown_offer_is_not_called_legacy(pki, server):
         make_handshake(
             ServerContext(server.certificate, server.private_key), client_with_ciphers(pki, "ECDHE+CAMELLIA"),
         )  # fmt: skip
+
+
+def test_min_version_refuses_an_older_client(pki, server):
+    context = ServerContext(server.certificate, server.private_key, terms=TlsTerms("1.3"))
+    assert make_handshake(context, client(pki)).client.version() == "TLSv1.3"
+    with pytest.raises(HandshakeFailed) as failed:
+        make_handshake(context, client(pki, version=ssl.TLSVersion.TLSv1_2))
+    reason, text = failed.value.args
+    assert (reason, text) == (
+        "tls_version", "the client does not speak TLS 1.3. Update it, or set tls_min_version: 1.2",
+    )  # fmt: skip
+
+
+def test_cipher_suites_are_the_only_ones(pki, server):
+    suites = ("TLS_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256")
+    context = ServerContext(server.certificate, server.private_key, terms=TlsTerms(cipher_suites=suites))
+    assert make_handshake(context, client(pki)).client.cipher()[0] == suites[0]
+    older = make_handshake(context, client(pki, version=ssl.TLSVersion.TLSv1_2))
+    assert older.client.cipher()[0] == suites[1]
+    with pytest.raises(HandshakeFailed, match="none of the listener's cipher_suites") as failed:
+        make_handshake(context, client_with_ciphers(pki, "ECDHE+CHACHA20"))
+    assert failed.value.args[0] == "tls_version"
+
+
+def test_suites_of_tls_1_3_stay_if_none_is_listed(pki, server):
+    terms = TlsTerms(cipher_suites=("ECDHE-ECDSA-CHACHA20-POLY1305",))
+    context = ServerContext(server.certificate, server.private_key, terms=terms)
+    assert make_handshake(context, client(pki)).client.cipher()[0] == "TLS_AES_256_GCM_SHA384"
+
+
+def test_listed_suites_are_those_of_openssl():
+    every = {cipher.fullName for cipher in acceptable(legacy=True)._ciphers}
+    strong = {cipher.fullName for cipher in acceptable(legacy=False)._ciphers}
+    assert set(SUITES) <= every and len(set(SUITES)) == len(SUITES)
+    assert {*TLS_1_3, *STRONG} <= strong and not strong & set(LEGACY)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "ECDHE-RSA-AES128-GCM-SHA256"),
+        ("TLS_RSA_WITH_AES_128_CBC_SHA", "AES128-SHA"),
+        ("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"),
+        ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+        ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"),
+        ("nothing", "nothing"),
+    ],
+)
+def test_suites_have_two_names(name, expected):
+    assert named(name) == expected
 
 
 @pytest.mark.parametrize("data", [b"", b"\x16", b"\x16\x03\x01\x00\x05\x01\x00", b"\x16\x03\x01" + b"\xff" * 80])
