@@ -47,7 +47,10 @@ def of_running(status: dict[str, Any]) -> str:
     total = status.get("clients_not_in_client_names_count")
     lines += _table("clients that client_names refuses", columns, refused, total)
     lines += ["", *_ledger(status.get("ledger", {}))]
-    for name, title in (("quarantine", "quarantined: "), ("possible_duplicates", "possible duplicates: ")):
+    for name, title in (
+        ("quarantine", "quarantined: "), ("redactions", "redacted: "),
+        ("match_limit_exceeded", "match limit exceeded: "), ("possible_duplicates", "possible duplicates: "),
+    ):  # fmt: skip
         table = status.get(name)
         if isinstance(table, dict) and any(table.values()):
             lines.append(f"{title}{_counts(table)}")

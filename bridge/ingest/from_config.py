@@ -8,8 +8,8 @@ from bridge.config import Config, MirrorTarget
 from bridge.config.redact_section import RedactEntry
 from bridge.config.units import milliseconds
 from bridge.redaction.patterns import PATTERNS
-from bridge.redaction.redactor import Rule
-from bridge.routing import Router
+from bridge.redaction.redactor import RedactionRule
+from bridge.routing import Router, TextRules
 from bridge.routing.conditions import Network
 
 
@@ -17,11 +17,11 @@ class SourceRules(NamedTuple):
     """The rules of an entry of ``redact:``, for the senders in ``source``; no network means every sender."""
 
     source: Sequence[Network]
-    rules: Sequence[Rule]
+    rules: Sequence[RedactionRule]
 
 
 def router(config: Config, on_limit: Callable[[str], None] | None = None) -> Router:
-    """Compiles the routes and the rules of ``redact:``. ``on_limit`` is that of ``Router``."""
+    """Compiles the routes and the rules of ``redact:``. ``on_limit`` is that of ``TextRules``."""
     return Router(
         routes=config.routes,
         intakes=config.intakes,
@@ -29,15 +29,14 @@ def router(config: Config, on_limit: Callable[[str], None] | None = None) -> Rou
         sources=config.sources,
         unrouted=config.unrouted,
         timezone=config.timezone,
-        redact=[SourceRules(entry.source, _rules(entry)) for entry in config.redact],
-        on_limit=on_limit,
+        text_rules=TextRules([SourceRules(entry.source, _rules(entry)) for entry in config.redact], on_limit),
     )
 
 
-def _rules(entry: RedactEntry) -> list[Rule]:
+def _rules(entry: RedactEntry) -> list[RedactionRule]:
     if entry.regex is not None:
-        return [Rule(entry.name, entry.regex, entry.replacement)]
-    return [Rule(entry.name or name, PATTERNS[name], entry.replacement) for name in entry.pattern]
+        return [RedactionRule(entry.name, entry.regex, entry.replacement)]
+    return [RedactionRule(entry.name or name, PATTERNS[name], entry.replacement) for name in entry.pattern]
 
 
 def mirror_targets(config: Config) -> set[MirrorTarget]:

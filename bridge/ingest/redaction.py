@@ -10,10 +10,8 @@ from bridge.ingest.peers import Peer
 from bridge.ingest.read import Read, ReadCounts
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.redaction.redactor import Redactor
+from bridge.spool.quarantine import UNREDACTED
 from bridge.syslog.frames import Frames, list_of
-
-UNREDACTED = "unredacted"
-"Reason code in quarantine of frames that could not be redacted."
 
 Failed = Sequence[tuple[bytes, str]]
 "Frames that could not be redacted, each with the rule that failed."

@@ -138,10 +138,7 @@ class Status:
             "losses": self.losses(),
             "listeners": self.listener_set.ports(),
             "listener_details": self.listener_set.details(),
-            "routes": dict(self.pipeline.read_counts.by_route),
-            "filtered": dict(self.pipeline.read_counts.filtered_by_route),
-            "redactions": dict(self.pipeline.read_counts.redacted),
-            "match_limit_exceeded": dict(self.pipeline.read_counts.limit_exceeded),
+            **self._routes(),
             "quarantine": dict(self.spool.quarantine.counts),
             "spool": {**self.disk_budget.report(), "synced_files": self.sync_monitor.synced_files},
             "held_connections": len(self.pipeline.spool_writer.backpressure),
@@ -170,6 +167,13 @@ class Status:
             "ended_problems": self.history.ended(),
             "fleet": None if self.cluster_node is None else self.cluster_node(),
             "config_sha256": self.config_sha256,
+        }  # fmt: skip
+
+    def _routes(self) -> JSON:
+        counts = self.pipeline.read_counts
+        return {
+            "routes": dict(counts.by_route), "filtered": dict(counts.filtered_by_route),
+            "redactions": dict(counts.redacted), "match_limit_exceeded": dict(counts.limit_exceeded),
         }  # fmt: skip
 
     def problems(self) -> list[Problem]:

@@ -22,7 +22,7 @@ BLANK = b" \t\r\n\0"
 _NEEDS = frozenset(("msg", "structured_data"))
 
 
-class Rule:
+class RedactionRule:
     """Holds one rule: a named pattern or the expression of an operator, and what replaces its matches."""
 
     __slots__ = ("_expression", "_is_valid", "candidates", "name", "replacement")
@@ -68,7 +68,7 @@ class Redacted(NamedTuple):
 class Redactor:
     """Applies the rules for one sender. Several threads may use it at once."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[RedactionRule]) -> None:
         self._rules = rules
         self._candidates = [rule.candidates for rule in rules if rule.candidates is not None]
         self._any_frame = len(self._candidates) < len(rules)

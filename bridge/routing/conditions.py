@@ -154,7 +154,7 @@ def globs_match(patterns: Sequence[str], name: str, *, short: bool = False) -> b
 
 
 def _priorities(given: ConditionsLike) -> frozenset[bytes] | None:
-    """Returns the PRI values that meet the conditions on facility and severity, or None if there are none."""
+    """Returns the PRI values that meet the conditions on facility and severity, or None without such conditions."""
     if not given.facility and given.min_severity is None and given.max_severity is None:
         return None
     worst = given.max_severity or 0

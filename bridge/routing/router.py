@@ -10,8 +10,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from bridge import formats
-from bridge.redaction.redactor import Redactor
-from bridge.redaction.redactor import Rule as RedactionRule
+from bridge.redaction.redactor import RedactionRule, Redactor
 from bridge.routing.conditions import Address, Conditions, ConditionsLike, Network, globs_match, peer_matches
 from bridge.routing.network_index import NetworkIndex
 from bridge.routing.profile import Disposition, Profile, Rule
@@ -116,17 +115,25 @@ class RedactLike(Protocol):
     def rules(self) -> Sequence[RedactionRule]: ...
 
 
+class TextRules(NamedTuple):
+    """Holds the rules that examine messages besides the routes, and a callback of the routes' expressions."""
+
+    redact: Sequence[RedactLike] = ()
+    on_limit: Callable[[str], None] | None = None
+    """Called with the name of a route for each message on which one of its expressions exceeds its match limit. Such a
+    message does not match."""
+
+
 class Router:
     """Holds all routes of one configuration.
 
-    ``listeners`` maps a listener's name to its ``intake``, or to None. ``on_limit`` is called with the name of a route
-    for each message on which one of its expressions exceeds its match limit.
+    ``listeners`` maps a listener's name to its ``intake``, or to None.
     """
 
     def __init__(
         self, *, routes: Sequence[RouteLike], intakes: Mapping[str, IntakeLike], listeners: Mapping[str, str | None],
         sources: Sequence[SourceLike] = (), unrouted: UnroutedLike, timezone: tzinfo,
-        redact: Sequence[RedactLike] = (), on_limit: Callable[[str], None] | None = None,
+        text_rules: TextRules | None = None,
     ) -> None:  # fmt: skip
         self._routes = routes
         self._intakes = intakes
@@ -136,10 +143,11 @@ class Router:
         self._timezone = timezone
         self._route_index = NetworkIndex(route.source for route in routes)
         self._source_index = NetworkIndex(entry.source for entry in sources)
-        self._redact = redact
-        self._redact_index = NetworkIndex(entry.source for entry in redact)
+        text_rules = text_rules or TextRules()
+        self._redact = text_rules.redact
+        self._redact_index = NetworkIndex(entry.source for entry in text_rules.redact)
         self._redactors: dict[tuple[int, ...], Redactor | None] = {(): None}
-        self._on_limit = on_limit
+        self._on_limit = text_rules.on_limit
         self._conditions: dict[int, tuple[Conditions, Conditions | None]] = {}
         self._profiles: dict[tuple[object, ...], Profile] = {}
 

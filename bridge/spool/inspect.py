@@ -16,7 +16,7 @@ from bridge.spool.batch_names import BatchName
 from bridge.spool.batch_reader import time_of
 from bridge.spool.pack import Pack
 from bridge.spool.pack_blocks import BlockEntry
-from bridge.spool.quarantine import REASONS
+from bridge.spool.quarantine import REASONS, UNREDACTED
 from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.util.files import is_folder, open_regular, read_regular
 
@@ -121,7 +121,10 @@ def _decoded(event: bytes, encoding: str) -> bytes:
 
 
 def last_entries(directory: Path) -> list[dict[str, object]]:
-    """Returns up to ``PER_REASON`` entries of each reason, newest first. Skips files and lines that cannot be read."""
+    """Returns up to ``PER_REASON`` entries of each reason, newest first. Skips files and lines that cannot be read.
+
+    Frames that could not be redacted have no sample.
+    """
     found: list[tuple[QuarantineEntry, str]] = []
     for reason in REASONS:
         try:
@@ -136,7 +139,9 @@ def last_entries(directory: Path) -> list[dict[str, object]]:
         {
             "reason": reason, "received_ms": entry.received_ms, "listener": entry.listener, "address": entry.peer,
             "intake": entry.intake, "why": entry.detail,
-            "sample": entry.frame[:SAMPLE_BYTES].decode("utf-8", "backslashreplace"), "bytes": len(entry.frame),
+            "sample": None if reason == UNREDACTED
+            else entry.frame[:SAMPLE_BYTES].decode("utf-8", "backslashreplace"),
+            "bytes": len(entry.frame),
         }
         for entry, reason in found
     ]  # fmt: skip

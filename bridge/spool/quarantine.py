@@ -18,7 +18,9 @@ from bridge.spool.quarantine_file import QuarantineFile
 from bridge.util.clock import MOST_AHEAD
 from bridge.util.files import is_foreign, is_nfs_leftover, read_regular, shown_path, write_unsynced
 
-REASONS = ("refused", "oversize", "damaged", "unrouted", "unredacted")
+UNREDACTED = "unredacted"
+"Reason code of frames that could not be redacted."
+REASONS = ("refused", "oversize", "damaged", "unrouted", UNREDACTED)
 ROLL_BYTES = 8 * 1024 * 1024
 EVIDENCE = 16
 "Number of request bodies that are kept."

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bridge.redaction.patterns import PATTERNS, has_luhn_digit, is_iban, is_ipv6
-from bridge.redaction.redactor import Rule
+from bridge.redaction.redactor import RedactionRule
 from bridge.util.expression import Expression
 
 # Texts of each pattern: what is found stands between « and ».
@@ -52,7 +52,7 @@ CASES = {
 }
 
 
-def marked(text: bytes, rule: Rule) -> bytes:
+def marked(text: bytes, rule: RedactionRule) -> bytes:
     for part in reversed(rule.parts(text)):
         text = text[: part.start] + "«".encode() + text[part.start : part.end] + "»".encode() + text[part.end :]
     return text
@@ -69,7 +69,7 @@ def test_pattern_finds_exactly_what_is_marked(name: str, expected: str) -> None:
     text = re.sub("[«»]", "", expected).encode()
     if name == "password" and "password= x=1" in expected:
         wanted = wanted.replace(b"password= x=1", "password= «x=1»".encode())
-    assert marked(text, Rule("r", PATTERNS[name], "X")) == wanted
+    assert marked(text, RedactionRule("r", PATTERNS[name], "X")) == wanted
 
 
 @pytest.mark.parametrize("name", PATTERNS)
@@ -78,7 +78,7 @@ def test_rest_of_the_pattern_finds_every_frame_with_a_match(name: str) -> None:
     rest = Expression(f"(?:{pattern.body})", limited=False)
     for line in CASES[name]:
         text = re.sub("[«»]", "", line).encode()
-        if Rule("r", pattern, "X").parts(text):
+        if RedactionRule("r", pattern, "X").parts(text):
             # Whatever precedes the message, and in the middle of a block.
             for before in (b"", b"a", b"1", b"<13>", b":"):
                 assert rest.rows(b"\nnothing\n" + before + text + b"\nnothing") == [1]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.routing import Facts, Profile, Router
+from bridge.routing import Facts, Profile, Router, TextRules
 from bridge.routing.conditions import Conditions
 from bridge.syslog.columns import FIELDS
 from bridge.syslog.frames import block_of
@@ -208,7 +208,7 @@ def test_message_that_exceeds_the_match_limit_does_not_match_and_is_counted():
         Route(name="except", except_=When(message=Message(matches=(Expression("(a+)+$"),)))),
     )
     exceeded = Counter()
-    compiled = router(*routes, on_limit=lambda route: exceeded.update([route]))
+    compiled = router(*routes, text_rules=TextRules(on_limit=lambda route: exceeded.update([route])))
     evil = b"a" * 400 + b"!"
     assert route_of(compiled, facts(text=evil)) == "except"
     assert exceeded == {"slow": 1, "except": 1}

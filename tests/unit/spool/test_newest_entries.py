@@ -1,12 +1,12 @@
 """Tests which quarantine entries are listed as the newest."""
 
 from bridge.spool import inspect
-from bridge.spool.quarantine import Quarantine
+from bridge.spool.quarantine import REASONS, Quarantine
 from bridge.spool.quarantine_entry import QuarantineEntry
 
 
 def quarantine_with(directory, count, reason="unrouted"):
-    bounds = dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**9)
+    bounds = dict.fromkeys(REASONS, 10**9)
     quarantine = Quarantine(directory, wall=lambda: 1_795_418_640.0, bounds=bounds)
     quarantine.recover()
     entries = [
@@ -24,6 +24,12 @@ def test_newest_entries_of_each_reason_come_first(tmp_path):
     assert found[0]["sample"] == "<13>frame 49"
     assert {row["reason"] for row in found} == {"unrouted", "refused"}
     assert found[0]["why"] == "no route matches"
+
+
+def test_frames_that_could_not_be_redacted_have_no_sample(tmp_path):
+    quarantine_with(tmp_path, 1, "unredacted")
+    (found,) = inspect.last_entries(tmp_path)
+    assert (found["reason"], found["sample"], found["bytes"]) == ("unredacted", None, 11)
 
 
 def test_unreadable_lines_are_skipped(tmp_path):
