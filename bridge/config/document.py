@@ -19,9 +19,6 @@ from bridge.config.gateway_sections import (
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.routes import Hold, Route, Unrouted, UnroutedChoice
 
-# Lists that an included file may append to.
-APPENDED = ("listeners", "sources", "routes")
-
 
 class Document(Section):
     """A configuration as written, with all included files joined."""

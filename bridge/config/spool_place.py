@@ -1,0 +1,24 @@
+"""Finds the spool's directory in a configuration without validating the rest."""
+
+from pathlib import Path
+
+from bridge.config.faults import FaultReport
+from bridge.config.include import Texts
+from bridge.config.yaml_tree import LARGEST, Entries, Scalar
+from bridge.util.files import read_regular
+
+
+def spool_directory(file: Path) -> Path | None:
+    """Returns the directory of the spool, as ``load`` would; None if only ``load`` can tell, or explain why not.
+
+    Does not import the models, and finds the directory also if another key of the configuration is invalid.
+    """
+    report = FaultReport()
+    texts = Texts(report)
+    try:
+        texts.read_main(read_regular(file, LARGEST), str(file))
+    except OSError:
+        return None
+    section = None if texts.root is None or report.faults else texts.root.get("spool")
+    directory = section.get("directory") if isinstance(section, Entries) else None
+    return directory.path() if isinstance(directory, Scalar) and directory and "\0" not in directory else None
