@@ -43,7 +43,7 @@ def _word(text: str) -> str:
     cls=CliCommand,
     epilog=example(
         "syslog-bridge send --to udp://127.0.0.1:514 'a test'",
-        "syslog-bridge send --to tcp://HOST:514 --count 1000 --rate 100/s 'message {n}'",
+        "syslog-bridge send --to tcp://HOST:514 --count 900 --rate 100/s 'number {n}'",
         "syslog-bridge send --to tls://HOST:6514 --ca tls/ca.pem 'over TLS'",
     ),
 )

@@ -14,7 +14,8 @@ from typing import TypeVar
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, CliCommand, configuration_option, example, fail, parsed, probe
+from bridge.cli.configuration_file import DEFAULT_FILE
+from bridge.cli.options import CliCommand, configuration_option, example, fail, parsed, probe
 from bridge.config import Config
 from bridge.config import addresses as read
 from bridge.config.addresses import REGIONS
@@ -148,7 +149,7 @@ def _key(text: str) -> str:
     cls=CliCommand,
     epilog=example(
         "sudo syslog-bridge setup",
-        "syslog-bridge setup --non-interactive --region FRA1 --intake firewalls --key-file key.txt",
+        "syslog-bridge setup --non-interactive --region FRA1 --key-file key.txt",
         "  --source 10.1.0.0/16 --listen udp://*:514",
     ),
 )

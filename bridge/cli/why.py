@@ -9,16 +9,13 @@ from urllib.parse import urlencode
 
 import click
 
-from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail, with_spool
+from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail, output_option, with_spool
 from bridge.cli.unrouted_text import suggestion_text
 from bridge.cli.why_steps import NOTE, WRONG, Step, source_steps, unseen_source_steps
-from bridge.cli.why_target import Target, UnknownSenderError, find_targets
+from bridge.cli.why_target import Target, UnknownSenderError, find_sources, find_targets
 from bridge.config import Config
 from bridge.config.faults import printable
-from bridge.operations import control_client, spool_summary
-
-MAX_FOUND = 500
-"Sources that are requested to find a name."
+from bridge.operations import control_client, spool_owner
 
 
 @click.command(
@@ -30,8 +27,9 @@ MAX_FOUND = 500
 )  # fmt: skip
 @with_spool
 @click.argument("sender")
-@click.option("--json", "as_json", is_flag=True, help="Print what the bridge knows about the sender as JSON.")
-def why(config: Config, sender: str, as_json: bool) -> None:
+@output_option(help="json: what the bridge knows about the sender.")
+@click.option("--exit-code", "by_result", is_flag=True, help="Exit with 1 if the messages stop at a step.")
+def why(config: Config, sender: str, output: str, by_result: bool) -> None:
     """Show where the messages of a sender go or stop.
 
     SENDER is an IP address, a name of sources:, the host name of a source behind a relay, a DNS name, or the path of a
@@ -41,22 +39,25 @@ def why(config: Config, sender: str, as_json: bool) -> None:
     problem (the messages stop here) or note.
     """
     directory = config.spool.directory
-    if not directory.is_dir() or spool_summary.owner(directory) is None:
+    if not directory.is_dir() or spool_owner.owner(directory) is None:
         _explain_stopped(config, sender)
     status = control_client.get(directory, "/api/status?sources=0")
     targets = _targets(config, sender, str(status.get("gateway") or gethostname()), directory)
     known = [control_client.get(directory, f"/api/source?{urlencode(_query(target))}") for target in targets]
-    if as_json:
+    explained = [
+        (title, [*_note(target), *steps])
+        for target, found in zip(targets, known, strict=True)
+        for title, steps in source_steps(config, target.address, found, status, target.listener)
+    ]
+    if output == "json":
         click.echo(json.dumps(known[0] if len(known) == 1 else known, indent=2))
-        return
-    texts = []
-    for target, found in zip(targets, known, strict=True):
-        for title, steps in source_steps(config, target.address, found, status, target.listener):
-            texts.append(_text(title, [*_note(target), *steps]))
-    click.echo("\n\n".join(texts))
-    for row in (row for found in known for row in found.get("seen", [])):
-        if row.get("suggestion"):
-            click.echo(suggestion_text(row["suggestion"]), nl=False)
+    else:
+        click.echo("\n\n".join(_text(title, steps) for title, steps in explained))
+        for row in (row for found in known for row in found.get("seen", [])):
+            if row.get("suggestion"):
+                click.echo(suggestion_text(row["suggestion"]), nl=False)
+    if by_result and any(step.mark == WRONG for _, steps in explained for step in steps):
+        raise SystemExit(1)
 
 
 def _explain_stopped(config: Config, sender: str) -> None:
@@ -71,17 +72,11 @@ def _explain_stopped(config: Config, sender: str) -> None:
 
 def _targets(config: Config, sender: str, host: str, directory: Path | None = None) -> list[Target]:
     """Returns the senders that are meant. ``directory`` is the spool of the running bridge, None if none runs."""
-    find = partial(_find_sources, directory) if directory is not None else _no_sources
+    find = partial(find_sources, directory) if directory is not None else _no_sources
     try:
         return find_targets(config, sender, find, host=host)
     except UnknownSenderError as error:
         fail(f"why: {printable(str(error))}", WRONG_USAGE)
-
-
-def _find_sources(directory: Path, word: str) -> list[dict[str, Any]]:
-    query = urlencode({"limit": MAX_FOUND, "find": word})
-    rows: list[dict[str, Any]] = control_client.get(directory, f"/api/sources?{query}")["sources"]
-    return rows
 
 
 def _no_sources(word: str) -> list[dict[str, Any]]:
