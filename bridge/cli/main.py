@@ -9,6 +9,7 @@ import sys
 from io import TextIOWrapper
 
 import click
+from click.shell_completion import CompletionItem
 
 from bridge import __version__
 from bridge.cli.configuration_file import DEFAULT_FILE, configuration_option
@@ -31,6 +32,13 @@ class _LazyGroup(SuggestingGroup):
             entry = COMMANDS[cmd_name]
             self.add_command(getattr(import_now(f"bridge.cli.{entry.module}"), entry.attribute), cmd_name)
         return self.commands.get(cmd_name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Returns the commands and options that begin with a word."""
+        commands = [
+            CompletionItem(name, help=entry.summary) for name, entry in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the commands by group."""
