@@ -13,6 +13,7 @@ WINDOW = 128
 "Messages without an answer, at most."
 ANSWER_SECONDS = 60.0
 "Maximum wait for the next answer. A receiver whose spool is full makes senders wait."
+_OPEN_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
 _MAX_NUMBER = 999_999_999
 
@@ -32,7 +33,7 @@ class RelpSender:
         "Number of messages that the receiver has acknowledged."
         try:
             self._request(b"open", f"relp_version=0\nrelp_software={software}\ncommands=syslog".encode())
-            self._wait(0)
+            self._wait(0, _OPEN_SECONDS)
         except SendError:
             connection.abort()
             raise
