@@ -36,7 +36,7 @@ def confirm(command: str, question: Callable[[], str], *, yes: bool) -> None:
     """Asks for confirmation, unless ``yes``. Exits with 1 if the answer is no, and with 2 if nobody can answer."""
     if yes:
         return
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not has_terminal():
         fail(
             f"{command}: needs a confirmation, and there is no terminal to ask for it. Nothing was changed. Add --yes,"
             " or --dry-run to see what would change",
@@ -44,6 +44,11 @@ def confirm(command: str, question: Callable[[], str], *, yes: bool) -> None:
         )
     if not click.confirm(question(), err=True):
         raise SystemExit(1)
+
+
+def has_terminal() -> bool:
+    """Returns True if somebody can answer a question. A process may have no standard input."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def print_result(output: str, result: JSON, lines: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ those that need a reactor can install the bridge's reactor first.
 import os
 import sys
 from io import TextIOWrapper
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -23,6 +24,13 @@ WIDTH = 80
 
 class _LazyGroup(SuggestingGroup):
     """Imports the module of a command when the command is used. The list of commands needs none."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Makes the context of a command. Its output has no colours if ``NO_COLOR`` is set."""
+        color = {"color": False} if os.environ.get("NO_COLOR") else {}
+        return super().make_context(info_name, args, parent, **color | extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -54,8 +62,7 @@ class _LazyGroup(SuggestingGroup):
     expose_value=False, help=f"Configuration file; also after the command.  [default: {DEFAULT_FILE}]"
 )
 @click.version_option(__version__, prog_name="syslog-bridge")
-@click.pass_context
-def main(context: click.Context) -> None:
+def main() -> None:
     """Receive syslog and deliver it to SEKOIA.IO's HTTPS log collector, with every
     event buffered on disk.
 
@@ -63,8 +70,6 @@ def main(context: click.Context) -> None:
     Example:
       syslog-bridge check -c bridge.yaml && syslog-bridge run -c bridge.yaml
     """
-    if os.environ.get("NO_COLOR"):
-        context.color = False
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another locale than UTF-8 gets escapes for the characters that it cannot show.
         if isinstance(stream, TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":

@@ -1,9 +1,12 @@
 """Keeps old spellings of options: they work as before, and the help shows only the new ones."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from click.parser import _OptionParser
 
 
 class RenamedOption(click.Option):
@@ -17,7 +20,7 @@ class RenamedOption(click.Option):
         super().__init__(*arguments, **attributes)
         self._old = old
 
-    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+    def add_to_parser(self, parser: "_OptionParser", ctx: click.Context) -> None:
         """Adds the option and its old spellings to the parser of click."""
         shown = self.opts
         self.opts = [*shown, *(name for name, value in self._old.items() if value is None)]

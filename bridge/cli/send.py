@@ -17,7 +17,7 @@ from bridge.cli import options
 from bridge.cli.options import CliCommand, example, fail, parsed
 from bridge.routing.conditions import Address
 from bridge.syslog import priorities
-from bridge.trial.message_sender import Sender, open_sender
+from bridge.trial.message_sender import MessageSender, open_sender
 from bridge.trial.send_target import ClientTls, SendError, SendTarget
 from bridge.trial.test_messages import Composer
 
@@ -133,12 +133,12 @@ def _progress(target: SendTarget, total: int | None) -> Iterator[Callable[[], No
 
 
 def _send(
-    connect: Callable[[], Sender], target: SendTarget, frames: Iterable[bytes],
+    connect: Callable[[], MessageSender], target: SendTarget, frames: Iterable[bytes],
     rate: float | None, sent: Callable[[], None],
 ) -> None:  # fmt: skip
     count = size = 0
     began = time.monotonic()
-    sender: Sender | None = None
+    sender: MessageSender | None = None
     try:
         sender = connect()
         for frame in frames:

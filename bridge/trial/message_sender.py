@@ -9,7 +9,7 @@ from bridge.trial.send_connection import SendConnection
 from bridge.trial.send_target import ClientTls, SendTarget
 
 
-class Sender(Protocol):
+class MessageSender(Protocol):
     """Sends messages over one connection. ``send`` and ``close`` raise SendError."""
 
     @property
@@ -41,7 +41,7 @@ class _PlainSender:
         self._connection.send(frame + self._end)
 
 
-def open_sender(target: SendTarget, source: Address | None, tls: ClientTls, *, octet_counted: bool) -> Sender:
+def open_sender(target: SendTarget, source: Address | None, tls: ClientTls, *, octet_counted: bool) -> MessageSender:
     """Connects to a target. ``source`` is the local address to send from. Raises SendError."""
     connection = SendConnection(target, source, tls)
     if target.acknowledges:

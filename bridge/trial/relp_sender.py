@@ -22,7 +22,7 @@ _PARTIAL = re.compile(rb"[\n]*\d{0,9}(?: [a-z]{0,11}(?: \d{0,9})?)?")
 
 
 class RelpSender:
-    """One RELP session over a connected stream. All methods raise SendError."""
+    """Runs one RELP session over a connected stream. All methods raise SendError."""
 
     def __init__(self, connection: SendConnection, software: str) -> None:
         self._connection = connection

@@ -60,7 +60,7 @@ class SendTarget(NamedTuple):
 
 
 class ClientTls(NamedTuple):
-    """How a sender verifies a receiver and shows its own certificate; paths of PEM files."""
+    """Holds the TLS settings of a sender: paths of PEM files and the name to verify."""
 
     ca: Path | None = None
     "Authorities to trust instead of the system's."

@@ -251,6 +251,23 @@ def test_dry_run_counts_what_purge_then_deletes(file: Path) -> None:
     assert json.loads(done.stdout)["purged"] == 1
 
 
+def test_question_on_a_terminal_has_the_count(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.cli.changes.has_terminal", lambda: True)
+    words = ["spool", "purge", "-c", str(file)]
+    refused = CliRunner().invoke(main, words, input="n\n")
+    assert refused.exit_code == 1
+    assert "Delete 1 waiting events of ALL intakes?" in refused.stderr
+    accepted = CliRunner().invoke(main, words, input="y\n")
+    assert (accepted.exit_code, accepted.stdout) == (0, "1 events deleted\n")
+
+
+def test_no_color_removes_colors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(main.commands, "red", click.Command("red", callback=lambda: click.secho("x", fg="red")))
+    colored = CliRunner().invoke(main, ["red"], color=True)
+    assert colored.stdout == "\x1b[31mx\x1b[0m\n"
+    assert CliRunner(env={"NO_COLOR": "1"}).invoke(main, ["red"], color=True).stdout == "x\n"
+
+
 # --- on a pipe, without a terminal, in a C locale ---------------------------------------------------------------------
 
 RIGHT: dict[Words, tuple[list[str], int] | str] = {
