@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, WRONG_USAGE, CliCommand, configuration_option, example, probe
+from bridge.cli.configuration_file import DEFAULT_FILE
+from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, output_option, probe
 from bridge.cli.status_text import source_of
 from bridge.config import Config, ConfigurationError, Fault, SourceWithUnsentData, linted
-from bridge.operations import control_client, spool_summary
+from bridge.operations import control_client, spool_owner
 from bridge.setup.check_result import Connect, lines_of, verdict
 from bridge.setup.machine_check import MachineCheck
 from bridge.setup.read_cost import cost_notes
@@ -24,12 +25,10 @@ from bridge.util.errors import BridgeError
 @click.option("--send-test", "sending", is_flag=True, help="Send one test event to each intake.")
 @click.option("--strict", is_flag=True, help="Fail with exit code 2 on warnings, too.")
 @click.option("--no-secrets", is_flag=True, help="Do not read keys and passwords; for a review on another machine.")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
-)
+@output_option(old={"--format": None})
 @click.pass_obj
 def check(
-    connect: Connect | None, file: Path, connecting: bool, sending: bool, strict: bool, no_secrets: bool, form: str
+    connect: Connect | None, file: Path, connecting: bool, sending: bool, strict: bool, no_secrets: bool, output: str
 ) -> None:
     """Check the configuration and this machine, and print all errors and warnings.
 
@@ -41,7 +40,7 @@ def check(
     Run by root, the check has the rights of the bridge's user: it reports keys, certificates and a spool that only root
     can use. --no-secrets checks neither files nor this machine.
 
-    Exit code 2 if there is an error, or a warning with --strict; 1 if --connect or --send-test fails. --format json
+    Exit code 2 if there is an error, or a warning with --strict; 1 if --connect or --send-test fails. --output json
     prints an array of errors and warnings (severity error or warning); with --connect or --send-test, an array of the
     test results.
     """
@@ -56,9 +55,9 @@ def check(
     except ConfigurationError as error:
         rows = [{**asdict(fault), "severity": "error"} for fault in error.faults]
         rows += [{**asdict(fault), "severity": "warning"} for fault in error.warnings]
-        _write(form, rows, [*map(str, error.faults), *map(_warning, error.warnings)])
+        _write(output, rows, [*map(str, error.faults), *map(_warning, error.warnings)])
         raise SystemExit(WRONG_USAGE) from None
-    if form == "text":
+    if output == "text":
         for fault in faults:
             click.echo(_warning(fault))
         if config.old_names:
@@ -68,7 +67,8 @@ def check(
             click.echo(f"note: {note}")
     results = (connect or probe)(config, connecting, sending) if testing else []
     rows = [asdict(result) for result in results]
-    _write(form, rows if testing else [{**asdict(fault), "severity": "warning"} for fault in faults], lines_of(results))
+    warnings = [{**asdict(fault), "severity": "warning"} for fault in faults]
+    _write(output, rows if testing else warnings, lines_of(results))
     if not all(result.ok for result in results):
         raise SystemExit(1)
     if strict and faults:
@@ -90,7 +90,7 @@ def _unsent_data(config: Config) -> list[SourceWithUnsentData]:
     """Asks the running bridge for the sources whose structured data is not sent. Returns none if it cannot be asked."""
     directory = config.spool.directory
     try:
-        if not directory.is_dir() or spool_summary.owner(directory) is None:
+        if not directory.is_dir() or spool_owner.owner(directory) is None:
             return []
         rows = control_client.get(directory, "/api/status?sources=0").get("unsent_structured_data", [])
     except (OSError, BridgeError):
@@ -102,8 +102,8 @@ def _unsent_data(config: Config) -> list[SourceWithUnsentData]:
     ]
 
 
-def _write(form: str, rows: Sequence[Mapping[str, object]], lines: Sequence[str]) -> None:
-    if form == "json":
+def _write(output: str, rows: Sequence[Mapping[str, object]], lines: Sequence[str]) -> None:
+    if output == "json":
         click.echo(json.dumps(rows, indent=2))
     elif lines:
         click.echo("\n".join(lines))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bridge.cli.old_names import RenamedOption
 from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail
 from bridge.collector.listening import CollectorError, parse_address
 from bridge.collector.server import run
@@ -13,7 +14,7 @@ _FILE = click.Path(path_type=Path)
 
 @click.command(
     cls=CliCommand,
-    epilog=example("syslog-bridge collector --listen 127.0.0.1:8080 --key testkey0testkey0 --output out.jsonl"),
+    epilog=example("syslog-bridge collector --listen 127.0.0.1:8080 --output out.jsonl"),
 )
 @click.option("--listen", required=True, metavar="HOST:PORT", help="Address to listen on. Port 0: any free port.")
 @click.option(
@@ -22,10 +23,11 @@ _FILE = click.Path(path_type=Path)
 @click.option("--certificate", type=_FILE, metavar="PEM", help="Serve HTTPS with this certificate and its chain.")
 @click.option("--private-key", type=_FILE, metavar="PEM", help="Private key, if it is not in the certificate file.")
 @click.option("--output", type=_FILE, metavar="FILE", help="Append events to FILE instead of stdout.")
-@click.option("--count", is_flag=True, help="Write totals as one JSON line per second instead of events.")
+@click.option("--totals", cls=RenamedOption, old={"--count": None}, is_flag=True,
+              help="Write totals as one JSON line per second instead of events.")  # fmt: skip
 def collector(
     listen: str, keys: tuple[str, ...], certificate: Path | None, private_key: Path | None, output: Path | None,
-    count: bool,
+    totals: bool,
 ) -> None:  # fmt: skip
     """Run a stand-in for SEKOIA.IO's HTTPS log collector.
 
@@ -40,7 +42,7 @@ def collector(
     try:
         run(
             parse_address(listen), keys=keys, certificate=certificate, private_key=private_key, output=output,
-            count=count,
+            count=totals,
         )  # fmt: skip
     except CollectorError as error:
         fail(f"collector: {error}", WRONG_USAGE)

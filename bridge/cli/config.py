@@ -4,28 +4,31 @@ import json
 from pathlib import Path
 
 import click
+import yaml
 
-from bridge.cli.options import CliCommand, CliGroup, configuration_option, configured, example
+from bridge.cli.options import CliCommand, CliGroup, configuration_option, configured, example, output_option
 from bridge.config import Config, effective
 from bridge.config.schema import schema as configuration_schema
 from bridge.operations.config_migration import plan, write
 
 
-@click.group("config", cls=CliGroup, epilog=example("syslog-bridge config show --effective"))
+@click.group("config", cls=CliGroup, epilog=example("syslog-bridge config show"))
 def config_group() -> None:
     """Show the effective configuration, or replace old names of keys."""
 
 
-@config_group.command(epilog=example("syslog-bridge config show --effective -c bridge.yaml"))
+@config_group.command(epilog=example("syslog-bridge config show -c bridge.yaml"))
 @configured
-@click.option("--effective", is_flag=True, help="Fill in every default. Always on.", expose_value=False)
-def show(config: Config) -> None:
+@click.option("--effective", is_flag=True, hidden=True, expose_value=False)
+@output_option(help="text: YAML.")
+def show(config: Config, output: str) -> None:
     """Print the effective configuration: all included files merged, every default filled in, each intake with its
     complete destination. Secrets are not read and are shown as ****.
 
     The output is for reading only: paths are absolute, and comments are not kept.
     """
-    click.echo(effective(config), nl=False)
+    text = effective(config)
+    click.echo(json.dumps(yaml.safe_load(text), indent=2) if output == "json" else text.rstrip("\n"))
 
 
 @config_group.command(

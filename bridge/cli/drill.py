@@ -13,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, CliCommand, example, parsed
+from bridge.cli import configuration_file
+from bridge.cli.options import CliCommand, example, output_option, parsed
 from bridge.config import Config, Share, load
 from bridge.config.units import duration, rate
 from bridge.host.privileges import become_owner
@@ -69,8 +70,7 @@ def _rate(text: str) -> int:
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge drill", "syslog-bridge drill --only outage,kill --quick"))
-@click.option("-c", "--config", "file", metavar="FILE", type=click.Path(path_type=Path), default=DEFAULT_FILE,
-              show_default=True, help="Its spool, buffers and URL are checked; may be missing.")  # fmt: skip
+@configuration_file.configuration_option(help="Its spool, buffers and URL are checked; may be missing.")
 @click.option("--rate", "expected", metavar="N/s", type=parsed(_rate), default="500/s", show_default=True,
               help="Expected event rate.")  # fmt: skip
 @click.option("--outage", metavar="TIME", type=parsed(duration), default="8h", show_default=True,
@@ -80,10 +80,11 @@ def _rate(text: str) -> int:
 @click.option("--only", metavar="NAMES", help=f"Comma-separated list of parts to run: {', '.join(_PARTS)}")
 @click.option("--quick", is_flag=True, help="Shorter faults and steps: half a minute instead of two minutes.")
 @click.option("--no-connect", is_flag=True, help="Do not request the time from the configured collector.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@output_option()
+@click.pass_context
 def drill(
-    file: Path, expected: int, outage: timedelta, directory: Path | None, only: str | None, quick: bool,
-    no_connect: bool, as_json: bool,
+    context: click.Context, file: Path, expected: int, outage: timedelta, directory: Path | None, only: str | None,
+    quick: bool, no_connect: bool, output: str,
 ) -> None:  # fmt: skip
     """Test this machine with fault scenarios and load.
 
@@ -91,8 +92,9 @@ def drill(
     on loopback against a stand-in collector; the production bridge and collector are not touched. It prints a verdict
     at the end. Exit code 1 if a check or scenario failed.
     """
-    parts = _chosen(only)
-    config = None if file == DEFAULT_FILE and not file.exists() else load(file, secrets=False)
+    parts, as_json = _chosen(only), output == "json"
+    missing = not configuration_file.is_named(context) and not file.exists()
+    config = None if missing else load(file, secrets=False)
     need = Need(expected, outage.total_seconds(), _TYPICAL_EVENT)
     results = DrillResults()
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from bridge.cli.options import fail, os_error_text
 from bridge.config import Config
-from bridge.operations import control_client, spool_summary
+from bridge.operations import control_client, spool_owner
 from bridge.operations.commands import run_on_files
 from bridge.util.errors import BridgeError
 
@@ -32,7 +32,7 @@ def run_command(config: Config, command: str, given: Mapping[str, object], *, de
     with _progress_bar(description) as on_progress:
         try:
             directory = existing_spool(config.spool.directory)
-            if spool_summary.owner(directory) is not None:
+            if spool_owner.owner(directory) is not None:
                 return control_client.execute(directory, command, given, on_progress)
 
             def progress(report: JSON) -> bool:
@@ -55,7 +55,7 @@ def existing_spool(directory: Path) -> Path:
 
 def bridge_runs(config: Config) -> bool:
     """Returns True if a bridge has the lock of the spool. Raises ControlError if there is no spool."""
-    return spool_summary.owner(existing_spool(config.spool.directory)) is not None
+    return spool_owner.owner(existing_spool(config.spool.directory)) is not None
 
 
 @contextmanager
@@ -75,16 +75,7 @@ def _progress_bar(description: str) -> Iterator[Callable[[JSON], None]]:
         yield update
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Asks for confirmation, unless ``--yes`` was given. Exits with 1 if the answer is no."""
-    if not yes and not click.confirm(question, err=True):
-        raise SystemExit(1)
-
-
 def fail_if_interrupted(result: JSON, items: str) -> None:
     """Exits with 1 if a command was interrupted; ``items`` says what it has not changed."""
     if result["interrupted"]:
         fail(f"interrupted. The remaining {items} were not changed")
-
-
-yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

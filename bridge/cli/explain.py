@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import cast
 
 import click
-from click.core import ParameterSource
 
 from bridge.cli import options, survey
-from bridge.cli.options import CliCommand, configuration_option, example
+from bridge.cli.configuration_file import is_named
+from bridge.cli.options import CliCommand, configuration_option, example, output_option
 from bridge.cli.survey import CaptureSettings
 from bridge.config import Config, Listener, load, parse_text
 from bridge.explain.explanation import Explainer, Explanation, Origin, as_json
@@ -35,7 +35,7 @@ spool: {directory: unused}
 
 @click.command(
     cls=CliCommand,
-    epilog=example("echo '<30>Nov 23 07:24:00 gw unbound[7]: info: A IN' | syslog-bridge explain --json"),
+    epilog=example("echo '<30>Nov 23 07:24:00 gw unbound[7]: A IN' | syslog-bridge explain"),
 )
 @configuration_option
 @click.option(
@@ -50,11 +50,9 @@ spool: {directory: unused}
 @click.option("--payloads", is_flag=True,
               help="Show the event in every payload form, and mark those that match the intake's format.")  # fmt: skip
 @click.option("--rules", is_flag=True,
-              help="Show the rule that gave each field, not only of those that are guessed. --json always has them.",
+              help="Show the rule that gave each field, not only of those that are guessed. json always has them.",
               )  # fmt: skip
-@click.option("--json", "as_lines", is_flag=True, help="Print one JSON object per line.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
-              help="Format of the output; json is --json.")  # fmt: skip
+@output_option(help="json: one object per line.")
 @click.option("--survey", "capture", metavar="FILE", type=click.Path(path_type=Path),
               help="Summarise a capture by source and shape instead: text, samples, or a pcap of UDP. - is stdin.",
               )  # fmt: skip
@@ -64,14 +62,14 @@ spool: {directory: unused}
 @click.pass_context
 def explain(
     context: click.Context, file: Path, source: Address | None, listener: str | None, client_name: str,
-    received: datetime | None, stream: bool, payloads: bool, rules: bool, as_lines: bool,
+    received: datetime | None, stream: bool, payloads: bool, rules: bool,
     output: str, capture: Path | None, anonymise: Path | None,
 ) -> None:  # fmt: skip
     """Show how messages from stdin are framed, parsed, routed and sent. Sends nothing and reads no keys."""
-    as_lines = as_lines or output == "json"
+    as_lines = output == "json"
     if anonymise is not None and capture is None:
         raise click.UsageError("--anonymise needs --survey FILE")
-    routed = file.exists() or context.get_parameter_source("file") is not ParameterSource.DEFAULT
+    routed = file.exists() or is_named(context)
     config = load(file, secrets=False) if routed else _built_in(file)
     chosen = _listener(config, listener, stream=stream)
     if capture is not None:

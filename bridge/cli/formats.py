@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from bridge.cli.options import CliCommand, aligned, example
+from bridge.cli.options import CliCommand, aligned, example, output_option
 from bridge.config.faults import printable
 from bridge.explain.payloads import FrameContext, event_for
 from bridge.formats import FORMATS, Format, UnknownFormat, containing, find
@@ -22,14 +22,14 @@ _CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 1, tzinfo=UTC))
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge formats fortigate"))
 @click.argument("name", required=False)
-@click.option("--json", "as_lines", is_flag=True, help="Print one JSON object per line.")
-def formats(name: str | None, as_lines: bool) -> None:
+@output_option(help="json: one object per line.")
+def formats(name: str | None, output: str) -> None:
     """List the text formats for an intake's format:, or explain format NAME.
 
     If no format has this name, list the formats whose name or product contains it, such as those of a vendor.
     """
     chosen = _chosen(name)
-    if as_lines:
+    if output == "json":
         for one in chosen:
             click.echo(json.dumps(as_json(one), ensure_ascii=False))
     elif len(chosen) == 1:

@@ -3,16 +3,19 @@
 import os
 import stat
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import WRONG_USAGE, CliGroup, configuration_option, example, fail, os_error_text
-from bridge.config import Fault, key_file, load
+from bridge.cli.options import WRONG_USAGE, CliGroup, configuration_option, example, fail, os_error_text, probe
+from bridge.config import Config, ConfigurationError, Fault, Secret, key_file, load
 from bridge.config.secret import looks_like_a_key
 from bridge.host.privileges import become_owner, check_reachable, open_folder
 from bridge.operations.commands import run_on_files
+from bridge.setup.check_result import Connect
 from bridge.util.errors import BridgeError
 from bridge.util.files import replace_in
 
@@ -24,13 +27,22 @@ def key() -> None:
 
 @key.command("set", epilog=example("syslog-bridge key set firewalls < new-key"))
 @configuration_option
+@click.option("--no-test", "untested", is_flag=True, help="Do not try the key.")
+@click.option("--force", is_flag=True, help="Write the key although the collector refuses it.")
+@click.option("--dry-run", is_flag=True, help="Try the key, and change nothing.")
 @click.argument("intake")
-def set_(file: Path, intake: str) -> None:
-    """Read a key from standard input, write it to the key file of the intake, and use it.
+@click.pass_obj
+def set_(connect: Connect | None, file: Path, untested: bool, force: bool, dry_run: bool, intake: str) -> None:
+    """Read a key from standard input, try it, write it to the key file of the intake, and use it.
+
+    The command sends one test event with the key, and writes nothing if the collector refuses the key. If the collector
+    cannot be reached, it warns and writes the key.
 
     The key file is the one named by intake_key: {file: ...}. A parked intake resumes delivery at once. No other part of
     the configuration is reloaded.
     """
+    if dry_run and untested:
+        raise click.UsageError("--dry-run only tries the key, which --no-test excludes")
     config = load(file, secrets=False)
     if intake not in config.intakes:
         raise click.UsageError(f"there is no intake {intake}. The intakes are {', '.join(config.intakes)}")
@@ -47,6 +59,11 @@ def set_(file: Path, intake: str) -> None:
         fail(f"key set: {error_text}; nothing was changed", WRONG_USAGE)
     if not looks_like_a_key(text):
         click.echo("key set: warning: an intake key usually has 16 letters and digits; this one does not", err=True)
+    if not untested:
+        _try(connect or probe, file, config, intake, text, force=force)
+    if dry_run:
+        click.echo(f"would write {path}")
+        return
     try:
         _write(path, text)
     except OSError as error:
@@ -67,6 +84,26 @@ def set_(file: Path, intake: str) -> None:
     except OSError as error:
         why = os_error_text(error, config.spool.directory)
         click.echo(f"key set: warning: the action is not recorded in the journal: {why}", err=True)
+
+
+def _try(connect: Connect, file: Path, config: Config, intake: str, key: str, *, force: bool) -> None:
+    """Sends one event with a key and says whether it works. Exits with 1 if the collector refuses the key."""
+    with suppress(ConfigurationError):
+        # With the password of a proxy, if the other secrets can be read. The file of this key may be missing.
+        config = load(file)
+    only = replace(config.intakes[intake], intake_key=Secret(key))
+    (result,) = connect(replace(config, intakes={intake: only}), False, True)
+    if result.ok:
+        click.echo(f"the collector accepts the key ({result.text})")
+    elif not result.key_refused:
+        click.echo(f"key set: warning: cannot tell whether the key works: {result.target}: {result.text}", err=True)
+    elif force:
+        click.echo(f"key set: warning: the collector refuses the key: {result.text}", err=True)
+    else:
+        fail(
+            f"key set: the collector refuses the key: {result.text}. Nothing was changed. Check the key and the region,"
+            " or use --force to write it all the same"
+        )
 
 
 def _invalid(text: str) -> str | None:

@@ -4,91 +4,73 @@ The module of a subcommand is imported only when the subcommand is used. So each
 those that need a reactor can install the bridge's reactor first.
 """
 
-import gc
-from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
-from types import ModuleType
+import os
+import sys
+from io import TextIOWrapper
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from bridge import __version__
+from bridge.cli.configuration_file import DEFAULT_FILE, configuration_option
+from bridge.cli.imports import import_now
+from bridge.cli.registry import COMMANDS, GROUPS
 from bridge.cli.suggest import SuggestingGroup
 
-LOG_FORMATS = ("auto", "text", "journal", "json")
-LOG_LEVELS = ("debug", "info", "warn", "error")
-
-# Command name -> its module in `bridge.cli`, and the name of the click command in that module.
-_COMMANDS = {
-    name: (name, name)
-    for name in ("check", "collector", "demo", "drill", "explain", "formats", "key", "quarantine", "replay", "report",
-                 "send", "setup", "spool", "status", "tail", "test", "why")
-} | {
-    "config": ("config", "config_group"),
-    "drain": ("running", "drain"),
-    "import": ("import_forwarder", "import_forwarder"),
-    "reload": ("running", "reload"),
-    "schema": ("config", "schema"),
-    "unrouted": ("quarantine", "unrouted"),
-}  # fmt: skip
+WIDTH = 80
+"Columns of the help, at most."
 
 
-def _module(name: str) -> ModuleType:
-    """Imports ``bridge.NAME`` without garbage collection.
+class _LazyGroup(SuggestingGroup):
+    """Imports the module of a command when the command is used. The list of commands needs none."""
 
-    The objects of a module live as long as the process. Not collecting during the import saves a sixth of the start
-    time of a bridge.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return import_module(f"bridge.{name}")
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _run() -> click.Command:
-    configuration_option: Callable[[Callable[..., None]], Callable[..., None]]
-    configuration_option = _module("cli.options").configuration_option
-
-    @click.command(epilog="\b\nExample:\n  syslog-bridge run -c /etc/syslog-bridge/bridge.yaml")
-    @configuration_option
-    @click.option("--log-format", type=click.Choice(LOG_FORMATS), default="auto", show_default=True,
-                  help="text; journal: with journald priorities; json: one object per line; auto: journal or text."
-                  )  # fmt: skip
-    @click.option(
-        "--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="Lowest level to log."
-    )
-    @click.pass_context
-    def run(context: click.Context, file: Path, log_format: str, log_level: str) -> None:
-        """Run the bridge in the foreground until SIGTERM or Ctrl-C. SIGHUP reloads the configuration."""
-        context.exit(_module("app.run").run(file, log_format=log_format, log_level=log_level))
-
-    return run
-
-
-class _Lazy(SuggestingGroup):
-    """Imports the module of a command when the command is used or its help is shown."""
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Makes the context of a command. Its output has no colours if ``NO_COLOR`` is set."""
+        color = {"color": False} if os.environ.get("NO_COLOR") else {}
+        return super().make_context(info_name, args, parent, **color | extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*_COMMANDS, "run"])
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.commands:
-            if cmd_name == "run":
-                self.add_command(_run(), cmd_name)
-            elif cmd_name in _COMMANDS:
-                module, name = _COMMANDS[cmd_name]
-                self.add_command(getattr(_module(f"cli.{module}"), name), cmd_name)
+        if cmd_name not in self.commands and cmd_name in COMMANDS:
+            entry = COMMANDS[cmd_name]
+            self.add_command(getattr(import_now(f"bridge.cli.{entry.module}"), entry.attribute), cmd_name)
         return self.commands.get(cmd_name)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Returns the commands and options that begin with a word."""
+        commands = [
+            CompletionItem(name, help=entry.summary) for name, entry in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands by group."""
+        width = max(map(len, COMMANDS))
+        for group in GROUPS:
+            with formatter.section(group):
+                rows = [(name.ljust(width), entry.summary) for name, entry in COMMANDS.items() if entry.group == group]
+                formatter.write_dl(rows)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH})
+@configuration_option(
+    expose_value=False, help=f"Configuration file; also after the command.  [default: {DEFAULT_FILE}]"
+)
 @click.version_option(__version__, prog_name="syslog-bridge")
 def main() -> None:
-    """Receive syslog and deliver it to SEKOIA.IO's HTTPS log collector, with every event buffered on disk.
+    """Receive syslog and deliver it to SEKOIA.IO's HTTPS log collector, with every
+    event buffered on disk.
 
     \b
-    Example: syslog-bridge check -c bridge.yaml && syslog-bridge run -c bridge.yaml
+    Example:
+      syslog-bridge check -c bridge.yaml && syslog-bridge run -c bridge.yaml
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another locale than UTF-8 gets escapes for the characters that it cannot show.
+        if isinstance(stream, TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+            stream.reconfigure(errors="backslashreplace")

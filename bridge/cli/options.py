@@ -1,39 +1,46 @@
 """Defines options, option types and helpers that several commands share."""
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import reduce, wraps
 from ipaddress import ip_address
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from bridge.cli import configuration_file
+from bridge.cli.old_names import RenamedOption
 from bridge.cli.suggest import SuggestingGroup
-from bridge.config import Config, ConfigurationError, load
-from bridge.config.faults import printable
+from bridge.config.faults import ConfigurationError, printable
 from bridge.host.privileges import become_owner
-from bridge.routing.conditions import Address
 from bridge.util.errors import BridgeError
 
 if TYPE_CHECKING:
+    from bridge.config import Config
+    from bridge.routing.conditions import Address
     from bridge.setup.check_result import StepResult
 
 T = TypeVar("T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-DEFAULT_FILE = Path("/etc/syslog-bridge/bridge.yaml")
-
 WRONG_USAGE = 2
 """Exit code of wrong usage and of a configuration with errors."""
 
 
-configuration_option = click.option(
-    "-c", "--config", "file", metavar="FILE", type=click.Path(path_type=Path), default=DEFAULT_FILE, show_default=True,
-    help="Configuration file.",
-)  # fmt: skip
+configuration_option = configuration_file.configuration_option()
 """Adds the option ``-c FILE``, which the command gets as ``file``."""
+
+
+@click.command
+@configuration_file.configuration_option(expose_value=False)
+def _carrier() -> None:
+    """Carries the option that each group gets."""
+
+
+(_GROUP_CONFIGURATION,) = _carrier.params
 
 
 def configured(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,6 +49,8 @@ def configured(command: Callable[..., Any]) -> Callable[..., Any]:
     @configuration_option
     @wraps(command)
     def loaded(file: Path, **given: object) -> None:
+        from bridge.config import load  # noqa: PLC0415  slow to import, and not needed for --help
+
         command(load(file, secrets=False), **given)
 
     return loaded
@@ -54,11 +63,31 @@ def with_spool(command: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @wraps(command)
-    def owned(config: Config, **given: object) -> None:
+    def owned(config: "Config", **given: object) -> None:
         become_owner(config.spool.directory)
         command(config, **given)
 
     return configured(owned)
+
+
+def output_option(*others: str, help: str = "", old: Mapping[str, str | None] = MappingProxyType({})) -> Decorator:
+    """Returns a decorator that adds ``--output text|json``, which the command gets as ``output``.
+
+    ``others`` are more formats, ``old`` the old spellings besides ``--json``. ``help`` explains the formats.
+    """
+    formats = ("text", "json", *others)
+    return click.option(
+        "--output", cls=RenamedOption, old={"--json": "json", **old}, type=click.Choice(formats), default="text",
+        show_default=True, help=help or "Output format.",
+    )  # fmt: skip
+
+
+def count_option(help: str, *, default: int) -> Decorator:
+    """Returns a decorator that adds ``-n``/``--count``: how many messages a command shows, at most."""
+    return click.option(
+        "-n", "--count", cls=RenamedOption, old={"--limit": None}, type=click.IntRange(1), default=default,
+        show_default=True, help=help,
+    )  # fmt: skip
 
 
 def bundle(*options: Decorator) -> Decorator:
@@ -66,7 +95,7 @@ def bundle(*options: Decorator) -> Decorator:
     return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
-def probe(config: Config, connect: bool, send_test: bool) -> "Sequence[StepResult]":
+def probe(config: "Config", connect: bool, send_test: bool) -> "Sequence[StepResult]":
     """Tests the connection to the collector; imported on use, because the test needs the HTTP client."""
     from bridge.setup import connection_check  # noqa: PLC0415
 
@@ -98,9 +127,13 @@ class CliCommand(click.Command):
 
 
 class CliGroup(SuggestingGroup):
-    """A command with subcommands, such as ``spool list``."""
+    """A command with subcommands, such as ``spool list``. Takes ``-c FILE`` for them, as the program does."""
 
     command_class = CliCommand
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.params.append(_GROUP_CONFIGURATION)
 
 
 def example(*commands: str) -> str:
@@ -135,7 +168,7 @@ def aligned(rows: Sequence[Sequence[str]], *, numbers: bool = False) -> list[str
 # Option types. click calls them with the text of the option; they raise BadParameter if the text is invalid.
 
 
-def address(text: str) -> Address:
+def address(text: str) -> "Address":
     """Parses an IP address. An IPv4-mapped address is returned as IPv4, as a listener does."""
     try:
         parsed = ip_address(text)

@@ -3,25 +3,27 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from heapq import nlargest
+from pathlib import Path
+from typing import NamedTuple
 
 import click
 
-from bridge.cli.execute import confirm, existing_spool, fail_if_interrupted, run_command, yes_option
-from bridge.cli.options import CliGroup, bundle, example, with_spool
+from bridge.cli.changes import change_options, confirm, end_dry_run, print_result
+from bridge.cli.execute import existing_spool, fail_if_interrupted, run_command
+from bridge.cli.options import CliGroup, bundle, count_option, example, output_option, with_spool
 from bridge.cli.unrouted_text import suggestion_text
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.monitoring.problems.problem import number
 from bridge.operations.commands import networks
+from bridge.operations.selection import count_held, held_frames
 from bridge.operations.unrouted import unrouted_rows
 from bridge.spool.quarantine import REASONS
 from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.reprocess import Selection
-from bridge.syslog.intake_key import masked
 from bridge.syslog.timestamps import rfc3339
-from bridge.util.files import read_regular, shown_path
+from bridge.util.files import shown_path
 
 _WHICH = bundle(
     click.option("--reason", multiple=True, type=click.Choice(REASONS),
@@ -46,15 +48,13 @@ def quarantine() -> None:
     """
 
 
-@quarantine.command("list", epilog=example("syslog-bridge quarantine list --reason refused --json"))
+@quarantine.command("list", epilog=example("syslog-bridge quarantine list --reason refused --output json"))
 @with_spool
 @_WHICH
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of frames.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object per line, with the complete frame in base64."
-)
+@count_option("Maximum number of frames.", default=20)
+@output_option(help="json: one object per line, with the complete frame in base64.")
 def list_(
-    config: Config, reason: tuple[str, ...], intake: str | None, source: str | None, limit: int, as_json: bool
+    config: Config, reason: tuple[str, ...], intake: str | None, source: str | None, count: int, output: str
 ) -> None:
     """Show the latest frames and why they are held.
 
@@ -67,40 +67,54 @@ def list_(
             total[why] += 1
             yield why, entry
 
-    for why, entry in nlargest(limit, counted(), key=lambda each: each[1].received_ms):
-        if as_json:
+    for why, entry in nlargest(count, counted(), key=lambda each: each[1].received_ms):
+        if output == "json":
             click.echo(json.dumps({"kind": why, **json.loads(entry.line())}))
         else:
             about = entry.peer or f"intake {entry.intake}"
             text = printable(entry.frame[:_SHOWN].decode("utf-8", "backslashreplace"))
             click.echo(f"{rfc3339(entry.received_ms)} {why:<8} {about:<16} {printable(entry.detail)}\n    {text}")
-    if not as_json:
-        click.echo(", ".join(f"{why}: {count:,}" for why, count in total.items()) or "the quarantine is empty")
+    if output == "text":
+        click.echo(", ".join(f"{why}: {found:,}" for why, found in total.items()) or "the quarantine is empty")
 
 
 @quarantine.command(epilog=example("syslog-bridge quarantine retry --reason refused --intake firewalls"))
 @with_spool
 @_WHICH
-def retry(config: Config, reason: tuple[str, ...], intake: str | None, source: str | None) -> None:
+@change_options
+def retry(
+    config: Config, reason: tuple[str, ...], intake: str | None, source: str | None, dry_run: bool, yes: bool,
+    output: str,
+) -> None:  # fmt: skip
     """Retry frames with the current routes.
 
     Refused events are queued for their intake unchanged; the other frames are routed by the current routes. Frames that
-    match no route or are still too long stay in quarantine.
+    match no route or are still too long stay in quarantine. Nothing is lost, so the command does not ask.
     """
-    _retry(config, reason or REASONS, intake, source)
+    _retry(config, _Held(reason or REASONS, intake, source), dry_run=dry_run, output=output)
 
 
 @quarantine.command(epilog=example("syslog-bridge quarantine purge --reason damaged --yes"))
 @with_spool
 @_WHICH
-@yes_option
-def purge(config: Config, reason: tuple[str, ...], intake: str | None, source: str | None, yes: bool) -> None:
+@change_options
+def purge(
+    config: Config, reason: tuple[str, ...], intake: str | None, source: str | None, dry_run: bool, yes: bool,
+    output: str,
+) -> None:  # fmt: skip
     """Delete frames. They are lost, and are counted as dropped (reason purged)."""
-    which = " that match" if intake or source else ""
-    confirm(f"Delete the frames in quarantine ({', '.join(reason or REASONS)}){which}?", yes=yes)
-    given = {"reasons": list(reason or REASONS), "intake": intake, "source": source}
-    result = run_command(config, "quarantine-purge", given, description="purging")
-    click.echo(f"{result['purged']:,} frames deleted")
+    held = _Held(reason or REASONS, intake, source)
+    if dry_run:
+        end_dry_run("delete", "frames", held.counts(config), output)
+
+    def question() -> str:
+        counts = held.counts(config)
+        reasons = ", ".join(f"{name} {count:,}" for name, count in counts.items()) or ", ".join(held.reasons)
+        return f"Delete {sum(counts.values()):,} frames in quarantine ({reasons})?"
+
+    confirm("quarantine purge", question, yes=yes)
+    result = run_command(config, "quarantine-purge", held.given(), description="purging")
+    print_result(output, result, [f"{result['purged']:,} frames deleted"])
     fail_if_interrupted(result, "frames")
 
 
@@ -109,16 +123,16 @@ def unrouted() -> None:
     """List frames that match no route, and route them once a route exists."""
 
 
-@unrouted.command("list", epilog=example("syslog-bridge unrouted list --json"))
+@unrouted.command("list", epilog=example("syslog-bridge unrouted list --output json"))
 @with_spool
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
-def list_unrouted(config: Config, as_json: bool) -> None:
+@output_option()
+def list_unrouted(config: Config, output: str) -> None:
     """Show the senders of held frames, with a route to paste for each.
 
     Shows the number of frames, the first and last time of reception, the latest frame and the product of each sender.
     """
-    rows = unrouted_rows(config, (entry for _, entry in quarantine_entries(config, ("unrouted",))))
-    if as_json:
+    rows = unrouted_rows(config, (entry for _, entry in quarantine_entries(config, ("unrouted",), None, None)))
+    if output == "json":
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
@@ -134,42 +148,53 @@ def list_unrouted(config: Config, as_json: bool) -> None:
 @unrouted.command(epilog=example("syslog-bridge unrouted reroute --source 10.1.0.0/16"))
 @with_spool
 @click.option("--source", metavar="ADDRESS", help="Only frames from this address or network.")
-def reroute(config: Config, source: str | None) -> None:
+@change_options
+def reroute(config: Config, source: str | None, dry_run: bool, yes: bool, output: str) -> None:
     """Route held frames by the current routes. Each event keeps its own time.
 
     Frames that match no route stay held. A running bridge uses the routes it has loaded, so reload it first.
+    Nothing is lost, so the command does not ask.
     """
-    _retry(config, ("unrouted",), None, source)
+    _retry(config, _Held(("unrouted",), None, source), dry_run=dry_run, output=output)
 
 
-def _retry(config: Config, reasons: tuple[str, ...], intake: str | None, source: str | None) -> None:
-    given = {"reasons": list(reasons), "intake": intake, "source": source}
-    result = run_command(config, "quarantine-retry", given, description="routing")
-    for name, count in sorted(result["moved"].items()):
-        click.echo(f"{count:,} to intake {name}")
+class _Held(NamedTuple):
+    """The frames that the options of a command select."""
+
+    reasons: Sequence[str]
+    intake: str | None
+    source: str | None
+
+    def given(self) -> dict[str, object]:
+        """Returns the parameters of the command."""
+        return {"reasons": list(self.reasons), "intake": self.intake, "source": self.source}
+
+    def counts(self, config: Config) -> dict[str, int]:
+        """Returns reason -> number of frames."""
+        return count_held(existing_spool(config.spool.directory), self.reasons, self.selection())
+
+    def selection(self) -> Selection:
+        return Selection(self.intake, networks(self.source))
+
+
+def _retry(config: Config, held: _Held, *, dry_run: bool, output: str) -> None:
+    if dry_run:
+        end_dry_run("route", "frames", held.counts(config), output)
+    result = run_command(config, "quarantine-retry", held.given(), description="routing")
+    lines = [f"{count:,} to intake {name}" for name, count in sorted(result["moved"].items())]
     if result["filtered"]:
-        click.echo(f"{result['filtered']:,} dropped by routes")
-    click.echo(f"{result['stayed']:,} still held")
+        lines.append(f"{result['filtered']:,} dropped by routes")
+    print_result(output, result, [*lines, f"{result['stayed']:,} still held"])
     fail_if_interrupted(result, "frames")
 
 
 def quarantine_entries(
     config: Config, reasons: Sequence[str], intake: str | None = None, source: str | None = None
 ) -> Iterator[tuple[str, QuarantineEntry]]:
-    """Yields the matching entries of the quarantine files. A running bridge may remove files meanwhile."""
-    selection = Selection(intake, networks(source))
-    folder = existing_spool(config.spool.directory) / ".quarantine"
-    for reason in reasons:
-        for path in sorted((folder / reason).glob("*.jsonl")):
-            try:
-                lines = read_regular(path).splitlines(keepends=True)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                click.echo(f"{shown_path(path)}: {error.strerror}", err=True)
-                continue
-            for line in lines:
-                entry = QuarantineEntry.read(line)
-                if entry is not None and selection.matches(entry):
-                    # A version before this one may have written keys.
-                    yield reason, replace(entry, frame=masked(entry.frame))
+    """Yields the matching frames. Names each file that cannot be read on stderr."""
+
+    def report(path: Path, events: int, error: OSError) -> None:
+        click.echo(f"{shown_path(path)}: {error.strerror}", err=True)
+
+    held = _Held(reasons, intake, source)
+    return held_frames(existing_spool(config.spool.directory), reasons, held.selection(), report)

@@ -13,7 +13,8 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.rows import Report, ReportRow
 from bridge.accounting.report.totals import ReportBuilder
 from bridge.cli import report_rows, report_text
-from bridge.cli.options import CliCommand, bundle, example, fail, time, with_spool
+from bridge.cli.options import CliCommand, bundle, example, fail, output_option, with_spool
+from bridge.cli.times import since_option, until_option
 from bridge.config import Config
 from bridge.config.faults import printable
 
@@ -21,38 +22,31 @@ FOLDER = ".ledger"
 "Name of the journal's folder in the spool."
 
 
-def day_or_time(text: str) -> datetime:
-    """Parses a day, which begins at midnight UTC, or an RFC 3339 time; without an offset it is UTC."""
-    return time(text, "a day or a time, such as 2026-03-01 or 2026-03-01T07:24:00Z")
-
-
 _FORMS = bundle(
     click.option("--daily", type=click.Choice((report_rows.BY_INTAKE, report_rows.BY_SOURCE)),
                  help="Print events and bytes per day instead, by intake or by source."),
     click.option("--actions", is_flag=True, help="Print what operators have changed, and who, instead."),
-    click.option("--output", type=click.Choice(("text", "csv", "json")), default="text", show_default=True,
-                 help="Output format. With csv and json, the state of the hash chain goes to stderr."),
-    click.option("--csv", "as_csv", is_flag=True, help="Same as --output csv."),
+    output_option("csv", old={"--csv": "csv"},
+                  help="With csv and json, the state of the hash chain goes to stderr."),
 )  # fmt: skip
 
 
 @click.command(
     cls=CliCommand,
     epilog=example(
-        "syslog-bridge report --from 2026-03-01 --to 2026-04-01",
-        "syslog-bridge report --from 2026-03-01 --daily source --output csv",
+        "syslog-bridge report --since 2026-03-01 --until 2026-04-01",
+        "syslog-bridge report --since 2026-03-01 --daily source --output csv",
         "syslog-bridge report --actions",
     ),
 )
 @with_spool
-@click.option("--from", "begin", metavar="TIME", type=day_or_time,
-              help="Start of the period: a day or an RFC 3339 time.  [default: start of the journal]")  # fmt: skip
-@click.option("--to", "end", metavar="TIME", type=day_or_time, help="End of the period, not included.  [default: now]")
+@since_option(default="start of the journal")
+@until_option(default="now")
 @click.option("--intake", metavar="NAME", help="Only this intake; - for events without an intake.")
 @_FORMS
 def report(
-    config: Config, begin: datetime | None, end: datetime | None, intake: str | None, daily: str | None,
-    actions: bool, output: str, as_csv: bool,
+    config: Config, since: datetime | None, until: datetime | None, intake: str | None, daily: str | None,
+    actions: bool, output: str,
 ) -> None:  # fmt: skip
     """Account for every event of a period.
 
@@ -68,16 +62,15 @@ def report(
         raise click.UsageError("--daily cannot be combined with --actions")
     if intake is not None and (actions or daily == report_rows.BY_SOURCE):
         raise click.UsageError("--intake cannot be combined with --actions or --daily source")
-    output = "csv" if as_csv else output
-    if begin is not None and end is not None and begin >= end:
-        raise click.UsageError("--from must be before --to")
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until")
     folder = config.spool.directory / FOLDER
     try:
         folder.stat()
     except FileNotFoundError:
         fail(f"report: the bridge has never run: there is no journal {folder}")
     journal = JournalReader(folder)
-    result = build_report(journal, begin, end)
+    result = build_report(journal, since, until)
     if intake is not None:
         result = _only(result, intake, config)
     if daily is not None:
@@ -85,7 +78,7 @@ def report(
     elif actions:
         _print_actions(result, output)
     else:
-        _print_totals(result, journal, _period(begin, end), output, intake)
+        _print_totals(result, journal, _period(since, until), output, intake)
     if output != "text":
         click.echo(report_text.chain_verdict(journal), err=True)
     for fault in journal.faults:

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import CliCommand, configuration_option, example, fail, parsed, with_spool
+from bridge.cli.changes import end_dry_run, print_result
+from bridge.cli.execute import bridge_runs, existing_spool, run_command
+from bridge.cli.options import CliCommand, configuration_option, example, fail, output_option, parsed, with_spool
 from bridge.config import Config, ConfigurationError, load
 from bridge.config.units import duration
 from bridge.host.privileges import become_owner
+from bridge.operations.selection import count_waiting
+from bridge.spool.partition import EventFilter
 
 
 def _confirmation_time(text: str) -> timedelta:
@@ -32,7 +35,8 @@ def _confirmation_time(text: str) -> timedelta:
 )
 @click.option("--confirmed", is_flag=True, help="Keep the configuration that waits for this confirmation.")
 @with_spool
-def reload(config: Config, within: timedelta | None, confirmed: bool) -> None:
+@output_option()
+def reload(config: Config, within: timedelta | None, confirmed: bool, output: str) -> None:
     """Reload the configuration of the running bridge.
 
     Does the same as systemctl reload, and prints the result.
@@ -48,7 +52,8 @@ def reload(config: Config, within: timedelta | None, confirmed: bool) -> None:
     given: dict[str, object] = {"confirmed": True} if confirmed else {}
     if within is not None:
         given = {"confirm_seconds": int(within.total_seconds())}
-    click.echo(run_command(config, "reload", given)["text"])
+    result = run_command(config, "reload", given)
+    print_result(output, result, [result["text"]])
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge drain --timeout 30m && systemctl stop syslog-bridge"))
@@ -56,7 +61,9 @@ def reload(config: Config, within: timedelta | None, confirmed: bool) -> None:
 @click.option(
     "--timeout", metavar="TIME", type=parsed(duration), default="30m", show_default=True, help="Maximum duration."
 )
-def drain(file: Path, timeout: timedelta) -> None:
+@click.option("--dry-run", is_flag=True, help="Show the waiting events, and change nothing.")
+@output_option()
+def drain(file: Path, timeout: timedelta, dry_run: bool, output: str) -> None:
     """Close the listeners and deliver all waiting events.
 
     Use it before a gateway is decommissioned. Exit code 0 if no events are left, else 1. The bridge keeps running and
@@ -68,17 +75,19 @@ def drain(file: Path, timeout: timedelta) -> None:
 
     config, complete = load(file, secrets=False), _with_secrets(file)
     become_owner(config.spool.directory)
+    if dry_run:
+        counts = count_waiting(existing_spool(config.spool.directory), None, EventFilter())
+        end_dry_run("close the listeners and deliver", "events", counts, output)
     if bridge_runs(config):
         result = run_command(config, "drain", {"timeout_seconds": int(timeout.total_seconds())}, description="draining")
     elif isinstance(complete, ConfigurationError):
         raise complete
     else:
         result = drain_spool(complete, timeout.total_seconds())
+    left = [f"{intake}: {count:,} events" for intake, count in result["by_intake"].items()]
+    print_result(output, result, left if result["left"] else ["drained: no events are left"])
     if not result["left"]:
-        click.echo("drained: no events are left")
         return
-    for intake, count in result["by_intake"].items():
-        click.echo(f"{intake}: {count:,} events")
     fail(f'drain: {result["left"]:,} events are left. Run "syslog-bridge status" to see why')
 
 

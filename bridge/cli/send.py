@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from itertools import repeat
+from pathlib import Path
 
 import click
 
@@ -16,9 +17,11 @@ from bridge.cli import options
 from bridge.cli.options import CliCommand, example, fail, parsed
 from bridge.routing.conditions import Address
 from bridge.syslog import priorities
-from bridge.trial.send_target import SendConnection, SendError, SendTarget
+from bridge.trial.message_sender import MessageSender, open_sender
+from bridge.trial.send_target import ClientTls, SendError, SendTarget
 from bridge.trial.test_messages import Composer
 
+_PEM = click.Path(path_type=Path)
 _facility = partial(priorities.number, names=priorities.FACILITIES)
 _severity = partial(priorities.number, names=priorities.SEVERITIES)
 
@@ -38,15 +41,19 @@ def _word(text: str) -> str:
 
 @click.command(
     cls=CliCommand,
-    epilog=example("syslog-bridge send --to tcp://127.0.0.1:514 --count 1000 --rate 100/s 'message {n}'"),
+    epilog=example(
+        "syslog-bridge send --to udp://127.0.0.1:514 'a test'",
+        "syslog-bridge send --to tcp://HOST:514 --count 900 --rate 100/s 'number {n}'",
+        "syslog-bridge send --to tls://HOST:6514 --ca tls/ca.pem 'over TLS'",
+    ),
 )
 @click.option("--to", "target", metavar="URL", type=parsed(SendTarget.parse), required=True,
-              help="Destination: udp://HOST:PORT or tcp://HOST:PORT.")  # fmt: skip
+              help="Destination: udp, tcp, tls, relp or relp+tls://HOST:PORT, or unix:///PATH.")  # fmt: skip
 @click.option("--count", metavar="N", type=click.IntRange(1), help="Number of times to send MESSAGE.  [default: 1]")
 @click.option("--rate", metavar="N/s", type=_rate, help="Messages per second.  [default: no limit]")
 @click.option("--format", "form", type=click.Choice(["rfc3164", "rfc5424"]), default="rfc3164", show_default=True,
               help="Header format.")  # fmt: skip
-@click.option("--octet-counted", is_flag=True, help="TCP only: send the length before each message (RFC 6587).")
+@click.option("--octet-counted", is_flag=True, help="Streams only: send the length before each message (RFC 6587).")
 @click.option("--hostname", metavar="H", type=_word, help="HOSTNAME in the header.  [default: this machine's]")
 @click.option(
     "--app-name", metavar="A", type=_word, default="syslog-bridge", show_default=True, help="APP-NAME or TAG."
@@ -57,22 +64,39 @@ def _word(text: str) -> str:
 @click.option("--timestamp", "when", metavar="TIME", type=options.clock_time,
               help="Time in the header, RFC 3339.  [default: local time]")  # fmt: skip
 @click.option("--from", "source", metavar="ADDRESS", type=options.address, help="Local address to send from.")
+@click.option("--ca", metavar="PEM", type=_PEM, help="TLS: authorities to trust.  [default: the system's]")
+@click.option("--certificate", metavar="PEM", type=_PEM, help="TLS: the sender's certificate and its chain.")
+@click.option("--private-key", metavar="PEM", type=_PEM, help="TLS: its key, if it is not in the certificate file.")
+@click.option("--server-name", metavar="NAME", help="TLS: name in the receiver's certificate.  [default: HOST]")
+@click.option("--insecure", is_flag=True, help="TLS: accept any certificate of the receiver.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Send each line of stdin as a message.")
 @click.option("--raw", is_flag=True, help="Send MESSAGE, or each line, without adding a header.")
 @click.argument("message", required=False)
 def send(
     target: SendTarget, count: int | None, rate: float | None, form: str, octet_counted: bool, hostname: str | None,
     app_name: str, facility: int | None, severity: int | None, priority: int | None, when: datetime | None,
-    source: Address | None, from_stdin: bool, raw: bool, message: str | None,
+    source: Address | None, ca: Path | None, certificate: Path | None, private_key: Path | None,
+    server_name: str | None, insecure: bool, from_stdin: bool, raw: bool, message: str | None,
 ) -> None:  # fmt: skip
-    """Send one or more test messages. {n} in MESSAGE is replaced by the number of the message."""
+    """Send one or more test messages. {n} in MESSAGE is replaced by the number of the message.
+
+    Over RELP, the command ends when all messages are acknowledged. A Unix socket may be one for datagrams or streams.
+    """
     if from_stdin and (message is not None or count is not None):
         raise click.UsageError("--stdin sends each line once: omit MESSAGE and --count")
     if priority is not None and (facility is not None or severity is not None):
         raise click.UsageError("--priority includes facility and severity: omit --facility and --severity")
-    if octet_counted and target.kind == "udp":
-        raise click.UsageError("--octet-counted is only for tcp://, because a UDP datagram is one message")
-    if message is not None and "\n" in message and target.kind == "tcp" and not octet_counted:
+    if octet_counted and (target.kind == "udp" or target.acknowledges):
+        raise click.UsageError("--octet-counted is only for tcp, tls and unix: UDP and RELP send whole messages")
+    if not target.encrypted and (ca or certificate or private_key or server_name or insecure):
+        raise click.UsageError(
+            "--ca, --certificate, --private-key, --server-name and --insecure are only for tls and relp+tls"
+        )
+    if private_key is not None and certificate is None:
+        raise click.UsageError("--private-key needs --certificate")
+    if source is not None and target.kind == "unix":
+        raise click.UsageError("--from is not for a Unix socket, which has no address")
+    if message is not None and "\n" in message and target.kind in ("tcp", "tls") and not octet_counted:
         raise click.UsageError("MESSAGE contains a line end, which would end the message: use --octet-counted")
     if raw and message is None and not from_stdin:
         raise click.UsageError("--raw needs a MESSAGE, or --stdin")
@@ -89,44 +113,53 @@ def send(
         template = "test message {n}" if message is None else message
         texts = repeat(template.encode("utf-8", "surrogateescape"), count or 1)
     frames = (composer.compose(text, number) for number, text in enumerate(texts, start=1))
-    end = b"" if target.kind == "udp" or octet_counted else b"\n"
+    tls = ClientTls(ca, certificate, private_key, server_name, verify=not insecure)
     with _progress(target, None if from_stdin else count or 1) as sent:
-        _send(target, source, (frame + end for frame in frames), rate, sent)
+        _send(partial(open_sender, target, source, tls, octet_counted=octet_counted), target, frames, rate, sent)
 
 
 @contextmanager
 def _progress(target: SendTarget, total: int | None) -> Iterator[Callable[[], None]]:
-    """Shows a progress bar if stdout is a terminal. Yields a function to call after each message."""
-    if not sys.stdout.isatty():
+    """Shows a progress bar on stderr if that is a terminal. Yields a function to call after each message."""
+    if not sys.stderr.isatty():
         yield lambda: None
         return
-    from rich.progress import Progress  # noqa: PLC0415  slow to import and rarely needed
+    from rich.console import Console  # noqa: PLC0415  slow to import and rarely needed
+    from rich.progress import Progress  # noqa: PLC0415
 
-    with Progress() as progress:
+    with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task(f"to {target}", total=total)
         yield lambda: progress.advance(bar)
 
 
 def _send(
-    target: SendTarget, source: Address | None, frames: Iterable[bytes], rate: float | None, sent: Callable[[], None]
-) -> None:
+    connect: Callable[[], MessageSender], target: SendTarget, frames: Iterable[bytes],
+    rate: float | None, sent: Callable[[], None],
+) -> None:  # fmt: skip
     count = size = 0
     began = time.monotonic()
+    sender: MessageSender | None = None
     try:
-        connection = SendConnection(target, source)
+        sender = connect()
         for frame in frames:
             if rate is not None and (early := began + count / rate - time.monotonic()) > 0:
                 time.sleep(early)
-            connection.send(frame)
+            sender.send(frame)
             count += 1
             size += len(frame)
             sent()
-        connection.close()
+        sender.close()
     except SendError as error:
-        fail(f"send: {error}" + (f"; {count:,} messages were sent before" if count > 1 else ""))
+        acknowledged = None if sender is None else sender.acknowledged
+        if sender is not None:
+            sender.abort()
+        before = f"; {count:,} messages were sent before" if count > 1 else ""
+        fail(f"send: {error}" + (before if acknowledged is None else f"; {acknowledged:,} messages are acknowledged"))
     except KeyboardInterrupt:
         click.echo(err=True)
     seconds = time.monotonic() - began
     speed = f" ({count / seconds:,.0f}/s)" if count > 1 and seconds > 0 else ""
     messages = "1 message" if count == 1 else f"{count:,} messages"
-    click.echo(f"send: {messages}, {size:,} bytes, to {target} in {seconds:.2f} s{speed}", err=True)
+    acknowledged = None if sender is None else sender.acknowledged
+    answered = "" if acknowledged is None else f", {acknowledged:,} acknowledged"
+    click.echo(f"send: {messages}, {size:,} bytes, to {target} in {seconds:.2f} s{speed}{answered}", err=True)

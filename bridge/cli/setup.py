@@ -14,8 +14,9 @@ from typing import TypeVar
 import click
 
 from bridge.cli import setup_answers
+from bridge.cli.configuration_file import DEFAULT_FILE
 from bridge.cli.formats import format_table
-from bridge.cli.options import DEFAULT_FILE, CliCommand, configuration_option, example, fail, parsed
+from bridge.cli.options import CliCommand, configuration_option, example, fail, parsed
 from bridge.cli.setup_answers import SetupAnswers, needs_identity
 from bridge.config import Config
 from bridge.config.addresses import REGIONS, address
@@ -44,7 +45,7 @@ _CHOICES = f"{_KEY}: enter another key, {_CHANGE}: change the answers, {_WRITE}:
     cls=CliCommand,
     epilog=example(
         "sudo syslog-bridge setup",
-        "syslog-bridge setup --non-interactive --region FRA1 --intake firewalls --key-file key.txt",
+        "syslog-bridge setup --non-interactive --region FRA1 --key-file key.txt",
         "  --source 10.1.0.0/16 --listen udp://*:514",
     ),
 )

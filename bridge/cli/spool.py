@@ -10,11 +10,14 @@ from pathlib import Path
 import click
 
 from bridge.batching.encoding import escaped
-from bridge.cli.execute import confirm, existing_spool, fail_if_interrupted, run_command, yes_option
-from bridge.cli.options import CliGroup, bundle, configured, example, fail, with_spool
+from bridge.cli.changes import change_options, confirm, end_dry_run, print_result
+from bridge.cli.execute import existing_spool, fail_if_interrupted, run_command
+from bridge.cli.old_names import RenamedOption
+from bridge.cli.options import CliGroup, bundle, configured, count_option, example, fail, output_option, with_spool
 from bridge.config import Config
 from bridge.host.privileges import become_owner
 from bridge.operations import spool_summary
+from bridge.operations.selection import count_unreadable, count_waiting, waiting_events
 from bridge.spool import inspect
 from bridge.spool.partition import EventFilter
 from bridge.syslog.intake_key import masked
@@ -23,23 +26,24 @@ from bridge.util.files import shown_path
 
 _FILTERS = bundle(
     click.option("--intake", metavar="NAME", help="Only events of this intake."),
-    click.option("--source", metavar="HOST", help="Only events whose text contains this host or address."),
+    click.option("--host", cls=RenamedOption, old={"--source": None}, metavar="HOST",
+                 help="Only events whose text contains this host name or address."),
     click.option("--containing", metavar="TEXT", help="Only events that contain this text."),
-)
+)  # fmt: skip
 
 
 @click.group(cls=CliGroup, epilog=example("syslog-bridge spool list -c bridge.yaml"))
 def spool() -> None:
     """List, export, move or purge the events in the spool. Works with and without a running bridge.
 
-    The spool stores the text of an event, not its sender: --source finds events whose text contains the host.
+    The spool stores the text of an event, not its sender: --host finds events whose text contains the host.
     """
 
 
-@spool.command("list", epilog=example("syslog-bridge spool list --json"))
+@spool.command("list", epilog=example("syslog-bridge spool list --output json"))
 @with_spool
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def list_(config: Config, as_json: bool) -> None:
+@output_option()
+def list_(config: Config, output: str) -> None:
     """Show the waiting events of each intake: number, bytes, age of the oldest."""
     rows = spool_summary.read_status(existing_spool(config.spool.directory))["intakes"]
     assert isinstance(rows, list)
@@ -47,7 +51,7 @@ def list_(config: Config, as_json: bool) -> None:
         row["configured"] = row["name"] in config.intakes
         for key in ("state", "last_error"):
             del row[key]
-    if as_json:
+    if output == "json":
         click.echo(json.dumps({"intakes": rows}, indent=2))
         return
     click.echo(f"{'intake':<24} {'events':>12} {'bytes':>15} {'oldest':>10}")
@@ -57,27 +61,31 @@ def list_(config: Config, as_json: bool) -> None:
         click.echo(f"{row['name']:<24} {row['backlog_events']:>12,} {row['backlog_bytes']:>15,} {age:>10}{note}")
 
 
-@spool.command(epilog=example("syslog-bridge spool show --intake firewalls --limit 5"))
+@spool.command(epilog=example("syslog-bridge spool show --intake firewalls --count 5"))
 @with_spool
 @_FILTERS
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True,
-              help="Maximum number of events, or of files.")  # fmt: skip
+@count_option("Maximum number of events, or of files.", default=20)
 @click.option("--unreadable", is_flag=True, help="Print the files that cannot be read instead.")
+@output_option(help="json: one object per line.")
 def show(
-    config: Config, intake: str | None, source: str | None, containing: str | None, limit: int, unreadable: bool
-) -> None:
+    config: Config, intake: str | None, host: str | None, containing: str | None, count: int, unreadable: bool,
+    output: str,
+) -> None:  # fmt: skip
     """Print the oldest waiting events: intake, event time, text.
 
     With --unreadable: the files whose events cannot be read, with intake, number of events (-: unknown) and error.
     """
     if unreadable:
-        if source or containing:
+        if host or containing:
             raise click.UsageError(
-                "--unreadable cannot be combined with --source or --containing: the text of these events is not known"
+                "--unreadable cannot be combined with --host or --containing: the text of these events is not known"
             )
-        _show_unreadable(config, intake, limit)
+        _show_unreadable(config, intake, count, output)
         return
-    for name, ms, event in islice(_events(config, intake, EventFilter(containing, source)), limit):
+    for name, ms, event in islice(_events(config, intake, EventFilter(containing, host)), count):
+        if output == "json":
+            click.echo(_json_line(name, ms, masked(event)), nl=False)
+            continue
         text = escaped(masked(event)).decode("utf-8", "backslashreplace")
         click.echo(f"{name:<16} {rfc3339(ms) if ms else 'no event time':<24}  {text}")
 
@@ -88,7 +96,7 @@ def show(
 @click.option(
     "--output", type=click.Path(path_type=Path), help="New file, readable by its owner only.  [default: stdout]"
 )
-def export(config: Config, intake: str | None, source: str | None, containing: str | None, output: Path | None) -> None:
+def export(config: Config, intake: str | None, host: str | None, containing: str | None, output: Path | None) -> None:
     """Write the waiting events as JSON lines with intake, event_timestamp and event. Removes nothing."""
     count = 0
     try:
@@ -100,12 +108,8 @@ def export(config: Config, intake: str | None, source: str | None, containing: s
             os.fchmod(out.fileno(), 0o600)
         # The output belongs to the user who runs the command, also if that is root.
         become_owner(config.spool.directory)
-        for name, ms, event in _events(config, intake, EventFilter(containing, source)):
-            row = {
-                "intake": name, "event_timestamp": rfc3339(ms) if ms else None,
-                "event": event.decode("utf-8", "backslashreplace"),
-            }  # fmt: skip
-            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        for name, ms, event in _events(config, intake, EventFilter(containing, host)):
+            out.write(_json_line(name, ms, event))
             count += 1
         out.flush()
     finally:
@@ -118,19 +122,32 @@ def export(config: Config, intake: str | None, source: str | None, containing: s
 @with_spool
 @_FILTERS
 @click.option("--to", required=True, metavar="NAME", help="Intake to move the events to.")
-@yes_option
-def move(config: Config, intake: str | None, source: str | None, containing: str | None, to: str, yes: bool) -> None:
+@change_options
+def move(
+    config: Config, intake: str | None, host: str | None, containing: str | None, to: str, dry_run: bool, yes: bool,
+    output: str,
+) -> None:  # fmt: skip
     """Move waiting events to another intake. Events keep their text and time.
 
-    The command waits until no requests are in flight. Events of those requests are not moved.
+    The command waits until no requests are in flight. Events of those requests are not moved. Asks for confirmation
+    only without --intake.
     """
-    if intake is None and not (source or containing):
-        raise click.UsageError("specify the events: --intake, --source or --containing")
+    if intake is None and not (host or containing):
+        raise click.UsageError("specify the events: --intake, --host or --containing")
+
+    def counts() -> dict[str, int]:
+        found = count_waiting(existing_spool(config.spool.directory), intake, EventFilter(containing, host))
+        return {name: count for name, count in found.items() if name != to}
+
+    if dry_run:
+        end_dry_run("move", "events", counts(), output)
     if intake is None:
-        confirm(f"Move the matching events of ALL intakes to {to}?", yes=yes)
-    given = {"intake": intake, "source": source, "containing": containing, "to": to}
+        confirm(
+            "spool move", lambda: f"Move {sum(counts().values()):,} matching events of ALL intakes to {to}?", yes=yes
+        )
+    given = {"intake": intake, "source": host, "containing": containing, "to": to}
     result = run_command(config, "spool-move", given, description="moving")
-    click.echo(f"{result['moved']:,} events moved to {to}")
+    print_result(output, result, [f"{result['moved']:,} events moved to {to}"])
     fail_if_interrupted(result, "events")
 
 
@@ -138,23 +155,37 @@ def move(config: Config, intake: str | None, source: str | None, containing: str
 @with_spool
 @_FILTERS
 @click.option("--unreadable", is_flag=True, help="Only events in files that cannot be read.")
-@yes_option
+@change_options
 def purge(
-    config: Config, intake: str | None, source: str | None, containing: str | None, unreadable: bool, yes: bool
-) -> None:
+    config: Config, intake: str | None, host: str | None, containing: str | None, unreadable: bool, dry_run: bool,
+    yes: bool, output: str,
+) -> None:  # fmt: skip
     """Delete waiting events. They are lost, and are counted as dropped (reason purged)."""
-    if unreadable and (source or containing):
-        raise click.UsageError("--unreadable cannot be combined with --source or --containing")
+    if unreadable and (host or containing):
+        raise click.UsageError("--unreadable cannot be combined with --host or --containing")
+
+    def counts() -> dict[str, int]:
+        directory = existing_spool(config.spool.directory)
+        if unreadable:
+            return count_unreadable(directory, intake)
+        return count_waiting(directory, intake, EventFilter(containing, host))
+
+    if dry_run:
+        end_dry_run("delete", "events", counts(), output)
     owner = "ALL intakes" if intake is None else f"intake {intake}"
-    which = "unreadable" if unreadable else "matching" if source or containing else "waiting"
-    confirm(f"Delete the {which} events of {owner}? They will never be delivered.", yes=yes)
-    given = {"intake": intake, "source": source, "containing": containing, "unreadable": unreadable}
+    which = "unreadable" if unreadable else "matching" if host or containing else "waiting"
+    confirm(
+        "spool purge",
+        lambda: f"Delete {sum(counts().values()):,} {which} events of {owner}? They will never be delivered.",
+        yes=yes,
+    )
+    given = {"intake": intake, "source": host, "containing": containing, "unreadable": unreadable}
     result = run_command(config, "spool-purge", given, description="purging")
-    click.echo(f"{result['purged']:,} events deleted")
+    print_result(output, result, [f"{result['purged']:,} events deleted"])
     fail_if_interrupted(result, "events")
 
 
-def _show_unreadable(config: Config, intake: str | None, limit: int) -> None:
+def _show_unreadable(config: Config, intake: str | None, most: int, output: str) -> None:
     directory = existing_spool(config.spool.directory)
     count = 0
     for name in [intake] if intake is not None else inspect.intakes(directory):
@@ -162,13 +193,18 @@ def _show_unreadable(config: Config, intake: str | None, limit: int) -> None:
         def report(path: Path, events: int, error: OSError, name: str = name) -> None:
             nonlocal count
             count += 1
-            if count <= limit:
+            if count > most:
+                return
+            if output == "json":
+                row = {"intake": name, "events": events or None, "file": shown_path(path), "error": error.strerror}
+                click.echo(json.dumps(row))
+            else:
                 click.echo(f"{name:<16} {events or '-':>12} {shown_path(path)}: {error.strerror}")
 
         for _ in inspect.queued_batches(directory / name, report):
             continue
-    if count > limit:
-        click.echo(f"{count - limit:,} more files cannot be read. Raise --limit to list them", err=True)
+    if count > most:
+        click.echo(f"{count - most:,} more files cannot be read. Raise --count to list them", err=True)
 
 
 def _events(config: Config, intake: str | None, event_filter: EventFilter) -> Iterator[tuple[str, int, bytes]]:
@@ -178,9 +214,12 @@ def _events(config: Config, intake: str | None, event_filter: EventFilter) -> It
         amount = f"its {events:,} events are left out" if events else "its events are left out"
         click.echo(f"{shown_path(path)}: {error.strerror}; {amount}", err=True)
 
-    directory = existing_spool(config.spool.directory)
-    for name in [intake] if intake is not None else inspect.intakes(directory):
-        for _, events in inspect.queued_batches(directory / name, report):
-            for ms, event in events:
-                if event_filter.matches(event):
-                    yield name, ms, event
+    return waiting_events(existing_spool(config.spool.directory), intake, event_filter, report)
+
+
+def _json_line(intake: str, ms: int, event: bytes) -> str:
+    row = {
+        "intake": intake, "event_timestamp": rfc3339(ms) if ms else None,
+        "event": event.decode("utf-8", "backslashreplace"),
+    }  # fmt: skip
+    return json.dumps(row, ensure_ascii=False) + "\n"

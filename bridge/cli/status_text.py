@@ -1,9 +1,8 @@
-"""Formats a status as text: one sentence first, then tables. Only the keys of the contract are required."""
+"""Formats all of a status as text: one sentence first, then tables. Only the keys of the contract are required."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from bridge.accounting.ledger import IN, OUT
 from bridge.cli.options import aligned
 from bridge.config.faults import printable
 from bridge.monitoring.problems import headline_of
@@ -18,7 +17,7 @@ def of_running(status: dict[str, Any]) -> str:
     """Formats the status of a running bridge (``/api/status``)."""
     summary = headline_of(status)
     lines = [*_headline(summary), *_ended(summary), *_listeners(status), *_intakes(status.get("intakes", []))]
-    lines += _spool(status.get("spool"))
+    lines += ["" for _ in spool_line(status.get("spool"))] + spool_line(status.get("spool"))
     lines += _cluster_node(status.get("fleet"))
     counts = status.get("sources_count", {})
     heads = ("address", "listener", "route", "intake", "events", "last seen", "clock")
@@ -53,7 +52,7 @@ def of_running(status: dict[str, Any]) -> str:
     ):  # fmt: skip
         table = status.get(name)
         if isinstance(table, dict) and any(table.values()):
-            lines.append(f"{title}{_counts(table)}")
+            lines.append(f"{title}{counts_text(table)}")
     return "\n".join(lines)
 
 
@@ -64,7 +63,7 @@ def of_files(status: dict[str, Any]) -> str:
     lines = [f"The bridge is not running; {backlog}."]
     lines += _intakes(status["intakes"])
     if any(status["quarantine"].values()):
-        lines += ["", f"quarantined: {_counts(status['quarantine'])}"]
+        lines += ["", f"quarantined: {counts_text(status['quarantine'])}"]
     if status["possible_duplicates"]:
         lines.append(
             f"possible duplicates: {status['possible_duplicates']:,} of these events may have been accepted already"
@@ -92,12 +91,12 @@ def _ended(summary: dict[str, Any]) -> list[str]:
     return _table("ended", ("ended", "began", "problem"), rows)
 
 
-def _spool(spool: object) -> list[str]:
-    """Returns a line with the room in the spool, and when it is full."""
+def spool_line(spool: object) -> list[str]:
+    """Returns a line with the room in the spool, and when it is full; none if it is not known."""
     if not isinstance(spool, dict) or not spool.get("limit_bytes"):
         return []
     used = f"{size(spool['bytes'])} of {size(spool['limit_bytes'])} used ({limit_text(spool)})"
-    return ["", f"spool: {used}; {full_in(spool.get('full_in_seconds'))}"]
+    return [f"spool: {used}; {full_in(spool.get('full_in_seconds'))}"]
 
 
 def _listeners(status: dict[str, Any]) -> list[str]:
@@ -165,17 +164,20 @@ def _source(row: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _ledger(ledger: dict[str, Any]) -> Iterator[str]:
+    from bridge.accounting.ledger import IN, OUT  # noqa: PLC0415  imports the spool, which the short status does not need
+
     # These counters exist only if the backlog is shared. Do not show them as 0 otherwise.
     unused = {name for name in ("taken_over", "handed_over") if not ledger.get(name)}
     left = [name for name in IN if name in ledger and name not in unused]
     right = [name for name in OUT if name in ledger and name not in unused]
     yield "ledger   in:  " + ", ".join(f"{name} {ledger[name]:,}" for name in left)
     dropped = ledger.get("dropped", {})
-    drops = f", dropped {sum(dropped.values()):,}" + (f" ({_counts(dropped)})" if dropped else "")
+    drops = f", dropped {sum(dropped.values()):,}" + (f" ({counts_text(dropped)})" if dropped else "")
     yield "         out: " + ", ".join(f"{name} {ledger[name]:,}" for name in right) + drops
 
 
-def _counts(table: dict[str, int]) -> str:
+def counts_text(table: dict[str, int]) -> str:
+    """Lists the counts of a table that are not 0."""
     return ", ".join(f"{name} {count:,}" for name, count in table.items() if count)
 
 
@@ -186,7 +188,7 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Iterable[object]], t
         return []
     shown = cells[:_MAX_ROWS]
     left_out = (total or len(cells)) - len(shown)
-    hint = "; use --json to see all" if len(cells) > _MAX_ROWS else ""
+    hint = "; use --output json to see all" if len(cells) > _MAX_ROWS else ""
     more = [f"  ... and {left_out:,} more{hint}"] if left_out > 0 else []
     return ["", title, *(f"  {line}" for line in aligned((heads, *shown))), *more]
 

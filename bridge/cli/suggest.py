@@ -40,7 +40,7 @@ class SuggestingGroup(click.Group):
         if OTHER_NAMES.get(name) in known:
             yield OTHER_NAMES[name]
         yield from difflib.get_close_matches(name, known, n=MOST, cutoff=CLOSENESS)
-        for group in known:
+        for group in sorted(known):
             command = self.get_command(ctx, group)
             if isinstance(command, click.Group) and name in command.list_commands(ctx):
                 yield f"{group} {name}"

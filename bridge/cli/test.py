@@ -18,6 +18,7 @@ A file of samples is YAML, with a list of::
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -29,7 +30,7 @@ import click
 import yaml
 
 from bridge.cli import options
-from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, fail
+from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, fail, output_option
 from bridge.cli.record import EXPECTED, record_capture
 from bridge.config import Config, Listener, load
 from bridge.explain.explanation import Explainer, Origin, as_json
@@ -51,15 +52,18 @@ _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 @click.option("--record", metavar="CAPTURE", type=click.Path(path_type=Path),
               help="Print the samples of a capture as this version handles them: text, samples, or a pcap of UDP."
               " - is stdin.")  # fmt: skip
+@output_option()
 @click.argument("samples", type=click.Path(path_type=Path), nargs=-1)
-def test(file: Path, record: Path | None, samples: tuple[Path, ...]) -> None:
+def test(file: Path, record: Path | None, output: str, samples: tuple[Path, ...]) -> None:
     """Test the configuration with sample messages.
 
     Each sample in SAMPLES states its expected intake, event and time. These are unit tests for a configuration: the
     command reads no keys and sends nothing. Exit code 1 if a sample does not match its expectation.
 
     \b
-    - {from: 10.1.8.4, frame: '<30>Nov 23 07:24:00 gw sshd[7]: hello', expect: {intake: linux, event: 'hello'}}
+    - from: 10.1.8.4
+      frame: '<30>Nov 23 07:24:00 gw sshd[7]: hello'
+      expect: {intake: linux, event: 'hello'}
 
     To try an upgrade on your own messages, record a capture with the installed version, and test it with the new one:
 
@@ -73,14 +77,20 @@ def test(file: Path, record: Path | None, samples: tuple[Path, ...]) -> None:
         record_capture(config, record)
         return
     router = ingest_config.router(config)
-    failures = count = 0
+    failed: list[dict[str, object]] = []
+    count = 0
     for count, sample in enumerate(chain.from_iterable(map(_read, samples)), start=1):
         differences = list(_differences(config, router, sample))
-        failures += bool(differences)
-        for text in differences:
-            click.echo(f"{sample['place']}: {sample.get('name', f'sample {count}')}: {text}")
-    click.echo(f"{count - failures} of {count} samples match their expectations")
-    if failures:
+        if differences:
+            name = sample.get("name", f"sample {count}")
+            failed.append({"place": sample["place"], "name": name, "differences": differences})
+        for text in differences if output == "text" else ():
+            click.echo(f"{sample['place']}: {name}: {text}")
+    if output == "json":
+        click.echo(json.dumps({"samples": count, "matching": count - len(failed), "failed": failed}, indent=2))
+    else:
+        click.echo(f"{count - len(failed)} of {count} samples match their expectations")
+    if failed:
         raise SystemExit(1)
 
 

@@ -9,19 +9,14 @@ from urllib.parse import urlencode
 
 import click
 
-from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail, with_spool
-from bridge.cli.quarantine import quarantine_entries
+from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail, output_option, with_spool
 from bridge.cli.unrouted_text import suggestion_text
 from bridge.cli.why_step import NOTE, WRONG, Step
 from bridge.cli.why_steps import source_steps, unseen_source_steps
-from bridge.cli.why_target import Target, UnknownSenderError, find_targets
+from bridge.cli.why_target import Target, UnknownSenderError, find_sources, find_targets
 from bridge.config import Config
 from bridge.config.faults import printable
-from bridge.operations import control_client, spool_summary
-from bridge.operations.unrouted import unrouted_rows
-
-MAX_FOUND = 500
-"Sources that are requested to find a name."
+from bridge.operations import control_client, spool_owner
 
 
 @click.command(
@@ -33,8 +28,9 @@ MAX_FOUND = 500
 )  # fmt: skip
 @with_spool
 @click.argument("sender")
-@click.option("--json", "as_json", is_flag=True, help="Print what the bridge knows about the sender as JSON.")
-def why(config: Config, sender: str, as_json: bool) -> None:
+@output_option(help="json: what the bridge knows about the sender.")
+@click.option("--exit-code", "by_result", is_flag=True, help="Exit with 1 if the messages stop at a step.")
+def why(config: Config, sender: str, output: str, by_result: bool) -> None:
     """Show where the messages of a sender go or stop.
 
     SENDER is an IP address, a name of sources:, the host name of a source behind a relay, a DNS name, or the path of a
@@ -44,24 +40,27 @@ def why(config: Config, sender: str, as_json: bool) -> None:
     problem (the messages stop here) or note.
     """
     directory = config.spool.directory
-    if not directory.is_dir() or spool_summary.owner(directory) is None:
+    if not directory.is_dir() or spool_owner.owner(directory) is None:
         _explain_stopped(config, sender)
     status = control_client.get(directory, "/api/status?sources=0")
     targets = _targets(config, sender, str(status.get("gateway") or gethostname()), directory)
     known = [control_client.get(directory, f"/api/source?{urlencode(_query(target))}") for target in targets]
     known = [found | _held(config, found, status) for found in known]
-    if as_json:
+    explained = [
+        (title, [*_note(target), *steps])
+        for target, found in zip(targets, known, strict=True)
+        for title, steps in source_steps(config, target.address, found, status, target.listener)
+    ]
+    if output == "json":
         click.echo(json.dumps(known[0] if len(known) == 1 else known, indent=2))
-        return
-    texts = []
-    for target, found in zip(targets, known, strict=True):
-        for title, steps in source_steps(config, target.address, found, status, target.listener):
-            texts.append(_text(title, [*_note(target), *steps]))
-    click.echo("\n\n".join(texts))
-    for found in known:
-        for suggestion in [row.get("suggestion") for row in found.get("seen", [])] or found.get("held", []):
-            if suggestion:
-                click.echo(suggestion_text(suggestion), nl=False)
+    else:
+        click.echo("\n\n".join(_text(title, steps) for title, steps in explained))
+        for found in known:
+            for suggestion in [row.get("suggestion") for row in found.get("seen", [])] or found.get("held", []):
+                if suggestion:
+                    click.echo(suggestion_text(suggestion), nl=False)
+    if by_result and any(step.mark == WRONG for _, steps in explained for step in steps):
+        raise SystemExit(1)
 
 
 def _held(config: Config, found: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
@@ -72,6 +71,10 @@ def _held(config: Config, found: dict[str, Any], status: dict[str, Any]) -> dict
         return {}
     if not status.get("quarantine", {}).get("unrouted"):
         return {"held": []}
+    # They import the spool, which other senders do not need.
+    from bridge.cli.quarantine import quarantine_entries  # noqa: PLC0415
+    from bridge.operations.unrouted import unrouted_rows  # noqa: PLC0415
+
     entries = (entry for _, entry in quarantine_entries(config, ("unrouted",)))
     rows = unrouted_rows(config, entries)
     return {"held": [row for row in rows if row["address"] == found.get("address")]}
@@ -89,17 +92,11 @@ def _explain_stopped(config: Config, sender: str) -> None:
 
 def _targets(config: Config, sender: str, host: str, directory: Path | None = None) -> list[Target]:
     """Returns the senders that are meant. ``directory`` is the spool of the running bridge, None if none runs."""
-    find = partial(_find_sources, directory) if directory is not None else _no_sources
+    find = partial(find_sources, directory) if directory is not None else _no_sources
     try:
         return find_targets(config, sender, find, host=host)
     except UnknownSenderError as error:
         fail(f"why: {printable(str(error))}", WRONG_USAGE)
-
-
-def _find_sources(directory: Path, word: str) -> list[dict[str, Any]]:
-    query = urlencode({"limit": MAX_FOUND, "find": word})
-    rows: list[dict[str, Any]] = control_client.get(directory, f"/api/sources?{query}")["sources"]
-    return rows
 
 
 def _no_sources(word: str) -> list[dict[str, Any]]:

@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import urlencode
 
 from bridge.config import Config
 from bridge.config.faults import shown, suggestion
 from bridge.ingest.addresses import address_of
+from bridge.operations import control_client
 from bridge.util.errors import BridgeError
 
 DNS_SECONDS = 3.0
 "Seconds to wait for the addresses of a name, or for the names of addresses."
 MAX_REVERSE, REVERSE_THREADS = 200, 16
 "Sources whose reverse names are compared with a name that has no address, the busiest; and lookups at a time."
+MAX_FOUND = 500
+"Sources that are requested to find a name."
 MAX_TARGETS = 10
 "Senders that are shown for one name, at most."
 
@@ -84,6 +88,13 @@ def _run(jobs: Sequence[Callable[[], None]]) -> None:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
+
+
+def find_sources(directory: Path, word: str) -> list[Row]:
+    """Asks the running bridge of a spool for the rows of ``FindSources``. Raises ControlError."""
+    query = urlencode({"limit": MAX_FOUND, "find": word})
+    rows: list[Row] = control_client.get(directory, f"/api/sources?{query}")["sources"]
+    return rows
 
 
 def find_targets(

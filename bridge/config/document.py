@@ -20,9 +20,6 @@ from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.redact_section import RedactEntry
 from bridge.config.routes import Hold, Route, Unrouted, UnroutedChoice
 
-# Lists that an included file may append to.
-APPENDED = ("listeners", "sources", "redact", "routes")
-
 
 class Document(Section):
     """A configuration as written, with all included files joined."""

@@ -10,11 +10,12 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
-
-from pydantic import ValidationInfo
+from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.util.errors import BridgeError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationInfo
 
 # The shape of the configuration's own words. Intake keys do not match, so one in the wrong line is never quoted.
 _A_WORD = re.compile(r"[A-Za-z][a-z]*(?:[_-][a-z]+)*")

@@ -1,17 +1,15 @@
 """Defines the sections `timestamps`, `batch`, `spool`, `cluster`, `ledger` and `admin`."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Literal
 
 from bridge.config import fields, units
 from bridge.config.addresses import Address
 from bridge.config.fields import Section
+from bridge.config.spool_place import DEFAULT_DIRECTORY
 from bridge.config.units import Share
 
 GB = 1000**3
-DIRECTORY = Path("/var/lib/syslog-bridge/spool")
-"Where the package keeps the spool."
 
 Resolution = Annotated[fields.Duration, fields.within("1ms", "1h", units.duration)]
 
@@ -54,7 +52,7 @@ class QuarantineSection(Section):
 class SpoolSection(Section):
     """The section `spool`. Sizes are bytes on disk or a share of the filesystem."""
 
-    directory: fields.FilePath = DIRECTORY
+    directory: fields.FilePath = DEFAULT_DIRECTORY
     max_size: fields.SizeOrShare = Share(80)
     min_free: fields.SizeOrShare = Share(10)
     when_full: Annotated[Literal["drop-oldest", "pause"], fields.of_choice("drop-oldest", "pause")] = "drop-oldest"

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.config.document import APPENDED
 from bridge.config.faults import FaultReport, Place, shown
 from bridge.config.yaml_tree import LARGEST, Entries, Items, Scalar, read
 from bridge.util.files import read_regular
 
+# Lists that an included file may append to.
+_APPENDED = ("listeners", "sources", "redact", "routes")
 # Sections whose keys may be spread over several files; other top-level keys, such as `timezone`, hold one value.
 _SPREAD = ("collector", "timestamps", "batch", "spool", "cluster", "ledger", "admin")
 
@@ -136,7 +137,7 @@ def _join(root: Entries, added: Entries, report: FaultReport) -> None:
             report.at(added.key_places[key], text)
         elif key not in root:
             root.put(key, value, added.key_places[key], added.value_places[key])
-        elif key in APPENDED and isinstance(mine, Items) and isinstance(value, Items):
+        elif key in _APPENDED and isinstance(mine, Items) and isinstance(value, Items):
             joined = Items(mine.place)  # A new list, because an anchor may share the old one.
             for items in (mine, value):
                 joined.extend(items)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from bridge.config.faults import ConfigurationError
-from bridge.config.load import load
+from bridge.config.loading import load
 from bridge.config.model import Config
 
 LARGE = 64 * 1024

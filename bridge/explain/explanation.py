@@ -228,7 +228,7 @@ def _notes(grouped: batching.Grouped, disposition: Disposition) -> list[str]:
 
 
 def as_json(explanation: Explanation, *, routed: bool = True) -> dict[str, object]:
-    """Returns the JSON object that ``explain --json`` prints.
+    """Returns the JSON object that ``explain --output json`` prints.
 
     Route and intake are None if ``routed`` is false, that is, without a configuration.
     """

@@ -87,6 +87,16 @@ def user_named(name: str) -> User | None:
     return _known(known)
 
 
+def program_is_public() -> bool:
+    """Returns True if every user can read the program, so that it can import more after ``become_owner``.
+
+    Looks at the folders of the program and of its libraries.
+    """
+    places = (Path(__file__), *(Path(place) for place in sys.path if place))
+    folders = {folder for place in places if place.exists() for folder in (*place.resolve().parents,)}
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in folders)
+
+
 def check_reachable(path: Path) -> None:
     """Raises the BridgeError that ``become_owner`` raises if the user cannot reach a path. Raises OSError.
 

@@ -81,7 +81,7 @@ class LossMonitor:
         if self._ledger.imbalance:
             self._alarms.on(
                 "defect", "ledger", "the ledger does not balance",
-                remedy='report this as a defect, with the output of "syslog-bridge status --json"',
+                remedy='report this as a defect, with the output of "syslog-bridge status --output json"',
             )  # fmt: skip
         else:
             self._alarms.off("defect", "ledger", "the ledger balances again")

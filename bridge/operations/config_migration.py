@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bridge.config.faults import FaultReport
 from bridge.config.include import Texts
+from bridge.config.loading import read_bytes
 from bridge.config.migrate import migrated
 from bridge.config.renames import rename_keys
 from bridge.config.yaml_tree import LARGEST
@@ -34,7 +35,7 @@ def plan(path: Path) -> list[Migration]:
     """
     report = FaultReport()
     texts = Texts(report)
-    texts.read_main(read_regular(path, LARGEST), str(path))
+    texts.read_main(read_bytes(path), str(path))
     if texts.root is not None:
         # The old and the new name of a key may be in two files.
         rename_keys(texts.root, report)

@@ -1,9 +1,6 @@
-"""Reads the contents of a spool from its file names and its lock, without a bridge. Changes nothing."""
+"""Reads the contents of a spool from its file names, without a bridge. Changes nothing."""
 
-import fcntl
-import os
 import re
-import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,30 +34,6 @@ class _Backlog:
         self.size += size
         self.sending += sending
         self.oldest = sequence if self.oldest is None else min(self.oldest, sequence)
-
-
-def owner(directory: Path) -> str | None:
-    """Returns the ID of the process that has the lock of a spool, or None if no process has it. Raises OSError.
-
-    Returns ``unknown`` if the lock file contains no ID.
-    """
-    try:
-        descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) or is_foreign(directory / "lock", links=False):
-            # No bridge can have it; the next start renames it.
-            return None
-        raise
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        # Take a shared lock and release it at once, so that a bridge that starts now can take the lock.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-    finally:
-        os.close(descriptor)
-    return None
 
 
 def read_status(directory: Path) -> dict[str, object]:

@@ -21,6 +21,8 @@ class StepResult:
     text: str
     "For the operator: the finding, or the fault and its remedy. Never contains a key."
     event_ids: tuple[str, ...] = ()
+    key_refused: bool = False
+    "True if the collector does not accept the intake key."
 
 
 Connect = Callable[[Config, bool, bool], Sequence[StepResult]]

@@ -27,6 +27,7 @@ from bridge.batching.endpoints import ENDPOINTS
 from bridge.config import Config, Destination, Intake
 from bridge.deliver import from_config as deliver_config
 from bridge.deliver import outcome
+from bridge.deliver.cause import Cause
 from bridge.deliver.client import Client, CollectorEndpoints
 from bridge.deliver.error_text import describe_failure, describe_tls_error, one_line
 from bridge.deliver.http_connect import ProxyError
@@ -253,7 +254,7 @@ async def _send_test(reactor: Reactor, intake: Intake) -> StepResult:
     target = deliver_config.target(intake)
     event = f"syslog-bridge: test event for intake {intake.name}, {rfc3339(milliseconds(now))}"
     ids: tuple[str, ...] = ()
-    url = target.url
+    url, key_refused = target.url, False
     try:
         client = _client(reactor, intake.destination)
         request = compose([_piece(intake.name, event.encode(), milliseconds(now))], target)
@@ -273,12 +274,13 @@ async def _send_test(reactor: Reactor, intake: Intake) -> StepResult:
     else:
         found = outcome.read(replace(answer, body=target.without_key(answer.body)), 1, now=now.timestamp())
         ok, text = found.verdict is Verdict.ACCEPTED and found.accepted == 1, found.reason
+        key_refused = found.cause is Cause.KEY
         if ok:
             ids = (found.first_id,) if found.first_id else ()
             text = f"accepted as {ids[0]}" if ids else "accepted"
     # An error may quote a header of the answer, and that the key.
     text = text.replace(intake.intake_key.reveal(), "****")
-    return StepResult(url, (intake.name,), "event", ok, text or "not accepted", ids)
+    return StepResult(url, (intake.name,), "event", ok, text or "not accepted", ids, key_refused)
 
 
 def _piece(intake: str, event: bytes, ms: int) -> Piece:

@@ -14,7 +14,7 @@ from pathlib import Path
 from bridge.config import Config, ConfigurationError, MachineFinding, load
 from bridge.host.privileges import User, become
 from bridge.listen.sockets import Holder, bind_error, holder_of, try_port
-from bridge.operations import spool_summary
+from bridge.operations import spool_owner
 from bridge.setup.service_user import environments, service_user
 from bridge.util import file_access
 from bridge.util.errors import BridgeError
@@ -75,7 +75,7 @@ class MachineCheck:
 def _owner(directory: Path) -> str | None:
     """Returns the process that has the lock of a spool, or None. Returns ``unknown`` if this user cannot see it."""
     try:
-        return spool_summary.owner(directory)
+        return spool_owner.owner(directory)
     except OSError:
         return "unknown"
 

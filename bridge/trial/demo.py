@@ -28,7 +28,8 @@ from bridge.config.faults import printable
 from bridge.host import logs
 from bridge.host.interfaces import Reactor
 from bridge.trial.sample_devices import SAMPLES
-from bridge.trial.send_target import SendConnection, SendTarget
+from bridge.trial.send_connection import SendConnection
+from bridge.trial.send_target import SendTarget
 
 WITHIN_SECONDS = 30.0
 """Maximum seconds until the events of all samples have arrived."""

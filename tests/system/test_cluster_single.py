@@ -36,7 +36,7 @@ def test_bridge_without_broker_delivers_alone(tmp_path: Path) -> None:
         until(
             lambda: "Connection refused" in bridge.status()["headline"]["text"], "status reports the refused connection"
         )
-        assert "shared backlog: no broker answers" in cli(bridge, "status").stdout
+        assert "shared backlog: no broker answers" in cli(bridge, "status", "--sources").stdout
         metrics = bridge.get("/metrics")[1].decode()
         assert "syslog_bridge_fleet_broker_up 0.0" in metrics and "syslog_bridge_fleet_alone 1.0" in metrics
         assert bridge.get("/readyz")[0] == 200

@@ -110,7 +110,7 @@ def test_refused_events_are_retried_with_their_time_then_purged(tmp_path: Path, 
         assert (arrived[1].text, arrived[1].time) == ("refused once", at)
         assert bridge.ledger()["quarantined"] == 1
         stop_if(bridge, stopped)
-        assert cli(bridge, "quarantine", "purge", stdin="n\n", code=1).stdout == ""
+        assert cli(bridge, "quarantine", "purge", stdin="n\n", code=2).stdout == ""
         assert "1 frames deleted" in cli(bridge, "quarantine", "purge", "--yes").stdout
         start_if(bridge, stopped)
         ledger = bridge.ledger()
@@ -170,7 +170,7 @@ def test_spool_purge_removes_the_backlog(tmp_path: Path, stopped: bool) -> None:
         assert "100 events deleted" in cli(bridge, "spool", "purge", "--source", "host2", "--yes").stdout
         assert len(cli(bridge, "spool", "export", "--source", "host2").stdout.splitlines()) == 0
         assert len(cli(bridge, "spool", "export").stdout.splitlines()) == 300
-        assert cli(bridge, "spool", "purge", "--intake", "all", code=1).stdout == ""
+        assert cli(bridge, "spool", "purge", "--intake", "all", code=2).stdout == ""
         assert "300 events deleted" in cli(bridge, "spool", "purge", "--intake", "all", "--yes").stdout
         start_if(bridge, stopped)
         ledger = bridge.ledger()
@@ -227,7 +227,7 @@ def test_replay_delivers_exactly_the_events_of_a_period(tmp_path: Path, stopped:
         for turn in range(2):
             before = len(collector.arrived)
             stop_if(bridge, stopped)
-            assert cli(bridge, *period, stdin="n\n", code=1).stdout == ""
+            assert cli(bridge, *period, stdin="n\n", code=2).stdout == ""
             assert "300 events are queued for delivery again" in cli(bridge, *period, "--yes").stdout
             start_if(bridge, stopped)
             arrived = collector.wait_for(before + 300)[before:]
@@ -299,7 +299,7 @@ def test_key_set_reads_the_key_from_standard_input(tmp_path: Path) -> None:
         assert "nothing was changed" in cli(bridge, "key", "set", "all", stdin="two words\n", code=2).stderr
         assert "nothing was changed" in cli(bridge, "key", "set", "all", stdin="", code=2).stderr
         assert "there is no intake" in cli(bridge, "key", "set", "nobody", stdin="k" * 16, code=2).stderr
-        done = cli(bridge, "key", "set", "all", stdin=key_of("all") + "\n")
+        done = cli(bridge, "key", "set", "all", "--no-test", stdin=key_of("all") + "\n")
         assert "uses the new key" in done.stdout and key_of("all") not in done.stdout + done.stderr
         assert len(collector.wait_for(1)) == 1
         assert (file.read_text(), file.stat().st_mode & 0o777) == (key_of("all") + "\n", 0o600)
@@ -309,7 +309,7 @@ def test_key_set_reads_the_key_from_standard_input(tmp_path: Path) -> None:
         send_lines(bridge.tcp, [b"<13>goes on"])
         assert len(collector.wait_for(2)) == 2
         bridge.configuration["intakes"]["all"]["intake_key"] = key_of("all")
-        assert "not in a file" in cli(bridge, "key", "set", "all", stdin="k" * 16, code=1).stderr
+        assert "not in a file" in cli(bridge, "key", "set", "all", "--no-test", stdin="k" * 16, code=1).stderr
 
 
 def test_commands_report_what_is_missing(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def surfaces(bridge: Bridge) -> dict[str, list[str]]:
     """Returns what each surface says of the problems: the kinds of two, and the texts of three."""
     metrics = bridge.get("/metrics")[1].decode()
     problems = bridge.status()["headline"]["problems"]
-    shown = cli(bridge, "status").stdout
+    shown = cli(bridge, "status", "--sources").stdout
     counted = re.findall(r'^syslog_bridge_problems\{kind="(\w+)",state="(\w+)"\} (\d+)\.0$', metrics, re.M)
     assert {kind for kind, _, _ in counted} == set(KINDS), "every kind always has a series"
     return {
@@ -176,7 +176,7 @@ def test_all_surfaces_report_the_same_problems(tmp_path: Path) -> None:
             lambda: "collector" in {ended["kind"] for ended in bridge.status()["headline"]["ended"]},
             lambda: f"an outage that has ended: {bridge.status()['headline']}",
         )
-        assert "Collector unreachable since" in cli(bridge, "status").stdout.partition("\nended\n")[2]
+        assert "Collector unreachable since" in cli(bridge, "status", "--sources").stdout.partition("\nended\n")[2]
         assert "  ended     Collector unreachable since" in cli(bridge, "why", ROUTED["web"]).stdout
         cli(bridge, "quarantine", "purge", "--reason", "unrouted", "--yes")
         until(lambda: "unrouted" not in kinds(bridge), lambda: f"nothing is held: {bridge.status()['headline']}")

@@ -38,7 +38,7 @@ def test_actions_of_a_running_bridge_survive_kill(tmp_path: Path, monkeypatch: p
         bridge.wait_received(1)
         cli(bridge, "status")
         cli(bridge, "spool", "list")
-        cli(bridge, "key", "set", "all", stdin="x" * 16)
+        cli(bridge, "key", "set", "all", "--no-test", stdin="x" * 16)
         assert "not in the configuration" in cli(bridge, "spool", "move", "--intake", "all", "--to", "x", code=1).stderr
         cli(bridge, "spool", "purge", "--intake", "all", "--containing", "nothing like it", "--yes")
         cli(bridge, "quarantine", "retry", "--reason", "refused")
@@ -71,7 +71,7 @@ def test_action_on_a_stopped_bridge_is_recorded(tmp_path: Path) -> None:
     with parked_bridge(tmp_path) as (_, bridge, _file):
         bridge.stop()
         cli(bridge, "spool", "purge", "--intake", "all", "--yes")
-        cli(bridge, "key", "set", "all", stdin=key_of("all") + "\n")
+        cli(bridge, "key", "set", "all", "--no-test", stdin=key_of("all") + "\n")
         cli_process(bridge, "drain")
         assert outcomes(bridge) == [("spool purge", "done"), ("key set", "done"), ("drain", "done")]
         assert {action["via"] for action in actions(bridge)} == {"files"}

@@ -29,7 +29,7 @@ def test_operator_is_told_what_events_lack_until_it_is_configured(tmp_path: Path
         (row,) = until(lambda: bridge.status()["unsent_structured_data"], "the source is listed")
         assert (row["address"], row["intake"], row["ids"]) == (SOURCE, "all", ["junos@2636.1.1.1.2.129"])
         assert (row["payload"], row["payload_chosen"], row["format"]) == ("message", False, "juniper-ngfw")
-        status = cli(bridge, "status").stdout
+        status = cli(bridge, "status", "--sources").stdout
         assert f"Events do not have the structured data of {SOURCE}" in status
         assert "structured data that events do not have" in status
         why = cli(bridge, "why", SOURCE).stdout
@@ -52,5 +52,5 @@ def test_operator_is_told_what_events_lack_until_it_is_configured(tmp_path: Path
             "the event has its data",
         )
         assert bridge.status()["unsent_structured_data"] == []
-        assert "structured data" not in cli(bridge, "status").stdout
+        assert "structured data" not in cli(bridge, "status", "--sources").stdout
         assert ": healthy\n" in cli(bridge, "why", SOURCE).stdout

@@ -117,6 +117,7 @@ def test_exit_code_is_that_of_the_connection_check(tmp_path, good):
             "ok": good,
             "text": "words",
             "event_ids": [],
+            "key_refused": False,
         }
     ]
 

@@ -101,4 +101,5 @@ def test_failed_write_leaves_the_file_and_no_copy(file: Path, monkeypatch: pytes
 
 
 def test_missing_file_is_an_error_with_its_name(tmp_path: Path) -> None:
-    assert f"{tmp_path}/none.yaml: No such file" in migrate(tmp_path / "none.yaml", code=1).stderr
+    result = migrate(tmp_path / "none.yaml", code=2)
+    assert f"{tmp_path}/none.yaml:1:1: cannot read the file: No such file" in result.stderr

@@ -197,10 +197,15 @@ def test_from_address_of_another_machine_is_an_error(udp):
         (("--to", "udp://127.0.0.1"), "invalid target"),
         (("--to", "udp://::1:514"), "invalid target"),
         (("--to", "udp://127.0.0.1:99999"), "invalid target"),
-        (("--to", "tls://127.0.0.1:514"), "invalid target"),
+        (("--to", "https://127.0.0.1:514"), "invalid target"),
+        (("--to", "unix://relative/path"), "invalid target"),
+        (("--to", "unix:///run/x", "--from", "127.0.0.1"), "--from is not for a Unix socket"),
+        (("--to", "tcp://h:1", "--ca", "x.pem"), "only for tls and relp+tls"),
+        (("--to", "tls://h:1", "--private-key", "x.pem"), "--private-key needs --certificate"),
+        (("--to", "relp://h:1", "--octet-counted"), "UDP and RELP send whole messages"),
         (("--to", "udp://h:1", "--rate", "0/s"), "is not a rate"),
         (("--to", "udp://h:1", "--facility", "local8"), "use one of kern, user"),
-        (("--to", "udp://h:1", "--octet-counted"), "--octet-counted is only for tcp"),
+        (("--to", "udp://h:1", "--octet-counted"), "--octet-counted is only for tcp, tls and unix"),
         (("--to", "udp://h:1", "--stdin", "x"), "omit MESSAGE"),
         (("--to", "udp://h:1", "--priority", "3", "--severity", "err"), "--priority includes facility and severity"),
         (("--to", "udp://h:1", "--raw"), "--raw needs a MESSAGE"),
@@ -215,7 +220,7 @@ def test_wrong_usage_exits_2(options, text):
 
 
 def test_target_is_shown_as_it_is_written():
-    for text in ("udp://192.0.2.1:514", "tcp://[::1]:6514", "udp://localhost:1"):
+    for text in ("udp://192.0.2.1:514", "tcp://[::1]:6514", "relp+tls://localhost:1", "unix:///run/x/log"):
         assert str(send_target.SendTarget.parse(text)) == text
 
 

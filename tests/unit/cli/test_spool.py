@@ -47,9 +47,9 @@ def test_all_files_are_listed_up_to_the_limit(file: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     assert [line.split()[:2] for line in result.stdout.splitlines()] == [["all", "1"]] * 3
     assert all(line.endswith(": a FIFO, not a regular file") for line in result.stdout.splitlines())
-    limited = show(file, "--limit", "1")
+    limited = show(file, "--count", "1")
     assert limited.stdout.splitlines() == result.stdout.splitlines()[:1]
-    assert limited.stderr == "2 more files cannot be read. Raise --limit to list them\n"
+    assert limited.stderr == "2 more files cannot be read. Raise --count to list them\n"
 
 
 @pytest.mark.parametrize("option", ["--source", "--containing"])

@@ -3,10 +3,6 @@
 import fcntl
 import json
 import os
-import socket
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +10,7 @@ from click.testing import CliRunner
 from bridge.cli.status import status
 from bridge.cli.status_text import of_running
 from bridge.spool import lock
+from tests.harness import status_server
 
 REPORT = {
     "ledger": {
@@ -38,44 +35,8 @@ REPORT = {
 }  # fmt: skip
 
 
-class UnixServer(HTTPServer):
-    address_family = socket.AF_UNIX
-
-    def server_bind(self):
-        folder = os.open(self.server_address.parent, os.O_RDONLY)
-        self.socket.bind(f"/proc/self/fd/{folder}/{self.server_address.name}")
-        os.close(folder)
-
-    def get_request(self):
-        return self.socket.accept()[0], ("", 0)
-
-
-@contextmanager
 def running_bridge(spool, code=200, body=None):
-    """Locks the spool and serves its control socket, as a running bridge does."""
-    data = json.dumps(REPORT).encode() if body is None else body
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(code if self.path.partition("?")[0] == "/api/status" else 404)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *args):
-            pass
-
-    spool_lock = lock.take(spool)
-    server = UnixServer(spool / "control.sock", Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        spool_lock.release()
+    return status_server.running_bridge(spool, REPORT if body is None else body, code=code)
 
 
 @pytest.fixture
@@ -109,7 +70,7 @@ def test_json_is_the_status_of_the_running_bridge(spool, run):
 
 def test_first_sentence_names_the_problem(spool, run):
     with running_bridge(spool):
-        first, *rest = run().stdout.splitlines()
+        first, *rest = run("--sources").stdout.splitlines()
     assert first == (
         "Intake bad cannot deliver: the collector answered 503: \\x1b[2J; 200 events safe on disk; not growing."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from bridge.config import parse_text
-from bridge.config.effective import effective
+from bridge.config.effective_text import effective
 from bridge.config.schema import schema
 from bridge.ingest.addresses import address_of
 from bridge.ingest.from_config import router

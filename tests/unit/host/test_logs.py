@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from twisted.logger import Logger, LogLevel, LogPublisher
 
-from bridge.cli import main
+from bridge.cli import run
 from bridge.host import logs
 from bridge.host.logs import LogLine, LogObserver, Recent, Throttle, Written
 
@@ -88,9 +88,9 @@ def test_journald_is_recognised_by_its_stream(tmp_path, monkeypatch):
 
 
 def test_every_log_format_and_level_of_the_command_line_exists():
-    for style in main.LOG_FORMATS:
+    for style in run.LOG_FORMATS:
         assert log_events(logs.choose_style(style, io.StringIO()), events=[(LogLevel.info, "x")])[0]
-    for level in main.LOG_LEVELS:
+    for level in run.LOG_LEVELS:
         LogObserver(Written(io.StringIO()), level=level)
 
 

@@ -17,7 +17,7 @@ import pytest
 from bridge.accounting.journal import Journal
 from bridge.accounting.journal_lines import JournalReader
 from bridge.batching import Group
-from bridge.operations import spool_summary
+from bridge.operations import spool_owner, spool_summary
 from bridge.spool import Batch, SpoolError, batch_names, inspect
 from bridge.spool.archive import Archive
 from bridge.spool.quarantine_entry import QuarantineEntry
@@ -141,7 +141,7 @@ class Gateway:
 
     def look(self) -> dict[str, Any]:
         """Reads the files as `status`, `spool list`, `spool show`, `quarantine list` and `report` do."""
-        spool_summary.owner(self.directory)
+        spool_owner.owner(self.directory)
         for intake in inspect.intakes(self.directory):
             list(inspect.queued_batches(self.directory / intake))
         inspect.last_entries(self.directory / ".quarantine")

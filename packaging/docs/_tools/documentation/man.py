@@ -34,6 +34,9 @@ Reload the configuration, keys and certificates.
 .TP
 .B SYSLOG_BRIDGE_CONFIG
 Configuration file, if no option names one.
+.TP
+.B NO_COLOR
+Removes colours on a terminal.
 .SH FILES
 .TP
 .I /etc/syslog\-bridge/bridge.yaml

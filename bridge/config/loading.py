@@ -22,7 +22,7 @@ def load(path: Path | str, *, secrets: bool = True) -> Config:
 
     With `secrets=False`, no secret, CA or certificate file and no environment variable is read; secrets are then empty.
     """
-    return _configuration(_read(path), str(path), secrets=secrets)[0]
+    return _configuration(read_bytes(path), str(path), secrets=secrets)[0]
 
 
 def linted(
@@ -35,7 +35,7 @@ def linted(
     `unsent_data` asks the bridge that runs with the configuration, and `machine` checks this machine. With
     `secrets=False` they are not called.
     """
-    config, root = _configuration(_read(path), str(path), secrets=secrets)
+    config, root = _configuration(read_bytes(path), str(path), secrets=secrets)
     found = [*config.old_names, *lint(config, root, secrets=secrets)]
     if secrets:
         findings = machine(config)
@@ -53,7 +53,7 @@ def key_file(path: Path | str, intake: str) -> Path | Fault:
     """
     report = FaultReport()
     texts = Texts(report)
-    texts.read_main(_read(path), str(path))
+    texts.read_main(read_bytes(path), str(path))
     if report.faults or texts.root is None:
         raise report.error(texts.files)
     intakes = texts.root.get("intakes")
@@ -66,7 +66,8 @@ def key_file(path: Path | str, intake: str) -> Path | Fault:
     return Fault(*place, "the key is not in a file. Write intake_key: {file: PATH}.")
 
 
-def _read(path: Path | str) -> bytes:
+def read_bytes(path: Path | str) -> bytes:
+    """Reads a configuration file. Raises ConfigurationError if it cannot be read."""
     try:
         return read_regular(Path(path), LARGEST)
     except TooLarge as error:
