@@ -65,7 +65,15 @@ def explain(
     received: datetime | None, stream: bool, payloads: bool, rules: bool,
     output: str, capture: Path | None, anonymise: Path | None,
 ) -> None:  # fmt: skip
-    """Show how messages from stdin are framed, parsed, routed and sent. Sends nothing and reads no keys."""
+    """Show how messages from stdin are framed, parsed, routed and sent. Sends nothing and reads no keys.
+
+    \b
+    Which setting wins:
+    intake      the first route that matches; then the listener's; then unrouted:
+    payload     the route's; then the intake's; then that of the format
+    time zone   in the message; then the route's; then that of the first entry of
+                sources: that matches and sets it; then timezone:
+    """
     as_lines = output == "json"
     if anonymise is not None and capture is None:
         raise click.UsageError("--anonymise needs --survey FILE")

@@ -30,7 +30,7 @@ _ROWS = (
     ("setup", _CONFIGURE, "Write a first configuration and test the connection.", "setup", "setup"),
     ("import", _CONFIGURE, "Convert another syslog server's configuration, and list what changes.", "import_forwarder",
      "import_forwarder"),
-    ("check", _CONFIGURE, "Check the configuration and print all errors and warnings.", "check", "check"),
+    ("check", _CONFIGURE, "Check the configuration and this machine, and print all errors and warnings.", "check", "check"),
     ("config", _CONFIGURE, "Show the effective configuration, or replace old names of keys.", "config",
      "config_group"),
     ("schema", _CONFIGURE, "Print the JSON Schema of the configuration file.", "config", "schema"),

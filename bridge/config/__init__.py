@@ -7,7 +7,8 @@ node. `renames` replaces old names of keys. `model_errors` validates the tree wi
 what they reject. `checks` compares keys with each other. `model` fills in defaults that depend on other keys.
 
 To add a key, add a field to its section (`collector_section`, `listener_sections`, `routes`, `gateway_sections`), a
-type to `fields` if no existing type fits, and a line to `conf/bridge.yaml`. To rename a key, also add it to `renames`.
+type to `fields` if no existing type fits, and its description to `descriptions.yaml`. To rename a key, also add it to
+`renames`.
 
 The names of this package are imported on first use. So a command that needs only the faults or the tree of a file does
 not wait for pydantic and the models.

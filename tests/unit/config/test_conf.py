@@ -1,4 +1,4 @@
-"""Tests that the files of `conf/` load, show the real defaults and name every key, and that reference values load."""
+"""Tests that the files of `conf/` load, that their options are valid, and that reference values load."""
 
 import re
 from datetime import timedelta
@@ -8,7 +8,6 @@ import pytest
 
 from bridge.config import Listener, load, parse_text
 from bridge.config.collector_section import CollectorSection
-from bridge.config.document import Document, keys_of
 from bridge.config.gateway_sections import AdminSection, BatchSection, LedgerSection, SpoolSection, TimestampsSection
 from tests.harness.pki import Authority
 
@@ -34,24 +33,18 @@ def test_commented_file_shows_the_defaults() -> None:
     assert (config.max_frame_size, config.oversize, str(config.timezone)) == (256_000, "quarantine", "UTC")
 
 
-def test_commented_file_names_every_key() -> None:
-    text = (CONF / "bridge.yaml").read_text()
-    named = set(re.findall(r"([a-z_]+)(?=:| and|,)", text))
-    for section in (
-        Document,
-        CollectorSection,
-        Listener,
-        TimestampsSection,
-        BatchSection,
-        SpoolSection,
-        LedgerSection,
-        AdminSection,
-    ):
-        assert set(keys_of(section)) <= named
-    for part in ("sources", "redact", "intakes", "routes"):
-        annotation = Document.model_fields[part].annotation
-        section = annotation.__args__[-1 if part == "intakes" else 0]  # type: ignore[union-attr]
-        assert set(keys_of(section)) - {"proxy"} <= named
+def test_options_of_the_commented_file_are_valid(tmp_path: Path) -> None:
+    text = re.sub(r"(?m)^( *)#(?=[^ \n])|^#(?=  )", r"\1", (CONF / "bridge.yaml").read_text())
+    assert "#include" not in text and "\n# Durations" in text
+    issued = Authority(tmp_path).issue("gateway.example")
+    for written, real in (("tls/server.pem", issued.certificate), ("tls/server.key", issued.private_key)):
+        text = text.replace(written, str(real))
+    text = text.replace("proxy-ca.pem", str(issued.certificate))
+    config = parse_text(text.replace("{file: keys/all}", "key"))
+    assert [listener.kind for listener in config.listeners] == ["udp", "tcp", "tls", "relp"]
+    assert [route.name for route in config.routes] == ["routine", "firewalls", "logins"]
+    assert (len(config.sources), len(config.redact)) == (3, 1)
+    assert config.spool.archive and config.admin.alerts_intake == "all"
 
 
 def test_datacenter_site_includes_its_branches() -> None:
