@@ -24,8 +24,6 @@ from bridge.util.alarms import AlarmSink
 from bridge.util.os_errors import described
 
 REMEDY = 'run "syslog-bridge reload --confirmed" to keep it'
-PENDING = ("reload", "confirmation")
-"Kind and subject of the alarm while a configuration waits."
 
 WRITE_TIMEOUT = 5.0
 "Seconds to wait for the file."
@@ -102,7 +100,7 @@ class Confirmation:
         """Notes that the previous configuration is in use again."""
         self.stop()
         self._waiting = replace(self.previous, until=None)
-        self._alarms.off(*PENDING, "the previous configuration is in use again")
+        self._alarms.off("reload", "confirmation", "the previous configuration is in use again")
         self._report_rejected()
         if not self._has_secret:
             await self._run(self._write)
@@ -114,13 +112,14 @@ class Confirmation:
 
     def _wait(self, until: float) -> None:
         self.stop()
-        self._alarms.on(*PENDING, f"the configuration is not confirmed. {_until(until)}", remedy=REMEDY)
+        text = f"the configuration is not confirmed. {_until(until)}"
+        self._alarms.on("reload", "confirmation", text, remedy=REMEDY)
         left = max(0.0, until - self._process.wall())
         self._timer = self._process.reactor.callLater(left, self._revert)
 
     async def _end(self, text: str) -> None:
         self.stop()
-        self._alarms.off(*PENDING, text)
+        self._alarms.off("reload", "confirmation", text)
         if self._waiting is not None:
             self._waiting = None
             await self._run(self._remove)

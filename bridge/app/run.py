@@ -61,7 +61,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
     """Runs the bridge until it is stopped and returns the exit code. ``log_format`` and ``log_level``: as in
     ``logs.begin``.
 
-    The code is 2 only for a faulty configuration, which no further start can mend; the unit does not restart then. A
+    The code is 2 only for a faulty configuration, which no further start can correct; the unit does not restart then. A
     port in use or a spool that cannot be opened gives 1: the port may get free, and the disk may be mounted later.
     """
     try:
