@@ -24,7 +24,7 @@ from bridge.routing.conditions import Address
 _READ_SIZE = 64 * 1024
 
 # The configuration if there is no file. The command opens none of its sockets and files and sends nothing.
-_BUILT_IN = """
+BUILT_IN = """
 collector: {url: "http://127.0.0.1:9"}
 listeners: [{name: built-in, tcp: "127.0.0.1:0"}]
 intakes: {built-in: {intake_key: "0000000000000000"}}
@@ -104,7 +104,7 @@ def _built_in(file: Path) -> Config:
         " name another file",
         err=True,
     )
-    return parse_text(_BUILT_IN)
+    return parse_text(BUILT_IN)
 
 
 def _listener(config: Config, name: str | None, *, stream: bool) -> Listener:

@@ -28,6 +28,8 @@ _ROWS = (
     ("reload", _RUN, "Reload the configuration of the running bridge.", "running", "reload"),
     ("drain", _RUN, "Close the listeners and deliver all waiting events.", "running", "drain"),
     ("setup", _CONFIGURE, "Write a first configuration and test the connection.", "setup", "setup"),
+    ("discover", _CONFIGURE, "Find out which product each sender is, and write a configuration.", "discover",
+     "discover"),
     ("import", _CONFIGURE, "Convert another syslog server's configuration, and list what changes.", "import_forwarder",
      "import_forwarder"),
     ("check", _CONFIGURE, "Check the configuration and this machine, and print all errors and warnings.", "check",

@@ -12,7 +12,8 @@ import shlex
 import stat
 import sys
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -95,6 +96,26 @@ def program_is_public() -> bool:
     places = (Path(__file__), *(Path(place) for place in sys.path if place))
     folders = {folder for place in places if place.exists() for folder in (*place.resolve().parents,)}
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in folders)
+@contextmanager
+def acting_as_owner(path: Path) -> Iterator[None]:
+    """Acts as the user that ``other_owner`` returns while the context lasts. Raises OSError.
+
+    For a command that uses a folder of another user and then files of root. The process must have one thread.
+    """
+    user = other_owner(path)
+    if user is None:
+        yield
+        return
+    gid, groups = os.getegid(), os.getgroups()
+    os.setgroups(user.groups)
+    os.setegid(user.gid)
+    os.seteuid(user.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(ROOT)
+        os.setegid(gid)
+        os.setgroups(groups)
 
 
 def check_reachable(path: Path) -> None:

@@ -6,10 +6,10 @@ messages that arrive late. An offset within ``ZONE_TOLERANCE`` of a whole number
 hours that zones use) is a zone. Any other offset is a wrong clock.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from bridge.util.zone_places import unchanging_place
@@ -187,7 +187,7 @@ def _diagnose_zone(offset_text: str, minutes: int, now: datetime, zone: tzinfo |
             "dst", f"{offset_text}: it stays in {season} time while {zone} has changed",
             f"enable daylight saving time on the device, or set sources: timezone: {_fixed(device_offset)}",
         )  # fmt: skip
-    candidates = list(_places(device_offset, now))
+    candidates = places_with(device_offset, now, 2)
     place = f"the device's location, such as {' or '.join(candidates)}" if candidates else _fixed(device_offset)
     return Diagnosis(
         "zone", f"{offset_text}: local time without zone (UTC{_signed(device_offset)}), read as {zone}",
@@ -195,13 +195,9 @@ def _diagnose_zone(offset_text: str, minutes: int, now: datetime, zone: tzinfo |
     )  # fmt: skip
 
 
-def _places(offset: timedelta, now: datetime) -> Iterator[str]:
-    """Returns at most two locations whose current UTC offset is ``offset``."""
-    found = 0
-    for zone in _zones():
-        if found < 2 and now.astimezone(zone).utcoffset() == offset:
-            found += 1
-            yield zone.key
+def places_with(offset: timedelta, now: datetime, most: int) -> list[str]:
+    """Returns at most ``most`` locations whose UTC offset at a time is ``offset``."""
+    return list(islice((zone.key for zone in _zones() if now.astimezone(zone).utcoffset() == offset), most))
 
 
 @cache

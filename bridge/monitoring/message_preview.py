@@ -28,6 +28,8 @@ IDENTIFIED_AT_ONCE = 5
 "Sources whose product is identified in one response: each blocks the reactor for some milliseconds."
 MAX_TAIL_MESSAGES = 50
 "Messages of a watch in one response: each blocks the reactor for some tenths of a millisecond."
+MAX_RAW_MESSAGES = 500
+"The same without explanation, which takes some microseconds for each."
 REASONS = 20
 "Routes that did not match, listed for the last message of a source. A configuration may have ten thousand routes."
 
@@ -128,6 +130,7 @@ class MessagePreview:
         described: JSON = {
             "received": rfc3339(sample.received_ms),
             "source": sample.peer.address,
+            "behind": sample.peer.relay_address,
             "listener": sample.peer.listener,
             "raw": sample.frame.decode("utf-8", "backslashreplace"),
             "bytes": sample.length,
@@ -168,7 +171,8 @@ class MessagePreview:
             if not self._message_samples.on:
                 return {"error": "messages are not shown (admin.show_messages)"}
             return {"error": "too many watches are active: end another syslog-bridge tail"}
-        samples = [watch.waiting.popleft() for _ in range(min(MAX_TAIL_MESSAGES, len(watch.waiting)))]
+        most = MAX_RAW_MESSAGES if form == "raw" else MAX_TAIL_MESSAGES
+        samples = [watch.waiting.popleft() for _ in range(min(most, len(watch.waiting)))]
         missed, watch.missed = watch.missed, 0
         return {"messages": [self.describe(sample, explained=form != "raw") for sample in samples], "missed": missed}
 

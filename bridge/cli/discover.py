@@ -1,0 +1,185 @@
+"""Implements ``syslog-bridge discover``: finds out what each sender is, and writes a configuration for all of them."""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from bridge.cli import options
+from bridge.cli.discover_input import SPOOL, Watched, capture_of, collect, ports_of, running_bridge
+from bridge.cli.options import DEFAULT_FILE, CliCommand, configuration_option, example, fail, parsed
+from bridge.config import Config, load
+from bridge.config.addresses import REGIONS, Address, base_url
+from bridge.config.addresses import address as listen_address
+from bridge.config.fields import time_zone
+from bridge.config.units import duration
+from bridge.discover import FindingSettings, Observer, SenderFinding, find_all
+from bridge.discover.configuration_text import Circumstances, configuration_text
+from bridge.discover.findings_text import json_of_finding, text_of_findings
+from bridge.discover.plan import plan_of
+from bridge.discover.samples_file import sample_lines
+from bridge.routing.conditions import Address as SourceAddress
+from bridge.setup.check_result import verdict
+from bridge.setup.configuration_writer import Draft, write
+from bridge.util.errors import BridgeError
+from bridge.util.files import fsync_path, shown_path, write_new
+
+Ports = tuple[tuple[str, Address], ...]
+_PATH = click.Path(path_type=Path)
+
+
+def _port(text: str) -> tuple[str, Address]:
+    kind, mark, at = text.partition("://")
+    if not mark or kind not in ("udp", "tcp"):
+        raise ValueError(f"'{text}' is not a port to listen on, such as udp://*:514 or tcp://192.0.2.1:514")
+    return kind, listen_address(at)
+
+
+@click.command(
+    cls=CliCommand,
+    epilog=example(
+        "syslog-bridge discover --listen 'udp://*:514' --listen 'tcp://*:514' --for 10m",
+        "syslog-bridge discover --capture site.pcap --region FRA1 --timezone Europe/Paris --write new/bridge.yaml",
+    ),
+)
+@configuration_option
+@click.option("--capture", metavar="FILE", type=_PATH,
+              help="Read a capture: text, samples, or a pcap of UDP. - is stdin.")  # fmt: skip
+@click.option("--stream", is_flag=True, help="Read a text capture as one TCP connection, not one message per line.")
+@click.option("--from", "source", metavar="ADDRESS", type=options.address, help="Sender of all messages of a text.")
+@click.option("--listen", "ports", metavar="URL", type=parsed(_port), multiple=True,
+              help="Listen on a free port, such as udp://*:514. May be given several times.")  # fmt: skip
+@click.option("--for", "period", metavar="TIME", type=parsed(duration), default="10m", show_default=True,
+              help="How long to listen. Ctrl-C ends it earlier.")  # fmt: skip
+@click.option("--timezone", "zones", metavar="ZONE", type=parsed(time_zone), multiple=True,
+              help="A zone in which this site has devices; the first is the default.  [default: UTC]")  # fmt: skip
+@click.option("--write", "target", metavar="FILE", type=_PATH, help="Write a configuration to a new file.")
+@click.option("--region", type=click.Choice(list(REGIONS), case_sensitive=False), help="Region of the collector.")
+@click.option("--url", metavar="URL", type=parsed(base_url), help="URL of the collector, instead of a region.")
+@click.option("--spool", metavar="DIRECTORY", default=SPOOL, show_default=True, help="Spool of the configuration.")
+@click.option("--min-confidence", metavar="PERCENT", type=click.IntRange(1, 100), default=60, show_default=True,
+              help="Hold the messages of senders whose product is less certain.")  # fmt: skip
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="Format of the findings.")  # fmt: skip
+def discover(
+    file: Path, capture: Path | None, stream: bool, source: SourceAddress | None, ports: Ports,
+    period: timedelta, zones: tuple[ZoneInfo, ...], target: Path | None, region: str | None, url: str | None,
+    spool: str, min_confidence: int, output: str,
+) -> None:  # fmt: skip
+    """Find out which product each sender is, and write a configuration.
+
+    Watches a capture, free ports, or the running bridge (default), and prints for each sender the product, the
+    evidence, its clock and its rate. --write adds a configuration with intakes, routes and sources, and a file of
+    samples for `syslog-bridge test`. Senders that are not identified with certainty are held, never guessed. Nothing is
+    applied, and no device is changed.
+    """
+    if capture is not None and ports:
+        raise click.UsageError("--capture and --listen exclude each other")
+    if capture is None and (stream or source):
+        raise click.UsageError("--stream and --from need --capture")
+    if region and url:
+        raise click.UsageError("--region and --url exclude each other")
+    collector = {"region": region} if region else {"url": url} if url else None
+    if target is not None and collector is None:
+        raise click.UsageError("--write needs --region or --url: the region of the collector is not guessed")
+    if target is not None:
+        _refuse_existing(target)
+    settings = FindingSettings(zones or (ZoneInfo("UTC"),), min_confidence / 100)
+    observer = Observer()
+    with _opened(file, capture, stream, source, ports, period) as watched:
+        interrupted = not collect(watched, observer)
+    if interrupted:
+        watched.notes.append("Interrupted: the findings are of what was received until then.")
+    findings = list(find_all(observer, settings))
+    _print(observer, findings, watched, output)
+    if not observer.count:
+        fail("discover: no message was received")
+    if target is not None:
+        assert collector is not None
+        _write(target, observer, findings, watched, collector, settings, spool)
+
+
+def _opened(
+    file: Path, capture: Path | None, stream: bool, source: SourceAddress | None, ports: Ports, period: timedelta
+) -> AbstractContextManager[Watched]:  # fmt: skip
+    if capture is not None:
+        return capture_of(capture, stream=stream, source=None if source is None else str(source))
+    if ports:
+        return ports_of(ports, period)
+    if file == DEFAULT_FILE and not file.exists():
+        raise BridgeError(
+            f"there is no {file}, so no bridge can be followed",
+            "Name what to watch: --capture FILE, or --listen udp://*:514 --listen tcp://*:514",
+        )
+    return running_bridge(load(file, secrets=False), period)
+
+
+def _print(observer: Observer, findings: list[SenderFinding], watched: Watched, output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps(_json(observer, findings, watched), ensure_ascii=False))
+        return
+    for text in text_of_findings(findings):
+        click.echo(text)
+    click.echo(f"{observer.count:,} messages of {len(observer.sources):,} senders; watched: {watched.origin}")
+    for reason, number in sorted(watched.skipped.items(), key=lambda item: -item[1]):
+        click.echo(f"  {number:,} {reason}")
+    if observer.beyond:
+        click.echo(f"  {observer.beyond:,} of the messages are of further senders, which are not examined")
+    for note in watched.notes:
+        click.echo(note)
+
+
+def _json(observer: Observer, findings: list[SenderFinding], watched: Watched) -> Mapping[str, Any]:
+    return {
+        "messages": observer.count, "senders": len(observer.sources), "seconds": observer.seconds,
+        "not_examined": observer.beyond, "skipped": watched.skipped, "notes": watched.notes,
+        "findings": [json_of_finding(finding) for finding in findings],
+    }  # fmt: skip
+
+
+def _samples_file(target: Path) -> Path:
+    return target.with_name(f"{target.stem}.samples")
+
+
+def _refuse_existing(target: Path) -> None:
+    for path in (target, _samples_file(target)):
+        if os.path.lexists(path):
+            raise BridgeError(f"{shown_path(path)} already exists", "Name a new file with --write")
+
+
+def _write(
+    target: Path, observer: Observer, findings: list[SenderFinding], watched: Watched, collector: Mapping[str, str],
+    settings: FindingSettings, spool: str,
+) -> None:  # fmt: skip
+    plan = plan_of(findings)
+    if not plan.routes:
+        fail(f"discover: no sender was identified, so {shown_path(target)} was not written")
+    notes = [*watched.notes, *(f"Not read: {number:,} {reason}." for reason, number in watched.skipped.items())]
+    if observer.beyond:
+        notes.append(f"{observer.beyond:,} messages of further senders were not examined.")
+    text = configuration_text(
+        plan,
+        Circumstances(
+            collector=collector, timezone=settings.zones[0].key, listeners=watched.listeners, spool=spool,
+            file=str(target), origin=watched.origin, seconds=None if observer.first is None else observer.seconds,
+            messages=observer.count, senders=len(observer.sources), notes=notes,
+        ),
+    )  # fmt: skip
+    config: Config | None = write(Draft(target.absolute(), text, {}), secrets=False)
+    assert config is not None
+    samples = _samples_file(target)
+    write_new(samples, sample_lines(findings), mode=0o600)
+    fsync_path(samples.parent)
+    click.echo(f"\nwrote {shown_path(target)} and {shown_path(samples)}")
+    click.echo(verdict(config))
+    click.echo("\nNext steps:")
+    steps = [f"syslog-bridge key set -c {target} {name}" for name in plan.intakes]
+    steps += [f"syslog-bridge check -c {target} --connect", f"syslog-bridge test -c {target} {samples}"]
+    for step in steps:
+        click.echo(f"  {step}")

@@ -1,0 +1,176 @@
+"""Tests ``syslog-bridge discover``: findings of a capture, the written files, and what it refuses."""
+
+import json
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli import discover_input
+from bridge.cli.discover import discover
+from bridge.cli.test import test as run_test
+from bridge.config import linted, load
+from tests.harness.captures import datagram, linked, packet, pcap
+from tests.harness.discovering import ASA, FORTIGATE, UNKNOWN, stamped
+
+FRAMES = [
+    *((ASA % (stamped(number), b"asa-1"), "192.0.2.1") for number in range(0, 60, 3)),
+    *((FORTIGATE % b"fw-1", "192.0.2.2") for _ in range(20)),
+    *((UNKNOWN, "192.0.2.3") for _ in range(20)),
+]
+
+
+@pytest.fixture
+def run(tmp_path):
+    def discovered(data, *options, code=0, name="capture", stdin=None):
+        path = "-"
+        if data is not None:
+            path = tmp_path / name
+            path.write_bytes(data)
+        result = CliRunner().invoke(
+            discover, ["--capture", str(path), *options], input=stdin, catch_exceptions=False
+        )  # fmt: skip
+        assert result.exit_code == code, result.output
+        return result
+
+    return discovered
+
+
+def site():
+    return pcap([linked(packet(datagram(frame), source)) for frame, source in FRAMES])
+
+
+def keys_filled(config_file):
+    """Writes a key for each intake, as the printed commands would."""
+    for number, path in enumerate(sorted(set(re.findall(r"keys/[a-z0-9-]+", config_file.read_text())))):
+        key = config_file.parent / path
+        key.write_text(f"{number:016}\n")
+        key.chmod(0o600)
+
+
+def test_findings_of_a_capture_as_text_and_json(run):
+    text = run(site()).stdout
+    assert "192.0.2.1 asa-1: Cisco ASA, FTD, Firepower (100%) -> cisco-secure-firewall" in text
+    assert "192.0.2.3 pump-7: unknown, held" in text
+    assert "2 of 3 identified with a text format, 0 by fewer than 20 messages" in text
+    found = json.loads(run(site(), "--output", "json").stdout)
+    assert (found["messages"], found["senders"]) == (60, 3)
+    assert {each["source"]: each["format"] for each in found["findings"]} == {
+        "192.0.2.1": "cisco-secure-firewall", "192.0.2.2": "fortinet-fortigate", "192.0.2.3": None
+    }  # fmt: skip
+    assert found["findings"][0]["transports"] == ["udp 514"]
+
+
+def test_the_written_configuration_passes_check_and_test(run, tmp_path):
+    target = tmp_path / "new" / "bridge.yaml"
+    given = ("--write", str(target), "--region", "FRA1", "--timezone", "UTC", "--spool", str(tmp_path / "spool"))
+    output = run(site(), *given).stdout
+    assert f"syslog-bridge key set -c {target} fortinet-fortigate" in output
+    assert "configuration is valid: 1 listener, 2 intakes, 2 routes, 3 source entries; unrouted: hold" in output
+    keys_filled(target)
+    config, warnings = linted(target)
+    assert warnings == []
+    assert [listener.full_name for listener in config.listeners] == ["udp"]
+    samples = target.with_name("bridge.samples")
+    assert samples.stat().st_mode & 0o777 == 0o600
+    tested = CliRunner().invoke(run_test, ["-c", str(target), str(samples)])
+    assert tested.output == "15 of 15 samples match their expectations\n"
+    recorded = CliRunner().invoke(run_test, ["-c", str(target), "--record", str(tmp_path / "capture")])
+    intakes = {re.search(r'"intake": ("[a-z-]+"|null)', line)[1] for line in recorded.stdout.splitlines()[1:]}
+    assert intakes == {'"cisco-secure-firewall"', '"fortinet-fortigate"', "null"}
+
+
+def test_nothing_is_written_over(run, tmp_path):
+    target = tmp_path / "bridge.yaml"
+    target.write_text("mine")
+    for given in (("--write", str(target), "--region", "FRA1"),):
+        assert "already exists" in run(site(), *given, code=1).stderr
+    assert target.read_text() == "mine"
+    (tmp_path / "other.samples").write_text("mine")
+    result = run(site(), "--write", str(tmp_path / "other.yaml"), "--region", "FRA1", code=1)
+    assert "other.samples already exists" in result.stderr
+    assert not (tmp_path / "other.yaml").exists()
+
+
+def test_the_region_is_not_guessed(run, tmp_path):
+    result = run(site(), "--write", str(tmp_path / "bridge.yaml"), code=2)
+    assert "the region of the collector is not guessed" in result.stderr
+
+
+def test_nothing_identified_writes_nothing(run, tmp_path):
+    data = (UNKNOWN + b"\n") * 20
+    result = run(data, "--write", str(tmp_path / "bridge.yaml"), "--region", "FRA1", code=1)
+    assert "no sender was identified" in result.stderr
+    assert not (tmp_path / "bridge.yaml").exists()
+
+
+def test_text_of_one_sender_and_of_unknown_senders(run, tmp_path):
+    data = b"".join(ASA % (stamped(number), b"asa-1") + b"\n" for number in range(20))
+    target = tmp_path / "one" / "bridge.yaml"
+    run(data, "--from", "192.0.2.9", "--write", str(target), "--url", "https://gateway.example")
+    (route,) = load(target, secrets=False).routes
+    assert ([str(each) for each in route.source], route.hostname) == (["192.0.2.9/32"], ())
+    target = tmp_path / "unknown" / "bridge.yaml"
+    result = run(data, "--write", str(target), "--url", "https://gateway.example")
+    (route,) = load(target, secrets=False).routes
+    assert (route.source, route.hostname) == ((), ("asa-1",))
+    assert "It has no addresses either" in result.stdout
+
+
+def test_stdin_and_streams(run):
+    counted = b"".join(b"%d %b" % (len(FORTIGATE % b"fw-1"), FORTIGATE % b"fw-1") for _ in range(20))
+    found = json.loads(run(None, "--stream", "--from", "192.0.2.9", "--output", "json", stdin=counted).stdout)
+    assert (found["messages"], found["findings"][0]["format"]) == (20, "fortinet-fortigate")
+
+
+def test_skipped_packets_and_an_empty_capture_are_reported(run):
+    data = pcap([linked(packet(datagram(FORTIGATE % b"fw-1"))), linked(packet(b"x" * 40, protocol=6))])
+    assert "1 TCP packets" in run(data).stdout
+    assert "no message was received" in run(b"", code=1).stderr
+    assert "Name a file" in CliRunner().invoke(discover, ["--capture", "/nowhere/x"]).stderr
+
+
+def test_ctrl_c_leaves_a_usable_draft(run, tmp_path, monkeypatch):
+    real = discover_input._captured
+
+    def interrupted(capture, ports):
+        for number, received in enumerate(real(capture, ports)):
+            if number == 30:
+                raise KeyboardInterrupt
+            yield received
+
+    monkeypatch.setattr(discover_input, "_captured", interrupted)
+    target = tmp_path / "bridge.yaml"
+    result = run(site(), "--write", str(target), "--region", "FRA1")
+    assert "Interrupted: the findings are of what was received until then." in result.stdout
+    config = load(target, secrets=False)
+    assert set(config.intakes) == {"cisco-secure-firewall", "fortinet-fortigate"}
+    assert "Interrupted" in target.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--capture", "x", "--listen", "udp://127.0.0.1:0"), "exclude each other"),
+        (("--stream",), "need --capture"),
+        (("--listen", "tls://127.0.0.1:0"), "is not a port to listen on"),
+        (("--listen", "udp://127.0.0.1:0", "--for", "5"), "the unit is missing"),
+        (("--capture", "x", "--timezone", "CEST"), "Write one of its places"),
+        (("--capture", "x", "--region", "FRA1", "--url", "https://a.example"), "exclude each other"),
+    ],
+)
+def test_wrong_options(options, text):
+    result = CliRunner().invoke(discover, options)
+    assert result.exit_code == 2
+    assert text in " ".join(result.stderr.split())
+
+
+def test_without_a_bridge_it_says_what_to_watch(tmp_path):
+    file = tmp_path / "bridge.yaml"
+    file.write_text(
+        'collector: {region: FRA1}\nlisteners: [{udp: "127.0.0.1:0"}]\nintakes: {all: {intake_key: {file: k}}}\n'
+        f"unrouted: {{intake: all}}\nspool: {{directory: {tmp_path}/spool}}\n"
+    )
+    result = CliRunner().invoke(discover, ["-c", str(file)])
+    assert result.exit_code == 1
+    assert "no bridge is running. Name what to watch: --capture FILE" in result.stderr
