@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,17 +14,22 @@ import click
 
 from bridge.cli import options
 from bridge.cli.discover_input import SPOOL, Watched, capture_of, collect, ports_of, running_bridge
+from bridge.cli.discover_update import update
 from bridge.cli.options import DEFAULT_FILE, CliCommand, configuration_option, example, fail, parsed
 from bridge.config import Config, load
 from bridge.config.addresses import REGIONS, Address, base_url
 from bridge.config.addresses import address as listen_address
 from bridge.config.fields import time_zone
+from bridge.config.load import load_with_places
 from bridge.config.units import duration
+from bridge.config.yaml_tree import Entries
 from bridge.discover import FindingSettings, Observer, SenderFinding, find_all
+from bridge.discover.changes import GROUPS, changes_of, zone_in
 from bridge.discover.configuration_text import Circumstances, configuration_text
 from bridge.discover.findings_text import json_of_finding, text_of_findings
 from bridge.discover.plan import plan_of
 from bridge.discover.samples_file import sample_lines
+from bridge.ingest.from_config import router
 from bridge.routing.conditions import Address as SourceAddress
 from bridge.setup.check_result import verdict
 from bridge.setup.configuration_writer import Draft, write
@@ -57,20 +63,27 @@ def _port(text: str) -> tuple[str, Address]:
               help="Listen on a free port, such as udp://*:514. May be given several times.")  # fmt: skip
 @click.option("--for", "period", metavar="TIME", type=parsed(duration), default="10m", show_default=True,
               help="How long to listen. Ctrl-C ends it earlier.")  # fmt: skip
+@click.option("-n", "--count", type=click.IntRange(1), help="Stop after this number of messages.")
 @click.option("--timezone", "zones", metavar="ZONE", type=parsed(time_zone), multiple=True,
               help="A zone in which this site has devices; the first is the default.  [default: UTC]")  # fmt: skip
 @click.option("--write", "target", metavar="FILE", type=_PATH, help="Write a configuration to a new file.")
 @click.option("--region", type=click.Choice(list(REGIONS), case_sensitive=False), help="Region of the collector.")
 @click.option("--url", metavar="URL", type=parsed(base_url), help="URL of the collector, instead of a region.")
 @click.option("--spool", metavar="DIRECTORY", default=SPOOL, show_default=True, help="Spool of the configuration.")
+@click.option("--update", "updating", is_flag=True,
+              help="Compare what is seen with the configuration, and print a diff.")  # fmt: skip
+@click.option("--only", metavar="GROUP", type=click.Choice(GROUPS), multiple=True,
+              help="With --update: only new, changed, zones or gone. May be given several times.")  # fmt: skip
+@click.option("--apply", "applying", is_flag=True, help="With --update: write the diff, check it, and reload.")
 @click.option("--min-confidence", metavar="PERCENT", type=click.IntRange(1, 100), default=60, show_default=True,
               help="Hold the messages of senders whose product is less certain.")  # fmt: skip
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="Format of the findings.")  # fmt: skip
 def discover(
     file: Path, capture: Path | None, stream: bool, source: SourceAddress | None, ports: Ports,
-    period: timedelta, zones: tuple[ZoneInfo, ...], target: Path | None, region: str | None, url: str | None,
-    spool: str, min_confidence: int, output: str,
+    period: timedelta, count: int | None, zones: tuple[ZoneInfo, ...], target: Path | None,
+    region: str | None, url: str | None, spool: str, updating: bool, only: tuple[str, ...], applying: bool,
+    min_confidence: int, output: str,
 ) -> None:  # fmt: skip
     """Find out which product each sender is, and write a configuration.
 
@@ -88,15 +101,26 @@ def discover(
     collector = {"region": region} if region else {"url": url} if url else None
     if target is not None and collector is None:
         raise click.UsageError("--write needs --region or --url: the region of the collector is not guessed")
+    if (only or applying) and not updating:
+        raise click.UsageError("--only and --apply need --update")
+    if updating and target is not None:
+        raise click.UsageError("--update and --write exclude each other")
     if target is not None:
         _refuse_existing(target)
-    settings = FindingSettings(zones or (ZoneInfo("UTC"),), min_confidence / 100)
+    present = load_with_places(file) if updating else None
+    settings = FindingSettings(zones or (ZoneInfo("UTC"),), _configured_zone(present), min_confidence / 100)
     observer = Observer()
     with _opened(file, capture, stream, source, ports, period) as watched:
-        interrupted = not collect(watched, observer)
+        interrupted = not collect(watched, observer, count)
     if interrupted:
         watched.notes.append("Interrupted: the findings are of what was received until then.")
     findings = list(find_all(observer, settings))
+    if present is not None:
+        if output == "text":
+            _show_notes(observer, watched)
+        changes = changes_of(present[0], findings, observer.seconds)
+        update(file, *present, changes, only=only, apply=applying, output=output)
+        return
     _print(observer, findings, watched, output)
     if not observer.count:
         fail("discover: no message was received")
@@ -126,6 +150,15 @@ def _print(observer: Observer, findings: list[SenderFinding], watched: Watched, 
         return
     for text in text_of_findings(findings):
         click.echo(text)
+    _show_notes(observer, watched)
+
+
+def _configured_zone(present: tuple[Config, Entries] | None) -> Callable[[str, str | None], ZoneInfo] | None:
+    return None if present is None else partial(zone_in, router(present[0]))
+
+
+def _show_notes(observer: Observer, watched: Watched) -> None:
+    """Prints how much was received, and what was not read."""
     click.echo(f"{observer.count:,} messages of {len(observer.sources):,} senders; watched: {watched.origin}")
     for reason, number in sorted(watched.skipped.items(), key=lambda item: -item[1]):
         click.echo(f"  {number:,} {reason}")

@@ -103,6 +103,8 @@ def running_bridge(config: Config, duration: timedelta) -> Iterator[Watched]:
             "no bridge is running", "Name what to watch: --capture FILE, or --listen udp://*:514 --listen tcp://*:514"
         )
     followed = FollowedMessages(directory, time.monotonic() + duration.total_seconds())
+    followed.start()
+    click.echo(f"discover: following the bridge that owns {shown_path(directory)}", err=True)
     watched = Watched(iter(followed), f"the running bridge {shown_path(directory)}", _listeners(config))
     yield watched
     if followed.missed:
@@ -143,13 +145,15 @@ class _ProgressLine:
             click.echo(err=True)
 
 
-def collect(watched: Watched, observer: Observer) -> bool:
-    """Passes all messages to the observer. Returns False if Ctrl-C ended it before its end."""
+def collect(watched: Watched, observer: Observer, most: int | None) -> bool:
+    """Passes all messages, or ``most`` of them, to the observer. Returns False if Ctrl-C ended it before."""
     progress = _ProgressLine()
     try:
         for number, received in enumerate(watched.messages):
             if received is not None:
                 observer.add(received)
+                if observer.count == most:
+                    return True
             if received is None or not number & 0x3FF:
                 progress.show(observer)
     except KeyboardInterrupt:

@@ -25,6 +25,11 @@ def load(path: Path | str, *, secrets: bool = True) -> Config:
     return _configuration(read_bytes(path), str(path), secrets=secrets)[0]
 
 
+def load_with_places(path: Path | str) -> tuple[Config, Entries]:
+    """Loads a configuration without its secrets; returns it with the tree of its text. Raises ConfigurationError."""
+    return _configuration(_read(path), str(path), secrets=False)
+
+
 def linted(
     path: Path | str, *, secrets: bool = True,
     unsent_data: Callable[[Config], Sequence[SourceWithUnsentData]] = lambda config: (),

@@ -84,22 +84,32 @@ def _intakes(plan: Plan, given: Circumstances) -> Iterator[str]:
     yield from (f"#   sudo syslog-bridge key set -c {given.file} {name}" for name in plan.intakes)
     yield "intakes:"
     for name in plan.intakes:
-        product = formats.find(name).product
-        yield f"  {name}: {{intake_key: {{file: keys/{name}}}, format: {name}}}    # {_plain(product)}"
+        yield f"  {intake_line(name, name)}"
     yield ""
+
+
+def intake_line(name: str, text_format: str) -> str:
+    """Returns an intake as an entry of a mapping."""
+    product = _plain(formats.find(text_format).product)
+    return f"{name}: {{intake_key: {{file: keys/{name}}}, format: {text_format}}}    # {product}"
 
 
 def _sources(sources: Sequence[SourcePlan]) -> Iterator[str]:
     if not sources:
         return
     yield "# Properties of senders. The first entry that sets a property decides."
-    entries = [line for source in sources for line in _source(source)]
+    entries = [f"  {line}" for source in sources for line in source_lines(source)]
     if all(line.lstrip().startswith("#") for line in entries):
         yield "# sources:"
     else:
         yield "sources:"
     yield from entries
     yield ""
+
+
+def source_lines(source: SourcePlan) -> list[str]:
+    """Returns an entry of ``sources``, or the comments on one that the operator has to decide."""
+    return list(_source(source))
 
 
 def _source(source: SourcePlan) -> Iterator[str]:
@@ -109,12 +119,12 @@ def _source(source: SourcePlan) -> Iterator[str]:
     settings = _settings(source)
     if settings:
         comment = f"    # {_plain(source.comment)}" if source.comment and not source.candidates else ""
-        yield f"  - {{{', '.join([*parts, *settings])}}}{comment}"
+        yield f"- {{{', '.join([*parts, *settings])}}}{comment}"
     elif source.comment and not source.candidates:
-        yield f"  # {source.source}: {_plain(source.comment)}"
+        yield f"# {source.source}: {_plain(source.comment)}"
     if source.candidates:
-        yield f"  # {_plain(source.comment)}. Zones with this offset: {', '.join(source.candidates)}. Choose by place:"
-        yield f"  # - {{{', '.join([*parts, f'timezone: {source.candidates[0]}'])}}}"
+        yield f"# {_plain(source.comment)}. Zones with this offset: {', '.join(source.candidates)}. Choose by place:"
+        yield f"# - {{{', '.join([*parts, f'timezone: {source.candidates[0]}'])}}}"
 
 
 def _settings(source: SourcePlan) -> list[str]:

@@ -5,7 +5,7 @@ with the reason: unknown costs an operator a minute, a wrong format changes even
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
@@ -34,9 +34,18 @@ class FindingSettings:
 
     zones: Sequence[ZoneInfo] = field(default_factory=lambda: (ZoneInfo("UTC"),))
     "Zones of the site. The first is the default for times without a zone."
+    zone_of: Callable[[str, str | None], ZoneInfo] | None = None
+    "Returns the zone that is configured for a sender, or for a host behind it. It replaces the default."
     min_confidence: float = 0.6
     min_messages: int = 3
     "A sender with fewer messages is not routed."
+
+    def zones_of(self, source: str, host: str | None) -> Sequence[ZoneInfo]:
+        """Returns the zones that a sender may have, that of times without a zone first."""
+        if self.zone_of is None:
+            return self.zones
+        configured = self.zone_of(source, host)
+        return (configured, *(zone for zone in self.zones if zone.key != configured.key))
 
 
 def find_all(observer: Observer, settings: FindingSettings) -> Iterator[SenderFinding]:
@@ -111,7 +120,7 @@ class _Finder:
             name=name, devices=devices, app_names=app_names, transports=self._transports, count=period.count,
             first=period.first, last=period.last, longest_gap=period.longest_gap, samples=samples,
             shapes=tuple(dict.fromkeys(shape for each in hosts for shape in each.shapes)),
-            clock=_clock(hosts, period.last, self._settings.zones),
+            clock=_clock(hosts, period.last, self._settings.zones_of(self._source.address, host)),
         )  # fmt: skip
 
     def _doubt(self, identified: Identification, count: int) -> str:

@@ -24,6 +24,8 @@ _DRAIN = 200
 "Datagrams that are read in a row."
 _TURN_SECONDS = 0.25
 _BUFFER = 16 << 20
+_SO_RCVBUFFORCE = 33
+"Not in the module ``socket``. Linux only."
 
 
 class PortError(BridgeError):
@@ -75,7 +77,7 @@ class PortReceiver:
                 # Applies to connections that are closing. A socket that listens still has the port alone.
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             else:
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+                _enlarge_buffer(opened)
             opened.bind((host, address.port))
             if kind == "tcp":
                 opened.listen(128)
@@ -135,6 +137,14 @@ class PortReceiver:
         del self._streams[connection]
         connection.close()
         yield from _received(framer.close()[0], source)
+
+
+def _enlarge_buffer(udp: socket.socket) -> None:
+    """Enlarges the receive buffer, beyond net.core.rmem_max if this process is root."""
+    try:
+        udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+    except OSError:
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
 
 
 def _received(frames: Frames, source: str) -> Iterator[Received]:

@@ -28,21 +28,34 @@ class FollowedMessages:
         self._until = until
         self._clock = clock
         self._sleep = sleep
+        self._first: list[dict[str, Any]] = []
         self.missed = 0
         "Messages that the bridge received and did not pass on."
 
+    def start(self) -> None:
+        """Starts the watch: the bridge keeps the messages that it receives from now on."""
+        self._first = self._request()
+
     def __iter__(self) -> Iterator[Received | None]:
-        path = f"/api/tail?name=discover-{os.getpid()}&form=raw"
-        while self._clock() < self._until:
-            with acting_as_owner(self._directory):
-                page = control_client.get(self._directory, path)
-            if "error" in page:
-                raise control_client.ControlError(f"the bridge rejected the request: {page['error']}")
-            yield from map(_received, page["messages"])
-            self.missed += page["missed"]
+        messages, self._first = self._first, []
+        while True:
+            yield from map(_received, messages)
             yield None
-            if not page["messages"]:
+            if self._clock() >= self._until:
+                return
+            if not messages:
                 self._sleep(POLL_SECONDS)
+            messages = self._request()
+
+    def _request(self) -> list[dict[str, Any]]:
+        path = f"/api/tail?name=discover-{os.getpid()}&form=raw"
+        with acting_as_owner(self._directory):
+            page = control_client.get(self._directory, path)
+        if "error" in page:
+            raise control_client.ControlError(f"the bridge rejected the request: {page['error']}")
+        self.missed += page["missed"]
+        found: list[dict[str, Any]] = page["messages"]
+        return found
 
 
 def _received(message: dict[str, Any]) -> Received:

@@ -174,3 +174,75 @@ def test_without_a_bridge_it_says_what_to_watch(tmp_path):
     result = CliRunner().invoke(discover, ["-c", str(file)])
     assert result.exit_code == 1
     assert "no bridge is running. Name what to watch: --capture FILE" in result.stderr
+
+
+# --- update ----------------------------------------------------------------------------------------------------------
+
+RUNNING = """\
+collector: {{url: "https://gateway.example"}}
+listeners:
+  - {{name: udp, udp: "127.0.0.1:514"}}
+intakes:
+  asa: {{intake_key: {{file: keys/asa}}, format: cisco-secure-firewall}}
+routes:
+  - {{name: asa, intake: asa, source: 192.0.2.200}}
+unrouted: hold
+spool: {{directory: {spool}}}
+"""
+
+
+@pytest.fixture
+def present(tmp_path):
+    file = tmp_path / "etc" / "bridge.yaml"
+    (file.parent / "keys").mkdir(parents=True)
+    (file.parent / "keys" / "asa").write_text("0123456789abcdef\n")
+    file.write_text(RUNNING.format(spool=tmp_path / "spool"))
+    return file
+
+
+def test_update_shows_a_diff_and_changes_nothing(run, present):
+    before = present.read_text()
+    output = run(site(), "-c", str(present), "--update").stdout
+    assert "New senders (new):\n  192.0.2.1: matches no route, and is Cisco ASA, FTD, Firepower" in output
+    assert "+    intake: fortinet-fortigate" in output
+    assert "192.0.2.3: not routed, and not identified" in output
+    assert "Nothing was changed. To use the diff, add --apply" in output
+    assert present.read_text() == before
+    found = json.loads(run(site(), "-c", str(present), "--update", "--output", "json").stdout)
+    assert [change["group"] for change in found["changes"]] == ["new", "new"]
+    assert found["new_intakes"] == ["fortinet-fortigate"]
+
+
+def test_apply_needs_the_keys_of_new_intakes(run, present):
+    before = present.read_text()
+    result = run(site(), "-c", str(present), "--update", "--apply", code=1)
+    assert "First write the keys of the new intakes" in result.stderr
+    assert f"sudo install -m 0600 /dev/stdin {present.parent}/keys/fortinet-fortigate" in result.stderr
+    assert present.read_text() == before
+
+
+def test_apply_writes_and_keeps_the_old_file(run, present):
+    before = present.read_text()
+    (present.parent / "keys" / "fortinet-fortigate").write_text("fedcba9876543210\n")
+    present.chmod(0o640)
+    output = run(site(), "-c", str(present), "--update", "--apply").stdout
+    assert "no bridge is running: the change applies at its start" in output
+    assert [route.name for route in load(present).routes] == ["asa", "cisco-secure-firewall", "fortinet-fortigate"]
+    assert (present.parent / "bridge.yaml.old").read_text() == before
+    assert present.stat().st_mode & 0o777 == 0o640
+    assert "agrees with the configuration" in run(site(), "-c", str(present), "--update").stdout
+
+
+def test_only_the_chosen_groups_are_applied(run, present):
+    output = run(site(), "-c", str(present), "--update", "--apply", "--only", "zones").stdout
+    assert "no change" in output
+    assert "fortigate" not in present.read_text()
+
+
+def test_a_result_that_is_not_valid_is_taken_back(run, present):
+    before = present.read_text()
+    # An empty key file is a fault that only the complete check finds.
+    (present.parent / "keys" / "fortinet-fortigate").write_text("")
+    result = run(site(), "-c", str(present), "--update", "--apply", code=1)
+    assert "the old files are back" in result.stderr
+    assert present.read_text() == before
