@@ -14,6 +14,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli.discover_input import SPOOL, Watched, capture_of, collect, ports_of, running_bridge
+from bridge.cli.discover_shadow import shadow
 from bridge.cli.discover_update import update
 from bridge.cli.options import DEFAULT_FILE, CliCommand, configuration_option, example, fail, parsed
 from bridge.config import Config, load
@@ -75,6 +76,8 @@ def _port(text: str) -> tuple[str, Address]:
 @click.option("--only", metavar="GROUP", type=click.Choice(GROUPS), multiple=True,
               help="With --update: only new, changed, zones or gone. May be given several times.")  # fmt: skip
 @click.option("--apply", "applying", is_flag=True, help="With --update: write the diff, check it, and reload.")
+@click.option("--shadow", "forwarder", metavar="FILE", type=_PATH,
+              help="Compare with a forwarder in use: its intakes.yaml, rsyslog.conf or syslog-ng.conf.")  # fmt: skip
 @click.option("--min-confidence", metavar="PERCENT", type=click.IntRange(1, 100), default=60, show_default=True,
               help="Hold the messages of senders whose product is less certain.")  # fmt: skip
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
@@ -83,7 +86,7 @@ def discover(
     file: Path, capture: Path | None, stream: bool, source: SourceAddress | None, ports: Ports,
     period: timedelta, count: int | None, zones: tuple[ZoneInfo, ...], target: Path | None,
     region: str | None, url: str | None, spool: str, updating: bool, only: tuple[str, ...], applying: bool,
-    min_confidence: int, output: str,
+    forwarder: Path | None, min_confidence: int, output: str,
 ) -> None:  # fmt: skip
     """Find out which product each sender is, and write a configuration.
 
@@ -99,7 +102,9 @@ def discover(
     if region and url:
         raise click.UsageError("--region and --url exclude each other")
     collector = {"region": region} if region else {"url": url} if url else None
-    if target is not None and collector is None:
+    if forwarder is not None and updating:
+        raise click.UsageError("--shadow and --update exclude each other")
+    if target is not None and collector is None and forwarder is None:
         raise click.UsageError("--write needs --region or --url: the region of the collector is not guessed")
     if (only or applying) and not updating:
         raise click.UsageError("--only and --apply need --update")
@@ -114,16 +119,20 @@ def discover(
         interrupted = not collect(watched, observer, count)
     if interrupted:
         watched.notes.append("Interrupted: the findings are of what was received until then.")
-    findings = list(find_all(observer, settings))
+    findings = list(find_all(observer, settings, release=True))
     if present is not None:
         if output == "text":
             _show_notes(observer, watched)
         changes = changes_of(present[0], findings, observer.seconds)
         update(file, *present, changes, only=only, apply=applying, output=output)
         return
-    _print(observer, findings, watched, output)
     if not observer.count:
+        _show_notes(observer, watched)
         fail("discover: no message was received")
+    if forwarder is not None:
+        shadow(forwarder, findings, collector, target, output=output)
+        return
+    _print(observer, findings, watched, output)
     if target is not None:
         assert collector is not None
         _write(target, observer, findings, watched, collector, settings, spool)

@@ -30,7 +30,7 @@ _MAX_PORTS = 8
 
 @dataclass(slots=True)
 class Watched:
-    """What is watched, and after it has ended, what is known of it."""
+    """Holds the messages that are watched and, after their end, the facts about the watching."""
 
     messages: Iterator[Received | None]
     "None stands for a moment without a message."

@@ -11,7 +11,7 @@ from bridge.cli.options import fail
 from bridge.config import Config, load
 from bridge.config.faults import printable
 from bridge.config.yaml_tree import LARGEST, Entries
-from bridge.discover.changes import GROUPS, Change, Changes
+from bridge.discover.changes import GROUPS, Changes, ProposedChange
 from bridge.discover.edits import Edited, Editor
 from bridge.host.privileges import acting_as_owner
 from bridge.operations import spool_summary
@@ -44,7 +44,7 @@ def update(
         _apply(file, config, edited)
 
 
-def _print(chosen: Sequence[Change], found: Changes, edited: Edited, diff: Sequence[str]) -> None:
+def _print(chosen: Sequence[ProposedChange], found: Changes, edited: Edited, diff: Sequence[str]) -> None:
     for group in GROUPS:
         if reasons := [change.reason for change in chosen if change.group == group]:
             click.echo(f"{_TITLES[group]} ({group}):")
@@ -63,7 +63,7 @@ def _print(chosen: Sequence[Change], found: Changes, edited: Edited, diff: Seque
             click.echo(line)
 
 
-def _json(chosen: Sequence[Change], found: Changes, edited: Edited, diff: Sequence[str]) -> dict[str, object]:
+def _json(chosen: Sequence[ProposedChange], found: Changes, edited: Edited, diff: Sequence[str]) -> dict[str, object]:
     return {
         "changes": [{"group": change.group, "reason": change.reason} for change in chosen],
         "by_hand": list(edited.by_hand), "notes": list(found.notes), "new_intakes": list(edited.intakes),

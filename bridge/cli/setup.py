@@ -83,7 +83,8 @@ def setup(
     key = None if key_file is None or key_file == "-" else _read_key(Path(key_file))
     ask = _Asker(interactive=not non_interactive)
     if not non_interactive:
-        click.echo("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.\n")
+        click.echo("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.")
+        click.echo("To find out by their messages what your devices are, run `syslog-bridge discover` first.\n")
     if not force:
         # Before the first question. The name of the key file is known only later.
         Draft(file.absolute(), "", {}).refuse_existing()

@@ -9,8 +9,8 @@ Memory is bounded, whatever is received: every message is counted, a sample of e
 identified stays unrouted. The package opens no socket and no file, except ``port_receiver``.
 """
 
-from bridge.discover.decide import FindingSettings, find_all
+from bridge.discover.decide import FindingSettings, find_all, find_one
 from bridge.discover.finding import SenderFinding
 from bridge.discover.observer import Observer, Received
 
-__all__ = ["FindingSettings", "Observer", "Received", "SenderFinding", "find_all"]
+__all__ = ["FindingSettings", "Observer", "Received", "SenderFinding", "find_all", "find_one"]

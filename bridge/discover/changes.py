@@ -25,7 +25,7 @@ MAX_ROUTED = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ProposedChange:
     """A proposed change of the configuration."""
 
     group: Group
@@ -44,7 +44,7 @@ class Change:
 class Changes:
     """All changes, and notes on what was not decided."""
 
-    changes: Sequence[Change]
+    changes: Sequence[ProposedChange]
     notes: Sequence[str]
 
 
@@ -130,7 +130,7 @@ class _Comparison:
 
     def _routes(
         self, group: Group, findings: Sequence[SenderFinding], taken: set[str], added: dict[str, str]
-    ) -> Iterator[Change]:
+    ) -> Iterator[ProposedChange]:
         for route in plan_of(findings).routes:
             suitable = [name for name, intake in self._config.intakes.items() if intake.format == route.intake]
             places = ", ".join(finding.place for finding in route.findings[:5])
@@ -153,11 +153,11 @@ class _Comparison:
                 why = f"is delivered to intake {was}, whose format is {self._config.intakes[was or ''].format}"
             verb = "" if len(route.findings) == 1 else "each "
             reason = f"{places}: {verb}{why}, and is {route.product}: {best.identified.reason}"
-            yield Change(group, reason, replace(route, name=name, intake=intake), new_intake)
+            yield ProposedChange(group, reason, replace(route, name=name, intake=intake), new_intake)
 
     # --- sources -----------------------------------------------------------------------------------------------------
 
-    def _zones(self, findings: Sequence[SenderFinding]) -> Iterator[Change]:
+    def _zones(self, findings: Sequence[SenderFinding]) -> Iterator[ProposedChange]:
         for finding in findings:
             clock = finding.clock
             if not finding.source or (finding.relay and not finding.host):
@@ -165,12 +165,12 @@ class _Comparison:
             present = zone_in(self._router, finding.source, finding.host).key
             if clock.zone:
                 entry = SourcePlan(finding.source, finding.host, zone=clock.zone)
-                yield Change("zones", f"{finding.place}: read as {present}, but {clock.text}", source=entry)
+                yield ProposedChange("zones", f"{finding.place}: read as {present}, but {clock.text}", source=entry)
             elif clock.candidates:
                 listed = ", ".join(clock.candidates)
                 self._notes.append(f"{finding.place}: read as {present}, but {clock.text}; its zone may be {listed}")
 
-    def _gone(self, findings: Sequence[SenderFinding], seconds: float) -> Iterator[Change]:
+    def _gone(self, findings: Sequence[SenderFinding], seconds: float) -> Iterator[ProposedChange]:
         networks = [network for entry in self._config.sources for network in entry.source]
         networks += [network for route in self._config.routes for network in route.source]
         single = [network for network in networks if network.prefixlen == network.max_prefixlen]
@@ -184,7 +184,7 @@ class _Comparison:
             )
             return
         for address in missing:
-            yield Change("gone", f"{address}: sent nothing in {span(seconds)}", gone=address)
+            yield ProposedChange("gone", f"{address}: sent nothing in {span(seconds)}", gone=address)
 
 
 def _free(name: str, taken: set[str]) -> str:

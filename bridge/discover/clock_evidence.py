@@ -28,7 +28,7 @@ Kind = Literal["no time", "unknown", "named", "zone", "unsteady", "wrong"]
 
 @dataclass(frozen=True, slots=True)
 class ClockEvidence:
-    """What is known of a sender's clock."""
+    """Holds the facts about a sender's clock."""
 
     kind: Kind
     """``named``: the messages name their zone. ``zone``: the offset is that of a zone. ``unsteady``: the offsets

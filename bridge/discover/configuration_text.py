@@ -20,7 +20,7 @@ _COMMENT = 110
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What a configuration has besides the findings, and how they were made."""
+    """Holds the parts of a configuration that are no findings, and how the findings were made."""
 
     collector: Mapping[str, str]
     "``region`` or ``url``, which the operator gave."
@@ -136,7 +136,7 @@ def _settings(source: SourcePlan) -> list[str]:
     if source.zone:
         found.append(f"timezone: {source.zone}")
     if source.silence_limit:
-        found.append(f"expect: {_duration(source.silence_limit)}")
+        found.append(f"alert_if_silent_for: {_duration(source.silence_limit)}")
     return found
 
 

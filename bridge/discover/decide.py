@@ -5,18 +5,20 @@ with the reason: unknown costs an operator a minute, a wrong format changes even
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 from bridge.discover.clock_evidence import ClockEvidence, clock_evidence, utc
 from bridge.discover.finding import SenderFinding
-from bridge.discover.observer import ObservedHost, ObservedPeriod, ObservedSource, Observer
+from bridge.discover.observer import ObservedHost, ObservedPeriod, ObservedSource, Observer, Received
 from bridge.discover.separation import distinguishing_programs, programs_to_name
 from bridge.explain.products import Identification, identify
 
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?|[0-9a-f:.]{3,39}")
 "Names of hosts that a configuration may have."
+MAX_SAMPLES = 12
+"Messages that a finding has."
 MAX_DEVICES = 200
 "Names of devices that a finding lists."
 RELAY_HOSTS = 3
@@ -48,10 +50,26 @@ class FindingSettings:
         return (configured, *(zone for zone in self.zones if zone.key != configured.key))
 
 
-def find_all(observer: Observer, settings: FindingSettings) -> Iterator[SenderFinding]:
-    """Yields the findings of all senders, those with the most messages first."""
-    for source in observer.ordered():
+def find_all(observer: Observer, settings: FindingSettings, *, release: bool = False) -> Iterator[SenderFinding]:
+    """Yields the findings of all senders, those with the most messages first.
+
+    ``release``: the observer forgets the messages of each sender, so that their memory is free for what follows.
+    """
+    for source in observer.ordered(release=release):
         yield from find(source, settings)
+
+
+def find_one(messages: Iterable[Received], settings: FindingSettings) -> SenderFinding:
+    """Returns one finding of the messages of one sender, as if it were no relay that can be taken apart."""
+    observer = Observer()
+    for received in messages:
+        observer.add(received)
+    (source,) = observer.sources.values()
+    finding = _Finder(source, settings).alone(identify(source.samples))
+    hosts = tuple(name for name in source.hosts if name)
+    if len(_named_hosts(source)) >= RELAY_HOSTS:
+        return replace(finding, relay=True, devices=hosts)
+    return finding
 
 
 def find(source: ObservedSource, settings: FindingSettings) -> Iterator[SenderFinding]:
@@ -118,7 +136,7 @@ class _Finder:
         return SenderFinding(
             source=self._source.address, host=host, identified=identified, route=not why, why=why, relay=relay,
             name=name, devices=devices, app_names=app_names, transports=self._transports, count=period.count,
-            first=period.first, last=period.last, longest_gap=period.longest_gap, samples=samples,
+            first=period.first, last=period.last, longest_gap=period.longest_gap, samples=samples[:MAX_SAMPLES],
             shapes=tuple(dict.fromkeys(shape for each in hosts for shape in each.shapes)),
             clock=_clock(hosts, period.last, self._settings.zones_of(self._source.address, host)),
         )  # fmt: skip

@@ -12,7 +12,7 @@ from bridge.config import Config
 from bridge.config.faults import Place
 from bridge.config.paste_places import PastePlace
 from bridge.config.yaml_tree import Entries, Items
-from bridge.discover.changes import Change
+from bridge.discover.changes import ProposedChange
 from bridge.discover.configuration_text import intake_line, route_comment, route_lines, source_lines
 
 
@@ -51,7 +51,7 @@ class Editor:
         self._by_hand: list[str] = []
         self._intakes: list[str] = []
 
-    def apply(self, changes: Sequence[Change]) -> Edited:
+    def apply(self, changes: Sequence[ProposedChange]) -> Edited:
         """Returns the edited files."""
         for change in changes:
             if change.route is not None:
@@ -74,7 +74,7 @@ class Editor:
 
     # --- additions ---------------------------------------------------------------------------------------------------
 
-    def _route(self, change: Change) -> None:
+    def _route(self, change: ProposedChange) -> None:
         route = change.route
         assert route is not None
         lines = [*route_comment(route), *route_lines(route)]
@@ -105,7 +105,7 @@ class Editor:
         number = place.line - 1 if place.before is not None else place.line
         self._inserted.setdefault((place.file, number), []).extend(indented)
 
-    def _first(self, section: str, lines: Sequence[str], change: Change) -> None:
+    def _first(self, section: str, lines: Sequence[str], change: ProposedChange) -> None:
         """Inserts an entry before all others of a list, or after the entries that were inserted before."""
         node = self._root.get(section)
         if not isinstance(node, Items) or not node:

@@ -14,7 +14,7 @@ DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenderFinding:
-    """What was found out about one sender. ``route`` is False if its messages have to be held."""
+    """Describes one sender. ``route`` is False if its messages have to be held."""
 
     source: str
     "Address of the sender. Empty if the capture has no addresses."

@@ -23,7 +23,7 @@ MAX_SHAPES = 8
 "Shapes of one host."
 MAX_GROUPS = 50_000
 "Shapes of all hosts together."
-MAX_SAMPLE = 24
+MAX_SAMPLE = 20
 "Messages that are kept of a shape."
 MAX_FRAME = 4096
 "Bytes that are kept of a message."
@@ -101,6 +101,22 @@ class ObservedHost(ObservedPeriod):
         self.untimed = 0
         "Number of messages without a readable time."
 
+    def note_clock(self, header: Header, time: float | None) -> None:
+        """Compares the time in a message with that of its reception."""
+        found = None
+        if header.second:
+            received = datetime.fromtimestamp(0.0 if time is None else time, UTC)
+            found = moment(header.second, header.fraction, header.offset, zone=UTC, received=received)
+        if found is None:
+            self.untimed += 1
+        elif time is not None:
+            # A name of a zone that is not known is read as no zone.
+            offsets = self.zoned if header.offset and zone_of(header.offset) else self.offsets
+            offsets.append(found.timestamp() - time)
+            if len(offsets) > MAX_OFFSETS:
+                # The latest ones count: a clock may have been set.
+                del offsets[0]
+
     @property
     def samples(self) -> list[bytes]:
         """The kept messages of all shapes."""
@@ -177,7 +193,7 @@ class Observer(ObservedPeriod):
             shape = host.shapes[header.shape] = ObservedShape()
         shape.count += 1
         if self._keep(shape, frame):
-            _note_clock(host, header, time)
+            host.note_clock(header, time)
 
     def _keep(self, shape: ObservedShape, frame: bytes) -> bool:
         """Keeps a message, so that each message of a shape is kept with the same probability. Returns True if kept."""
@@ -196,9 +212,12 @@ class Observer(ObservedPeriod):
         self._bytes += len(samples[number])
         return True
 
-    def ordered(self) -> Iterator[ObservedSource]:
-        """Yields the sources, those with the most messages first."""
-        yield from sorted(self.sources.values(), key=lambda source: (-source.count, source.address))
+    def ordered(self, *, release: bool = False) -> Iterator[ObservedSource]:
+        """Yields the sources, those with the most messages first. ``release``: forgets their messages afterwards."""
+        for source in sorted(self.sources.values(), key=lambda source: (-source.count, source.address)):
+            yield source
+            if release:
+                source.hosts.clear()
 
 
 def is_header_host(header: Header) -> bool:
@@ -221,22 +240,3 @@ def _count(counts: dict[str, int], name: str) -> None:
 
 def _kept(frame: bytes) -> bytes:
     return masked(frame[:MAX_FRAME])
-
-
-def _note_clock(host: ObservedHost, header: Header, time: float | None) -> None:
-    if not header.second:
-        host.untimed += 1
-        return
-    # A name of a zone that is not known is read as no zone.
-    offsets = host.zoned if header.offset and zone_of(header.offset) else host.offsets
-    if time is None:
-        return
-    received = datetime.fromtimestamp(time, UTC)
-    found = moment(header.second, header.fraction, header.offset, zone=UTC, received=received)
-    if found is None:
-        host.untimed += 1
-        return
-    offsets.append((found - received).total_seconds())
-    if len(offsets) > MAX_OFFSETS:
-        # The latest ones count: a clock may have been set.
-        del offsets[0]

@@ -96,6 +96,8 @@ def program_is_public() -> bool:
     places = (Path(__file__), *(Path(place) for place in sys.path if place))
     folders = {folder for place in places if place.exists() for folder in (*place.resolve().parents,)}
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in folders)
+
+
 @contextmanager
 def acting_as_owner(path: Path) -> Iterator[None]:
     """Acts as the user that ``other_owner`` returns while the context lasts. Raises OSError.

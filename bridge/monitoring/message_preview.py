@@ -7,8 +7,10 @@ JSON; the page that shows it escapes it.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from bridge.config import Config
+from bridge.discover import FindingSettings, Received, SenderFinding, find_one
 from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
 from bridge.explain.products import Identification, identify
@@ -66,8 +68,8 @@ class MessagePreview:
         self._sources = sources
         self._clock = clock
         self._reports = reports
-        self._identified: dict[Peer, tuple[int, Identification]] = {}
-        "The product of each source, and the number of the last message that it was found by."
+        self._found: dict[Peer, tuple[int, SenderFinding]] = {}
+        "What was found out about each source, and the number of the last message that it was found by."
 
     @property
     def shows_messages(self) -> bool:
@@ -116,13 +118,22 @@ class MessagePreview:
         """Returns True if the source has more messages than when it was identified, or only later ones."""
         if not samples:
             return False
-        number, found = self._identified.get(peer, (-1, None))
-        return found is None or found.examined < len(samples) or samples[0].number > number
+        number, found = self._found.get(peer, (-1, None))
+        return found is None or found.identified.examined < len(samples) or samples[0].number > number
 
     def _identify(self, peer: Peer, samples: Sequence[MessageSample]) -> None:
-        if len(self._identified) > 10 * INBOX:
-            self._identified.clear()
-        self._identified[peer] = samples[-1].number, identify([sample.frame for sample in samples])
+        if len(self._found) > 10 * INBOX:
+            self._found.clear()
+        self._found[peer] = samples[-1].number, self._find(peer, samples)
+
+    def _find(self, peer: Peer, samples: Sequence[MessageSample]) -> SenderFinding:
+        """Returns what ``syslog-bridge discover`` would find out by these messages."""
+        zone = self._peers.router.zone(
+            address_of(peer.relay_address or peer.address), peer.address if peer.relay_address else None
+        )
+        settings = FindingSettings((zone,) if isinstance(zone, ZoneInfo) else (self._config().timezone,))
+        received = [Received(one.frame, peer.address, one.received_ms / 1000, peer.listener) for one in samples]
+        return find_one(received, settings)
 
     def describe(self, sample: MessageSample, *, explained: bool = True, reasons: int = 0) -> JSON:
         """Returns one message: ``received``, ``raw`` and its origin. With ``explained`` also its fields, its route and
@@ -188,7 +199,8 @@ class MessagePreview:
             if left and self._is_outdated(peer, samples):
                 left -= 1
                 self._identify(peer, samples)
-            _, found = self._identified.get(peer, (-1, None))
+            _, finding = self._found.get(peer, (-1, None))
+            found = finding and finding.identified
             rows.append(
                 {
                     "address": peer.address,
@@ -200,6 +212,12 @@ class MessagePreview:
                     "guessed": found is not None,
                     "confidence": found.confidence if found else 0.0,
                     "reason": found.reason if found else "",
+                    "runner_up": found.runner_up if found else None,
+                    "matched": found.matched if found else 0,
+                    "examined": found.examined if found else 0,
+                    "relay_of": len(finding.devices) if finding and finding.relay else 0,
+                    "clock": finding.clock.text if finding else "",
+                    "timezone_candidates": list(finding.clock.candidates) if finding else [],
                     **self._suggestion(peer, found.format if found else None),
                 }
             )

@@ -63,7 +63,9 @@ class IntakeDraft:
 
     payload: str = "auto"
     format: str | None = None
+    "The text format: guessed from the name and therefore a comment, unless it was identified by messages."
     place: Mapping[str, str] = field(default_factory=dict)
+    identified: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,9 @@ class Imported:
         yield f"  {name}:"
         yield f"    intake_key: {{file: keys/{name}}}"
         yield from (f"    {key}: {json.dumps(value)}" for key, value in intake.place.items())
+        if intake.format is not None and intake.identified:
+            yield f"    format: {intake.format}    # all senders that were seen are of products with this format"
+            return
         about = (
             "    # the message, and structured data of products that write any; a format replaces it"
             if intake.payload == "auto"

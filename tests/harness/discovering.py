@@ -28,11 +28,12 @@ def observed(frames: Iterable[bytes], source: str = ADDRESS, *, step: float = 1.
 
 
 def add(
-    observer: Observer, frames: Iterable[bytes], source: str, *, step: float = 1.0, timed: bool = True
+    observer: Observer, frames: Iterable[bytes], source: str, *, step: float = 1.0, timed: bool = True,
+    transport: str = "udp",
 ) -> Observer:  # fmt: skip
     """Passes frames of one sender to an observer, and returns it."""
     for number, frame in enumerate(frames):
-        observer.add(Received(frame, source, START.timestamp() + step * number if timed else None, "udp"))
+        observer.add(Received(frame, source, START.timestamp() + step * number if timed else None, transport))
     return observer
 
 

@@ -208,6 +208,8 @@ ANSWERS: JSON = {
                 "address": address, "listener": "udp-514", "events": 1104, "last_seen": ago(seconds=4),
                 "sample": '<189>date=2026-11-23 time=06:52:06 devname="fw-new" devid="FG200" type="traffic"',
                 "guesses": [{"format": "fortinet-fortigate", "product": "Fortinet FortiGate"}], "guessed": True,
+                "runner_up": None, "matched": 10, "examined": 10, "relay_of": 0, "timezone_candidates": [],
+                "clock": "its messages name their zone, in 10 of 10 times",
                 "confidence": 1.0, "reason": "date= time= devname= in 10 of 10 messages",
                 "paste_where": "Paste it into bridge.yaml below line 41 (routes:)",
                 "new_intake": "fortinet-fortigate:\n  intake_key: {file: fortinet-fortigate.key}\n",

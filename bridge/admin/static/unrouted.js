@@ -32,9 +32,17 @@ function card(row) {
   return el("article", { class: "card" },
     el("h3", {}, clean(row.address, 120), el("span", { class: "quiet" }, ` at ${clean(row.listener, 60)}`)),
     el("p", { class: "quiet", "data-unrouted": `${row.listener} ${row.address}` }), el("p", {}, clean(guess, 300)),
+    row.guessed ? el("p", { class: "quiet" }, clean(evidence(row), 500)) : null,
     row.sample == null ? null : el("pre", { tabindex: "0", "aria-label": "Message" }, clean(row.sample, 600)),
     ...pasted(row.new_intake, row.new_intake_where, `the intake for ${clean(row.address, 120)}`, "intake"),
     ...pasted(row.route, row.paste_where ?? "Paste this into the configuration", `the route for ${clean(row.address, 120)}`, "route"));
+}
+
+/** Returns what else was found out about a source: the same as `syslog-bridge discover` prints. */
+function evidence(row) {
+  const zones = row.timezone_candidates.length ? `; zones with this offset: ${row.timezone_candidates.join(", ")}` : "";
+  return [`${row.matched} of ${number(row.examined, "message")} match`, `runner-up: ${row.runner_up ?? "none"}`,
+    row.relay_of ? `a relay of ${number(row.relay_of, "host")}` : null, `${row.clock}${zones}`].filter(Boolean).join("; ");
 }
 
 /** Returns a piece of configuration, with where to paste it and a button that copies it. */

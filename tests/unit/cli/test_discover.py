@@ -246,3 +246,21 @@ def test_a_result_that_is_not_valid_is_taken_back(run, present):
     result = run(site(), "-c", str(present), "--update", "--apply", code=1)
     assert "the old files are back" in result.stderr
     assert present.read_text() == before
+
+
+# --- shadow ----------------------------------------------------------------------------------------------------------
+
+
+def test_shadow_compares_and_writes_the_imported_configuration(run, tmp_path):
+    forwarder = tmp_path / "intakes.yaml"
+    forwarder.write_text("intakes:\n  - {name: asa, protocol: udp, port: 514, intake_key: abcdef0123456789}\n")
+    data = pcap([linked(packet(datagram(frame), source)) for frame, source in FRAMES if source == "192.0.2.1"])
+    target = tmp_path / "new" / "bridge.yaml"
+    result = run(data, "--shadow", str(forwarder), "--write", str(target))
+    assert "192.0.2.1: Cisco ASA, FTD, Firepower: " in result.stdout
+    assert "forwarder  key of intake asa, time 2026-11-23T07:24:33.000Z: " in result.stdout
+    assert "abcdef0123456789" not in result.output
+    assert load(target).intakes["asa"].format == "cisco-secure-firewall"
+    found = json.loads(run(data, "--shadow", str(forwarder), "--output", "json").stdout)
+    assert [each["source"] for each in found["senders"]] == ["192.0.2.1"]
+    assert "exclude each other" in run(data, "--shadow", str(forwarder), "--update", code=2).stderr

@@ -113,8 +113,8 @@ def test_zones_that_are_certain_are_set_and_others_are_comments() -> None:
 def test_a_silence_limit_of_a_day_is_valid() -> None:
     observer = add(Observer(), [FORTIGATE % b"fw-1"] * 101, "10.0.0.1", step=864)
     config = loaded(written(list(find_all(observer, FindingSettings()))))
-    assert config.sources[0].expect is not None
-    assert config.sources[0].expect.total_seconds() == 1800
+    assert config.sources[0].alert_if_silent_for is not None
+    assert config.sources[0].alert_if_silent_for.total_seconds() == 1800
 
 
 def test_a_capture_without_addresses_is_routed_by_the_hosts_of_the_headers() -> None:

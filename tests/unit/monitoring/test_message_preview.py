@@ -66,6 +66,8 @@ def test_inbox_names_the_product_and_the_intake_of_its_format(inbox: Inbox) -> N
     assert row["guesses"] == [{"format": "fortinet-fortigate", "product": "Fortinet FortiGate"}]
     assert row["reason"] == "date= time= devname= devid= logid= in 4 of 4 messages"
     assert row["confidence"] > 0.9
+    assert (row["runner_up"], row["matched"], row["examined"], row["relay_of"]) == (None, 4, 4, 0)
+    assert row["clock"].startswith("its clock") or row["clock"].startswith("clock unknown")
     assert "  intake: fw\n" in row["route"]
 
 
