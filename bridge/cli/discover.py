@@ -13,15 +13,16 @@ from zoneinfo import ZoneInfo
 import click
 
 from bridge.cli import options
+from bridge.cli.configuration_file import DEFAULT_FILE
 from bridge.cli.discover_input import SPOOL, Watched, capture_of, collect, ports_of, running_bridge
 from bridge.cli.discover_shadow import shadow
 from bridge.cli.discover_update import update
-from bridge.cli.options import DEFAULT_FILE, CliCommand, configuration_option, example, fail, parsed
+from bridge.cli.options import CliCommand, configuration_option, example, fail, parsed
 from bridge.config import Config, load
 from bridge.config.addresses import REGIONS, Address, base_url
 from bridge.config.addresses import address as listen_address
 from bridge.config.fields import time_zone
-from bridge.config.load import load_with_places
+from bridge.config.loading import load_with_places
 from bridge.config.units import duration
 from bridge.config.yaml_tree import Entries
 from bridge.discover import FindingSettings, Observer, SenderFinding, find_all
@@ -124,7 +125,7 @@ def discover(
         if output == "text":
             _show_notes(observer, watched)
         changes = changes_of(present[0], findings, observer.seconds)
-        update(file, *present, changes, only=only, apply=applying, output=output)
+        update(file, present[0], present[1], changes, only=only, apply=applying, output=output)
         return
     if not observer.count:
         _show_notes(observer, watched)

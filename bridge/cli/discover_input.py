@@ -18,7 +18,7 @@ from bridge.config.addresses import Address
 from bridge.discover import Observer, Received
 from bridge.discover.port_receiver import PortReceiver
 from bridge.explain.capture import Capture
-from bridge.operations import spool_summary
+from bridge.operations import spool_owner
 from bridge.operations.control_client import ControlError
 from bridge.operations.following import FollowedMessages
 from bridge.util.files import shown_path
@@ -98,7 +98,7 @@ def ports_of(ports: tuple[tuple[str, Address], ...], duration: timedelta) -> Ite
 def running_bridge(config: Config, duration: timedelta) -> Iterator[Watched]:
     """Follows the bridge that runs with a configuration. Raises ControlError."""
     directory = config.spool.directory
-    if not directory.is_dir() or spool_summary.owner(directory) is None:
+    if not directory.is_dir() or spool_owner.owner(directory) is None:
         raise ControlError(
             "no bridge is running", "Name what to watch: --capture FILE, or --listen udp://*:514 --listen tcp://*:514"
         )

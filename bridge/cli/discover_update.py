@@ -14,7 +14,7 @@ from bridge.config.yaml_tree import LARGEST, Entries
 from bridge.discover.changes import GROUPS, Changes, ProposedChange
 from bridge.discover.edits import Edited, Editor
 from bridge.host.privileges import acting_as_owner
-from bridge.operations import spool_summary
+from bridge.operations import spool_owner
 from bridge.setup.edited_files import replace_files
 from bridge.util.files import read_regular
 
@@ -80,7 +80,7 @@ def _apply(file: Path, config: Config, edited: Edited) -> None:
     restore = replace_files(edited.before, edited.after, lambda: _check(file))
     click.echo(f"\nwrote {', '.join(name for name, text in edited.after.items() if text != edited.before[name])}")
     directory = config.spool.directory
-    if not directory.is_dir() or spool_summary.owner(directory) is None:
+    if not directory.is_dir() or spool_owner.owner(directory) is None:
         click.echo("no bridge is running: the change applies at its start")
         return
     try:

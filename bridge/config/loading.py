@@ -27,7 +27,7 @@ def load(path: Path | str, *, secrets: bool = True) -> Config:
 
 def load_with_places(path: Path | str) -> tuple[Config, Entries]:
     """Loads a configuration without its secrets; returns it with the tree of its text. Raises ConfigurationError."""
-    return _configuration(_read(path), str(path), secrets=False)
+    return _configuration(read_bytes(path), str(path), secrets=False)
 
 
 def linted(

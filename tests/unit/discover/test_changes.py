@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bridge.config.load import load_with_places
+from bridge.config.loading import load_with_places
 from bridge.discover import FindingSettings, Observer, find_all
 from bridge.discover.changes import Changes, changes_of, zone_in
 from bridge.discover.edits import Edited, Editor
