@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,13 @@ def test_configuration_blocks_are_valid(place: str, block: Block, tmp_path: Path
     file.write_text(block.text if whole else yaml.safe_dump(completed(block.text), sort_keys=False))
     result = CliRunner().invoke(main, ["check", "-c", str(file), "--no-secrets"])
     assert result.exit_code == 0, f"{place}: {result.output}"
+
+
+def test_every_table_has_headings() -> None:
+    headless = [
+        f"{page.relative_to(CHECKOUT)}:{number}"
+        for page in PAGES
+        for number, line in enumerate(page.read_text().splitlines(), 1)
+        if re.fullmatch(r"(\| *)+\|", line)
+    ]
+    assert headless == []
