@@ -19,6 +19,7 @@ from twisted.web.resource import NoResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from bridge.admin.auth import Authentication
+from bridge.admin.documentation import CONTENT_TYPES, Documentation
 from bridge.admin.site import SECURITY_HEADERS, AdminChannel, AdminLimits, AdminRequest
 
 log = Logger(namespace="admin")
@@ -38,10 +39,8 @@ Page = Callable[[Query], "Result | Deferred[Result]"]
 MAX_FIELDS = 20
 "Fields of a query, at most."
 
-_TYPES = {
-    ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
-}  # fmt: skip
+_LINK = b'<span id="documentation" hidden>'
+"Encloses the link to the documentation in the status page; shown if the documentation is installed."
 
 
 class _PageResource(Resource):
@@ -116,10 +115,15 @@ class _Asset(Resource):
 
 
 def site(
-    pages: Mapping[str, Page], authentication: Authentication | None = None, limits: AdminLimits | None = None
-) -> Site:
-    """Builds the site: pages by path, such as ``api/status``, and the status page with its files."""
+    pages: Mapping[str, Page], authentication: Authentication | None = None, limits: AdminLimits | None = None,
+    documentation: Documentation | None = None,
+) -> Site:  # fmt: skip
+    """Builds the site: pages by path, such as ``api/status``, the status page with its files, and the documentation."""
     root = _Folder()
+    if documentation is not None and not documentation.is_installed:
+        documentation = None
+    if documentation is not None:
+        root.putChild(b"docs", documentation)
     for path, page in pages.items():
         *folders, name = path.encode().split(b"/")
         parent: Resource = root
@@ -129,10 +133,13 @@ def site(
             parent = parent.children[folder]
         parent.putChild(name, _PageResource(page))
     for file in (files("bridge.admin") / "static").iterdir():
-        content_type = _TYPES.get(f".{file.name.rpartition('.')[2]}")
+        content_type = CONTENT_TYPES.get(f".{file.name.rpartition('.')[2]}")
         if content_type is not None:
             path = "" if file.name == "index.html" else file.name
-            root.putChild(path.encode(), _Asset(file.read_bytes(), content_type))
+            data = file.read_bytes()
+            if documentation is not None and not path:
+                data = data.replace(_LINK, _LINK.replace(b" hidden", b""))
+            root.putChild(path.encode(), _Asset(data, content_type))
     return AdminSite(root, authentication, limits)
 
 

@@ -16,6 +16,7 @@ from twisted.web.resource import Resource
 
 from bridge.admin.auth import Authentication
 from bridge.admin.control import MAX_BODY_BYTES
+from bridge.admin.documentation import Documentation
 from bridge.admin.resource import Page, site
 from bridge.admin.site import AdminLimits
 from bridge.config import Config
@@ -39,7 +40,8 @@ class AdminServer:
         self._config = config
         self._reactor = reactor
         self._limits = AdminLimits("admin.listen", reactor)
-        self._site = site(pages, Authentication(self._token, self._limits.note_refused), self._limits)
+        authentication = Authentication(self._token, self._limits.note_refused)
+        self._site = site(pages, authentication, self._limits, Documentation())
         self._context: ServerContext | None = None
         control_limits = AdminLimits("control.sock", reactor, body_limit=MAX_BODY_BYTES)
         self._control_site = site({**pages, **control_pages}, limits=control_limits)

@@ -1,4 +1,4 @@
-"""Builds the payload of events: the text that the collector receives for a frame (DESIGN, "Payload forms").
+"""Builds the payload of events: the text that the collector receives for a frame, in one of the payload forms.
 
 ========== ==========================================================
 message    MSG alone, from its first non-blank

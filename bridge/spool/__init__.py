@@ -1,7 +1,7 @@
 """Stores events on disk until the collector has accepted them. Blocking calls, no Twisted.
 
 As in a mail queue, file names and contents are the only state. There is no index and no database, so ``ls``, ``wc -l``
-and ``cat`` work on the spool, and a restart only reads file names.
+and ``cat`` work on batch files that are not packed, and a restart only reads file names.
 
 ::
 

@@ -1,7 +1,6 @@
 """Defines the parsed header and the expressions shared by the reference parser, the shapes and the fast readers.
 
-All expressions are possessive or bounded, so parsing time is linear in the frame length for any content (parsing
-decision 14).
+All expressions are possessive or bounded, so parsing time is linear in the frame length for any content.
 """
 
 import re
@@ -43,7 +42,7 @@ ISO_OFFSET = rb"Z|[+-][0-9]{2}:[0-9]{2}"
 SD_ELEMENT = rb'\[[^\s=\]"]++(?: [^\s=\]"]++="(?:[^"\\\]]++|\\[\x00-\xff])*+")*+\]'
 
 # HOSTNAME is a name, an IPv4 or an IPv6 address, also with a zone id. A level in upper case, a time and the name `DST`,
-# which some devices write after a zone, are not hosts (parsing decision 16).
+# which some devices write after a zone, are not hosts.
 _HEX, _HEX_2, _HEX_4 = rb"[0-9A-Fa-f]{1,4}", rb"[0-9A-Fa-f]{2}", rb"[0-9A-Fa-f]{4}"
 IPV4 = rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
 IPV6 = (
@@ -79,8 +78,8 @@ CEF = rb"(?:CEF|LEEF):[ ]?[0-9]"
 # The module of Force10 and Dell before a mnemonic.
 STACK_UNIT = rb"(?:%[A-Z0-9]++(?:-[A-Z])?:[A-Z0-9]{1,4} (?=%))?"
 # RFC 3164 section 4.1.3: TAG ends at `[pid]` followed by `:` or a blank, or at `:`, and never contains a blank. Before
-# `:` alone it must be the name of a program: not an address, a time, a drive letter or the scheme of a URL (parsing
-# decision 15). Before a `[pid]` that begins with a digit it may be any word.
+# `:` alone it must be the name of a program: not an address, a time, a drive letter or the scheme of a URL.
+# Before a `[pid]` that begins with a digit it may be any word.
 _NO_PROGRAM = (
     rb"\xef\xbb\xbf|[^A-Za-z_\x80-\xff\s:\[]++:|[A-Za-z]:[\\/]"
     # MAC and IPv6 addresses, and names with a port
@@ -119,7 +118,7 @@ RFC5424 = re.compile(
     rb"1 (?:-|(%b)(%b)?(%b)) (\S++) (\S++) (\S++) (\S++) (-|(?:%b)++)(?: ([\x00-\xff]*+))?"
     % (ISO_SECOND, FRACTION, ISO_OFFSET, SD_ELEMENT)
 )
-# A header before malformed structured data. The text of the data stays at the beginning of MSG (decision 5).
+# A header before malformed structured data. The text of the data stays at the beginning of MSG.
 RFC5424_LOOSE = re.compile(
     rb"1 (?:-|(%b)(%b)?(%b)) (\S++) (\S++) (\S++) (\S++) (\[[\x00-\xff]*+)" % (ISO_SECOND, FRACTION, ISO_OFFSET)
 )

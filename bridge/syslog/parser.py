@@ -180,7 +180,7 @@ def _header_after_time(priority: bytes, text: bytes, start: int, at: int, stamp:
 
 
 def _after_second_time(priority: bytes, text: bytes, start: int, at: int) -> Header | None:
-    """Parses the device's own header, if a relay has put its ``TIME`` or ``TIME HOST`` before it (decision 17).
+    """Parses the device's own header, if a relay has put its ``TIME`` or ``TIME HOST`` before it.
 
     Returns None if there is no second time, or if it is part of the text that an application has written.
     """

@@ -1,4 +1,4 @@
-"""Finds the next frame of an octet-counted stream after a wrong count (parsing decision 23).
+"""Finds the next frame of an octet-counted stream after a wrong count.
 
 A count may be wrong by a constant (it includes a blank or an LF that is not sent), or by the number of its multi-byte
 characters (the sender counted characters). The next frame begins where ``COUNT SP [BOM]<PRI>`` leads exactly to another

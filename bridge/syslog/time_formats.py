@@ -1,4 +1,4 @@
-"""Defines the timestamp formats (parsing decision 8). To add a format, add a row to ``FORMATS``.
+"""Defines the timestamp formats. To add a format, add a row to ``FORMATS``.
 
 The ``core`` and ``tail`` of a row form the text of the second. Fraction and zone are between them, or after the core:
 ``Nov 23 07:24:00`` ``.250`` ``CET`` ``2026``. ``scan`` splits a timestamp into second, fraction and zone. ``civil``

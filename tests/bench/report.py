@@ -1,4 +1,4 @@
-"""Prints result rows and the summary, and writes results as JSON and as a plot for the README."""
+"""Prints result rows and the summary, and writes results as JSON and as a plot for the performance page."""
 
 from __future__ import annotations
 

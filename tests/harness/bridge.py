@@ -14,7 +14,7 @@ from tests.harness.polling import until
 from tests.harness.ports import free_port
 from tests.harness.process import SYSLOG_BRIDGE, Process
 
-# The two sides of the ledger's identity (see DESIGN); `dropped` maps reasons to counts.
+# The two sides of the ledger's identity; `dropped` maps reasons to counts.
 _IN = ("received", "recovered", "replayed", "taken_over")
 _OUT = ("delivered", "spooled", "buffered", "quarantined", "filtered", "handed_over")
 

@@ -1,4 +1,4 @@
-"""Reads a spool's files; their names and contents are its only state (DESIGN, Spool)."""
+"""Reads a spool's files; their names and contents are its only state."""
 
 from __future__ import annotations
 

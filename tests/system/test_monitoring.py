@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 RULES = CHECKOUT / "packaging/prometheus/syslog-bridge.rules.yml"
 DASHBOARD = CHECKOUT / "packaging/grafana/syslog-bridge.json"
 
-# The contract in DESIGN: name, labels.
+# Stable metrics: name, labels.
 CONTRACT = {
     "events_received_total": ["listener"],
     "events_delivered_total": ["intake"],

@@ -1,32 +1,32 @@
-"""Tests that the configuration in README.md is valid and that its ``explain`` example shows the real output."""
+"""Tests that README.md is short, that its configuration is valid, and that it shows the real output of ``check``."""
 
 import re
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
-from bridge.cli.check import check
-from bridge.cli.explain import explain
+from bridge.cli.main import main
+from tests.harness.pages import marked
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "bridge.yaml"
-    path.write_text(re.search(r"```yaml\n(.*?)```", README, re.DOTALL)[1])
-    return path
+def test_readme_has_at_most_130_lines() -> None:
+    assert len(README.splitlines()) <= 130
 
 
-def test_the_configuration_in_the_readme_is_valid(file):
-    result = CliRunner().invoke(check, ["-c", str(file), "--no-secrets"], obj=lambda *_: [])
-    assert result.exit_code == 0, result.output
+def test_check_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    (block,) = [block for place, block in marked("config: whole") if place.startswith("README.md:")]
+    file = tmp_path / "bridge.yaml"
+    file.write_text(block.text)
+    result = CliRunner().invoke(main, ["check", "-c", str(file), "--no-secrets"])
+    shown = re.search(r"^\$ syslog-bridge check\n(.*)$", README, re.MULTILINE)
+    assert shown is not None
+    assert result.output.splitlines()[-1] == shown[1]
 
 
-def test_the_explain_example_in_the_readme_is_the_real_output(file):
-    example = r"```sh\necho '(.*?)' \| syslog-bridge explain.*?```\n```\n(.*?)```"
-    frame, shown = re.search(example, README, re.DOTALL).groups()
-    options = ["-c", str(file), "--from", "10.2.0.1", "--received", "2026-11-23T12:30:00Z"]
-    result = CliRunner().invoke(explain, options, input=f"{frame}\n")
-    assert result.stdout.strip() == shown.strip()
+def test_links_and_images_exist() -> None:
+    root = Path(__file__).parents[2]
+    links = [link for link in re.findall(r"\]\(([^)#]+)", README) if "://" not in link]
+    assert len(links) > 15
+    assert [link for link in links if not (root / link).exists()] == []

@@ -1,4 +1,4 @@
-"""Parses Cisco headers: counters, origin-id and node before the time, and a relay's header before them (decision 9).
+"""Parses Cisco headers: counters, origin-id and node before the time, and a relay's header before them.
 
 ::
 
@@ -7,7 +7,7 @@
 
 Every part is optional. The counter may be empty (``: ``, EMBLEM ``:``). An uptime (``2y10w``, ``1d03h``, ``00:00:52``)
 may replace the time. A relay may put its own ``TIME HOST `` before the whole header. ``*`` and ``.`` mark a clock that
-is not synchronised; the time is used all the same. An origin may have several words before a mnemonic (decision 19).
+is not synchronised; the time is used all the same. An origin may have several words before a mnemonic.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Reads host and time from ``key=value`` texts and JSON objects that have no syslog header (decision 10).
+"""Reads host and time from ``key=value`` texts and JSON objects that have no syslog header.
 
 The whole text is MSG. Only the first 2,048 bytes are searched. If a key is repeated, its first value is used.
 
@@ -10,8 +10,8 @@ CEF                   ``dvchost`` and ``rt``
 whole time            ``time`` or ``timestamp`` or ``date``, quoted if it contains a blank
 ===================== ==========================================================
 
-A ``hostname`` in a text of unknown origin is data that a client may have chosen, so it is not used (decision 21). Of a
-JSON object, only its own members are read, not those of nested objects.
+A ``hostname`` in a text of unknown origin is data that a client may have chosen, so it is not used. Of a JSON
+object, only its own members are read, not those of nested objects.
 """
 
 import re

@@ -51,7 +51,7 @@ TIMED = ShapeTable(
         + rb"(?:\([A-Za-z]++\) )?)?(?P<msg>)(?=(?P<app>%%[0-9]{2}[A-Za-z0-9_]++/[0-7]/[A-Za-z0-9_]++))",
         b"<189>Nov 23 07:24:00 2026 core-hp %%10IFNET/3/LINK_UPDOWN: GigabitEthernet1/0/3 link status is UP.",
         drops=rb"\([A-Za-z]++\) "),
-    # --- CEF, LEEF, Snare: MSG begins with their first word (decision 12) ---
+    # --- CEF, LEEF, Snare: MSG begins with their first word ---
     Shape("cef", rb"(?:" + _HOST + rb")?(?:(?P<app>" + _WORD + rb") (?:-: ?)?)?(?P<msg>)(?=" + CEF + rb")",
         b"<134>Nov 23 07:24:00 dam-01 CEF:0|Example|Database Guard|4.1|101|Login failed|5|suser=anna src=192.0.2.9",
         drops=rb"-:"),

@@ -160,7 +160,7 @@ MOST_BYTES_OF_SAMPLES = 1600
 
 
 def test_memory_of_a_source_is_bounded(make_bridge):
-    """README and the docstring of the module state these figures."""
+    """The performance page and the docstring of the module state these figures."""
     bridge = make_bridge()
     peers, samples, reader = bridge.peers, MessageSamples(), TimeReader()
     frame = b"<13>Nov 23 12:00:00 gw app: x"
