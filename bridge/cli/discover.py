@@ -52,8 +52,8 @@ def _port(text: str) -> tuple[str, Address]:
 @click.command(
     cls=CliCommand,
     epilog=example(
-        "syslog-bridge discover --listen 'udp://*:514' --listen 'tcp://*:514' --for 10m",
-        "syslog-bridge discover --capture site.pcap --region FRA1 --timezone Europe/Paris --write new/bridge.yaml",
+        "syslog-bridge discover --listen 'udp://*:514' --for 10m",
+        "syslog-bridge discover --capture site.pcap --region FRA1 --write new.yaml",
     ),
 )
 @configuration_option

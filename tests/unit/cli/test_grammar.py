@@ -283,7 +283,7 @@ RIGHT: dict[Words, tuple[list[str], int] | str] = {
     ("quarantine", "purge"): (["--dry-run"], 0), ("unrouted", "list"): ([], 0),
     ("unrouted", "reroute"): (["--dry-run"], 0),
     ("replay",): (["--intake", "all", "--since", "-1h", "--dry-run"], 0), ("explain",): ([], 0),
-    ("test",): (["samples.yaml"], 0),
+    ("test",): (["samples.yaml"], 0), ("discover",): ([], 1),
 }  # fmt: skip
 "Each command -> arguments and exit code without a running bridge, or why it is not run here."
 
