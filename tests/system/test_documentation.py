@@ -111,6 +111,8 @@ def _check(kind: str, text: str, folder: Path) -> str:
         argv = [str(unpacked.root / "usr/bin/promtool"), "check", "config", str(file)]
         environment = dict(unpacked.environment)
     elif kind == "rsyslog":
+        write_tls(folder / "tls")
+        text = text.replace("/etc/rsyslog.d/ca.pem", str(folder / "tls/ca.pem"))
         file.write_text(_RSYSLOG.replace("{block}", text))
         unpacked = Unpacked.find("rsyslog")
         argv = [unpacked.program("rsyslogd"), "-N1", "-f", str(file)]
