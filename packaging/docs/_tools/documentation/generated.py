@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Mapping
 
-from documentation import alarms, commands, configuration, formats, http_api, log_lines, metrics
+from documentation import alarms, commands, configuration, contact, formats, http_api, log_lines, metrics
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "alerts": alarms.alerts_markdown,
     "commands": commands.markdown,
     "configuration": configuration.markdown,
+    "contact": contact.markdown,
     "formats": formats.formats_markdown,
     "http-api": http_api.markdown,
     "log-lines": log_lines.markdown,
