@@ -60,10 +60,8 @@ class UnitManager:
 
     def __init__(self, machine: Machine, unit: str = "lib/systemd/system/syslog-bridge.service") -> None:
         self._machine = machine
-        parser = configparser.RawConfigParser(dict_type=_Repeated, strict=False, interpolation=None)
-        parser.optionxform = str  # type: ignore[assignment,method-assign]
-        parser.read(machine.root / unit)
-        self.unit = parser
+        self._path = machine.root / unit
+        self.read_unit()
         self.log = machine.root.parent / "journal"
         self._process: subprocess.Popen[bytes] | None = None
         self.stored: list[tuple[str, int]] = []
@@ -82,6 +80,13 @@ class UnitManager:
         self._ended = False
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
+
+    def read_unit(self) -> None:
+        """Reads the unit file, as `systemctl daemon-reload` does."""
+        parser = configparser.RawConfigParser(dict_type=_Repeated, strict=False, interpolation=None)
+        parser.optionxform = str  # type: ignore[assignment,method-assign]
+        parser.read(self._path)
+        self.unit = parser
 
     def service(self, key: str, default: str = "") -> str:
         """Returns a setting of [Service]."""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import socket
-import threading
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -20,7 +17,6 @@ from tests.package.machine import Machine
 from tests.package.manager import UnitManager, free_low_port
 
 KEY = "abcdefgh12345678"
-SO_RCVBUFFORCE = 33
 
 
 def configure(machine: Machine, collector: Collector, *, udp: int, tcp: int, more: str = "") -> None:
@@ -160,121 +156,3 @@ def test_healthz_answers_while_the_service_runs(machine, manager, collector):
     connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=30)
     connection.request("GET", "/healthz")
     assert connection.getresponse().status == 200
-
-
-# --- an upgrade under load --------------------------------------------------------------------------------------------
-
-
-class Datagrams(threading.Thread):
-    """Sends numbered datagrams at a steady rate until `ending` is set."""
-
-    def __init__(self, port: int, rate: int) -> None:
-        super().__init__(daemon=True)
-        self._port, self._rate = port, rate
-        self.ending = threading.Event()
-        self.sent = 0
-
-    def run(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
-            while not self.ending.wait(1 / self._rate):
-                line.sendto(b"<13>Nov 25 10:00:00 host app: udp %d" % self.sent, ("127.0.0.1", self._port))
-                self.sent += 1
-
-
-class Lines(threading.Thread):
-    """Sends numbered lines over TCP at a steady rate; reconnects when the connection is closed, as devices do."""
-
-    def __init__(self, port: int, rate: int) -> None:
-        super().__init__(daemon=True)
-        self._port, self._rate = port, rate
-        self.ending = threading.Event()
-        self.connections: list[list[int]] = []
-        "The numbers written to each connection."
-        self.refused = 0
-
-    def run(self) -> None:
-        number = 0
-        while not self.ending.is_set():
-            try:
-                line = socket.create_connection(("127.0.0.1", self._port), timeout=60)
-            except OSError:
-                self.refused += 1
-                self.ending.wait(0.05)
-                continue
-            written: list[int] = []
-            self.connections.append(written)
-            with line:
-                # With a timeout, Python would wait for data before each MSG_DONTWAIT read.
-                line.settimeout(None)
-                while not self.ending.wait(1 / self._rate):
-                    if self._closed(line):
-                        break
-                    try:
-                        line.sendall(b"<13>Nov 25 10:00:00 host app: tcp %d\n" % number)
-                    except OSError:
-                        break
-                    written.append(number)
-                    number += 1
-
-    @staticmethod
-    def _closed(line: socket.socket) -> bool:
-        try:
-            return line.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-
-
-def test_upgrade_under_load_loses_nothing(machine, manager, newer_package, collector):
-    port = free_low_port()
-    configure(machine, collector, udp=port, tcp=port)
-    manager.start()
-    until(
-        lambda: len(manager.stored) == 2,
-        lambda: (
-            f"both sockets are stored: {manager.stored} {manager.notifications} {manager.problems}\n{manager.journal}"
-        ),
-    )
-    for _, fd in manager.stored:
-        # As the package's sysctl allows. The kernel here is the host's, and a test must not change its settings.
-        with socket.socket(fileno=os.dup(fd)) as held:
-            if held.type == socket.SOCK_DGRAM:
-                held.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
-    datagrams, lines = Datagrams(port, 300), Lines(port, 300)
-    datagrams.start()
-    lines.start()
-    try:
-        until(lambda: "udp 100" in texts(collector), lambda: f"first events: {texts(collector)[-3:]}")
-        first = manager.pid
-        machine.install(newer_package)
-        manager.restart()
-        assert manager.pid != first
-        mark = datagrams.sent
-        until(
-            lambda: f"udp {mark + 100}" in texts(collector),
-            lambda: f"events after the restart: {texts(collector)[-3:]}",
-        )
-    finally:
-        for load in (datagrams, lines):
-            load.ending.set()
-            load.join()
-    assert version_of(newer_package) in machine.run("dpkg-query", "-W", "syslog-bridge")
-    assert lines.refused == 0
-    assert len(lines.connections) >= 2
-    last = lines.connections[-1][-1]
-    until(lambda: {f"udp {datagrams.sent - 1}", f"tcp {last}"} <= set(texts(collector)), "last events")
-    arrived = Counter(texts(collector))
-    missing = [number for number in range(datagrams.sent) if not arrived[f"udp {number}"]]
-    assert missing == [], (
-        f"{len(missing)} of {datagrams.sent} datagrams lost: {missing[:10]};"
-        f" {machine.run('syslog-bridge', 'status', '--json')}\n{manager.journal}"
-    )
-    for written in lines.connections:
-        there = [bool(arrived[f"tcp {number}"]) for number in written]
-        # Data written to a connection that was then closed may be unread: only its end may be lost.
-        assert there == sorted(there, reverse=True), "an event in the middle of a connection is lost"
-    print(
-        f"{datagrams.sent} datagrams, {last + 1} lines over {len(lines.connections)} connections;"
-        f" {sum(count - 1 for count in arrived.values() if count > 1)} twice"
-    )
