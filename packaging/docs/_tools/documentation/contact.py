@@ -3,7 +3,12 @@
 import re
 from pathlib import Path
 
-CONTROL = Path(__file__).parents[3] / "debian/control"
+_PACKAGING = Path(__file__).parents[3]
+CONTROL = next(
+    (path for path in (_PACKAGING / "debian/control", _PACKAGING.parent / "debian/control") if path.exists()),
+    _PACKAGING / "debian/control",
+)
+"The package's description. While a package is built, the folder `debian` is at the top."
 
 
 def address() -> str:
