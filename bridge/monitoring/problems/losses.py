@@ -8,7 +8,7 @@ from typing import Any
 from bridge.monitoring.alarm_kinds import CRITICAL, DEGRADED, NOTICE
 from bridge.monitoring.problems.problem import Problem, clock_time, named, number
 from bridge.monitoring.problems.situation import Situation
-from bridge.monitoring.problems.space import remedy_for_space
+from bridge.monitoring.problems.space import limit_text, remedy_for_space
 
 RECEIVE_BUFFER, SEQUENCE_GAP = "receive_buffer", "sequence_gap"
 "Reasons of losses that are not in the ledger, because no frame was received."
@@ -113,6 +113,8 @@ def _problem(row: JSON, situation: Situation) -> Problem:
         remedy = remedy_for_space(situation.spool)
         if ended is None:
             remedy = f"restore delivery, then {remedy}"
+    elif row["reason"] == "disk_full" and situation.spool.get("limited_by") in ("quota", "inodes"):
+        what, remedy = limit_text(situation.spool), remedy_for_space(situation.spool)
     lost = f"{number(row['events'], reason.lost)} {reason.verb}"
     if ended is None:
         text = f"{lost} since {clock_time(since, now)}: {what}"

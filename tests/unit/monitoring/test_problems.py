@@ -108,6 +108,13 @@ def test_loss_says_number_reason_begin_and_what_to_do() -> None:
     }  # fmt: skip
 
 
+def test_loss_at_a_quota_names_the_quota() -> None:
+    spool = {"limited_by": "quota", "limit_bytes": 11_000_000}
+    (problem,) = problems(HEALTHY | {"losses": [loss("disk_full")], "spool": spool})
+    assert "as with a quota" in problem["text"]
+    assert problem["remedy"] == "raise the quota of the spool's filesystem"
+
+
 def test_loss_stays_critical_for_some_time_and_is_then_listed_as_ended() -> None:
     result = summarize(HEALTHY | {"losses": [loss("receive_buffer", "udp", ended=300.0)]})
     assert result["state"] == "critical"
