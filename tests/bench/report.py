@@ -140,7 +140,7 @@ def write_plot(path: Path, lines: Sequence[Line]) -> None:
     ratios = [line for line in lines if line.unit == "x"]
     if not ratios:
         return
-    left, width, height, top = 330, 420, 26, 34
+    left, width, height, top = 380, 420, 26, 34
     scale = width / max(max(line.value, line.must) for line in ratios)
     dark = 'fill="#333333"'
     parts = [
