@@ -225,7 +225,7 @@ def run_check(bridge: Bridge) -> tuple[int, str]:
 
 def test_status_and_metrics_show_the_queues(gateways: Gateways) -> None:
     bridge = gateways.bridges[1]
-    command = [SYSLOG_BRIDGE, "status", "-c", str(bridge.file)]
+    command = [SYSLOG_BRIDGE, "status", "--sources", "-c", str(bridge.file)]
     output = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     assert "shared backlog: connected to amqps://localhost:" in output
     assert "3 couriers share the request rate" in output and "taken_over" in output and "handed_over" in output
