@@ -66,7 +66,10 @@ class Bridge:
         return file
 
     def write_configuration(self) -> Path:
-        self.file.write_text(yaml.safe_dump(self.configuration, sort_keys=False))
+        text = yaml.safe_dump(self.configuration, sort_keys=False)
+        # Each command writes it, and the bridge may read it at that moment.
+        if not self.file.exists() or self.file.read_text() != text:
+            self.file.write_text(text)
         return self.file
 
     # --- start and stop -----------------------------------------------------------------------------------------------

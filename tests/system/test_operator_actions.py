@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.harness.bridge import Bridge, key_of
 from tests.harness.cli import cli, cli_process
@@ -87,11 +86,10 @@ def test_signal_and_refused_reload_are_recorded(tmp_path: Path) -> None:
         bridge.process.signal(signal.SIGHUP)
         until(lambda: outcomes(bridge) == [("reload", "done")], "the reload is recorded")
         assert actions(bridge)[0]["who"] == "unknown (SIGHUP)"
-        changed = bridge.configuration | {"admin": {"listen": f"127.0.0.1:{free_port()}"}}
-        # At once, so that no reload finds a part of it.
-        new = bridge.file.with_suffix(".new")
-        new.write_text(yaml.safe_dump(changed))
-        new.replace(bridge.file)
+        before = bridge.configuration["admin"]["listen"]
+        bridge.configuration["admin"]["listen"] = f"127.0.0.1:{free_port()}"
+        bridge.write_configuration()
         bridge.process.signal(signal.SIGHUP)
         until(lambda: outcomes(bridge)[1:] == [("reload", "refused")], "the refused reload is recorded")
         assert "needs restart" in actions(bridge)[1]["result"]
+        bridge.configuration["admin"]["listen"] = before
