@@ -172,6 +172,11 @@ class Chaos:
         self.bridge.wait_drained()
         return self.status()
 
+    def has_read_tcp(self) -> bool:
+        """Returns True if the bridge has counted each line that the TCP sender has sent."""
+        rows = self.status()["sources"]
+        return sum(row["events"] for row in rows if row["listener"] == "tcp") >= len(self.senders[1].sent)
+
     def assert_delivered(self, *, but: int = 0) -> Counter[int]:
         """Asserts that each acknowledged event arrived, except at most `but`, and that no event is changed; returns how
         often each arrived."""
