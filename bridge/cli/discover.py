@@ -32,6 +32,7 @@ from bridge.discover.findings_text import json_of_finding, text_of_findings
 from bridge.discover.plan import plan_of
 from bridge.discover.samples_file import sample_lines
 from bridge.ingest.from_config import router
+from bridge.monitoring.problems.problem import number
 from bridge.routing.conditions import Address as SourceAddress
 from bridge.setup.check_result import verdict
 from bridge.setup.configuration_writer import Draft, write
@@ -169,9 +170,10 @@ def _configured_zone(present: tuple[Config, Entries] | None) -> Callable[[str, s
 
 def _show_notes(observer: Observer, watched: Watched) -> None:
     """Prints how much was received, and what was not read."""
-    click.echo(f"{observer.count:,} messages of {len(observer.sources):,} senders; watched: {watched.origin}")
-    for reason, number in sorted(watched.skipped.items(), key=lambda item: -item[1]):
-        click.echo(f"  {number:,} {reason}")
+    seen = f"{number(observer.count, 'message')} of {number(len(observer.sources), 'sender')}"
+    click.echo(f"{seen}; watched: {watched.origin}")
+    for reason, skipped in sorted(watched.skipped.items(), key=lambda item: -item[1]):
+        click.echo(f"  {skipped:,} {reason}")
     if observer.beyond:
         click.echo(f"  {observer.beyond:,} of the messages are of further senders, which are not examined")
     for note in watched.notes:
@@ -203,7 +205,7 @@ def _write(
     plan = plan_of(findings)
     if not plan.routes:
         fail(f"discover: no sender was identified, so {shown_path(target)} was not written")
-    notes = [*watched.notes, *(f"Not read: {number:,} {reason}." for reason, number in watched.skipped.items())]
+    notes = [*watched.notes, *(f"Not read: {skipped:,} {reason}." for reason, skipped in watched.skipped.items())]
     if observer.beyond:
         notes.append(f"{observer.beyond:,} messages of further senders were not examined.")
     text = configuration_text(

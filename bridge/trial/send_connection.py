@@ -92,7 +92,7 @@ class SendConnection:
         elif error.errno in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
             why, hint = "the receiver closed the connection", "Check allow and max_connections of its listener."
             if self._target.encrypted:
-                hint = "Check that the port is one for TLS, and the allow and client_ca of its listener."
+                hint = "Check that the port is one for TLS, and the allow and client_ca_file of its listener."
         elif error.errno == errno.EMSGSIZE:
             why, hint = "the message is longer than a datagram can be (65,507 bytes)", "Use tcp://."
         elif error.errno == errno.EADDRNOTAVAIL and source is not None:
