@@ -56,7 +56,7 @@ def test_actions_of_a_running_bridge_survive_kill(tmp_path: Path, monkeypatch: p
         assert found["spool purge"]["arguments"] == {"intake": "all", "containing": "nothing like it"}
         assert json.loads(found["spool purge"]["result"]) == {"purged": 0}
         assert "intake x is not in the configuration" in found["spool move"]["result"]
-        assert "1 intakes" in found["reload"]["result"]
+        assert "1 intake," in found["reload"]["result"]
         for action in found.values():
             assert (action["via"], action["uid"], action["pid"]) == ("socket", os.getuid(), os.getpid())
             assert action["said"] == {"uid": os.getuid(), "user": action["user"], "sudo_user": "alice"}
