@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from bridge.app import unconfirmed
@@ -74,18 +75,22 @@ class Confirmation:
 
         ``within`` is the time to confirm in seconds, or None if the operator gave none.
         """
-        waiting = self._waiting
-        waits = waiting is not None and waiting.until is not None
-        good, texts = before.sha256, before.texts
-        if waiting is not None and waits:
-            good, texts = waiting.previous_sha256, waiting.texts
+        waiting = self._waiting if self._waiting is not None and self._waiting.until is not None else None
+        if waiting is None:
+            good, texts, until = before.sha256, before.texts, None
         else:
-            self._has_secret = holds_secret(before, texts.values())
-        if (within is None and not waits) or after.sha256 == good:
+            good, texts, until = waiting.previous_sha256, waiting.texts, waiting.until
+        if within is not None:
+            until = self._process.wall() + within
+        if until is None or after.sha256 == good:
             await self._end("the confirmed configuration is in use")
             return "" if within is None else "This configuration was in use already: there is nothing to confirm"
-        until = self._process.wall() + within if within is not None else waiting.until if waiting is not None else None
-        assert until is not None
+        if waiting is None:
+            # Searches each text for each secret: a thread, as a large configuration takes a second.
+            reactor = self._process.reactor
+            self._has_secret = await deferToThreadPool(
+                reactor, reactor.getThreadPool(), holds_secret, before, texts.values()
+            )
         self._waiting = Unconfirmed(after.sha256, good, texts, until)
         self._wait(until)
         return f"{_until(until)}: {REMEDY}{await self._keep()}"
