@@ -52,15 +52,15 @@ def after_power_cut(shadow: Path, spool: Path, target: Path) -> None:
         recorded = json.loads(file.read_text())
         folders[recorded["path"]] = recorded["names"]
 
-    def make(source: Path, mirror_to: Path) -> None:
-        mirror_to.mkdir(mode=0o750)
+    def make(source: Path, copy_to: Path) -> None:
+        copy_to.mkdir(mode=0o750)
         for name, (inode, kind) in folders.get(str(source), {}).items():
             if kind == "folder":
-                make(source / name, mirror_to / name)
+                make(source / name, copy_to / name)
             elif kind == "synced":
-                shutil.copyfile(shadow / "files" / str(inode), mirror_to / name)
+                shutil.copyfile(shadow / "files" / str(inode), copy_to / name)
             elif name not in ("lock", "control.sock"):
-                (mirror_to / name).touch()
+                (copy_to / name).touch()
 
     make(spool, target)
     # Written by the very first start, so it was synced long ago.
