@@ -6,6 +6,8 @@ listeners, seal all batches, hand them over to the cluster, stop the couriers, a
 """
 # mypy: disallow-untyped-calls=False
 
+from collections.abc import Awaitable, Callable
+
 from twisted.internet import defer
 from twisted.logger import Logger
 
@@ -26,7 +28,7 @@ from bridge.host.waiting import called_back, with_timeout
 from bridge.ingest import from_config as ingest_config
 from bridge.operations.actions import ActionLog
 from bridge.operations.command import JSON, Progress, ReloadError
-from bridge.operations.operator import SIGNAL, TIMER
+from bridge.operations.operator import SIGNAL, TIMER, Operator
 from bridge.spool.recovery import RecoveredSpool
 
 log = Logger(namespace="app")
@@ -64,11 +66,10 @@ class Bridge:
         self.parts = Subsystems(storage, delivery, ingest, monitoring)
         self.ledger = storage.opened.ledger
         self.listener_set = ingest.listener_set
-        confirmation = Confirmation(
+        self._confirmation = Confirmation(
             process, storage.alarms, config.spool.directory, unconfirmed, self._revert_unconfirmed
         )
-        self._confirmation = confirmation
-        self.reload = Reload(config, self.parts, process, load=_read_again, confirmation=confirmation)
+        self.reload = Reload(config, self.parts, process, load=_read_again, confirmation=self._confirmation)
         self.actions = ActionLog(self._write_action, process.wall)
         self.admin_server = build_admin(config, process, self.parts, self.reload, self.actions)
         self._tasks = Tasks(config, process, self.parts, self._cluster.node)
@@ -92,21 +93,17 @@ class Bridge:
 
     def reload_on_signal(self) -> None:
         """Reloads on SIGHUP; the result is logged and recorded."""
-
-        async def run(given: JSON, progress: Progress) -> JSON:
-            return await self.reload.run()
-
-        done = defer.ensureDeferred(self.actions.run("reload", run, {}, lambda report: True, SIGNAL))
-        done.addErrback(lambda failure: failure.trap(ReloadError))
-        done.addErrback(lambda failure: log.failure("defect while reloading", failure))
+        self._run_without_client("reload", self.reload.run, SIGNAL)
 
     def _revert_unconfirmed(self) -> None:
         """Goes back to the previous configuration at the end of the wait; the result is logged and recorded."""
+        self._run_without_client("reload-revert", self.reload.revert, TIMER)
 
+    def _run_without_client(self, name: str, action: Callable[[], Awaitable[JSON]], operator: Operator) -> None:
         async def run(given: JSON, progress: Progress) -> JSON:
-            return await self.reload.revert()
+            return await action()
 
-        done = defer.ensureDeferred(self.actions.run("reload-revert", run, {}, lambda report: True, TIMER))
+        done = defer.ensureDeferred(self.actions.run(name, run, {}, lambda report: True, operator))
         done.addErrback(lambda failure: failure.trap(ReloadError))
         done.addErrback(lambda failure: log.failure("defect while reloading", failure))
 

@@ -1,8 +1,8 @@
 """Waits for the operator to confirm a new configuration, and goes back to the previous one if that does not happen.
 
-States: nothing waits; a new configuration is in use and waits until a time; it was not confirmed, so the previous one
-is in use although the new one is still on disk. ``confirm`` and any reload of another or the same configuration end the
-third state. A reload without a time keeps the second one with its time, so that a reload by a script does not confirm.
+There are three states. 1. Nothing waits. 2. A new configuration is in use and waits for ``confirm`` until a time. A
+reload without a time keeps this state and the time, so that a reload by a script does not confirm. 3. The time has
+passed: the previous configuration is in use, and the new one is still on disk. The next successful reload ends this.
 """
 # mypy: disallow-untyped-calls=False
 
