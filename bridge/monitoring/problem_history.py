@@ -1,7 +1,7 @@
 """Remembers when each problem began and ended, for the problems that are computed from a status.
 
-Alarms and losses know their own times. The other problems exist only as long as the status gives cause for them, so
-their begin and end are observed here every few seconds.
+Alarms and losses have times of their own. The other problems exist only as long as the status shows them, so their
+begin and end are observed here every few seconds.
 """
 
 from collections import deque
@@ -21,9 +21,9 @@ MERGED_SECONDS = 60.0
 MAX_ENDED = 10
 "Ended problems of one kind that are remembered, the latest."
 MAX_AFFECTED = 1000
-"Names of one kind that were affected by a problem and are not any more, the latest."
+"Ended problems of single sources and intakes that are remembered, the latest."
 OWN_ALARMS = frozenset(("loss", "parked", "full", "budget"))
-"Kinds of computed problems whose end an alarm or the list of losses tells."
+"Kinds of computed problems whose end an alarm or the list of losses reports already."
 
 JSON = dict[str, object]
 Key = tuple[str, str]
@@ -44,7 +44,7 @@ class _Observed:
     def update(self, problem: Problem, now: float) -> list[tuple[str, float]]:
         """Takes the problem as it is now. Returns the names that are no longer affected, and since when they were."""
         # When intakes deliver again one after the other, the text would describe the last of them only. Of two texts
-        # for as many names, the longer one says more: it has the error, or a larger number.
+        # for the same number of names, the longer one says more: it has the error, or a larger number.
         if _size(problem) >= _size(self.problem):
             self.problem = problem
         self.serious = self.serious or problem.severity != NOTICE
@@ -60,6 +60,8 @@ class _Ended:
     """A problem that has ended, or has ended for one name. Times are monotonic."""
 
     kind: str
+    about: str
+    "As in ``Problem``; empty if the problem has ended for one name."
     text: str
     began: float
     ended: float
@@ -72,8 +74,8 @@ class ProblemHistory:
         self._clock = clock
         self._rfc3339 = rfc3339
         self._current: dict[Key, _Observed] = {}
-        self._ended: dict[str, deque[tuple[Key, _Ended]]] = {}
-        self._released: dict[tuple[str, str], _Ended] = {}
+        self._ended: dict[str, deque[_Ended]] = {}
+        self._released: dict[Key, _Ended] = {}
         "(kind, name) -> the latest problem that has ended for the name."
 
     def note(self, problems: Iterable[Problem]) -> None:
@@ -84,49 +86,50 @@ class ProblemHistory:
             if problem.ended is None and problem.kind not in OWN_ALARMS:
                 found.setdefault(problem.key, problem)
         for key in self._current.keys() - found.keys():
-            self._end(key, self._current.pop(key), now)
+            self._end(self._current.pop(key), now)
         for key, problem in found.items():
             observed = self._current.get(key)
             if observed is None:
-                observed = self._current[key] = _Observed(problem, self._begin(key, problem, now))
+                observed = self._current[key] = _Observed(problem, self._begin(problem, now))
             self._release(observed, observed.update(problem, now), now)
 
     def start_of(self, problem: Problem) -> str | None:
-        """Returns when a problem began that does not know it itself, as RFC 3339; None if that is not known."""
+        """Returns when a problem began that has no time of its own, as RFC 3339; None if that is not known."""
         observed = self._current.get(problem.key)
         return None if observed is None else self._rfc3339(observed.began)
 
     def ended(self) -> list[JSON]:
         """Returns the problems that have ended, for ``/api/status``."""
-        return [self._row(each, key[1]) for of_kind in self._ended.values() for key, each in of_kind]
+        return [self._row(each) for of_kind in self._ended.values() for each in of_kind]
 
     def ended_for(self, *names: str) -> list[JSON]:
         """Returns the latest problem of each kind that has ended for a source or an intake, the latest first."""
         found = [each for (_, name), each in self._released.items() if name in names]
-        return [self._row(each, "") for each in sorted(found, key=lambda each: each.ended, reverse=True)]
+        return [self._row(each) for each in sorted(found, key=lambda each: each.ended, reverse=True)]
 
-    def _row(self, each: _Ended, about: str) -> JSON:
+    def _row(self, each: _Ended) -> JSON:
         return {
-            "kind": each.kind, "about": about, "text": each.text, "remedy": "", "since": self._rfc3339(each.began),
-            "ended": self._rfc3339(each.ended),
+            "kind": each.kind, "about": each.about, "text": each.text, "remedy": "",
+            "since": self._rfc3339(each.began), "ended": self._rfc3339(each.ended),
         }  # fmt: skip
 
-    def _begin(self, key: Key, problem: Problem, now: float) -> float:
+    def _begin(self, problem: Problem, now: float) -> float:
         """Returns the time at which a new problem began. A problem that has just ended is the same one."""
         if problem.since is not None and (at := read_moment(self._rfc3339(now))) is not None:
             return now - (at - problem.since).total_seconds()
-        ended = self._ended.get(key[0], deque())
-        for pair in reversed(ended):
-            if pair[0] == key and now - pair[1].ended < MERGED_SECONDS:
-                ended.remove(pair)
-                return pair[1].began
+        of_kind = self._ended.get(problem.kind, deque())
+        for each in reversed(of_kind):
+            if each.about == problem.about and now - each.ended < MERGED_SECONDS:
+                of_kind.remove(each)
+                return each.began
         return now
 
-    def _end(self, key: Key, observed: _Observed, now: float) -> None:
+    def _end(self, observed: _Observed, now: float) -> None:
         self._release(observed, observed.affected.items(), now)
         if observed.serious and now - observed.began >= MIN_SECONDS:
-            of_kind = self._ended.setdefault(key[0], deque(maxlen=MAX_ENDED))
-            of_kind.append((key, _Ended(key[0], _past(observed.problem), observed.began, now)))
+            kind, about = observed.problem.key
+            of_kind = self._ended.setdefault(kind, deque(maxlen=MAX_ENDED))
+            of_kind.append(_Ended(kind, about, _past(observed.problem), observed.began, now))
 
     def _release(self, observed: _Observed, names: Iterable[tuple[str, float]], now: float) -> None:
         """Records that a problem has ended for some names, which were affected since some time."""
@@ -134,7 +137,7 @@ class ProblemHistory:
         for name, began in names:
             if observed.serious and now - began >= MIN_SECONDS:
                 self._released.pop((kind, name), None)
-                self._released[kind, name] = _Ended(kind, _past(observed.problem), began, now)
+                self._released[kind, name] = _Ended(kind, "", _past(observed.problem), began, now)
         while len(self._released) > MAX_AFFECTED:
             del self._released[next(iter(self._released))]
 

@@ -32,7 +32,7 @@ class Problem:
     about: str = ""
     "Tells problems of the same kind apart, such as the name of an intake."
     past: str = ""
-    "The text once the problem has ended, without figures of the moment; empty: ``text``."
+    "The text for an ended problem, without figures that only count while it lasts. If it is empty, ``text`` is used."
 
     @property
     def severity(self) -> str:

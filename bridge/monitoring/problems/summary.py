@@ -22,7 +22,7 @@ JSON = dict[str, Any]
 
 
 StartOf = Callable[[Problem], str | None]
-"Returns when a problem began that does not know it itself, as RFC 3339."
+"Returns when a problem began that has no time of its own, as RFC 3339."
 
 
 def computed_problems(status: JSON) -> list[Problem]:
