@@ -18,7 +18,7 @@ from bridge.monitoring.metric_table import METRICS, PREFIX
 from bridge.monitoring.runtime_metrics import Histogram
 from bridge.monitoring.status import JSON, STATES, Status
 
-L = TypeVar("L", str, tuple[str, str])
+L = TypeVar("L", str, tuple[str, str], tuple[()])
 
 REASONS_AT_ZERO = ("spool_full", "disk_full", "spool_write_failed", "quarantine_write_failed", "collector_shortfall")
 "Drop reasons exported as 0 before the first drop: Prometheus sees no increase when a series first appears."
@@ -154,9 +154,7 @@ def _series(name: str, values: Mapping[L, float]) -> Metric:
 
 def _one(name: str, value: float) -> Metric:
     """Returns a counter or gauge without labels."""
-    kind = METRICS[name]
-    family_of = CounterMetricFamily if kind.type == "counter" else GaugeMetricFamily
-    return family_of(PREFIX + name, kind.help, value=value)
+    return _series(name, {(): value})
 
 
 def _histogram(name: str, histogram: Histogram) -> Metric:
