@@ -37,9 +37,10 @@ class FillAlarms:
                     text = f"spool: {percent} % of its limit ({size(limit)}) is used{when}"
                     self._alarms.on("budget", about, text)
                 self._above[percent] = now
-            elif percent in self._above:
-                if used and used * 100 >= limit * (percent - MARGIN):
-                    self._above[percent] = now
-                elif not used or now - self._above[percent] >= ENDS_AFTER:
-                    del self._above[percent]
-                    self._alarms.off("budget", about, f"spool: less than {percent} % of its limit is used")
+            elif percent not in self._above:
+                continue
+            elif used and used * 100 >= limit * (percent - MARGIN):
+                self._above[percent] = now
+            elif not used or now - self._above[percent] >= ENDS_AFTER:
+                del self._above[percent]
+                self._alarms.off("budget", about, f"spool: less than {percent} % of its limit is used")
