@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bridge.spool.pack import PARTIAL
+from bridge.spool.quarantine import REASONS
 from bridge.util.files import clear_place, is_folder, is_nfs_leftover, shown_path
 from bridge.util.os_errors import reason_of
 
@@ -16,7 +17,7 @@ PROBE = f"0{PARTIAL}"
 _REPLACED = (".quota.json", ".sockets.json", ".clients.json", ".rates.json", ".confirm.json", ".node")
 _FILES = (".reserve", PROBE, *_REPLACED, *(f".{name}.new" for name in (*_REPLACED, FORMAT)), ".quota.json.new")
 _FOLDERS = (".quarantine", ".archive", ".ledger", ".transfer")
-_IN_QUARANTINE = ("refused", "oversize", "damaged", "damaged/files", "unrouted", "unredacted", "evidence")
+_IN_QUARANTINE = (*REASONS, "damaged/files", "evidence")
 _KNOWN = {CONTROL_SOCKET, LOCK, FORMAT, *_FILES, *_FOLDERS, "lost+found"}
 
 
