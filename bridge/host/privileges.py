@@ -94,7 +94,7 @@ def program_is_public() -> bool:
     Looks at the folders of the program and of its libraries.
     """
     places = (Path(__file__), *(Path(place) for place in sys.path if place))
-    folders = {folder for place in places if place.exists() for folder in (*place.resolve().parents,)}
+    folders = {folder for place in places if place.exists() for folder in place.resolve().parents}
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in folders)
 
 
