@@ -81,28 +81,26 @@ def _suspended(kind: str, cause: str | None, rows: list[JSON], situation: Situat
     names = [str(row.get("name")) for row in rows]
     since = situation.before(worst["failing_seconds"]) if worst.get("failing_seconds") else None
     at = f" since {clock_time(since, situation.taken)}" if since else ""
-    waiting = _safe(rows, situation)
+    waiting, which, verb = _safe(rows, situation), capital(named("intake", names)), "is" if len(rows) == 1 else "are"
     if kind == "unconfigured":
-        verb = "is" if len(rows) == 1 else "are"
-        text = f"{capital(named('intake', names))} {verb} not in the configuration: {waiting}"
-        past = f"{capital(named('intake', names))} {verb} not in the configuration"
-        return Problem(kind, text, remedy_for(cause), affected=tuple(names), past=past)
+        past = f"{which} {verb} not in the configuration"
+        return Problem(kind, f"{past}: {waiting}", remedy_for(cause), affected=tuple(names), past=past)
     if kind == "parked":
-        verb = "is" if len(rows) == 1 else "are"
-        text = f"{capital(named('intake', names))} {verb} parked{at}: {error}; {waiting}"
+        past = f"{which} {verb} parked{at}: {error}"
+        text = f"{past}; {waiting}"
     elif cause == "unreachable" and not _is_reached(_server(worst), situation):
         servers = {_server(row) for row in situation.intakes if _server(row)}
         server = f" {_server(worst)}" if len(servers) > 1 else ""
-        which = f"intake {names[0]}" if len(rows) == 1 else number(len(rows), "intake")
         # Intakes that have not tried know no error: the circuit breaker of their URL is open.
         why = f" ({error})" if shown.get("last_error") else ""
-        text = f"Collector{server} unreachable{at}{why}; {which}, {waiting}"
+        past = f"Collector{server} unreachable{at}{why}"
+        affected = f"intake {names[0]}" if len(rows) == 1 else number(len(rows), "intake")
+        text = f"{past}; {affected}, {waiting}"
     else:
-        text = f"{capital(named('intake', names))} cannot deliver{at}: {error}; {waiting}"
+        text = f"{which} cannot deliver{at}: {error}; {waiting}"
+        past = text.partition(";")[0]
     cause = shown.get("last_cause") or (Cause.CONNECTION.value if cause == "unreachable" else None)
-    remedy, past = remedy_for(cause, *names), text.removesuffix(f"; {waiting}")
-    past = past.partition(";")[0] if kind == "collector" else past
-    return Problem(kind, text, remedy, "", since, tuple(names), about=_server(worst), past=past)
+    return Problem(kind, text, remedy_for(cause, *names), "", since, tuple(names), about=_server(worst), past=past)
 
 
 def _is_reached(server: str, situation: Situation) -> bool:

@@ -63,6 +63,17 @@ def test_outage_that_is_over_says_when_it_began_and_ended(gateway: Gateway) -> N
     }  # fmt: skip
 
 
+def test_ended_outage_has_its_whole_error(gateway: Gateway) -> None:
+    error = "the server rejected the client certificate (bad certificate); set client_cert_file to one that it accepts"
+    row = {
+        "name": "a", "state": "backing-off", "last_error": error, "last_cause": "client_certificate",
+        "failing_seconds": 60,
+    }  # fmt: skip
+    (problem,) = computed_problems({"taken": gateway.moment(gateway.now), "intakes": [row]})
+    assert problem.past == f"Collector unreachable since 12:15 UTC ({error})"
+    assert problem.text.startswith(f"{problem.past}; intake a, ")
+
+
 def test_outage_is_described_by_its_height_and_not_by_the_last_intake(gateway: Gateway) -> None:
     gateway.fail(5, 30.0, 30.0)
     gateway.fail(5, 35.0, None)
