@@ -150,7 +150,7 @@ class Reprocessor:
         return self._commit(spool, change, Transaction(spool.directory, numbers[0], "quarantine-purge"), numbers[1:])
 
     def _redacted(self, change: _FileChange) -> Iterator[QuarantineEntry]:
-        """Yields the selected entries, redacted by the current rules. An entry that a rule gives up on stays."""
+        """Yields the selected entries, redacted by the current rules. Entries that cannot be redacted stay."""
         for entry in change.selected:
             redactor = self._router.redactor(_address(entry.peer))
             if redactor is None:

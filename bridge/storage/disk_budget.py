@@ -297,8 +297,8 @@ class DiskBudget:
     def time_to_full(self) -> TimeToFull:
         """Returns the seconds until the spool, and the room of each intake, is full at the present growth.
 
-        While the oldest batches of a full intake are dropped, it always has a little room: it is full all the same. So
-        is the spool then, unless much of it is only reserved or kept for other intakes.
+        An intake whose oldest batches are dropped always has a little room, but counts as full. The spool then counts
+        as full too if ``FULL_SHARE`` of its limit is used. Otherwise, much of it is free for other intakes.
         """
         shares = self._current_shares
         if shares is None:

@@ -1,6 +1,6 @@
 """Tests that a start which cannot succeed prints one line with the place of the fault.
 
-It exits with 2 after a configuration error, which the unit takes as final, and with 1 after anything that may pass.
+It exits with 2 after a configuration error, after which the unit does not restart, and with 1 after any other fault.
 """
 
 from __future__ import annotations
