@@ -9,8 +9,10 @@ passed: the previous configuration is in use, and the new one is still on disk. 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+from twisted.internet import defer
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -51,7 +53,8 @@ class Confirmation:
     def start(self) -> None:
         """Continues the wait that the start found. Otherwise removes what an earlier process left."""
         if self._waiting is None:
-            self._process.spool_thread.work(self._remove, self._log_fault)
+            removed = defer.ensureDeferred(self._remove())
+            removed.addErrback(lambda failure: log.failure("defect while starting", failure))
         elif self._waiting.until is None:
             self._report_rejected()
         else:
@@ -108,7 +111,7 @@ class Confirmation:
         self._alarms.off("reload", "confirmation", "the previous configuration is in use again")
         self._report_rejected()
         if not self._has_secret:
-            await self._run(self._write)
+            await self._write()
 
     def _report_rejected(self) -> None:
         text = "the configuration on disk was not confirmed in time: the previous one is in use"
@@ -127,43 +130,34 @@ class Confirmation:
         self._alarms.off("reload", "confirmation", text)
         if self._waiting is not None:
             self._waiting = None
-            await self._run(self._remove)
+            await self._remove()
 
     async def _keep(self) -> str:
         """Writes the file. Returns what the operator must know about a restart, or ""."""
         if self._has_secret:
             # Keys are never in the spool.
-            await self._run(self._remove)
+            await self._remove()
             return (
                 ". A restart uses the configuration on disk: the previous one contains a secret, so it is not stored in"
                 " the spool"
             )
-        await self._run(self._write)
+        await self._write()
         return ""
 
-    async def _run(self, job: Callable[[], OSError | None]) -> None:
-        """Runs a job in the spool thread. A disk that hangs must not keep the operator waiting."""
+    async def _write(self) -> None:
+        if self._waiting is not None:
+            await self._run(partial(unconfirmed.write, self._folder, self._waiting))
+
+    async def _remove(self) -> None:
+        await self._run(partial(unconfirmed.remove, self._folder))
+
+    async def _run(self, job: Callable[[], None]) -> None:
+        """Runs a job in the spool thread and logs its error. A disk that hangs must not keep the operator waiting."""
         done = self._process.spool_thread.run(job)
         done.addTimeout(WRITE_TIMEOUT, self._process.reactor, onTimeoutCancel=lambda result, seconds: None)
-        self._log_fault(await done)
-
-    def _write(self) -> OSError | None:
         try:
-            if self._waiting is not None:
-                unconfirmed.write(self._folder, self._waiting)
+            await done
         except OSError as error:
-            return error
-        return None
-
-    def _remove(self) -> OSError | None:
-        try:
-            unconfirmed.remove(self._folder)
-        except OSError as error:
-            return error
-        return None
-
-    def _log_fault(self, error: OSError | None) -> None:
-        if error is not None:
             log.warn("reload: {why}", why=described(error))
 
 

@@ -31,16 +31,6 @@ class Threads:
         done(ok, result)
 
 
-class AtOnce:
-    """A spool thread that runs its jobs at once."""
-
-    def run(self, job: Any) -> defer.Deferred[Any]:
-        return defer.execute(job)
-
-    def work(self, job: Any, done: Any) -> None:
-        done(job())
-
-
 class Reactor(Clock):
     """A clock with a thread pool."""
 
@@ -84,7 +74,7 @@ class ReloadFixture:
         self.listener_set.apply.side_effect = lambda change: defer.succeed(None)
         self.now = 1_000_000.0
         self.process = Process(Reactor(), wall=lambda: self.now, manager=Mock())  # type: ignore[arg-type]
-        self.process.spool_thread = AtOnce()  # type: ignore[assignment]
+        self.process.spool_thread = Mock(run=defer.execute)
         self.reverted: list[Any] = []
         self.make(self.config(), None)
 
