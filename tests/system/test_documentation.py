@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.harness.bridge import Bridge
-from tests.harness.collector import Collector
 from tests.harness.pages import BASIC, marked, write_tls
 from tests.harness.ports import free_port
 from tests.harness.process import SYSLOG_BRIDGE
+from tests.harness.running import collecting
 from tests.peers.unpacked import PeerMissing, Unpacked
 
 # The pages name no configuration: they mean the one of the system.
@@ -62,24 +63,21 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    collector = Collector(tmp_path / "collector")
-    collector.start()
-    etc = tmp_path / "etc/syslog-bridge"
-    bridge = Bridge(etc, collector_url=collector.url, intakes={"firewalls": {}, "linux": {"payload": "line"}})
-    write_tls(etc / "tls", "server")
-    tls = free_port()
-    secure = {"name": "secure", "tls": f"127.0.0.1:{tls}"}
-    secure |= {"cert_file": "tls/server.pem", "key_file": "tls/server.key"}
-    bridge.configuration["listeners"].append(secure)
-    local = {"name": "local", "intake": "linux", "source": "127.0.0.1"}
-    bridge.configuration |= {"sources": BASIC["sources"], "routes": [*BASIC["routes"], local], "unrouted": "hold"}
-    bridge.configuration["spool"]["directory"] = str(tmp_path / "var/lib/syslog-bridge/spool")
-    (tmp_path / "var/lib/syslog-bridge").mkdir(parents=True)
-    bridge.start()
-    yield Shell(tmp_path, bridge, tls)
-    bridge.stop()
-    collector.stop()
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    etc, tls = tmp_path / "etc/syslog-bridge", free_port()
+    with collecting(tmp_path) as collector:
+        bridge = Bridge(etc, collector_url=collector.url, intakes={"firewalls": {}, "linux": {"payload": "line"}})
+        write_tls(etc / "tls", "server")
+        secure = {"name": "secure", "tls": f"127.0.0.1:{tls}"}
+        secure |= {"cert_file": "tls/server.pem", "key_file": "tls/server.key"}
+        bridge.configuration["listeners"].append(secure)
+        local = {"name": "local", "intake": "linux", "source": "127.0.0.1"}
+        bridge.configuration |= {"sources": BASIC["sources"], "routes": [*BASIC["routes"], local], "unrouted": "hold"}
+        bridge.configuration["spool"]["directory"] = str(tmp_path / "var/lib/syslog-bridge/spool")
+        (tmp_path / "var/lib/syslog-bridge").mkdir(parents=True)
+        bridge.start()
+        yield Shell(tmp_path, bridge, tls)
+        bridge.stop()
 
 
 def test_commands_of_the_pages_succeed(shell: Shell) -> None:
