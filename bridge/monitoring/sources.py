@@ -166,7 +166,9 @@ class SourceList:
         """Returns the peers with frames that match no route under the configuration in use."""
         left, found = MAX_DECISIONS, []
         for peer in peers:
-            if peer.unrouted and not peer.decided and left:
+            if not peer.unrouted:
+                continue
+            if not peer.decided and left:
                 left -= 1
                 peer.decide()
             if peer.is_unrouted:
