@@ -80,9 +80,9 @@ def _guesses(field: str, rule: FieldRule, shown: dict[str, str], *, is_given: bo
     """
     first = shown.setdefault(rule.text, field) if rule.guess else field
     if rule.guess and first == field:
-        yield f"guess: {rule.text} (decision {rule.decision})"
+        yield f"guess: {rule.text}"
     elif rule.guess and is_given:
-        yield f"guess: as for {first} (decision {rule.decision})"
+        yield f"guess: as for {first}"
     if field != "timestamp":
         yield from _outside(rule, rule.outside.keys())
     elif rule.guess:

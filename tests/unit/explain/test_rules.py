@@ -305,16 +305,16 @@ def test_text_output_has_a_note_below_a_guessed_field():
     text = text_of(1, explained(b"<13>Nov 23 07:24:00 WARN disk is full"), routed=True)
     assert (
         "  hostname    none\n"
-        "              guess: the word after the time is a level, not a host (decision\n"
-        "                16)\n"
+        "              guess: the word after the time is a level, not a host\n"
         "              not in the frame: source 192.0.2.1, the sender\n"
     ) in text
     assert text.count("no colon and no [pid]") == 1
+    assert "decision" not in text, "the decisions are described with --rules only"
 
 
 def test_a_field_with_a_value_does_not_repeat_the_text_of_another():
     text = text_of(1, explained(b"<13>Nov 23 07:24:00 gw two words"), routed=True)
-    assert "  msg         two words\n              guess: as for app_name (decision 6)\n" in text
+    assert "  msg         two words\n              guess: as for app_name\n" in text
 
 
 def test_notes_fit_into_80_columns():
