@@ -6,7 +6,7 @@ and lists of sections, so pydantic converts nothing.
 
 import re
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -43,9 +43,8 @@ _FACILITIES = (
 )  # fmt: skip
 FACILITIES = {name: number for number, names in enumerate(_FACILITIES) for name in names.split()}
 _INTAKE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-
-
 LONGEST_REGEX = 4096
+"Characters of a regular expression, at most."
 
 
 class Section(BaseModel):
@@ -156,21 +155,20 @@ def _format(text: Scalar) -> str:
 
 
 def _severity(text: Scalar) -> int:
-    if re.fullmatch("[0-7]", text):
-        return int(text)
-    if text in SEVERITIES:
-        return SEVERITIES[text]
-    otherwise = ". Write emerg, alert, crit, err, warning, notice, info, debug or 0 to 7."
-    raise ValueError(f"unknown severity {shown(text)}{suggestion(text, SEVERITIES, otherwise)}")
+    return _number_of(text, "severity", SEVERITIES, "emerg, alert, crit, err, warning, notice, info, debug or 0 to 7")
 
 
 def _facility(text: Scalar) -> int:
-    if re.fullmatch("1?[0-9]|2[0-3]", text):
+    return _number_of(text, "facility", FACILITIES, "a name such as auth, daemon or local0, or 0 to 23")
+
+
+def _number_of(text: Scalar, kind: str, numbers: Mapping[str, int], choices: str) -> int:
+    """Returns the number of a severity or facility, which is given by name or number; `choices` is for the fault."""
+    if text in numbers:
+        return numbers[text]
+    if text in map(str, numbers.values()):
         return int(text)
-    if text in FACILITIES:
-        return FACILITIES[text]
-    otherwise = ". Write a name such as auth, daemon or local0, or 0 to 23."
-    raise ValueError(f"unknown facility {shown(text)}{suggestion(text, FACILITIES, otherwise)}")
+    raise ValueError(f"unknown {kind} {shown(text)}{suggestion(text, numbers, f'. Write {choices}.')}")
 
 
 def _regex(text: Scalar) -> Expression:
