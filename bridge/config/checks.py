@@ -157,16 +157,15 @@ def _routes(checked: Checked) -> None:
             for key in ("payload", "timestamp", "timezone"):
                 if node.wrote(key):
                     node.fault(report, key, "has no effect in a route that drops messages. Remove it.")
-        _message_condition(route, node, report)
-        _severities(route, node, report)
         if route.except_ is not None:
             except_node = node["except"]
             assert isinstance(except_node, Entries)
             if not except_node and not except_node.pruned:
                 text = "has no condition, so the route would never match. Add a condition, or remove except."
                 node.fault(report, "except", text)
-            _message_condition(route.except_, except_node, report)
-            _severities(route.except_, except_node, report)
+    for conditions, node in _all_conditions(checked):
+        _message_condition(conditions, node, report)
+        _severities(conditions, node, report)
 
 
 def _message_condition(conditions: RouteConditions, node: Entries, report: FaultReport) -> None:
