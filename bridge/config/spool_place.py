@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bridge.config.faults import FaultReport, Place
+from bridge.config.faults import FaultReport
 from bridge.config.include import Texts
 from bridge.config.yaml_tree import LARGEST, Entries, Scalar
 from bridge.util.files import read_regular
@@ -24,8 +24,10 @@ def spool_directory(file: Path) -> Path | None:
         return None
     if texts.root is None or report.faults:
         return None
-    section = texts.root.get("spool", Entries(Place(str(file), 1, 1)))
-    if isinstance(section, Entries) and "directory" not in section:
+    section = texts.root.get("spool", Entries(texts.root.place))
+    if not isinstance(section, Entries):
+        return None
+    if "directory" not in section:
         return DEFAULT_DIRECTORY
-    directory = section.get("directory") if isinstance(section, Entries) else None
+    directory = section["directory"]
     return directory.path() if isinstance(directory, Scalar) and directory and "\0" not in directory else None
