@@ -23,8 +23,6 @@ from bridge.util.files import read_regular
 _APPENDED = ("listeners", "sources", "redact", "routes")
 # Sections whose keys may be spread over several files; other top-level keys, such as `timezone`, hold one value.
 _SPREAD = ("collector", "timestamps", "batch", "spool", "cluster", "ledger", "admin")
-
-
 _EMPTY = "the file is empty. Write at least collector, listeners, intakes and spool."
 
 
@@ -68,9 +66,7 @@ class Texts:
         if self.root is not None:
             self.root.pop("include", None)
         for file, data in others:
-            included = self._read(data, file, empty=None)
-            if self.root is not None and included is not None:
-                _join(self.root, included, self.report)
+            self._read_included(data, file)
 
     def _include(self, path: Path, pattern: Scalar) -> None:
         file = str(path)
@@ -85,6 +81,10 @@ class Texts:
             self.report.at(pattern.place, f"include: cannot read {path}: {error.strerror}.")
             self.whole = False
             return
+        self._read_included(data, file)
+
+    def _read_included(self, data: bytes, file: str) -> None:
+        """Reads an included file from its bytes, and joins it with the tree."""
         included = self._read(data, file, empty=None)
         if self.root is not None and included is not None:
             _join(self.root, included, self.report)
