@@ -23,7 +23,7 @@ from bridge.util.files import read_regular
 _APPENDED = ("listeners", "sources", "redact", "routes")
 # Sections whose keys may be spread over several files; other top-level keys, such as `timezone`, hold one value.
 _SPREAD = ("collector", "timestamps", "batch", "spool", "cluster", "ledger", "admin")
-_EMPTY = "the file is empty. Write at least collector, listeners, intakes and spool."
+_EMPTY = "the file is empty. Write at least collector, listeners and intakes."
 
 
 @dataclass
