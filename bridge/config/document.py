@@ -15,7 +15,7 @@ from bridge.config.gateway_sections import (
     LedgerSection,
     SpoolSection,
     TimestampsSection,
-)  # fmt: skip
+)
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.redact_section import RedactEntry
 from bridge.config.routes import Hold, Route, Unrouted, UnroutedChoice

@@ -23,7 +23,7 @@ from bridge.config.gateway_sections import (
     LedgerSection,
     SpoolSection,
     TimestampsSection,
-)  # fmt: skip
+)
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.paste_places import PastePlaces, paste_places
 from bridge.config.redact_section import RedactEntry
