@@ -34,15 +34,6 @@ configuration_option = configuration_file.configuration_option()
 """Adds the option ``-c FILE``, which the command gets as ``file``."""
 
 
-@click.command
-@configuration_file.configuration_option(expose_value=False)
-def _carrier() -> None:
-    """Carries the option that each group gets."""
-
-
-(_GROUP_CONFIGURATION,) = _carrier.params
-
-
 def configured(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the option ``-c FILE`` and passes the configuration as the first argument, read without its secrets."""
 
@@ -133,7 +124,7 @@ class CliGroup(SuggestingGroup):
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
-        self.params.append(_GROUP_CONFIGURATION)
+        configuration_file.configuration_option(expose_value=False)(self)
 
 
 def example(*commands: str) -> str:
