@@ -18,6 +18,7 @@ _KEY = "bridge.cli.configuration_file"
 "Key of the named file in the values that a command shares with the commands above it."
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+"Adds an option to a command."
 
 
 def _chosen(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:

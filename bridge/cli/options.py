@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from bridge.cli import configuration_file
+from bridge.cli.configuration_file import Decorator
 from bridge.cli.old_names import RenamedOption
 from bridge.cli.suggest import SuggestingGroup
 from bridge.config.faults import ConfigurationError, printable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from bridge.setup.check_result import StepResult
 
 T = TypeVar("T")
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 WRONG_USAGE = 2
 """Exit code of wrong usage and of a configuration with errors."""

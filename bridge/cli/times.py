@@ -1,18 +1,15 @@
 """Defines the times of the command line: ``--since`` and ``--until``."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
+from bridge.cli.configuration_file import Decorator
 from bridge.cli.old_names import RenamedOption
 from bridge.cli.options import time
 from bridge.config.faults import printable
 
 _FORMS = "a time, a day or an age, such as 2026-03-01T07:24:00Z, 2026-03-01 or -1h"
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def moment(text: str) -> datetime:
