@@ -17,7 +17,8 @@ def of_running(status: dict[str, Any]) -> str:
     """Formats the status of a running bridge (``/api/status``)."""
     summary = headline_of(status)
     lines = [*_headline(summary), *_ended(summary), *_listeners(status), *_intakes(status.get("intakes", []))]
-    lines += ["" for _ in spool_line(status.get("spool"))] + spool_line(status.get("spool"))
+    if spool := spool_line(status.get("spool")):
+        lines += ["", *spool]
     lines += _cluster_node(status.get("fleet"))
     counts = status.get("sources_count", {})
     heads = ("address", "listener", "route", "intake", "events", "last seen", "clock")
