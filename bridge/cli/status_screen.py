@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import Any
 
 from bridge.cli.options import aligned
-from bridge.cli.status_text import age, counts_text, spool_line
+from bridge.cli.status_text import age, counts_text, rate_text, spool_line
 from bridge.config.faults import printable
 from bridge.monitoring.problems import headline_of
 from bridge.monitoring.problems.problem import number
@@ -89,13 +89,9 @@ def _cells(row: JSON) -> tuple[str, ...]:
     return (
         name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 3]}...",
         printable(str(row.get("state"))),
-        _rate(row.get("received_per_second")), _rate(row.get("delivered_per_second")),
+        rate_text(row.get("received_per_second")), rate_text(row.get("delivered_per_second")),
         _count(row.get("delivered")), _count(row.get("backlog_events")), age(row.get("oldest_seconds")),
     )  # fmt: skip
-
-
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
 
 
 def _count(value: int | None) -> str:

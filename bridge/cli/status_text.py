@@ -199,6 +199,11 @@ def _cell(value: object) -> str:
     return "-" if value is None else f"{value:,}" if isinstance(value, int) else printable(str(value))
 
 
+def rate_text(value: float | None) -> str:
+    """Formats a rate in events per second; ``-`` if it is not known."""
+    return "-" if value is None else f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
+
+
 def age(seconds: float | None) -> str:
     """Formats a duration in its two largest units, such as ``3 m 20 s``; ``-`` for None."""
     if seconds is None:

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bridge.cli.status_text import age
+from bridge.cli.status_text import age, rate_text
 from bridge.config.faults import printable
 from bridge.monitoring.problems import headline_of
 from bridge.util.spans import size
@@ -48,7 +48,7 @@ def screen(status: dict[str, Any], height: int) -> RenderableType:
         state = str(row.get("state"))
         intakes.add_row(
             _plain(row.get("name")), Text(state, style=_STATES.get(state, "red")),
-            _rate(row.get("received_per_second")), _rate(row.get("delivered_per_second")),
+            rate_text(row.get("received_per_second")), rate_text(row.get("delivered_per_second")),
             f"{row.get('backlog_events', 0):,} ({size(row.get('backlog_bytes') or 0)})",
             age(row.get("oldest_seconds")), _plain(row.get("last_error") or ""),
         )  # fmt: skip
@@ -59,7 +59,7 @@ def screen(status: dict[str, Any], height: int) -> RenderableType:
         sources.add_row(
             _plain(row.get("name") or row.get("address")), _plain(row.get("listener")),
             _plain(row.get("intake") or "-"), f"{row.get('events', 0):,}",
-            _rate(row.get("events_per_second")), f"{age(row.get('silent_seconds'))} ago",
+            rate_text(row.get("events_per_second")), f"{age(row.get('silent_seconds'))} ago",
             Text(printable(str(row.get("clock") or "-")), style="yellow" if remedy else ""),
         )  # fmt: skip
     return Group(panel, intakes, sources)
@@ -86,7 +86,3 @@ def _table(*heads: str) -> Table:
 
 def _plain(value: object) -> Text:
     return Text(printable(str(value)))
-
-
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
