@@ -35,6 +35,7 @@ def screen(status: JSON, *, width: int | None = None) -> str:
     health = [printable(summary["text"]), *first]
     rows = MAX_WITH_PROBLEMS if others else MAX_INTAKES
     middle = ["", *_intakes(status.get("intakes", []), rows), "", *_totals(status)]
+    # The other lines: the title of what needs attention, the last line, and an empty line before each.
     left = HEIGHT - _lines(health) - _lines(middle) - 4
     shown, left_out = _fitting(others, left)
     attention = ["", "Needs attention", *shown] if shown else []
@@ -127,6 +128,6 @@ def _wrapped(lines: Iterable[str], width: int | None) -> list[str]:
         return list(lines)
     return [
         part for line in lines
-        for part in wrap(line, width, subsequent_indent="  ", break_on_hyphens=False, drop_whitespace=True)
+        for part in wrap(line, width, subsequent_indent="  ", break_on_hyphens=False)
         or [""]
     ]  # fmt: skip
