@@ -81,11 +81,12 @@ def test(file: Path, record: Path | None, output: str, samples: tuple[Path, ...]
     count = 0
     for count, sample in enumerate(chain.from_iterable(map(_read, samples)), start=1):
         differences = list(_differences(config, router, sample))
-        if differences:
-            name = sample.get("name", f"sample {count}")
-            failed.append({"place": sample["place"], "name": name, "differences": differences})
-        for text in differences if output == "text" else ():
-            click.echo(f"{sample['place']}: {name}: {text}")
+        if not differences:
+            continue
+        name = sample.get("name", f"sample {count}")
+        failed.append({"place": sample["place"], "name": name, "differences": differences})
+        if output == "text":
+            click.echo("\n".join(f"{sample['place']}: {name}: {text}" for text in differences))
     if output == "json":
         click.echo(json.dumps({"samples": count, "matching": count - len(failed), "failed": failed}, indent=2))
     else:
