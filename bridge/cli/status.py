@@ -52,8 +52,8 @@ def status(file: Path, complete: bool, output: str, by_health: bool, watched: bo
         _watch(directory)
         return
     _become_owner(directory, complete=complete)
-    whole = f"?sources={MAX_SOURCES}" if complete else "?sources=0"
-    report, running = _read_status(directory, "" if output == "json" else whole)
+    query = "" if output == "json" else f"?sources={MAX_SOURCES if complete else 0}"
+    report, running = _read_status(directory, query)
     if output == "json":
         click.echo(json.dumps(report, indent=2))
     elif not running:
