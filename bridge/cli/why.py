@@ -64,8 +64,10 @@ def why(config: Config, sender: str, output: str, by_result: bool) -> None:
 
 
 def _held(config: Config, found: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
-    """Returns the rows of the held messages of a source, if it has sent nothing since the start or nothing that has a
-    route. Reading them is too slow to do it for each source."""
+    """Returns ``held``, the rows of a source's held messages; nothing if it sends and its latest messages have a route.
+
+    Reading them is too slow to do it for every source.
+    """
     seen = found.get("seen", [])
     if seen and not any(row.get("unrouted_now") for row in seen):
         return {}

@@ -1,4 +1,4 @@
-"""Builds the steps of ``syslog-bridge why`` about messages that are held since before, and problems that are over."""
+"""Builds the steps of ``syslog-bridge why`` about messages held since before the start and about ended problems."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +8,8 @@ from bridge.monitoring.problems.problem import capital, moment, number, read_mom
 
 MAX_ENDED = 5
 "Ended problems that are shown, the latest."
-TOLD_ELSEWHERE = frozenset(("rejected", "unrouted"))
-"Kinds whose end another step tells."
+SHOWN_ELSEWHERE = frozenset(("rejected", "unrouted"))
+"Kinds of problems whose end is shown by another step."
 
 JSON = dict[str, Any]
 
@@ -26,8 +26,10 @@ def held_step(held: list[JSON]) -> Step:
 
 
 def unrouted_text(unrouted: int, held: list[JSON] | None) -> str:
-    """Describes the messages of a source that match no route: those since the start, or those that are held, if that
-    is known."""
+    """Describes the messages of a source that match no route.
+
+    Those that are held, or all since the start if none is held any more. ``held`` is None if they were not read.
+    """
     if held is None:
         return f"{number(unrouted, 'message')} held"
     if not held:
@@ -40,6 +42,6 @@ def ended_steps(known: JSON, status: JSON, address: str, intakes: set[str]) -> I
     about = {address, *intakes}
     rows = [*known.get("ended_problems", []), *(row for row in status.get("ended_alarms", []) if row["about"] in about)]
     rows.sort(key=lambda row: str(row["ended"]), reverse=True)
-    for row in [row for row in rows if row["kind"] not in TOLD_ELSEWHERE][:MAX_ENDED]:
+    for row in [row for row in rows if row["kind"] not in SHOWN_ELSEWHERE][:MAX_ENDED]:
         since, ended = moment(read_moment(row["since"])), moment(read_moment(row["ended"]))
         yield Step(NOTE, "ended", f"{capital(row['text'])} (from {since} to {ended})")
