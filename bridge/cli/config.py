@@ -42,9 +42,9 @@ def show(config: Config, output: str) -> None:
 def migrate(path: Path | None, file: Path, in_place: bool) -> None:
     """Replace the old names of keys in a configuration file.
 
-    Prints FILE with the current names. Comments, order, anchors and quotes stay as they are. With --in-place, the file
-    itself and the files that it includes are replaced; each one's copy keeps owner and permissions. Without FILE, it
-    is the file of -c.
+    Prints FILE with the current names. Comments, order, anchors and quotes stay as they are. With --in-place, FILE and
+    the files that it includes are replaced. A copy of each stays beside it, with the same owner and permissions. The
+    default of FILE is the file of -c.
     """
     migrations = plan(path or file)
     if not in_place:

@@ -50,7 +50,7 @@ spool: {directory: unused}
 @click.option("--payloads", is_flag=True,
               help="Show the event in every payload form, and mark those that match the intake's format.")  # fmt: skip
 @click.option("--rules", is_flag=True,
-              help="Show the rule that gave each field, not only of those that are guessed. json always has them.",
+              help="Show the rule behind every field, and describe the decisions. json always has the rules.",
               )  # fmt: skip
 @output_option(help="json: one object per line.")
 @click.option("--survey", "capture", metavar="FILE", type=click.Path(path_type=Path),

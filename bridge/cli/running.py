@@ -41,9 +41,9 @@ def reload(config: Config, within: timedelta | None, confirmed: bool, output: st
 
     Does the same as systemctl reload, and prints the result.
 
-    With --confirm 5m the previous configuration is used again after five minutes, unless you run reload --confirmed
-    before: a change that cuts off the senders or the collector is undone. The wait lasts over a restart. The files on
-    disk are never changed. A reload without --confirm does not confirm.
+    With --confirm 5m the bridge goes back to the previous configuration after five minutes, unless you run reload
+    --confirmed before. So a change that cuts off the senders or the collector is undone. A restart does not end the
+    wait. The files on disk are never changed. A reload without --confirm does not confirm.
     """
     if within is not None and confirmed:
         raise click.UsageError("--confirm begins the wait and --confirmed ends it: give one of them")
