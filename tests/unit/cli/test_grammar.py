@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from bridge.cli.main import main
 from bridge.cli.registry import COMMANDS, GROUPS
 from bridge.spool.quarantine_entry import QuarantineEntry
+from tests.harness.imported import run_and_list_modules
 
 COLUMNS = 80
 Words = tuple[str, ...]
@@ -332,29 +333,10 @@ def test_commands_work_on_a_pipe_without_a_terminal_in_a_c_locale(file: Path) ->
 
 # --- imports ----------------------------------------------------------------------------------------------------------
 
-_MODULES = """
-import sys
-from bridge.cli.main import main
-
-try:
-    main(sys.argv[1:], prog_name="syslog-bridge")
-except SystemExit:
-    pass
-print(*sorted(sys.modules), file=sys.stderr)
-"""
-
-
-def modules(*words: str) -> set[str]:
-    """Returns the modules that a command imports."""
-    done = subprocess.run(
-        [sys.executable, "-c", _MODULES, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-        check=True,
-    )  # fmt: skip
-    return set(done.stderr.splitlines()[-1].split())
-
 
 def test_help_imports_neither_twisted_nor_the_models() -> None:
-    found = modules("--help")
+    done, found = run_and_list_modules("--help")
+    assert done.returncode == 0, done.stderr
     assert {name for name in found if name.split(".")[0] in ("twisted", "pydantic", "yaml", "rich")} == set()
     ours = {name for name in found if name.startswith("bridge.") and not name.startswith("bridge.cli")}
     assert ours == set()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.cli.status_screen import screen
+from tests.harness.imported import run_and_list_modules
 from tests.harness.status_server import running_bridge
 
 REMEDY = "check the network between the gateway and the collector, then run syslog-bridge check --connect"
@@ -93,27 +92,12 @@ def test_text_of_other_hosts_reaches_the_terminal_escaped() -> None:
     assert not {"\x1b", "\x07"} & set(screen(status([intake(1, name="\x1b[1m")], [problem(2), hostile])))
 
 
-_MODULES = """
-import sys
-from bridge.cli.main import main
-
-try:
-    main(sys.argv[1:], prog_name="syslog-bridge")
-finally:
-    print(*sorted(sys.modules), file=sys.stderr)
-"""
-
-
 def test_status_imports_neither_spool_nor_parser(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
     (tmp_path / "bridge.yaml").write_text(f"spool: {{directory: {spool}}}\nanother: key\n")
     with running_bridge(spool, status([intake(1)], [])):
-        done = subprocess.run(
-            [sys.executable, "-c", _MODULES, "status", "-c", str(tmp_path / "bridge.yaml")], capture_output=True,
-            text=True, timeout=60, check=False,
-        )  # fmt: skip
+        done, found = run_and_list_modules("status", "-c", str(tmp_path / "bridge.yaml"))
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "Healthy: all well."), done.stderr
-    found = set(done.stderr.splitlines()[-1].split())
     for package in ("bridge.spool", "bridge.syslog", "bridge.config.model", "pydantic", "twisted"):
         assert {name for name in found if name == package or name.startswith(f"{package}.")} == set()
