@@ -83,8 +83,7 @@ def test_the_written_configuration_passes_check_and_test(run, tmp_path):
 def test_nothing_is_written_over(run, tmp_path):
     target = tmp_path / "bridge.yaml"
     target.write_text("mine")
-    for given in (("--write", str(target), "--region", "FRA1"),):
-        assert "already exists" in run(site(), *given, code=1).stderr
+    assert "already exists" in run(site(), "--write", str(target), "--region", "FRA1", code=1).stderr
     assert target.read_text() == "mine"
     (tmp_path / "other.samples").write_text("mine")
     result = run(site(), "--write", str(tmp_path / "other.yaml"), "--region", "FRA1", code=1)

@@ -177,13 +177,13 @@ def test_all_messages_are_acknowledged(cut: int) -> None:
     assert ", 300 acknowledged\n" in result.stderr
 
 
-@pytest.mark.parametrize(("refused", "text"), [(b"open", "0 messages are ack"), (b"syslog", "0 messages are ack")])
-def test_refused_message_is_reported(refused: bytes, text: str) -> None:
+@pytest.mark.parametrize("refused", [b"open", b"syslog"])
+def test_refused_message_is_reported(refused: bytes) -> None:
     with relp_receiver(lambda command: b"500 not here" if command == refused else b"200 OK") as (to, _):
         result = run("--to", to, "x")
     assert result.exit_code == 1
     assert "the receiver refused a message: 500 not here" in result.stderr
-    assert (text in result.stderr) == (refused == b"syslog")
+    assert ("0 messages are ack" in result.stderr) == (refused == b"syslog")
 
 
 def test_receiver_that_closes_before_the_acknowledgement_is_an_error() -> None:

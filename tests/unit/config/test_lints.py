@@ -141,7 +141,7 @@ def test_warnings_of_two_thousand_routes(warn):
     ]
 
 
-def test_form_of_self_events_without_an_intake_has_no_effect(warn):
+def test_format_of_alerts_without_an_intake_has_no_effect(warn):
     rest = f"{_REST}admin: {{alerts_format: forwarder, alerts_statistics_every: 1m}}\n"
     assert warn(BOTH, rest) == [
         "alerts_format has no effect without alerts_intake. Add alerts_intake: INTAKE.",
