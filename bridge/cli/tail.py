@@ -19,7 +19,7 @@ import click
 
 from bridge.cli.execute import existing_spool
 from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail, output_option, with_spool
-from bridge.cli.why_target import UnknownSenderError, find_sources, find_targets
+from bridge.cli.why_target import UnknownSenderError, find_targets, request_sources
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations import control_client
@@ -77,7 +77,7 @@ def _addresses(config: Config, sender: str) -> Sequence[str]:
     try:
         status = control_client.get(directory, "/api/status?sources=0")
         host = str(status.get("gateway") or gethostname())
-        found = find_targets(config, sender, partial(find_sources, directory), host=host)
+        found = find_targets(config, sender, partial(request_sources, directory), host=host)
     except UnknownSenderError as error:
         fail(f"tail: {printable(str(error))}", WRONG_USAGE)
     for note in dict.fromkeys(target.note for target in found if target.note):

@@ -13,7 +13,7 @@ from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail, output_op
 from bridge.cli.unrouted_text import suggestion_text
 from bridge.cli.why_step import NOTE, WRONG, Step
 from bridge.cli.why_steps import source_steps, unseen_source_steps
-from bridge.cli.why_target import Target, UnknownSenderError, find_sources, find_targets
+from bridge.cli.why_target import Target, UnknownSenderError, find_targets, request_sources
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations import control_client, spool_owner
@@ -94,7 +94,7 @@ def _explain_stopped(config: Config, sender: str) -> None:
 
 def _targets(config: Config, sender: str, host: str, directory: Path | None = None) -> list[Target]:
     """Returns the senders that are meant. ``directory`` is the spool of the running bridge, None if none runs."""
-    find = partial(find_sources, directory) if directory is not None else _no_sources
+    find = partial(request_sources, directory) if directory is not None else _no_sources
     try:
         return find_targets(config, sender, find, host=host)
     except UnknownSenderError as error:

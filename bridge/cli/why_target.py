@@ -90,8 +90,8 @@ def _run(jobs: Sequence[Callable[[], None]]) -> None:
         thread.join(max(0.0, end - time.monotonic()))
 
 
-def find_sources(directory: Path, word: str) -> list[Row]:
-    """Asks the running bridge of a spool for the rows of ``FindSources``. Raises ControlError."""
+def request_sources(directory: Path, word: str) -> list[Row]:
+    """Asks the running bridge of a spool for sources, as ``FindSources`` does. Raises ControlError."""
     query = urlencode({"limit": MAX_FOUND, "find": word})
     rows: list[Row] = control_client.get(directory, f"/api/sources?{query}")["sources"]
     return rows
