@@ -17,6 +17,7 @@ from bridge.ingest import from_config
 from bridge.routing import Disposition, Router
 from bridge.syslog.framing import datagrams
 from bridge.syslog.reader import read_columns
+from bridge.util.names import free_name
 
 Group = Literal["new", "changed", "zones", "gone"]
 GROUPS: Sequence[Group] = ("new", "changed", "zones", "gone")
@@ -142,8 +143,8 @@ class _Comparison:
             intake = suitable[0] if suitable else added.get(route.intake)
             new_intake = intake is None
             if intake is None:
-                intake = added[route.intake] = _free(route.intake, {*self._config.intakes, *added.values()})
-            name = _free(route.name, taken)
+                intake = added[route.intake] = free_name(route.intake, {*self._config.intakes, *added.values()})
+            name = free_name(route.name, taken)
             taken.add(name)
             best = max(route.findings, key=lambda finding: finding.count)
             if group == "new":
@@ -185,11 +186,3 @@ class _Comparison:
             return
         for address in missing:
             yield ProposedChange("gone", f"{address}: sent nothing in {span(seconds)}", gone=address)
-
-
-def _free(name: str, taken: set[str]) -> str:
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}-{number}"
-    return free

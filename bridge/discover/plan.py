@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
 from bridge.discover.finding import SenderFinding
+from bridge.util.names import free_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +91,9 @@ def _routes(findings: Sequence[SenderFinding]) -> Iterator[RoutePlan]:
     for (product, text_format, app_names, _), members in ordered:
         sources = networks_of([finding.source for finding in members if finding.source])
         hosts = sorted({finding.host for finding in members if finding.host})
-        yield RoutePlan(_free(text_format, taken), text_format, product, sources, hosts, app_names, members)
-
-
-def _free(name: str, taken: set[str]) -> str:
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}-{number}"
-    taken.add(free)
-    return free
+        name = free_name(text_format, taken)
+        taken.add(name)
+        yield RoutePlan(name, text_format, product, sources, hosts, app_names, members)
 
 
 def _with_unique_names(sources: Sequence[SourcePlan]) -> list[SourcePlan]:

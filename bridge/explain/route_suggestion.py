@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bridge import formats
 from bridge.config import Config
 from bridge.config.paste_places import PastePlace
+from bridge.util.names import free_name
 
 UNKNOWN_INTAKE = "INTAKE"
 "Stands for the name of an intake. It is not a valid name."
@@ -66,7 +67,8 @@ def suggest_route(config: Config, source: UnroutedSource, text_format: str | Non
         return RouteSuggestion("", text)
     intake, comment, new = _intake(config, text_format)
     place = config.paste_places.route
-    lines = [f"- name: {json.dumps(_free_name(config, source.address))}", *(f"  {line}" for line in conditions)]
+    name = free_name(f"from-{source.address}"[:60], {route.name for route in config.routes})
+    lines = [f"- name: {json.dumps(name)}", *(f"  {line}" for line in conditions)]
     lines.append(f"  intake: {intake}{f'  # {comment}' if comment else ''}")
     route = _block(lines, place, "routes")
     if not new:
@@ -90,15 +92,6 @@ def _conditions(source: UnroutedSource) -> list[str]:
     return conditions
 
 
-def _free_name(config: Config, address: str) -> str:
-    taken = {route.name for route in config.routes}
-    name = f"from-{address}"[:60]
-    number = 1
-    while (found := name if number == 1 else f"{name}-{number}") in taken:
-        number += 1
-    return found
-
-
 def _intake(config: Config, text_format: str | None) -> tuple[str, str, bool]:
     """Returns the name of the intake, a comment, and True if the intake has to be added."""
     names = list(config.intakes)
@@ -114,11 +107,7 @@ def _intake(config: Config, text_format: str | None) -> tuple[str, str, bool]:
     if suitable:
         others = f"or {', '.join(suitable[1:MAX_INTAKES])}" if suitable[1:] else ""
         return suitable[0], others, False
-    name, number = text_format, 1
-    while name in config.intakes:
-        number += 1
-        name = f"{text_format}-{number}"
-    return name, "", True
+    return free_name(text_format, config.intakes), "", True
 
 
 def _block(lines: list[str], place: PastePlace, section: str) -> str:

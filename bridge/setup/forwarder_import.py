@@ -21,12 +21,12 @@ from bridge.setup.import_result import (
     Imported,
     ImportedIntakes,
     Port,
-    free_name,
     host_of,
     place_of_host,
     url_of_host,
 )
 from bridge.setup.rsyslog_import import read_rsyslog
+from bridge.util.names import free_name
 
 _KINDS = ("udp", "tcp", "tls")
 _KNOWN = ("name", "protocol", "input_protocol", "port", "intake_key", "debug", "stats", "queue_size",
@@ -180,7 +180,7 @@ class _Reader:
                 )
         base = " ".join(printable(title).split())[:60] or "listener"
         for host, outer in addresses:
-            listener = free_name(base, " ", {port.name for port in self._ports})
+            listener = free_name(base, {port.name for port in self._ports}, separator=" ")
             self._ports.append(Port(listener, kind, f"{host}:{outer}", intake, *files))
         if _text(entry, "queue_size"):
             self._note(title, "queue_size is not needed: all events are on disk, within spool.max_size")

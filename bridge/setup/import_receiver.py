@@ -15,11 +15,11 @@ from bridge.setup.import_result import (
     ImportedIntakes,
     Port,
     RouteDraft,
-    free_name,
     not_carried_over,
     place_of_host,
     without_secrets,
 )
+from bridge.util.names import free_name
 
 PASSES_ON = "its messages match the routes after it, or are held"
 "What happens without a rule that cannot be carried over."
@@ -105,7 +105,7 @@ class ReceiverDraft:
             if other.port.address == port.address and transport == ("udp" if other.port.kind == "udp" else "stream"):
                 self.skip(place, line, f"the address {port.address} is already used in line {other.place.line}")
                 return
-        name = free_name(port.name, " ", {other.port.name for other in self._listening})
+        name = free_name(port.name, {other.port.name for other in self._listening}, separator=" ")
         self._listening.append(_Listening(group, replace(port, name=name), place, line))
 
     def rule(self, rule: ReceiverRule) -> None:
@@ -159,7 +159,7 @@ class ReceiverDraft:
                 continue
             names = {*taken, *(port.name for ports in heard.values() for port in ports)}
             for address in addresses(listening.port):
-                name = free_name(listening.port.name, " ", names)
+                name = free_name(listening.port.name, names, separator=" ")
                 names.add(name)
                 heard.setdefault(listening.group, []).append(replace(listening.port, name=name, address=address))
         routes = list(self._routes(intakes, collector, heard))

@@ -1,6 +1,5 @@
 """Defines the result of an import, and writes it as a configuration."""
 
-import itertools
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from bridge.config.faults import Place, printable
 from bridge.config.fields import SPOOL_NAMES
 from bridge.formats import UnknownFormat, find
 from bridge.setup.import_conditions import Alternative
+from bridge.util.names import free_name
 
 DEFAULT_REGION = "FRA1"
 _REAL_KEY = re.compile("[A-Za-z0-9]{16,}")
@@ -165,7 +165,7 @@ class ImportedIntakes:
     def add(self, title: str, key: str, payload: str = "auto", place: Mapping[str, str] | None = None) -> str:
         """Adds an intake and returns its name, made from a title."""
         base = re.sub("[^a-z0-9_.-]+", "-", title.lower()).strip("-_.")[:60] or "intake"
-        name = free_name(base, "-", {*self.keys, *SPOOL_NAMES})
+        name = free_name(base, {*self.keys, *SPOOL_NAMES})
         self.keys[name] = key
         self.drafts[name] = IntakeDraft(payload, _guess_format(name), dict(place or {}))
         return name
@@ -202,12 +202,6 @@ def host_of(collector: Mapping[str, str]) -> str:
     """Returns the host that the bridge connects to."""
     url = collector.get("url") or REGIONS[collector["region"]]
     return urlsplit(url).hostname or url
-
-
-def free_name(base: str, separator: str, taken: Collection[str]) -> str:
-    """Returns ``base``, with a number if it is taken."""
-    numbered = (f"{base}{separator}{count}" for count in itertools.count(2))
-    return next(name for name in itertools.chain((base,), numbered) if name not in taken)
 
 
 def without_secrets(line: str, keys: Collection[str] = ()) -> str:
