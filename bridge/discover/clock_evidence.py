@@ -11,7 +11,7 @@ from statistics import median
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from bridge.ingest.clock_skew import ZONE_TOLERANCE, places_with
+from bridge.ingest.clock_skew import ZONE_TOLERANCE, places_with, signed
 
 LEAST_TIMES = 3
 "Times that are needed to judge a clock."
@@ -83,19 +83,13 @@ def _zone(offset: timedelta, count: int, now: datetime, zones: Sequence[ZoneInfo
         return ClockEvidence("zone", f"{text}: of the zones of this site, only {fitting[0]} fits", zone=fitting[0])
     if fitting:
         return ClockEvidence("zone", f"{text}: {' and '.join(fitting)} fit", candidates=fitting)
-    return ClockEvidence("zone", f"{text}", candidates=places_with(offset, now, MAX_CANDIDATES))
+    return ClockEvidence("zone", text, candidates=places_with(offset, now, MAX_CANDIDATES))
 
 
 def _steady(offsets: Sequence[float]) -> tuple[float, bool]:
     middle = median(offsets)
     near = sum(abs(offset - middle) <= STEADY_SECONDS for offset in offsets)
     return middle, near >= STEADY_SHARE * len(offsets)
-
-
-def signed(offset: timedelta) -> str:
-    """Returns a UTC offset as ``+01:00``."""
-    minutes = round(offset.total_seconds() / 60)
-    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
 def span(seconds: float) -> str:

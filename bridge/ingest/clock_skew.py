@@ -190,7 +190,7 @@ def _diagnose_zone(offset_text: str, minutes: int, now: datetime, zone: tzinfo |
     candidates = places_with(device_offset, now, 2)
     place = f"the device's location, such as {' or '.join(candidates)}" if candidates else _fixed(device_offset)
     return Diagnosis(
-        "zone", f"{offset_text}: local time without zone (UTC{_signed(device_offset)}), read as {zone}",
+        "zone", f"{offset_text}: local time without zone (UTC{signed(device_offset)}), read as {zone}",
         f"set sources: timezone: to {place}",
     )  # fmt: skip
 
@@ -209,10 +209,11 @@ def _zones() -> tuple[ZoneInfo, ...]:
 def _fixed(offset: timedelta) -> str:
     """Returns a location with a fixed UTC offset."""
     place = unchanging_place(offset)
-    return f"{place} (UTC{_signed(offset)} all year)" if place else f"a location at UTC{_signed(offset)}"
+    return f"{place} (UTC{signed(offset)} all year)" if place else f"a location at UTC{signed(offset)}"
 
 
-def _signed(offset: timedelta) -> str:
+def signed(offset: timedelta) -> str:
+    """Returns a UTC offset as ``+01:00``."""
     minutes = round(offset.total_seconds() / 60)
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
