@@ -90,7 +90,7 @@ def _unsent_data(config: Config) -> list[SourceWithUnsentData]:
     """Asks the running bridge for the sources whose structured data is not sent. Returns none if it cannot be asked."""
     directory = config.spool.directory
     try:
-        if not directory.is_dir() or spool_owner.owner(directory) is None:
+        if not spool_owner.has_owner(directory):
             return []
         rows = control_client.get(directory, "/api/status?sources=0").get("unsent_structured_data", [])
     except (OSError, BridgeError):

@@ -98,7 +98,7 @@ def ports_of(ports: tuple[tuple[str, Address], ...], duration: timedelta) -> Ite
 def running_bridge(config: Config, duration: timedelta) -> Iterator[Watched]:
     """Follows the bridge that runs with a configuration. Raises ControlError."""
     directory = config.spool.directory
-    if not directory.is_dir() or spool_owner.owner(directory) is None:
+    if not spool_owner.has_owner(directory):
         raise ControlError(
             "no bridge is running", "Name what to watch: --capture FILE, or --listen udp://*:514 --listen tcp://*:514"
         )

@@ -80,7 +80,7 @@ def _apply(file: Path, config: Config, edited: Edited) -> None:
     restore = replace_files(edited.before, edited.after, lambda: _check(file))
     click.echo(f"\nwrote {', '.join(name for name, text in edited.after.items() if text != edited.before[name])}")
     directory = config.spool.directory
-    if not directory.is_dir() or spool_owner.owner(directory) is None:
+    if not spool_owner.has_owner(directory):
         click.echo("no bridge is running: the change applies at its start")
         return
     try:

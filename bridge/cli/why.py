@@ -40,7 +40,7 @@ def why(config: Config, sender: str, output: str, by_result: bool) -> None:
     problem (the messages stop here) or note.
     """
     directory = config.spool.directory
-    if not directory.is_dir() or spool_owner.owner(directory) is None:
+    if not spool_owner.has_owner(directory):
         _explain_stopped(config, sender)
     status = control_client.get(directory, "/api/status?sources=0")
     targets = _targets(config, sender, str(status.get("gateway") or gethostname()), directory)

@@ -8,6 +8,11 @@ from pathlib import Path
 from bridge.util.files import is_foreign
 
 
+def has_owner(directory: Path) -> bool:
+    """Returns True if a process has the lock of a spool, False also if there is no such directory. Raises OSError."""
+    return directory.is_dir() and owner(directory) is not None
+
+
 def owner(directory: Path) -> str | None:
     """Returns the ID of the process that has the lock of a spool, or None if no process has it. Raises OSError.
 
