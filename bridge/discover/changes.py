@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from bridge.config import Config
+from bridge.config import Config, Listener
 from bridge.discover.clock_evidence import span
 from bridge.discover.finding import DAY, SenderFinding
 from bridge.discover.plan import RoutePlan, SourcePlan, plan_of
@@ -59,6 +59,13 @@ def zone_in(router: Router, source: str, host: str | None) -> ZoneInfo:
     zone = router.zone(ip_address(source.partition("%")[0]) if source else None, host)
     assert isinstance(zone, ZoneInfo)
     return zone
+
+
+def receives(listener: Listener, transport: str) -> bool:
+    """Returns True if a listener has a kind of port, such as ``tcp``, or a port, such as ``udp 514``."""
+    kind, _, port = transport.partition(" ")
+    address = {"udp": listener.udp, "tcp": listener.tcp}.get(kind)
+    return address is not None and port in ("", str(address.port))
 
 
 class _Comparison:
@@ -122,10 +129,8 @@ class _Comparison:
     def _listener(self, finding: SenderFinding) -> str:
         listeners = self._config.listeners
         for transport in finding.transports:
-            kind, _, port = transport.partition(" ")
             for listener in listeners:
-                address = {"udp": listener.udp, "tcp": listener.tcp}.get(kind)
-                if listener.full_name == transport or (address and port in ("", str(address.port))):
+                if listener.full_name == transport or receives(listener, transport):
                     return listener.full_name
         return listeners[0].full_name
 
