@@ -8,16 +8,17 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from bridge.config import Config, Listener, load
+from bridge.config import Listener, load
 from bridge.discover import SenderFinding
+from bridge.discover.changes import receives
 from bridge.discover.clock_evidence import utc
 from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
 from bridge.ingest import from_config
+from bridge.ingest.addresses import address_of
 from bridge.setup.import_result import Imported
 
 
@@ -59,8 +60,8 @@ class Shadow:
 
 def shadow_of(imported: Imported, name: str, findings: Sequence[SenderFinding]) -> Shadow:
     """Compares an imported forwarder with the findings. ``name`` is that of its configuration file. Raises OSError."""
-    before = _loaded(imported, name)
-    reached = {finding.place: _intakes(before, finding) for finding in findings}
+    before = _ExplainedConfiguration(imported, name)
+    reached = {finding.place: before.intakes(finding) for finding in findings}
     notes: list[str] = []
     formats = dict(_formats(imported, findings, reached, notes))
     found = replace(
@@ -70,19 +71,47 @@ def shadow_of(imported: Imported, name: str, findings: Sequence[SenderFinding]) 
             for intake, draft in imported.intakes.items()
         },
     )
-    after = _loaded(found, name)
+    after = _ExplainedConfiguration(found, name)
     rows = [
-        ShadowRow(finding, _event(before, finding), _event(after, finding)) for finding in findings if finding.samples
+        ShadowRow(finding, before.event(finding), after.event(finding)) for finding in findings if finding.samples
     ]  # fmt: skip
     return Shadow(found, rows, notes)
 
 
-def _loaded(imported: Imported, name: str) -> Config:
-    """Loads an imported configuration without its keys and certificates."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "bridge.yaml"
-        file.write_text(imported.as_yaml(name))
-        return load(file, secrets=False)
+class _ExplainedConfiguration:
+    """Explains messages with an imported configuration, which is loaded without its keys and certificates."""
+
+    def __init__(self, imported: Imported, name: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "bridge.yaml"
+            file.write_text(imported.as_yaml(name))
+            self._config = load(file, secrets=False)
+        self._router = from_config.router(self._config)
+
+    def intakes(self, finding: SenderFinding) -> set[str]:
+        """Returns the intakes that the messages of a sender reach."""
+        return {intake for values in self._explained(finding, finding.samples) if (intake := values["intake"])}
+
+    def event(self, finding: SenderFinding) -> ShadowEvent:
+        """Returns the event of the last message of a sender."""
+        (values,) = self._explained(finding, finding.samples[-1:])
+        return ShadowEvent(values["intake"], values["event_timestamp"], values["event"])
+
+    def _explained(self, finding: SenderFinding, frames: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+        explainer = Explainer(
+            self._config, Origin(self._listener(finding), address_of(finding.source)),
+            received=utc(finding.last) or datetime.now(UTC), strict=False, router=self._router, max_reasons=0,
+        )  # fmt: skip
+        for frame in frames:
+            explanation = explainer.explain(Cut(frame, "of a sender"))
+            empty = {"intake": None, "event_timestamp": None, "event": None}
+            yield empty if explanation is None else as_json(explanation)
+
+    def _listener(self, finding: SenderFinding) -> Listener:
+        """Returns the listener of the port that the messages were sent to, else the first one of the transport."""
+        listeners = self._config.listeners
+        same = (each for name in finding.transports for each in listeners if receives(each, name))
+        return next(same, listeners[0])
 
 
 def _formats(
@@ -102,36 +131,3 @@ def _formats(
             notes.append(f"intake {intake}: it gets messages of the formats {', '.join(known)}{others}, so it has none")
         else:
             notes.append(f"intake {intake}: none of its {len(senders)} senders was identified, so it has no format")
-
-
-def _intakes(config: Config, finding: SenderFinding) -> set[str]:
-    return {intake for frame in finding.samples if (intake := _explained(config, finding, frame)["intake"])}
-
-
-def _event(config: Config, finding: SenderFinding) -> ShadowEvent:
-    values = _explained(config, finding, finding.samples[-1])
-    return ShadowEvent(values["intake"], values["event_timestamp"], values["event"])
-
-
-def _explained(config: Config, finding: SenderFinding, frame: bytes) -> dict[str, Any]:
-    source = ip_address(finding.source.partition("%")[0]) if finding.source else None
-    received = utc(finding.last) or datetime.now(UTC)
-    explainer = Explainer(
-        config, Origin(_listener(config, finding), source), received=received, strict=False,
-        router=from_config.router(config), max_reasons=0,
-    )  # fmt: skip
-    explanation = explainer.explain(Cut(frame, "of a sender"))
-    empty = {"intake": None, "event_timestamp": None, "event": None}
-    return empty if explanation is None else as_json(explanation)
-
-
-def _listener(config: Config, finding: SenderFinding) -> Listener:
-    """Returns the listener of the port that the messages were sent to, else the first one of the transport."""
-    for transport in finding.transports:
-        kind, _, port = transport.partition(" ")
-        same = [(each, {"udp": each.udp, "tcp": each.tcp}.get(kind)) for each in config.listeners]
-        for exact in (True, False):
-            for listener, address in same:
-                if address and (str(address.port) == port if exact else not port):
-                    return listener
-    return config.listeners[0]
