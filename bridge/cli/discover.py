@@ -14,7 +14,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli.configuration_file import DEFAULT_FILE
-from bridge.cli.discover_input import SPOOL, Watched, capture_of, collect, ports_of, running_bridge
+from bridge.cli.discover_input import Watched, capture_of, collect, ports_of, running_bridge
 from bridge.cli.discover_shadow import shadow
 from bridge.cli.discover_update import update
 from bridge.cli.options import CliCommand, configuration_option, example, fail, parsed
@@ -23,6 +23,7 @@ from bridge.config.addresses import REGIONS, Address, base_url
 from bridge.config.addresses import address as listen_address
 from bridge.config.fields import time_zone
 from bridge.config.loading import load_with_places
+from bridge.config.spool_place import DEFAULT_DIRECTORY
 from bridge.config.units import duration
 from bridge.config.yaml_tree import Entries
 from bridge.discover import FindingSettings, Observer, SenderFinding, find_all
@@ -72,7 +73,8 @@ def _port(text: str) -> tuple[str, Address]:
 @click.option("--write", "target", metavar="FILE", type=_PATH, help="Write a configuration to a new file.")
 @click.option("--region", type=click.Choice(list(REGIONS), case_sensitive=False), help="Region of the collector.")
 @click.option("--url", metavar="URL", type=parsed(base_url), help="URL of the collector, instead of a region.")
-@click.option("--spool", metavar="DIRECTORY", default=SPOOL, show_default=True, help="Spool of the configuration.")
+@click.option("--spool", metavar="DIRECTORY", default=str(DEFAULT_DIRECTORY), show_default=True,
+              help="Spool of the configuration.")  # fmt: skip
 @click.option("--update", "updating", is_flag=True,
               help="Compare what is seen with the configuration, and print a diff.")  # fmt: skip
 @click.option("--only", metavar="GROUP", type=click.Choice(GROUPS), multiple=True,

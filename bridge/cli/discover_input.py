@@ -23,7 +23,6 @@ from bridge.operations.control_client import ControlError
 from bridge.operations.following import FollowedMessages
 from bridge.util.files import shown_path
 
-SPOOL = "/var/lib/syslog-bridge/spool"
 _ANYWHERE = (("udp", "udp", "*:514"), ("tcp", "tcp", "*:514"))
 _MAX_PORTS = 8
 

@@ -16,6 +16,7 @@ import click
 from bridge.cli import configuration_file
 from bridge.cli.options import CliCommand, example, output_option, parsed
 from bridge.config import Config, Share, load
+from bridge.config.spool_place import DEFAULT_DIRECTORY
 from bridge.config.units import duration, rate
 from bridge.host.privileges import become_owner
 from bridge.trial.drill import machine_checks
@@ -137,7 +138,7 @@ def _chosen(only: str | None) -> set[str]:
 
 def _machine_findings(config: Config | None, need: Need, no_connect: bool) -> Iterator[Finding]:
     if config is None:
-        yield machine_checks.disk(Path("/var/lib/syslog-bridge/spool"), Share(80), Share(10), need)
+        yield machine_checks.disk(DEFAULT_DIRECTORY, Share(80), Share(10), need)
         yield machine_checks.receive_buffer(16 << 20)
         yield machine_checks.clock(None, 0.0)
         return

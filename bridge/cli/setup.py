@@ -21,6 +21,7 @@ from bridge.cli.setup_answers import SetupAnswers, needs_identity
 from bridge.config import Config
 from bridge.config.addresses import REGIONS, address
 from bridge.config.fields import intake_name
+from bridge.config.spool_place import DEFAULT_DIRECTORY
 from bridge.listen.sockets import bind_error, try_port
 from bridge.setup.check_result import Connect, StepResult, lines_of, verdict
 from bridge.setup.configuration_writer import Draft, write
@@ -29,7 +30,6 @@ from bridge.util.files import read_regular
 
 T = TypeVar("T")
 
-_SPOOL = Path("/var/lib/syslog-bridge/spool")
 _FORMAT_QUESTION = "Format of your intake, such as fortigate; ? lists them"
 _SYSTEMD = Path("/run/systemd/system")
 _LARGEST_KEY = 4096
@@ -61,8 +61,8 @@ _CHOICES = f"{_KEY}: enter another key, {_CHANGE}: change the answers, {_WRITE}:
 @click.option("--certificate", metavar="FILE", help="Certificate of a tls:// listener, a PEM file.")
 @click.option("--private-key", metavar="FILE", help="Private key of the certificate, a PEM file.")
 @click.option("--timezone", metavar="ZONE", help="Time zone of device times without one.  [default: UTC]")
-@click.option("--spool", metavar="DIRECTORY", type=click.Path(path_type=Path), default=_SPOOL, show_default=True,
-              help="Directory of the spool.")  # fmt: skip
+@click.option("--spool", metavar="DIRECTORY", type=click.Path(path_type=Path), default=DEFAULT_DIRECTORY,
+              show_default=True, help="Directory of the spool.")  # fmt: skip
 @click.option("--non-interactive", is_flag=True, help="Do not ask; use the default of each option that is not given.")
 @click.option("--send-test", "sending", is_flag=True, help="Send one test event: the only way to detect a wrong key.")
 @click.option("--no-connect", is_flag=True, help="Do not test the connection to the collector.")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from bridge.config.addresses import REGIONS
 from bridge.config.faults import Place, printable
 from bridge.config.fields import SPOOL_NAMES
+from bridge.config.spool_place import DEFAULT_DIRECTORY
 from bridge.formats import UnknownFormat, find
 from bridge.setup.import_conditions import Alternative
 from bridge.util.names import free_name
@@ -113,7 +114,7 @@ class Imported:
                 *(line for name in self.keys for line in self._intake(name)),
                 "",
                 *self._routes(),
-                f'spool: {{directory: "/var/lib/syslog-bridge/spool"{max_size}}}',
+                f'spool: {{directory: "{DEFAULT_DIRECTORY}"{max_size}}}',
                 "",
             ]
         )
