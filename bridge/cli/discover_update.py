@@ -72,9 +72,8 @@ def _json(chosen: Sequence[ProposedChange], found: Changes, edited: Edited, diff
 
 
 def _apply(file: Path, config: Config, edited: Edited) -> None:
-    missing = [name for name in edited.intakes if not (config.files[0].parent / "keys" / name).is_file()]
-    if missing:
-        keys = config.files[0].parent / "keys"
+    keys = config.files[0].parent / "keys"
+    if missing := [name for name in edited.intakes if not (keys / name).is_file()]:
         commands = "".join(f"\n  sudo install -m 0600 /dev/stdin {keys / name}" for name in missing)
         fail(f"discover: nothing was applied. First write the keys of the new intakes:{commands}")
     restore = replace_files(edited.before, edited.after, lambda: _check(file))
