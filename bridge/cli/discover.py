@@ -14,7 +14,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli.configuration_file import DEFAULT_FILE
-from bridge.cli.discover_input import Watched, capture_of, collect, ports_of, running_bridge
+from bridge.cli.discover_input import WHAT_TO_NAME, Watched, capture_of, collect, ports_of, running_bridge
 from bridge.cli.discover_shadow import shadow
 from bridge.cli.discover_update import update
 from bridge.cli.options import CliCommand, configuration_option, example, fail, parsed
@@ -150,10 +150,7 @@ def _opened(
     if ports:
         return ports_of(ports, period)
     if file == DEFAULT_FILE and not file.exists():
-        raise BridgeError(
-            f"there is no {file}, so no bridge can be followed",
-            "Name what to watch: --capture FILE, or --listen udp://*:514 --listen tcp://*:514",
-        )
+        raise BridgeError(f"there is no {file}, so no bridge can be followed", WHAT_TO_NAME)
     return running_bridge(load(file, secrets=False), period)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from bridge.cli.explain import BUILT_IN
+from bridge.cli.setup_answers import named_listeners
 from bridge.cli.survey import CaptureSettings, notes_of, opened
 from bridge.config import Config, parse_text
 from bridge.config.addresses import Address
@@ -25,6 +26,8 @@ from bridge.util.files import shown_path
 
 _ANYWHERE = (("udp", "udp", "*:514"), ("tcp", "tcp", "*:514"))
 _MAX_PORTS = 8
+WHAT_TO_NAME = "Name what to watch: --capture FILE, or --listen udp://*:514 --listen tcp://*:514"
+"What to do if no bridge can be followed."
 
 
 @dataclass(slots=True)
@@ -79,15 +82,11 @@ def _captured(capture: Capture, ports: dict[int, int]) -> Iterator[Received]:
 @contextmanager
 def ports_of(ports: tuple[tuple[str, Address], ...], duration: timedelta) -> Iterator[Watched]:
     """Listens on ports of its own. Raises PortError."""
-    names: dict[str, int] = {}
-    listeners = []
-    for kind, address in ports:
-        names[kind] = names.get(kind, 0) + 1
-        listeners.append((kind if names[kind] == 1 else f"{kind}-{names[kind]}", kind, str(address)))
+    listeners = list(named_listeners((kind, str(address)) for kind, address in ports))
     with PortReceiver(ports) as receiver:
         click.echo(f"discover: listening on {', '.join(f'{kind}://{at}' for _, kind, at in listeners)}", err=True)
         messages = receiver.messages(time.monotonic() + duration.total_seconds())
-        watched = Watched(messages, f"{', '.join(f'{kind} {at}' for _, kind, at in listeners)}", listeners)
+        watched = Watched(messages, ", ".join(f"{kind} {at}" for _, kind, at in listeners), listeners)
         yield watched
         if receiver.refused:
             watched.notes.append(f"{receiver.refused:,} TCP connections were refused, because there were too many.")
@@ -98,9 +97,7 @@ def running_bridge(config: Config, duration: timedelta) -> Iterator[Watched]:
     """Follows the bridge that runs with a configuration. Raises ControlError."""
     directory = config.spool.directory
     if not spool_owner.has_owner(directory):
-        raise ControlError(
-            "no bridge is running", "Name what to watch: --capture FILE, or --listen udp://*:514 --listen tcp://*:514"
-        )
+        raise ControlError("no bridge is running", WHAT_TO_NAME)
     followed = FollowedMessages(directory, time.monotonic() + duration.total_seconds())
     followed.start()
     click.echo(f"discover: following the bridge that owns {shown_path(directory)}", err=True)

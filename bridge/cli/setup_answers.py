@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class SetupAnswers:
             f"collector: {{{key}: {self.collector}}}",
             "",
             "listeners:",
-            *(f"  - {{{', '.join(self._entry(*named))}}}" for named in _named(self.listeners)),
+            *(f"  - {{{', '.join(self._entry(*named))}}}" for named in named_listeners(self.listeners)),
             "",
             "intakes:",
             f"  {self.intake}: {{intake_key: {{file: keys/{self.intake}}}, {form}}}",
@@ -81,8 +81,8 @@ def needs_identity(listeners: tuple[tuple[str, str], ...]) -> bool:
     return any(kind == "tls" for kind, _ in listeners)
 
 
-def _named(listeners: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str, str]]:
-    """Yields each listener with a unique name: udp, tcp, udp-2."""
+def named_listeners(listeners: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    """Yields name, kind and address of each listener. The names are unique: udp, tcp, udp-2."""
     counts: Counter[str] = Counter()
     for kind, at in listeners:
         counts[kind] += 1
