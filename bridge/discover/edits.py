@@ -45,7 +45,8 @@ class Editor:
         self._inserted: dict[tuple[str, int], list[str]] = {}
         "File and line number, from 0, before which lines are inserted."
         self._replaced: dict[tuple[str, int], str | None] = {}
-        self._appended: dict[str, list[str]] = {}
+        self._appended: dict[tuple[str, str], list[str]] = {}
+        "File and name of a section that it does not have yet: the entries of the section."
         self._left: dict[int, int] = {}
         "Number of items of a list that are left after removals."
         self._by_hand: list[str] = []
@@ -70,7 +71,9 @@ class Editor:
             if number < len(lines):
                 line = self._replaced.get((file, number), lines[number])
                 found += [] if line is None else [line]
-        return "".join(f"{line}\n" for line in [*found, *self._appended.get(file, ())])
+        for (of_file, section), entries in self._appended.items():
+            found += [f"{section}:", *entries] if of_file == file else []
+        return "".join(f"{line}\n" for line in found)
 
     # --- additions ---------------------------------------------------------------------------------------------------
 
@@ -95,12 +98,8 @@ class Editor:
 
     def _paste(self, place: PastePlace, section: str, lines: Sequence[str]) -> None:
         indented = [" " * place.indent + line for line in lines]
-        if place.section or not place.line:
-            appended = self._appended.setdefault(place.file, [])
-            if place.section and f"{section}:" not in appended:
-                appended.append(f"{section}:")
-            at = appended.index(f"{section}:") + 1 if place.section else len(appended)
-            appended[at:at] = indented
+        if place.section:
+            self._appended.setdefault((place.file, section), []).extend(indented)
             return
         number = place.line - 1 if place.before is not None else place.line
         self._inserted.setdefault((place.file, number), []).extend(indented)
@@ -112,12 +111,8 @@ class Editor:
             if section in self._root:
                 self._by_hand.append(f"{change.reason}. {section}: has to be written as a list of lines first")
                 return
-            file = next(iter(self._lines))
-            appended = self._appended.setdefault(file, [])
-            if f"{section}:" not in appended:
-                appended.append(f"{section}:")
-            at = appended.index(f"{section}:") + 1
-            appended[at:at] = [f"  {line}" for line in lines]
+            main_file = next(iter(self._lines))
+            self._appended.setdefault((main_file, section), []).extend(f"  {line}" for line in lines)
             return
         first = node.places[0]
         line = self._lines[first.file][first.line - 1]

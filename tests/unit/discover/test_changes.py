@@ -228,6 +228,24 @@ def test_missing_sections_are_added(tmp_path: Path) -> None:
     assert [str(entry.timezone) for entry in case.config.sources] == ["Europe/Paris", "Europe/Paris"]
 
 
+def test_routes_of_a_missing_section_have_the_order_of_the_plan(tmp_path: Path) -> None:
+    """A route that names a program is before one that takes all messages of a sender."""
+    text = """
+    collector: {region: FRA1}
+    listeners: [{name: udp, udp: "*:514"}]
+    intakes:
+      asa: {intake_key: {file: k}, format: cisco-secure-firewall}
+    unrouted: {intake: asa}
+    spool: {directory: /s}
+    """
+    case = Case(tmp_path, text)
+    add(case.observer, [FORTIGATE % b"fw-1"] * 20, "10.0.0.5")
+    add(case.observer, [SSHD % (stamped(n), b"web-1") for n in range(20)], "10.0.0.6")
+    case.applied(case.changes())
+    assert [route.name for route in case.config.routes] == ["openssh", "fortinet-fortigate"]
+    assert groups(case.changes()) == []
+
+
 @pytest.mark.parametrize("catch_all", [True, False])
 def test_new_routes_stand_before_a_route_that_takes_the_rest(tmp_path: Path, catch_all: bool) -> None:
     rest = "  - {name: rest, intake: asa, min_severity: emerg}\n" if catch_all else ""
