@@ -13,7 +13,7 @@ from bridge.config.loading import read_bytes
 from bridge.config.migrate import migrated
 from bridge.config.renames import rename_keys
 from bridge.config.yaml_tree import LARGEST
-from bridge.util.files import fsync_path, read_regular, replace_in, write_new
+from bridge.util.files import fsync_path, read_regular, replace_in, with_rights_of, write_new
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,7 @@ def write(migration: Migration) -> None:
     Raises OSError; then the file is as it was.
     """
     file = migration.file.resolve()
-    state = file.stat()
-
-    def as_before(descriptor: int) -> None:
-        os.fchown(descriptor, state.st_uid, state.st_gid)
-        os.fchmod(descriptor, state.st_mode & 0o7777)
-
+    as_before = with_rights_of(file.stat())
     try:
         write_new(migration.copy, (migration.before,), mode=0o600, finish=as_before)
         folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bridge.config import Config, ConfigurationError, load
 from bridge.util.errors import BridgeError
-from bridge.util.files import fsync_path, write_new
+from bridge.util.files import fsync_path, with_rights_of, write_new
 
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 "Errors of a filesystem that has no hard links (FAT, some network filesystems), or no further one for a file."
@@ -122,13 +122,12 @@ def _replace(new: Path, place: Path) -> None:
 
 def _copy(place: Path, copy: Path) -> None:
     """Copies a file with its owner and mode, as far as its filesystem has them. Raises OSError."""
-    found = place.stat()
+    as_before = with_rights_of(place.stat())
 
     def keep_rights(descriptor: int) -> None:
         # A filesystem without hard links may have no owners and modes either. Nobody gets more rights by that.
         with suppress(PermissionError):
-            os.fchown(descriptor, found.st_uid, found.st_gid)
-            os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
+            as_before(descriptor)
 
     write_new(copy, (place.read_bytes(),), mode=0o600, finish=keep_rights)
 

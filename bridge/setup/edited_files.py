@@ -10,7 +10,7 @@ from pathlib import Path
 from bridge.config import ConfigurationError
 from bridge.host.privileges import open_folder
 from bridge.util.errors import BridgeError
-from bridge.util.files import read_regular, replace_in
+from bridge.util.files import read_regular, replace_in, with_rights_of
 
 
 class EditError(BridgeError):
@@ -53,13 +53,7 @@ def replace_files(
 def _replace(path: Path, text: str, *, suffix: str = "") -> None:
     folder = open_folder(path.parent)
     try:
-        status = os.stat(path.name, dir_fd=folder)
-
-        def keep_rights(descriptor: int) -> None:
-            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(descriptor, status.st_uid, status.st_gid)
-            os.fchmod(descriptor, status.st_mode & 0o777)
-
-        replace_in(folder, path.name + suffix, text.encode(), finish=keep_rights)
+        as_before = with_rights_of(os.stat(path.name, dir_fd=folder))
+        replace_in(folder, path.name + suffix, text.encode(), finish=as_before)
     finally:
         os.close(folder)

@@ -220,6 +220,16 @@ def replace_in(folder: int, name: str, data: bytes, *, finish: Callable[[int], N
     os.fsync(folder)
 
 
+def with_rights_of(status: os.stat_result) -> Callable[[int], None]:
+    """Returns a ``finish`` that gives a new file the owner and the permissions of another one. It raises OSError."""
+
+    def finish(descriptor: int) -> None:
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+
+    return finish
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Writes all of ``data``, also if the kernel takes it in several parts. Raises OSError."""
     written = os.write(descriptor, data)
