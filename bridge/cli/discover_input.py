@@ -17,11 +17,11 @@ from bridge.cli.survey import CaptureSettings, notes_of, opened
 from bridge.config import Config, parse_text
 from bridge.config.addresses import Address
 from bridge.discover import Observer, Received
-from bridge.discover.port_receiver import PortReceiver
 from bridge.explain.capture import Capture
 from bridge.operations import spool_owner
 from bridge.operations.control_client import ControlError
 from bridge.operations.following import FollowedMessages
+from bridge.operations.port_receiver import PortReceiver
 from bridge.util.files import shown_path
 
 _ANYWHERE = (("udp", "udp", "*:514"), ("tcp", "tcp", "*:514"))

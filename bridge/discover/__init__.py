@@ -6,7 +6,7 @@
     text = configuration_text(Plan.of(findings), ...)
 
 Memory is bounded, whatever is received: every message is counted, a sample of each sender is examined. What is not
-identified stays unrouted. The package opens no socket and no file, except ``port_receiver``.
+identified stays unrouted. The package opens no socket and no file.
 """
 
 from bridge.discover.decide import FindingSettings, find_all, find_one

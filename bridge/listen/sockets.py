@@ -41,7 +41,7 @@ class Holder(NamedTuple):
 def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: int = BACKLOG) -> socket.socket:
     """Returns a bound ``udp`` or ``tcp`` socket. Host ``*`` means every IPv4 and IPv6 address. Raises ListenError."""
     try:
-        return _bound(kind, host, port, v6only=v6only, backlog=backlog)
+        return open_port(kind, host, port, v6only=v6only, backlog=backlog)
     except OSError as error:
         text, hint = bind_error(error, kind, host, port)
         raise ListenError(f"listener {name}: {text}", hint) from None
@@ -49,10 +49,14 @@ def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: i
 
 def try_port(kind: str, host: str, port: int, *, v6only: bool) -> None:
     """Binds a ``udp`` or ``tcp`` port and releases it at once, without accepting anything. Raises OSError."""
-    _bound(kind, host, port, v6only=v6only, backlog=None).close()
+    open_port(kind, host, port, v6only=v6only, backlog=None).close()
 
 
-def _bound(kind: str, host: str, port: int, *, v6only: bool, backlog: int | None) -> socket.socket:
+def open_port(kind: str, host: str, port: int, *, v6only: bool, backlog: int | None) -> socket.socket:
+    """Returns a bound ``udp`` or ``tcp`` socket that does not block. Raises OSError.
+
+    Host ``*`` means every IPv4 and IPv6 address. A ``tcp`` socket listens unless ``backlog`` is None.
+    """
     family, host = family_of(host)
     type_ = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
     bound = None

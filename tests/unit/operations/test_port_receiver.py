@@ -6,7 +6,7 @@ import pytest
 
 from bridge.config.addresses import Address
 from bridge.discover import Received
-from bridge.discover.port_receiver import PortError, PortReceiver
+from bridge.operations.port_receiver import PortError, PortReceiver
 
 LOOPBACK = Address("127.0.0.1", 0)
 
@@ -71,7 +71,7 @@ def test_a_port_in_use_is_refused_and_left_alone(kind: str) -> None:
 
 
 def test_connections_beyond_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.discover.port_receiver.MAX_CONNECTIONS", 1)
+    monkeypatch.setattr("bridge.operations.port_receiver.MAX_CONNECTIONS", 1)
     with PortReceiver([("tcp", LOOPBACK)]) as receiver:
         address = receiver.bound[0][1]
         with socket.create_connection(address) as first, socket.create_connection(address) as second:

@@ -9,10 +9,11 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from ipaddress import ip_address
 
 from bridge.config.addresses import Address
-from bridge.discover.observer import Received
+from bridge.discover import Received
+from bridge.ingest.addresses import address_of
+from bridge.listen.sockets import grow_receive_buffer, open_port
 from bridge.syslog.frames import Frames, list_of
 from bridge.syslog.framing import StreamFramer, datagrams
 from bridge.util.errors import BridgeError
@@ -24,8 +25,7 @@ _DRAIN = 200
 "Datagrams that are read in a row."
 _TURN_SECONDS = 0.25
 _BUFFER = 16 << 20
-_SO_RCVBUFFORCE = 33
-"Not in the module ``socket``. Linux only."
+_BACKLOG = 128
 
 
 class PortError(BridgeError):
@@ -63,27 +63,13 @@ class PortReceiver:
         self._selector.close()
 
     def _bind(self, kind: str, address: Address) -> None:
-        host = "::" if address.host == "*" else address.host
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            opened = socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
-        except OSError as error:
-            raise PortError(f"{kind}://{address}: {error.strerror}") from None
-        self._open.callback(opened.close)
-        try:
-            if family == socket.AF_INET6:
-                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address.host != "*")
-            if kind == "tcp":
-                # Applies to connections that are closing. A socket that listens still has the port alone.
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            else:
-                _enlarge_buffer(opened)
-            opened.bind((host, address.port))
-            if kind == "tcp":
-                opened.listen(128)
+            opened = open_port(kind, address.host, address.port, v6only=address.host != "*", backlog=_BACKLOG)
         except OSError as error:
             raise _port_error(kind, address, error) from None
-        opened.setblocking(False)
+        self._open.callback(opened.close)
+        if kind == "udp":
+            grow_receive_buffer(opened, _BUFFER)
         self.bound.append((kind, opened.getsockname()[:2]))
         self._selector.register(opened, selectors.EVENT_READ, self._drain if kind == "udp" else self._accept)
 
@@ -105,7 +91,7 @@ class PortReceiver:
             except OSError:
                 return
             if data.strip(b"\r\n\0"):
-                yield Received(list_of(datagrams([data]))[0], _source(peer[0]), time.time(), "udp")
+                yield Received(list_of(datagrams([data]))[0], str(address_of(peer[0])), time.time(), "udp")
 
     def _accept(self, listener: socket.socket) -> Iterator[Received]:
         try:
@@ -117,7 +103,7 @@ class PortReceiver:
             connection.close()
             return
         connection.setblocking(False)
-        self._streams[connection] = StreamFramer("auto", MAX_FRAME), _source(peer[0])
+        self._streams[connection] = StreamFramer("auto", MAX_FRAME), str(address_of(peer[0]))
         self._selector.register(connection, selectors.EVENT_READ, self._read)
         yield from ()
 
@@ -139,25 +125,11 @@ class PortReceiver:
         yield from _received(framer.close()[0], source)
 
 
-def _enlarge_buffer(udp: socket.socket) -> None:
-    """Enlarges the receive buffer, beyond net.core.rmem_max if this process is root."""
-    try:
-        udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-    except OSError:
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-
-
 def _received(frames: Frames, source: str) -> Iterator[Received]:
     now = time.time()
     for frame in list_of(frames) if frames else ():
         if frame:
             yield Received(frame, source, now, "tcp")
-
-
-def _source(peer: str) -> str:
-    address = ip_address(peer.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
 
 
 def _port_error(kind: str, address: Address, error: OSError) -> PortError:
