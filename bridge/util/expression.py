@@ -9,6 +9,7 @@ Expressions apply to bytes, because a message may have any encoding: ``.`` is on
 """
 
 import ctypes
+from bisect import bisect_left
 
 from bridge.util import pcre2
 
@@ -48,7 +49,7 @@ class Expression:
     and MissingLibrary.
     """
 
-    __slots__ = ("_code", "_flags", "_library", "_limits", "text")
+    __slots__ = ("_code", "_library", "_limits", "text")
 
     def __init__(self, text: str, *, limited: bool = True) -> None:
         self._code = None
@@ -65,7 +66,7 @@ class Expression:
             raise ExpressionError(f"{library.error_message(error.value)}, {place}")
         self._code = ctypes.c_void_p(code)
         has_jit = library.jit_compile(self._code, pcre2.JIT_COMPLETE) == 0
-        self._limits = (UNLIMITED,) * 4 if not limited else LIMITS if has_jit else LIMITS_WITHOUT_JIT
+        self._limits = (UNLIMITED,) * len(LIMITS) if not limited else LIMITS if has_jit else LIMITS_WITHOUT_JIT
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Expression) and other.text == self.text
@@ -141,7 +142,5 @@ class Expression:
 
 
 def _class_of(length: int) -> int:
-    for number, most in enumerate(LENGTHS):
-        if length <= most:
-            return number
-    return len(LENGTHS)
+    """Returns the place of a text's match limit in ``LIMITS``."""
+    return bisect_left(LENGTHS, length)
