@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
-from operator import is_not
+from operator import ne
 from typing import NamedTuple
 
 from bridge.syslog import parser
@@ -64,8 +64,7 @@ def complete(rows: Rows, block: bytes, *, split: bool) -> dict[int, bytes]:
     if split and rows.kept:
         _take_data(rows, found)
     unresolved: set[int] = set()
-    # Equal texts are the same object if no row was changed.
-    if any(map(is_not, found, found.values())):
+    if any(map(ne, found, found.values())):
         marked = rows.stamps.copy()
         rows.stamps[:] = map(found.__getitem__, marked)
         if b"" in found.values():
