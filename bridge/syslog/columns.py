@@ -22,7 +22,6 @@ AUTO = TEXT | {"auto"}
 
 NO_STAMP = b"\t\t"
 "The stamp of a frame without a time."
-_PARTS_OF_STAMP = {"second": 0, "fraction": 1, "offset": 2}
 _SECOND_OF_STAMP = itemgetter(slice(-len(b"Nov 23 07:24:00"), None))
 
 
@@ -59,8 +58,6 @@ class Columns:
         "Row -> frame, for rows whose MSG is blank: a payload made from MSG alone would be empty."
 
     def __getitem__(self, name: str) -> Column:
-        if name in _PARTS_OF_STAMP and "stamp" in self.fields:
-            return [stamp.split(b"\t")[_PARTS_OF_STAMP[name]] for stamp in self.fields["stamp"]]
         return self.fields[name]
 
     def rows(self) -> "Columns":
