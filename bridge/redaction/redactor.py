@@ -8,7 +8,7 @@ A frame whose search exceeds the match limit of an expression is *failed*: it ma
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from bridge.redaction.patterns import Pattern
@@ -30,10 +30,15 @@ class RedactionRule:
     def __init__(self, name: str, finds: Pattern | Expression, replacement: str) -> None:
         self.name = name
         self.replacement = replacement.encode("ascii")
-        self._is_valid = finds.is_valid if isinstance(finds, Pattern) else None
-        self._expression = Expression(finds.expression, limited=False) if isinstance(finds, Pattern) else finds
-        self.candidates = Expression(f"(?:{finds.body})", limited=False) if isinstance(finds, Pattern) else None
+        self._is_valid: Callable[[bytes], bool] | None = None
+        self.candidates: Expression | None = None
         "Finds every frame in which the rule can match. None: that may be any frame."
+        if isinstance(finds, Expression):
+            self._expression = finds
+        else:
+            self._is_valid = finds.is_valid
+            self._expression = Expression(finds.expression, limited=False)
+            self.candidates = Expression(f"(?:{finds.body})", limited=False)
 
     def parts(self, text: bytes) -> list[Part]:
         """Returns what the rule replaces in a text. Raises LimitExceeded."""
@@ -93,10 +98,8 @@ class Redactor:
 
     def _candidate_rows(self, frames: Frames) -> list[int]:
         """Returns the numbers of the frames in which a rule can match, without blank ones."""
-        if self._any_frame or isinstance(frames, list):
-            return [row for row, frame in enumerate(list_of(frames)) if frame.strip(BLANK)]
-        if has_key(frames):
-            # A key may stand within a match.
+        # A key may stand within a match.
+        if self._any_frame or isinstance(frames, list) or has_key(frames):
             return [row for row, frame in enumerate(list_of(frames)) if frame.strip(BLANK)]
         return sorted({row for expression in self._candidates for row in expression.rows(frames)})
 
