@@ -1,7 +1,6 @@
 """Computes the pipeline's values from a configuration."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
 from bridge.batching import GroupLimits, Window
 from bridge.config import Config, MirrorTarget
@@ -9,15 +8,7 @@ from bridge.config.redact_section import RedactEntry
 from bridge.config.units import milliseconds
 from bridge.redaction.patterns import PATTERNS
 from bridge.redaction.redactor import RedactionRule
-from bridge.routing import Router, TextRules
-from bridge.routing.conditions import Network
-
-
-class SourceRules(NamedTuple):
-    """The rules of an entry of ``redact:``, for the senders in ``source``; no network means every sender."""
-
-    source: Sequence[Network]
-    rules: Sequence[RedactionRule]
+from bridge.routing import Router, SourceRules, TextRules
 
 
 def router(config: Config, on_limit: Callable[[str], None] | None = None) -> Router:

@@ -2,6 +2,6 @@
 
 from bridge.routing.conditions import Facts
 from bridge.routing.profile import Disposition, Profile
-from bridge.routing.router import Router, TextRules
+from bridge.routing.router import Router, SourceRules, TextRules
 
-__all__ = ["Disposition", "Facts", "Profile", "Router", "TextRules"]
+__all__ = ["Disposition", "Facts", "Profile", "Router", "SourceRules", "TextRules"]

@@ -106,19 +106,17 @@ class UnroutedLike(Protocol):
     def intake(self) -> str | None: ...
 
 
-class RedactLike(Protocol):
-    """Declares the rules that redact the messages from some networks; no network means every sender."""
+class SourceRules(NamedTuple):
+    """The rules of an entry of ``redact:``, for the senders in ``source``; no network means every sender."""
 
-    @property
-    def source(self) -> Sequence[Network]: ...
-    @property
-    def rules(self) -> Sequence[RedactionRule]: ...
+    source: Sequence[Network]
+    rules: Sequence[RedactionRule]
 
 
 class TextRules(NamedTuple):
     """Holds the rules that examine messages besides the routes, and a callback of the routes' expressions."""
 
-    redact: Sequence[RedactLike] = ()
+    redact: Sequence[SourceRules] = ()
     on_limit: Callable[[str], None] | None = None
     """Called with the name of a route for each message on which one of its expressions exceeds its match limit. Such a
     message does not match."""
