@@ -167,7 +167,7 @@ class Router:
 
     def redactor(self, address: Address | None) -> Redactor | None:
         """Returns what redacts the messages from an address; None if no entry of ``redact:`` applies to it."""
-        numbers = tuple(self._redact_index.rules_for(address)) if self._redact else ()
+        numbers = tuple(self._redact_index.rules_for(address))
         if numbers not in self._redactors:
             self._redactors[numbers] = Redactor([rule for number in numbers for rule in self._redact[number].rules])
         return self._redactors[numbers]
