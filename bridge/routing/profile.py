@@ -92,7 +92,7 @@ class Rule(NamedTuple):
 class Profile:
     """Holds the residual rules of a peer; the last rule always matches."""
 
-    __slots__ = ("_cache", "_facts", "_reads_text", "constant", "needs", "redactor", "rules")
+    __slots__ = ("_cache", "_facts", "constant", "needs", "redactor", "rules")
 
     CACHED = 10_000
     "Distinct combinations of header fields in the cache; bounded because host names can be forged."
@@ -106,7 +106,6 @@ class Profile:
         needs = set().union(*(rule.needs for rule in rules))
         self._facts = frozenset(needs)
         "Columns that the rules read."
-        self._reads_text = "text" in needs
         for rule in rules:
             if rule.disposition.kind == "deliver":
                 needs |= needs_of(rule.disposition)
@@ -131,7 +130,7 @@ class Profile:
         if len(self._cache) > self.CACHED:
             self._cache.clear()
         # If no rule looks at the message, equal headers are decided once.
-        cached = None if self._reads_text else self._cache.get
+        cached = None if "text" in self._facts else self._cache.get
         for i, values in enumerate(zip(*fact_columns, strict=True)):
             disposition = cached(values) if cached else None
             if disposition is None:
