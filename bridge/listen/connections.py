@@ -194,7 +194,10 @@ class Connections(Generic[C]):
             self.rejections.note_health_check()
 
     def is_balancer(self, host: str) -> bool:
-        """Returns True for a load balancer that sends PROXY headers. A connection whose sender it is, is its own."""
+        """Returns True for a load balancer that sends PROXY headers.
+
+        A connection whose sender is the load balancer itself belongs to it, not to a client.
+        """
         return is_within(host, self.listener.trusted_proxies or ())
 
     def allows(self, host: str) -> bool:

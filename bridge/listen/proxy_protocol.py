@@ -19,7 +19,6 @@ from zope.interface import directlyProvides, providedBy
 
 from bridge.listen import proxy_protocol_header
 from bridge.listen.connections import Connections
-from bridge.listen.listener import is_within
 from bridge.listen.stream_transport import StreamTransport
 
 HEADER_TIMEOUT = 10.0
@@ -42,7 +41,7 @@ class ProxyProtocolFactory(WrappingFactory):
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:  # type: ignore[override]
         host = str(getattr(addr, "host", ""))
-        if not is_within(host, self.connections.listener.trusted_proxies or ()):
+        if not self.connections.is_balancer(host):
             return self.wrappedFactory.buildProtocol(addr)
         return self.connections.build_awaiting_header(host, lambda: _Connection(self, host))
 
