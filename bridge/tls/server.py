@@ -248,24 +248,32 @@ def handshake_fault(
         if terms.min_version == "1.3":
             return "tls_version", "the client does not speak TLS 1.3. Update it, or set tls_min_version: 1.2"
         return "tls_version", "the client speaks neither TLS 1.2 nor 1.3"
-    if "no shared cipher" in reason and is_anonymous(first_data):
-        return "tls_anonymous", "the client offers only TLS without certificates (anonymous key exchange)"
-    if "no shared cipher" in reason and terms.cipher_suites:
-        text = (
-            "the client offers none of the listener's cipher_suites. Add a suite that it offers, or update the client"
-        )
-        return "tls_version", text
-    if "no shared cipher" in reason and (offered := legacy_suites(first_data)) and not terms.legacy_ciphers:
-        text = (
-            f"the client offers only cipher suites of TLS 1.2 that are off by default, with CBC or static RSA"
-            f" ({', '.join(offered)}). Update the client, or set legacy_ciphers: true for this listener"
-        )
-        return "tls_version", text
+    if "no shared cipher" in reason and (fault := _fault_of_offer(terms, first_data)) is not None:
+        return fault
     if "no shared cipher" in reason or "no suitable" in reason:
         return "tls_version", f"client and listener have no cipher or signature algorithm in common ({reason})"
     if any(word in reason for word in ("wrong version number", "http request", "packet length too long")):
         return "plain_text", "the client does not speak TLS"
     return "handshake", f"the TLS handshake failed ({reason or 'no reason given'})"
+
+
+def _fault_of_offer(terms: TlsTerms, first_data: bytes) -> tuple[str, str] | None:
+    """Returns reason code and text for a client that offers no cipher suite of the listener, or None if its offer
+    does not explain why."""
+    if is_anonymous(first_data):
+        return "tls_anonymous", "the client offers only TLS without certificates (anonymous key exchange)"
+    if terms.cipher_suites:
+        text = (
+            "the client offers none of the listener's cipher_suites. Add a suite that it offers, or update the client"
+        )
+        return "tls_version", text
+    if not terms.legacy_ciphers and (offered := legacy_suites(first_data)):
+        text = (
+            f"the client offers only cipher suites of TLS 1.2 that are off by default, with CBC or static RSA"
+            f" ({', '.join(offered)}). Update the client, or set legacy_ciphers: true for this listener"
+        )
+        return "tls_version", text
+    return None
 
 
 def _reason(error: SSL.Error) -> str:
