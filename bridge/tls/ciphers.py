@@ -11,28 +11,19 @@ from functools import cache
 from twisted.internet.interfaces import IAcceptableCiphers
 from twisted.internet.ssl import AcceptableCiphers
 
-from bridge.tls.suites import TLS_1_3
+from bridge.tls.suites import LEGACY, TLS_1_3
 
-STRONG = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AESCCM:DHE+AESGCM:DHE+CHACHA20:!aNULL:!aDSS"
+_STRONG = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AESCCM:DHE+AESGCM:DHE+CHACHA20:!aNULL:!aDSS"
 "In OpenSSL's notation, the preferred ones first."
-LEGACY = f"{STRONG}:ECDHE+AES:DHE+AES:RSA+AESGCM:RSA+AES"
+_WITH_LEGACY = f"{_STRONG}:ECDHE+AES:DHE+AES:RSA+AESGCM:RSA+AES"
 
-_SUITES = {
-    0x002F: "AES128-SHA", 0x0033: "DHE-RSA-AES128-SHA", 0x0035: "AES256-SHA", 0x0039: "DHE-RSA-AES256-SHA",
-    0x003C: "AES128-SHA256", 0x003D: "AES256-SHA256", 0x0067: "DHE-RSA-AES128-SHA256", 0x006B: "DHE-RSA-AES256-SHA256",
-    0x009C: "AES128-GCM-SHA256", 0x009D: "AES256-GCM-SHA384", 0xC009: "ECDHE-ECDSA-AES128-SHA",
-    0xC00A: "ECDHE-ECDSA-AES256-SHA", 0xC013: "ECDHE-RSA-AES128-SHA", 0xC014: "ECDHE-RSA-AES256-SHA",
-    0xC023: "ECDHE-ECDSA-AES128-SHA256", 0xC024: "ECDHE-ECDSA-AES256-SHA384", 0xC027: "ECDHE-RSA-AES128-SHA256",
-    0xC028: "ECDHE-RSA-AES256-SHA384",
-}  # fmt: skip
-"Suites that ``LEGACY`` adds, by their number in a ClientHello."
+_LEGACY_NAMES = {number: name for name, number in LEGACY.items()}
+"Suites that ``_WITH_LEGACY`` adds, by their number."
 _ANONYMOUS = frozenset((
     *range(0x0017, 0x001C), 0x0034, 0x003A, 0x0046, 0x006C, 0x006D, 0x0089, 0x009B, 0x00A6, 0x00A7, 0x00BF, 0x00C5,
     *range(0xC015, 0xC01A), 0xC046, 0xC047, 0xC05A, 0xC05B, 0xC084, 0xC085,
 ))  # fmt: skip
 "Suites in which neither side has a certificate (DH_anon and ECDH_anon), by their number."
-_TLS_1_3 = frozenset((0x1301, 0x1302, 0x1303))
-"Suites that each listener has for TLS 1.3."
 _WITHOUT_KEY_EXCHANGE = frozenset((0x00FF, 0x5600, *range(0x1301, 0x1306)))
 "Numbers that do not name a key exchange: signals (RFC 5746, RFC 7507), and the suites of TLS 1.3."
 _MOST_NAMED = 4
@@ -44,16 +35,17 @@ _HANDSHAKE, _CLIENT_HELLO = 22, 1
 def acceptable(*, legacy: bool, suites: tuple[str, ...] = ()) -> IAcceptableCiphers:
     """Returns the cipher suites for ``CertificateOptions``: those of TLS 1.2 in ``suites``, by default all."""
     limited = ":".join(name for name in suites if name not in TLS_1_3)
-    ciphers: IAcceptableCiphers = AcceptableCiphers.fromOpenSSLCipherString(limited or (LEGACY if legacy else STRONG))
+    default = _WITH_LEGACY if legacy else _STRONG
+    ciphers: IAcceptableCiphers = AcceptableCiphers.fromOpenSSLCipherString(limited or default)
     return ciphers
 
 
 def legacy_suites(first_data: bytes) -> list[str]:
-    """Returns the names of suites that only ``LEGACY`` has, of those that a ClientHello offers.
+    """Returns the names of the suites in ``LEGACY`` that a ClientHello offers: four of them, and how many more.
 
     ``first_data`` is the beginning of a connection. It may be anything.
     """
-    found = [_SUITES[number] for number in _offered(first_data) if number in _SUITES]
+    found = [_LEGACY_NAMES[number] for number in _offered(first_data) if number in _LEGACY_NAMES]
     return found if len(found) <= _MOST_NAMED else [*found[:_MOST_NAMED], f"{len(found) - _MOST_NAMED} more"]
 
 
@@ -65,7 +57,7 @@ def is_anonymous(first_data: bytes) -> bool:
     """
     numbers = set(_offered(first_data))
     suites = numbers - _WITHOUT_KEY_EXCHANGE
-    return suites <= _ANONYMOUS and bool(suites or numbers & _TLS_1_3)
+    return suites <= _ANONYMOUS and bool(suites or numbers.intersection(TLS_1_3.values()))
 
 
 def _offered(first_data: bytes) -> tuple[int, ...]:
