@@ -18,10 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from bridge.util.errors import BridgeError
+from bridge.util.file_access import ROOT
 
-ROOT = 0
-STARTED_AS = os.getuid()
-"The user who has started this process."
 _ANY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 "Flags that open anything, also a link itself, without any effect on it."
 _MOST_LINKS = 40

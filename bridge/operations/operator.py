@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.host.privileges import STARTED_AS
+from bridge.util.file_access import STARTED_AS
 
 JSON = dict[str, object]
 

@@ -4,7 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from bridge.host.privileges import ROOT, User, other_owner, user_named
+from bridge.host.privileges import User, other_owner, user_named
+from bridge.util.file_access import ROOT
 
 PACKAGED = "syslog-bridge"
 "The user that the package creates. Its unit runs the service as this user."

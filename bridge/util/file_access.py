@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = 0
 _FIRST_LOGIN_UID = 1000
 "The first user id that Debian gives to people. Users below run services."
-_STARTED_AS = os.getuid()
+STARTED_AS = os.getuid()
 "The user who has started this process. If root has, the process has become the user of the bridge."
 
 
@@ -48,7 +48,7 @@ def to_read(path: Path) -> str:
             break
     place = shlex.quote(str(blocked))
     command = f"sudo chgrp {group} {place} && sudo chmod {right} {place}"
-    if uid < _FIRST_LOGIN_UID or _STARTED_AS == ROOT:
+    if uid < _FIRST_LOGIN_UID or STARTED_AS == ROOT:
         return f"User {user} must be able to read it: {command}."
     return f"Run the command with sudo. If the bridge runs as user {user}, let this user read the file: {command}."
 

@@ -16,7 +16,7 @@ from bridge.util.file_access import to_create, to_read
 def service(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the process be a user of a service."""
     monkeypatch.setattr(file_access, "_effective_ids", lambda: (54_321, 54_322))
-    monkeypatch.setattr(file_access, "_STARTED_AS", 0)
+    monkeypatch.setattr(file_access, "STARTED_AS", 0)
 
 
 def test_root_creates_a_file_for_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,5 +50,5 @@ def test_unreadable_file_and_closed_folder_have_their_own_commands(
 
 def test_other_user_is_told_to_use_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_access, "_effective_ids", lambda: (1000, 1000))
-    monkeypatch.setattr(file_access, "_STARTED_AS", 1000)
+    monkeypatch.setattr(file_access, "STARTED_AS", 1000)
     assert to_read(tmp_path / "key").startswith("Run the command with sudo. If the bridge runs as user ")
