@@ -15,7 +15,7 @@ from bridge.ingest.disposition_writer import DispositionWriter
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peer
-from bridge.ingest.read import BLANK, HOSTNAME, Read, Taken
+from bridge.ingest.read import HOSTNAME, Read, Taken
 from bridge.ingest.redaction import Redaction
 from bridge.ingest.requests import Commit, RequestPace, RequestWriter, Slice
 from bridge.ingest.shape_changes import MOST_A_READ, ShapeChanges
@@ -23,7 +23,7 @@ from bridge.ingest.spool_writer import SpoolWriter
 from bridge.routing import Profile
 from bridge.spool.budget import Full
 from bridge.syslog.columns import Columns, TextBlock
-from bridge.syslog.frames import Frames, block_of, list_of
+from bridge.syslog.frames import BLANK, Frames, block_of, list_of
 from bridge.syslog.framing import Oversize
 from bridge.syslog.intake_key import count_keyed
 from bridge.syslog.reader import Reader, read_columns

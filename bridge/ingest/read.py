@@ -10,8 +10,6 @@ from bridge.ingest.peers import Peer
 from bridge.spool.batch import OpenBatch
 from bridge.spool.budget import Reserved
 
-BLANK = b" \t\r\n\0"
-"Bytes that make no event alone."
 HOSTNAME = frozenset(("hostname",))
 "The column that names the source of an event from a relay."
 

@@ -25,7 +25,7 @@ from bridge.batching.grouping import Grouped
 from bridge.ingest.disposition_writer import DispositionWriter
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.peers import Peer
-from bridge.ingest.read import BLANK, HOSTNAME, Read, Taken
+from bridge.ingest.read import HOSTNAME, Read, Taken
 from bridge.ingest.redaction import Redaction
 from bridge.ingest.spool_writer import RequestFailed, SpoolWriter
 from bridge.routing import Disposition
@@ -33,7 +33,7 @@ from bridge.spool.batch import OpenBatch
 from bridge.spool.budget import Full
 from bridge.spool.quarantine import UNREDACTED
 from bridge.syslog.columns import Columns
-from bridge.syslog.frames import list_of
+from bridge.syslog.frames import BLANK, list_of
 from bridge.syslog.intake_key import count_keyed, has_key, without_keys
 from bridge.syslog.reader import read_columns
 

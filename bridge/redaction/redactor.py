@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 from bridge.redaction.patterns import Pattern
 from bridge.redaction.structure import Part, replaced, replaced_values
-from bridge.syslog.frames import Frames, block_of, list_of
+from bridge.syslog.frames import BLANK, Frames, block_of, list_of
 from bridge.syslog.intake_key import has_key, without_key
 from bridge.syslog.reader import read_columns
 from bridge.util.expression import Expression, LimitExceeded
 
-BLANK = b" \t\r\n\0"
 _NEEDS = frozenset(("msg", "structured_data"))
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from bridge.syslog.frames import BLANK
 from bridge.util.expression import Span
 
 
@@ -77,7 +78,7 @@ def replaced_values(data: bytes, parts: Sequence[Part]) -> bytes:
 
 def _json_within(text: bytes) -> Span:
     """Returns the place of a JSON object or array that ends a text, such as ``@cee: {...}``, or an empty span."""
-    end = len(text.rstrip(b" \t\r\n\0"))
+    end = len(text.rstrip(BLANK))
     for opening, closing in ((b"{", b"}"), (b"[", b"]")):
         start = text.find(opening)
         if start >= 0 and text[end - 1 : end] == closing and (opening == b"{" or not text[:start].strip()):

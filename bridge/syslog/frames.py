@@ -4,6 +4,9 @@ Frames = bytes | list[bytes]
 """The frames of one read. A block has an LF *before* each frame and nowhere else. If a frame contains an LF, the frames
 are a list."""
 
+BLANK = b" \t\r\n\0"
+"Bytes that make no event alone."
+
 
 def block_of(frames: list[bytes]) -> Frames:
     """Returns frames as a block, or the list unchanged if a frame contains an LF."""

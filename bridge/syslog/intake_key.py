@@ -14,13 +14,12 @@ element stays, with its value masked.
 import re
 
 from bridge.syslog.columns import Column
-from bridge.syslog.frames import Frames, list_of
+from bridge.syslog.frames import BLANK, Frames, list_of
 
 ELEMENT_ID = b"SEKOIA@53288"
 MASK = b"***"
 
 _AT = b"@"
-_BLANK = b" \t\r\n\0"
 # A value in quotes as RFC 5424 has them, in quotes that are escaped, in other quotes, or bare. Nothing but RFC 5424's
 # quotes may contain a bracket, so that the search takes linear time: no element is scanned as a part of many others.
 # No value contains an LF, so that the expressions serve frames and blocks.
@@ -69,7 +68,7 @@ def without_keys(frames: Frames) -> Frames:
 
 def with_original(column: Column, frames: Frames) -> Column:
     """Returns the column ``raw`` of a read of ``without_keys`` with the frames as they were received."""
-    found = [frame for frame in list_of(frames) if frame.strip(_BLANK)]
+    found = [frame for frame in list_of(frames) if frame.strip(BLANK)]
     return found if len(found) == len(column) else column
 
 
@@ -86,7 +85,7 @@ def masked(text: bytes) -> bytes:
 def without_key(frame: bytes) -> bytes:
     """Returns one frame without the elements."""
     rest = _ELEMENTS.sub(_rest, _IN_FRAME.sub(rb"\1-", frame))
-    return rest if rest.strip(_BLANK) or not frame.strip(_BLANK) else masked(frame)
+    return rest if rest.strip(BLANK) or not frame.strip(BLANK) else masked(frame)
 
 
 def _rest(found: re.Match[bytes]) -> bytes:

@@ -14,13 +14,12 @@ from bridge.syslog import parser
 from bridge.syslog.columns import FIELDS, Column, Columns
 from bridge.syslog.fast.layouts import PLAIN_3164, PLAIN_5424, Layout, expression, layout_of, second_of
 from bridge.syslog.fast.plain_patterns import PRI
-from bridge.syslog.frames import Frames, list_of
+from bridge.syslog.frames import BLANK, Frames, list_of
 from bridge.syslog.grammar import PRIVAL, content_5424
 from bridge.syslog.structured_data import auto_text
 from bridge.syslog.timestamps import is_time
 
 _WORDS = {"hostname", "app_name", "procid", "msgid", "structured_data"}
-_BLANK = b" \t\r\n\0"
 
 
 def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
@@ -96,7 +95,7 @@ def _are_times(seconds: Column) -> bool:
 def _with_others(found: Columns, unmatched: Column) -> Columns:
     """Fills in the rows of frames that the layout does not match. Blank frames make no row."""
     needs = frozenset(found.fields)
-    rest = [row for row, frame in enumerate(unmatched) if frame.strip(_BLANK)]
+    rest = [row for row, frame in enumerate(unmatched) if frame.strip(BLANK)]
     # The frames before the first that matches some layout match none. No frame is left that the layout of ``found``
     # matches, so each layout is used once.
     known = next((n for n, row in enumerate(rest) if layout_of(b"\n" + unmatched[row], needs)[0]), len(rest))
@@ -109,7 +108,7 @@ def _with_others(found: Columns, unmatched: Column) -> Columns:
                 values[name][row] = value
         blank.update((places[n], frame) for n, frame in others.blank.items())
     columns = Columns(found.count, dict(values), {**found.blank, **blank})
-    empty = {row for row, frame in enumerate(unmatched) if frame and not frame.strip(_BLANK)}
+    empty = {row for row, frame in enumerate(unmatched) if frame and not frame.strip(BLANK)}
     return columns.take([row for row in range(found.count) if row not in empty]) if empty else columns
 
 
@@ -122,7 +121,7 @@ def parse_each(frames: Iterable[bytes], needs: frozenset[str], *, holds_lf: bool
     fields: dict[str, list[bytes]] = {name: [] for name in FIELDS if name in needs}
     blank: dict[int, bytes] = {}
     for frame in frames:
-        if not frame.strip(_BLANK):
+        if not frame.strip(BLANK):
             continue
         parts = parser.read(frame)
         text = parts.msg.lstrip(b" \t")

@@ -16,6 +16,7 @@ from bridge.syslog.columns import stamp_of
 from bridge.syslog.fast.layouts import second_of
 from bridge.syslog.fast.pairs import times_of_pairs
 from bridge.syslog.fast.plain_patterns import FRACTION, VENDOR_SD, WORD
+from bridge.syslog.frames import BLANK
 from bridge.syslog.shapes import keyvalue
 from bridge.syslog.structured_data import auto_text
 from bridge.syslog.time_formats import Stamp, scan
@@ -158,7 +159,7 @@ def _reparse(rows: Rows, unresolved: set[int], blank_rows: set[int], block: byte
     read = cache(parser.read)
     for row in sorted(unresolved | blank_rows):
         frame = frames[row]
-        if not frame.strip(b" \t\r\n\0"):
+        if not frame.strip(BLANK):
             empty.add(row)
             continue
         if row in unresolved:
