@@ -7,13 +7,13 @@ LATEST = 200
 
 
 class FormatMatches:
-    """Holds the latest samples of one intake, as pairs of sampled events and mismatches for each read."""
+    """Counts the latest sampled events of one intake and their mismatches, read by read."""
 
     def __init__(self) -> None:
         self.sampled = 0
-        "Sampled events that count. At least ``LATEST`` once there were as many."
+        "Sampled events that count: all until there are ``LATEST``, then at least ``LATEST``."
         self.mismatches = 0
-        "Those that do not match the format."
+        "Sampled events that count and do not match the format."
         self._reads: deque[tuple[int, int]] = deque()
 
     def note(self, sampled: int, mismatches: int) -> None:

@@ -12,7 +12,7 @@ from bridge.routing import Router, SourceRules, TextRules
 
 
 def router(config: Config, on_limit: Callable[[str], None] | None = None) -> Router:
-    """Compiles the routes and the rules of ``redact:``. ``on_limit`` is that of ``TextRules``."""
+    """Compiles the routes and the rules of ``redact:``. See ``TextRules`` for ``on_limit``."""
     return Router(
         routes=config.routes,
         intakes=config.intakes,

@@ -1,7 +1,7 @@
 """Redacts the frames of each read before they are parsed, and holds the frames that could not be redacted.
 
-A frame that a rule gave up on is in quarantine as it was received, and nowhere else. ``quarantine retry`` redacts it
-again.
+If a rule exceeds its match limit on a frame, the frame is written to quarantine as it was received, and nowhere else.
+``quarantine retry`` redacts it again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,7 +50,7 @@ class Redaction:
         return result.frames, len(result.failed)
 
     def shown(self, peer: Peer, frames: Frames) -> Frames:
-        """Returns frames as samples may show them. Nothing is counted or held."""
+        """Returns the redacted frames for samples, without failed ones. Nothing is counted or held."""
         redactor = peer.profile.redactor
         return frames if redactor is None else redactor.redact(frames).frames
 

@@ -114,7 +114,7 @@ class SourceRules(NamedTuple):
 
 
 class TextRules(NamedTuple):
-    """Holds the rules that examine messages besides the routes, and a callback of the routes' expressions."""
+    """Holds the rules of ``redact:``, and what is called when an expression of a route exceeds its match limit."""
 
     redact: Sequence[SourceRules] = ()
     on_limit: Callable[[str], None] | None = None

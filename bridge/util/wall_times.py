@@ -9,8 +9,9 @@ MIN_STEP = 0.5
 class WallTimes:
     """Converts times of the monotonic ``clock`` to seconds since the epoch, by ``wall``.
 
-    One moment has one time, however often and on whichever surface it is shown. Two readings of two clocks would differ
-    by some milliseconds on a busy machine. Only a clock that is set changes the times of earlier moments.
+    The difference of the clocks is kept, so a moment always has the same time, wherever it is shown. Two readings of
+    the clocks would differ by some milliseconds on a busy machine. The times of earlier moments change only if the wall
+    clock is set.
     """
 
     def __init__(self, clock: Callable[[], float], wall: Callable[[], float]) -> None:

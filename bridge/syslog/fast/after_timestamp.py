@@ -81,6 +81,6 @@ _AFTER_TWICE = (
     rb"[a-z_][A-Za-z0-9_./-]*+\[[0-9]++\]: ?+"
 )
 NO_PLAIN_HOST = b"(?>(?&shapes)|" + _OF_APPLICATION + b"|" + _AFTER_TWICE + b"|" + _FALLBACK + b")"
+"Matches what ``AFTER_TIMESTAMP`` matches, except a plain host and tag."
 AFTER_TIMESTAMP = rb"(?>" + PLAIN_HOST_AND_TAG + b"|(?&no_plain_host))"
-"""Matches everything between the timestamp of RFC 3164 (with its blank) and the text. ``NO_PLAIN_HOST`` matches the
-headers without a plain host and tag."""
+"Matches everything between the timestamp of RFC 3164 (with its blank) and the text."

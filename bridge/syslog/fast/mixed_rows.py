@@ -29,8 +29,8 @@ DATA_IN_PLACE, MSGID_IN_PLACE = b"\td", b"\tm"
 UNKNOWN = b"\t?"
 "Mark of rows that no expression has matched."
 REPLACEMENT = b"\n${second}\t${fraction}\t${offset}${*MARK}\n"
-"""Replaces a header by its stamp and its mark. Each line costs an object of each row, and each conditional part as much
-as a group of the expression."""
+"""Replaces a header by its stamp and its mark. Each line of the replacement costs an object per row, and each
+conditional part costs as much as a group of the expression."""
 _IN_PLACE = {DATA_IN_PLACE: re.compile(VENDOR_SD + b" ?"), MSGID_IN_PLACE: re.compile(WORD + b" " + VENDOR_SD + b" ?")}
 
 

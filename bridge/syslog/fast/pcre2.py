@@ -2,8 +2,7 @@
 
 Python's ``re`` interprets an expression: 100 ns for a plain header, several microseconds if a frame may have any of a
 hundred shapes. PCRE2's compiled code takes a fifth of that. ``pcre2_substitute`` replaces all matches of a read into
-one output, so no object is created per frame. Debian has the library, and so has any system with SELinux, git or glib.
-Without it, callers use a slower method.
+one output, so no object is created per frame. Without the library, callers use a slower method.
 
 Expressions use the syntax that ``re`` and PCRE2 share. ``_translated`` converts the differences.
 """

@@ -140,7 +140,7 @@ def test_frames_are_mirrored_unchanged(make_bridge):
     bridge.check(received=2, spooled=1, filtered=1)
 
 
-def test_expected_sources_are_those_with_an_address_and_expect(make_bridge):
+def test_expected_sources_are_those_with_an_address_and_alert_if_silent_for(make_bridge):
     router = make_bridge(
         Source(RELAY, alert_if_silent_for=timedelta(minutes=1), name="fw"),
         Source((ip_network("10.0.0.0/8"),), alert_if_silent_for=timedelta(minutes=2)),
