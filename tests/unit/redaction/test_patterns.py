@@ -45,10 +45,10 @@ CASES = {
     "jwt": ["Bearer «eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc-_»", "eyJhbGciOiJIUzI1NiJ9 eyJa.eyJb.c"],
     "password": [
         'password=«hunter2» user_password: «x1», PWD=\'«a b»\' api-key => "«a \\"b\\" c»" secret=«q»;',
-        "Failed password for root; password= x=1 passwords: 3 Password: <none>",
+        "Failed password for root; password= «x=1» passwords: 3 Password: <none>",
         '{"password":"«s\\"x»","t":"{\\"pwd\\":\\"«in»\\",\\"a\\":1}"}',
     ],
-    "url_password": ["«»", "ftp://joe:«s3cret»@host/x https://host:8443/@x http://joe@host joe:x@host"],
+    "url_password": ["", "ftp://joe:«s3cret»@host/x https://host:8443/@x http://joe@host joe:x@host"],
 }
 
 
@@ -64,12 +64,8 @@ def test_every_pattern_has_cases() -> None:
 
 @pytest.mark.parametrize(("name", "expected"), [(name, text) for name, texts in CASES.items() for text in texts])
 def test_pattern_finds_exactly_what_is_marked(name: str, expected: str) -> None:
-    # The url_password line has «» at its start only to show that an empty text has no match.
-    wanted = expected.replace("«»", "").encode()
     text = re.sub("[«»]", "", expected).encode()
-    if name == "password" and "password= x=1" in expected:
-        wanted = wanted.replace(b"password= x=1", "password= «x=1»".encode())
-    assert marked(text, RedactionRule("r", PATTERNS[name], "X")) == wanted
+    assert marked(text, RedactionRule("r", PATTERNS[name], "X")) == expected.encode()
 
 
 @pytest.mark.parametrize("name", PATTERNS)
