@@ -28,7 +28,7 @@ def lines() -> list[str]:
 def markdown() -> str:
     """Returns the table of all lines with an action."""
     known = actions()
-    rows = [(f"`{_shown(line)}`", known[line] or "") for line in lines() if known.get(line)]
+    rows = [(f"`{_shown(line)}`", action) for line in lines() if (action := known.get(line))]
     return table(("line", "action"), rows)
 
 

@@ -127,7 +127,7 @@ def _title(name: str, section: int, manual: str) -> str:
 
 def _plain(text: str) -> str:
     """Removes the marks of Markdown."""
-    return re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text).replace("`", "").replace("*", "*")
+    return re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text).replace("`", "")
 
 
 def _escape(text: str) -> str:
