@@ -5,23 +5,36 @@ import click
 from bridge.cli.main import main
 from documentation.markdown import anchor, block, table
 
-WIDTH = 80
+
+def all_commands() -> list[tuple[str, click.Command]]:
+    """Returns all commands with their names, those of subcommands as ``spool list``."""
+    return _all(main, "")
 
 
-def names() -> list[str]:
-    """Returns the names of all commands, those of subcommands as ``spool list``."""
-    return [name for name, _ in _all(main, "")]
+def usage(name: str, command: click.Command) -> str:
+    """Returns the usage line of a command."""
+    return " ".join([f"syslog-bridge {name}", *command.collect_usage_pieces(click.Context(command))])
+
+
+def options(command: click.Command) -> list[tuple[str, str]]:
+    """Returns the options of a command as written, each with its help; none for a group of commands."""
+    if isinstance(command, click.Group):
+        return []
+    context = click.Context(command)
+    parameters = [each for each in command.get_params(context) if "--help" not in each.opts]
+    records = [each.get_help_record(context) for each in parameters]
+    return [record for record in records if record is not None and record[1]]
 
 
 def markdown() -> str:
     """Returns the reference: a chapter for each command with usage, options and examples."""
     overview = [
         (f"[`{name}`](#command-{anchor(name)})", command.get_short_help_str(120))
-        for name, command in _all(main, "")
+        for name, command in all_commands()
         if " " not in name
     ]
     parts = [table(("command", "does"), overview), "\n"]
-    for name, command in _all(main, ""):
+    for name, command in all_commands():
         level = "##" if " " not in name else "###"
         parts.append(f"(command-{anchor(name)})=\n{level} `{name}`\n\n{_chapter(name, command)}")
     return "".join(parts)
@@ -42,25 +55,18 @@ def _all(group: click.Group, prefix: str) -> list[tuple[str, click.Command]]:
 
 
 def _chapter(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=f"syslog-bridge {name}", terminal_width=WIDTH, max_content_width=WIDTH)
-    usage = " ".join([f"syslog-bridge {name}", *command.collect_usage_pieces(context)])
-    parts = [block("text", usage), "\n", _prose(command.help or ""), "\n\n"]
-    rows = [_option(option, context) for option in command.get_params(context)]
-    shown = [row for row in rows if row is not None]
-    if shown and not isinstance(command, click.Group):
-        parts.append(table(("option", "meaning"), shown) + "\n")
+    parts = [block("text", usage(name, command)), "\n", _prose(command.help or ""), "\n\n"]
+    rows = [(f"`{written}`", _escaped(text).replace("  [", " [")) for written, text in options(command)]
+    if rows:
+        parts.append(table(("option", "meaning"), rows) + "\n")
     examples = _examples(command.epilog or "")
     if examples:
         parts.append("Example:\n\n" + block("sh", examples) + "\n")
     return "".join(parts)
 
 
-def _option(option: click.Parameter, context: click.Context) -> tuple[str, str] | None:
-    record = option.get_help_record(context)
-    if record is None or not record[1] or "--help" in option.opts:
-        return None
-    written, text = record
-    return f"`{written}`", text.replace("<", "&lt;").replace("*", "\\*").replace("  [", " [")
+def _escaped(text: str) -> str:
+    return text.replace("<", "&lt;").replace("*", "\\*")
 
 
 def _prose(text: str) -> str:
@@ -71,8 +77,7 @@ def _prose(text: str) -> str:
         if lines and lines[0].strip() == "\b":
             paragraphs.append(block("text", "\n".join(line.strip() for line in lines[1:])).rstrip())
         else:
-            plain = " ".join(line.strip() for line in lines)
-            paragraphs.append(plain.replace("<", "&lt;").replace("*", "\\*"))
+            paragraphs.append(_escaped(" ".join(line.strip() for line in lines)))
     return "\n\n".join(paragraphs)
 
 

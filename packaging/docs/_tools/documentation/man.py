@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from bridge import __version__
-from bridge.cli.main import main
 from bridge.config.descriptions import describe
 from documentation import commands, configuration
 
@@ -75,7 +74,7 @@ def commands_page() -> str:
         " message, buffers every event on disk, and posts it over HTTPS with the timestamp of the device. Results go"
         " to standard output, everything else to standard error.\n.SH COMMANDS\n"
     )
-    parts += [_command(name) for name in commands.names()]
+    parts += [_command(name, command) for name, command in commands.all_commands()]
     return "".join(parts) + _END.lstrip("\n")
 
 
@@ -99,23 +98,12 @@ def configuration_page() -> str:
     return "".join(parts) + ".SH SEE ALSO\n.BR syslog\\-bridge (1)\n"
 
 
-def _command(name: str) -> str:
-    command: click.Command = main
-    for word in name.split():
-        assert isinstance(command, click.Group)
-        found = command.get_command(click.Context(command), word)
-        assert found is not None
-        command = found
-    context = click.Context(command, info_name=name)
-    usage = " ".join([f"syslog-bridge {name}", *command.collect_usage_pieces(context)])
-    parts = [f".SS {_escape(name)}\n.B {_escape(usage)}\n.PP\n"]
+def _command(name: str, command: click.Command) -> str:
+    parts = [f".SS {_escape(name)}\n.B {_escape(commands.usage(name, command))}\n.PP\n"]
     for paragraph in (command.help or "").replace("\b", "").strip().split("\n\n"):
         parts.append(f"{_escape(' '.join(paragraph.split()))}\n.PP\n")
-    if not isinstance(command, click.Group):
-        for option in command.get_params(context):
-            record = option.get_help_record(context)
-            if record is not None and record[1] and "--help" not in option.opts:
-                parts.append(f".TP\n.B {_escape(record[0])}\n{_escape(record[1])}\n")
+    for written, text in commands.options(command):
+        parts.append(f".TP\n.B {_escape(written)}\n{_escape(text)}\n")
     return "".join(parts)
 
 
