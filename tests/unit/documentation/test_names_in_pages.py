@@ -37,7 +37,7 @@ def test_commands_and_options_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_files_of_the_checkout_exist(page: Path) -> None:
-    for name in re.findall(r"`((?:packaging|conf)/[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*)`", page.read_text()):
+    for name in re.findall(r"`((?:packaging|conf|tests)/[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*)`", page.read_text()):
         assert (CHECKOUT / name).exists(), name
 
 
