@@ -15,13 +15,20 @@ def _message(transport: str, number: int) -> bytes:
     return b"<13>Nov 25 10:00:00 host app: %b %d" % (transport.encode(), number)
 
 
-class Datagrams(threading.Thread):
-    """Sends numbered datagrams at a steady rate until `ending` is set."""
+class Sender(threading.Thread):
+    """Sends numbered messages to a port of this machine, `rate` a second, until `ending` is set."""
 
     def __init__(self, port: int, rate: int) -> None:
         super().__init__(daemon=True)
         self._port, self._rate = port, rate
         self.ending = threading.Event()
+
+
+class Datagrams(Sender):
+    """Sends datagrams."""
+
+    def __init__(self, port: int, rate: int) -> None:
+        super().__init__(port, rate)
         self.sent = 0
 
     def run(self) -> None:
@@ -31,13 +38,11 @@ class Datagrams(threading.Thread):
                 self.sent += 1
 
 
-class Lines(threading.Thread):
-    """Sends numbered lines over TCP at a steady rate; reconnects when the connection is closed, as devices do."""
+class Lines(Sender):
+    """Sends lines over TCP; reconnects when the connection is closed, as devices do."""
 
     def __init__(self, port: int, rate: int) -> None:
-        super().__init__(daemon=True)
-        self._port, self._rate = port, rate
-        self.ending = threading.Event()
+        super().__init__(port, rate)
         self.connections: list[list[int]] = []
         "The numbers written to each connection."
         self.refused = 0
@@ -76,15 +81,11 @@ class Lines(threading.Thread):
             return True
 
 
-class Relp(threading.Thread):
-    """Sends numbered messages over RELP at a steady rate; reconnects when the connection is closed, and then sends the
-    messages without an acknowledgement again.
-    """
+class Relp(Sender):
+    """Sends over RELP; reconnects when the connection is closed, and repeats what was not acknowledged."""
 
     def __init__(self, port: int, rate: int) -> None:
-        super().__init__(daemon=True)
-        self._port, self._rate = port, rate
-        self.ending = threading.Event()
+        super().__init__(port, rate)
         self.acknowledged: set[str] = set()
         "Texts of the acknowledged messages."
         self.connections = 0
