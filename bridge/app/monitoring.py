@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from bridge.app.delivery import ClusterParts, DeliveryParts
 from bridge.app.ingest import IngestParts
@@ -14,8 +15,10 @@ from bridge.monitoring.format_drift import FormatDrift
 from bridge.monitoring.forwarder_statistics import ForwarderStatistics
 from bridge.monitoring.gateway_clock import ClockWatch
 from bridge.monitoring.heartbeat import Heartbeat
+from bridge.monitoring.held_frames import HeldFrames
 from bridge.monitoring.loss_monitor import LossMonitor
 from bridge.monitoring.problem_history import ProblemHistory
+from bridge.monitoring.problems.losses import MATCH_LIMIT, NOT_MIRRORED, TRUNCATED
 from bridge.monitoring.rate_file import LearnedRates
 from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.rate_monitor import RateMonitor
@@ -34,6 +37,7 @@ class MonitoringParts:
 
     journal_writer: JournalWriter
     loss_monitor: LossMonitor
+    held_frames: HeldFrames
     silent_sources: SilentSources
     rejection_list: RejectionList
     rate_monitor: RateMonitor
@@ -75,12 +79,22 @@ def build_monitoring(
     rate_history = RateHistory(ledger, delivery.runtime_metrics.delivery, clock=clock, wall=wall)
     senders = SourceList(peers, wall)
     history = ProblemHistory(clock, alarms.moment)
-    loss_monitor = LossMonitor(alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops, clock=clock)
+    read_counts = ingest.pipeline.read_counts
+    loss_monitor = LossMonitor(
+        alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops,
+        incidents=lambda: {
+            MATCH_LIMIT: read_counts.limit_exceeded, TRUNCATED: read_counts.truncated,
+            NOT_MIRRORED: ingest.mirror.dropped,
+        },
+        clock=clock,
+    )  # fmt: skip
+    held_frames = HeldFrames(alarms, storage.opened.spool.quarantine)
     status = Status(
         ledger=ledger, couriers=cluster.backlogs, spool=storage.opened.spool, pipeline=ingest.pipeline, peers=peers,
         listener_set=listener_set, alarms=alarms, runtime_metrics=delivery.runtime_metrics, config_sha256=config.sha256,
         wall=wall, disk_budget=ingest.disk_budget, sync_monitor=storage.sync_monitor, quota=ingest.quotas.report,
-        certificates=certificate_expiry.left, losses=loss_monitor.report, history=history,
+        certificates=certificate_expiry.left, losses=loss_monitor.report,
+        incidents=partial(loss_monitor.report, incidents=True), held=held_frames.rows, history=history,
         drifts=format_drift.rows, senders=senders, mirror=ingest.mirror,
         silent=silent_sources.silent_now, silent_names=lambda: silent_sources.names,
         rate_history=rate_history, gateway_clock=delivery.gateway_clock, started=wall(),
@@ -92,7 +106,7 @@ def build_monitoring(
             storage.opened.journal, ledger, process.spool_thread.run, process.reactor, listener_set.kernel_drops, wall,
             SourceVolumes(peers, ledger, wall).take,
         ),
-        loss_monitor, silent_sources, rejection_list, rate_monitor, format_drift, certificate_expiry,
+        loss_monitor, held_frames, silent_sources, rejection_list, rate_monitor, format_drift, certificate_expiry,
         DescriptorMonitor(alarms, listener_set.descriptors_exhausted),
         ClockWatch(
             alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config()),

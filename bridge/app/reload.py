@@ -26,9 +26,9 @@ from bridge.app.process import Process
 from bridge.app.storage import StorageParts
 from bridge.config import ClusterSection, Config, ConfigurationError, Secret, load_again
 from bridge.listen.sockets import ListenError
-from bridge.monitoring.problems.problem import number
 from bridge.operations.command import JSON, ReloadError
 from bridge.tls.pem import PemError
+from bridge.util.counts import counted
 
 SWITCH_INTERVAL = 0.0002
 "Seconds for which the preparing thread may hold the interpreter while the reactor waits for it."
@@ -220,7 +220,7 @@ class Reload:
 def _summary(old: Config, new: Config) -> str:
     """Returns the size of the new configuration and the intakes and listeners that were added or removed."""
     sizes = ((new.routes, "route"), (new.intakes, "intake"), (new.listeners, "listener"))
-    parts = [", ".join(number(len(items), noun) for items, noun in sizes)]
+    parts = [", ".join(counted(len(items), noun) for items, noun in sizes)]
     for what, before, after in (
         ("intake", set(old.intakes), set(new.intakes)),
         ("listener", {each.name for each in old.listeners}, {each.name for each in new.listeners}),

@@ -15,6 +15,7 @@ from bridge.monitoring.format_drift import EVERY as DRIFT_EVERY
 from bridge.monitoring.forwarder_statistics import EVERY as STATISTICS_EVERY
 from bridge.monitoring.gateway_clock import EVERY as CLOCK_EVERY
 from bridge.monitoring.heartbeat import EVERY as HEARTBEAT_EVERY
+from bridge.monitoring.held_frames import EVERY as HELD_EVERY
 from bridge.monitoring.loss_monitor import EVERY
 from bridge.monitoring.problem_history import EVERY as PROBLEMS_EVERY
 from bridge.monitoring.rate_history import EVERY as RATES_EVERY
@@ -49,6 +50,7 @@ class Tasks(PeriodicTasks):
             (storage.fsync_policy.look, BUDGET_EVERY),
             (storage.sync_monitor.look, SYNC_EVERY),
             (monitoring.loss_monitor.look, EVERY),
+            (monitoring.held_frames.look, HELD_EVERY),
             (storage.alarms.look, ALARMS_EVERY),
             (ingest.quotas.look, EVERY),
             (storage.retention.look, EXPIRE_EVERY),

@@ -33,10 +33,10 @@ from bridge.discover.findings_text import json_of_finding, text_of_findings
 from bridge.discover.plan import plan_of
 from bridge.discover.samples_file import sample_lines
 from bridge.ingest.from_config import router
-from bridge.monitoring.problems.problem import number
 from bridge.routing.conditions import Address as SourceAddress
 from bridge.setup.check_result import verdict
 from bridge.setup.configuration_writer import Draft, write
+from bridge.util.counts import counted
 from bridge.util.errors import BridgeError
 from bridge.util.files import fsync_path, shown_path, write_new
 
@@ -169,7 +169,7 @@ def _configured_zone(present: tuple[Config, Entries] | None) -> Callable[[str, s
 
 def _show_notes(observer: Observer, watched: Watched) -> None:
     """Prints how much was received, and what was not read."""
-    seen = f"{number(observer.count, 'message')} of {number(len(observer.sources), 'sender')}"
+    seen = f"{counted(observer.count, 'message')} of {counted(len(observer.sources), 'sender')}"
     click.echo(f"{seen}; watched: {watched.origin}")
     for reason, skipped in sorted(watched.skipped.items(), key=lambda item: -item[1]):
         click.echo(f"  {skipped:,} {reason}")

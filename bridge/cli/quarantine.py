@@ -15,7 +15,6 @@ from bridge.cli.options import CliGroup, bundle, count_option, example, output_o
 from bridge.cli.unrouted_text import suggestion_text
 from bridge.config import Config
 from bridge.config.faults import printable
-from bridge.monitoring.problems.problem import number
 from bridge.operations.commands import networks
 from bridge.operations.selection import count_held, held_frames
 from bridge.operations.unrouted import unrouted_rows
@@ -23,6 +22,7 @@ from bridge.spool.quarantine import REASONS
 from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.reprocess import Selection
 from bridge.syslog.timestamps import rfc3339
+from bridge.util.counts import counted
 from bridge.util.files import shown_path
 
 _WHICH = bundle(
@@ -136,7 +136,7 @@ def list_unrouted(config: Config, output: str) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        frames = number(int(str(row["frames"])), "frame")
+        frames = counted(int(str(row["frames"])), "frame")
         click.echo(f"{row['address']:<16} at {row['listener']}: {frames}, {row['first']} to {row['last']}")
         click.echo(f"    {printable(str(row['sample']))}")
         click.echo(f"    {printable(str(row['product'] or 'product not identified'))}: {printable(str(row['reason']))}")

@@ -16,7 +16,7 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.rows import Report, ReportRow
 from bridge.cli.options import aligned
 from bridge.config.faults import printable
-from bridge.monitoring.problems.problem import number
+from bridge.util.counts import counted
 
 NO_INTAKE = "(no intake)"
 TOTAL = "(total)"
@@ -70,7 +70,7 @@ def as_text(report: Report, journal: JournalReader, *, period: str, whole: bool)
     yield "dropped by the kernel: " + (_listed(Counter(drops), most=None) if drops else "none")
     unclean = f", {len(report.unclean)} after an unclean stop: {_some(report.unclean)}" if report.unclean else ""
     offline = sum(start.offline for start in report.starts)
-    commands = f". {number(offline, 'command')} ran while the bridge was stopped" if offline else ""
+    commands = f". {counted(offline, 'command')} ran while the bridge was stopped" if offline else ""
     yield f"starts: {len(report.starts) - offline}{unclean}{commands}"
     yield f"receipts: {total.receipts:,} accepted requests with {total.receipted:,} events" + (
         f"; the response did not name {total.unconfirmed:,} of them" if total.unconfirmed else ""

@@ -12,7 +12,7 @@ from bridge.cli.options import aligned
 from bridge.cli.status_text import age, counts_text, rate_text, spool_line
 from bridge.config.faults import printable
 from bridge.monitoring.problems import headline_of
-from bridge.monitoring.problems.problem import number
+from bridge.util.counts import counted
 
 WIDTH = 80
 HEIGHT = 23
@@ -39,7 +39,7 @@ def screen(status: JSON, *, width: int | None = None) -> str:
     left = HEIGHT - _lines(health) - _lines(middle) - 4
     shown, left_out = _fitting(others, left)
     attention = ["", "Needs attention", *shown] if shown else []
-    more = f"... and {number(left_out, 'more problem')}. " if left_out else ""
+    more = f"... and {counted(left_out, 'more problem')}. " if left_out else ""
     end = f"{more}Details: syslog-bridge status --sources"
     return "\n".join(_wrapped([*health, *middle, *attention, "", end], width))
 
@@ -77,7 +77,7 @@ def _intakes(rows: Sequence[JSON], most: int) -> list[str]:
     )
     count = len(rows) if len(rows) <= most else most - 1
     table = aligned([_HEADS, *map(_cells, ordered[:count])], numbers=True)
-    return table if count == len(rows) else [*table, f"... and {number(len(rows) - count, 'more intake')}"]
+    return table if count == len(rows) else [*table, f"... and {counted(len(rows) - count, 'more intake')}"]
 
 
 def _late(row: JSON) -> int:

@@ -49,7 +49,8 @@ def of_running(status: dict[str, Any]) -> str:
     lines += ["", *_ledger(status.get("ledger", {}))]
     for name, title in (
         ("quarantine", "quarantined: "), ("redactions", "redacted: "),
-        ("match_limit_exceeded", "match limit exceeded: "), ("possible_duplicates", "possible duplicates: "),
+        ("match_limit_exceeded", "match limit exceeded: "), ("truncated", "truncated: "),
+        ("possible_duplicates", "possible duplicates: "),
     ):  # fmt: skip
         table = status.get(name)
         if isinstance(table, dict) and any(table.values()):

@@ -120,6 +120,9 @@ def _text(title: str, steps: list[Step]) -> str:
     faults += ["the kernel dropped datagrams of its listener"] * ("listener" in noted)
     faults += ["its messages have changed"] * ("drift" in noted)
     faults += ["its rate is low"] * ("rate" in noted)
+    faults += ["its rate limit drops messages"] * ("limit" in noted)
+    faults += ["its message numbers have gaps"] * ("gaps" in noted)
+    faults += ["messages are held in quarantine"] * ("held" in noted)
     healthy = f"healthy, but {' and '.join(faults)}" if faults else "healthy"
     verdict = (failed.verdict or f"problem at {failed.name}") if failed else healthy
     return "\n".join(

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge.cli.why_step import NOTE, WRONG, Step
-from bridge.monitoring.problems.problem import capital, moment, number, read_moment
+from bridge.monitoring.problems.problem import capital, moment, read_moment
+from bridge.util.counts import counted
 
 MAX_ENDED = 5
 "Ended problems that are shown, the latest."
@@ -18,7 +19,7 @@ def held_step(held: list[JSON]) -> Step:
     """Returns the step for the held messages of a source that has sent nothing since the start."""
     count = sum(row["frames"] for row in held)
     period = f"from {min(row['first'] for row in held)} to {max(row['last'] for row in held)}"
-    text = f"{number(count, 'message')} {period} matched no route and {'is' if count == 1 else 'are'} held"
+    text = f"{counted(count, 'message')} {period} matched no route and {'is' if count == 1 else 'are'} held"
     if route := next((row["matching_route"] for row in held if row["matching_route"]), None):
         text += f". Route {route} matches now: run syslog-bridge reload and syslog-bridge unrouted reroute"
         return Step(NOTE, "unrouted", text)
@@ -31,10 +32,10 @@ def unrouted_text(unrouted: int, held: list[JSON] | None) -> str:
     Those that are held, or all since the start if none is held any more. ``held`` is None if they were not read.
     """
     if held is None:
-        return f"{number(unrouted, 'message')} held"
+        return f"{counted(unrouted, 'message')} held"
     if not held:
-        return f"{number(unrouted, 'message')} since the start; none is held any more"
-    return f"{number(sum(row['frames'] for row in held), 'message')} held"
+        return f"{counted(unrouted, 'message')} since the start; none is held any more"
+    return f"{counted(sum(row['frames'] for row in held), 'message')} held"
 
 
 def ended_steps(known: JSON, status: JSON, address: str, intakes: set[str]) -> Iterator[Step]:

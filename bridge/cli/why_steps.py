@@ -7,12 +7,14 @@ from typing import Any
 from bridge import formats
 from bridge.cli.status_text import age
 from bridge.cli.why_history import ended_steps, held_step, unrouted_text
+from bridge.cli.why_incidents import held_steps, incident_steps
 from bridge.cli.why_step import NOTE, OK, WRONG, Step
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.explain.explanation import Origin
 from bridge.monitoring.problems import headline_of
 from bridge.routing.conditions import Address
+from bridge.util.counts import counted
 
 SILENT_SECONDS = 3600
 "Seconds after which a source without ``alert_if_silent_for`` counts as silent."
@@ -103,6 +105,7 @@ def _pipeline(
     if intake := row.get("intake"):
         yield from _intake(next((each for each in status["intakes"] if each["name"] == intake), None), str(intake))
         yield from _losses(str(intake), status)
+    yield from incident_steps(config, row, status)
     if keyed := row.get("intake_keys_in_text"):
         yield Step(
             NOTE, "intake key", f"{keyed:,} messages had an intake key in their text, which was removed. The sender's"
@@ -177,8 +180,12 @@ def _route(
         )  # fmt: skip
         return
     if row.get("limited"):
-        text = f"{row['limited']:,} messages were dropped: more per second than its rate limit allows"
+        was = "was" if row["limited"] == 1 else "were"
+        text = f"{counted(row['limited'], 'message')} {was} dropped: more per second than its rate limit allows"
         yield Step(NOTE, "limit", text)
+    if row.get("sequence_missing"):
+        text = f"{counted(row['sequence_missing'], 'message')} lost before they reached the gateway, by their numbers"
+        yield Step(NOTE, "gaps", text)
     if not row.get("intake") and not row.get("route"):
         yield Step(NOTE, "route", "not known until its next message")
     elif not row.get("intake"):
@@ -237,6 +244,7 @@ def unseen_source_steps(
         text = f"no message from it since the start, {age(status['uptime_seconds'])} ago"
         yield Step(NOTE if rejections or held else WRONG, "received", text, "nothing received")
         yield from _silence(address, status)
+        yield from held_steps(address, status)
     if rejections or held:
         return  # its packets arrive
     parsed = _parsed(address)

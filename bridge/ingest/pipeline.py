@@ -252,7 +252,7 @@ class Pipeline:
     def take_oversize(self, peer: Peer, frames: list[Oversize], sender: PausableSender | None = None) -> Taken:
         """Takes frames longer than ``max_frame_size``: truncates and delivers them, or writes them to quarantine."""
         if self._truncate:
-            self.read_counts.note_truncated(len(frames))
+            self.read_counts.note_truncated(peer.listener, len(frames))
             return self.take(peer, block_of([frame.kept for frame in frames]), sender=sender)
         details = [(frame.kept, f"frame of {frame.length} bytes is longer than max_frame_size") for frame in frames]
         return self._quarantine("oversize", peer, details, sender)

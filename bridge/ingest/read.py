@@ -59,7 +59,8 @@ class ReadCounts:
     "Events whose payload would have been empty, and were sent in another form."
     outside: int = 0
     "Events with a timestamp out of range, sent with the time of reception."
-    truncated: int = 0
+    truncated: Counter[str] = field(default_factory=Counter)
+    "Frames that were truncated to ``max_frame_size``, by listener."
     redacted: Counter[str] = field(default_factory=Counter)
     "Replaced matches by rule of ``redact:``."
     limit_exceeded: Counter[str] = field(default_factory=Counter)
@@ -86,6 +87,6 @@ class ReadCounts:
         """Counts a message on which an expression of a route exceeded its match limit."""
         self.limit_exceeded[route] += 1
 
-    def note_truncated(self, count: int) -> None:
+    def note_truncated(self, listener: str, count: int) -> None:
         """Counts frames that were truncated to ``max_frame_size``."""
-        self.truncated += count
+        self.truncated[listener] += count

@@ -1,5 +1,7 @@
 """Checks counters every few seconds and records losses of events: how many, why, since when and until when.
 
+Incidents, such as truncated messages, are recorded in the same way.
+
 A loss goes on until its counter has not increased for ``ENDS_AFTER`` seconds. Then its alarm ends. Losses for the same
 reason within ``MERGED_SECONDS`` are one loss. The monitor also raises alarms for wrong clocks of sources and for a
 ledger imbalance.
@@ -13,8 +15,16 @@ from dataclasses import dataclass, field
 from bridge.accounting import UNROUTED, Ledger
 from bridge.ingest.peers import Peer, Peers
 from bridge.monitoring.alarms import Alarms
-from bridge.monitoring.problems.losses import RECEIVE_BUFFER, SEQUENCE_GAP, describe_loss
+from bridge.monitoring.problems.losses import (
+    RECEIVE_BUFFER,
+    SEQUENCE_GAP,
+    SOURCE_LIMIT,
+    LossReason,
+    describe_loss,
+    reason_of,
+)
 from bridge.monitoring.sources import diagnosis
+from bridge.util.counts import plural
 
 EVERY = 5.0
 "Seconds between two checks."
@@ -29,6 +39,10 @@ MAX_NAMES = 100
 MAX_FIGURES = 100_000
 "Number of remembered counter values above which the values of forgotten sources are removed."
 
+_CLOCK, _LIMITED = "clock", "limited"
+_OF_SOURCES = (_CLOCK, _LIMITED, SEQUENCE_GAP)
+"Kinds of counter values that are remembered by source."
+
 
 @dataclass(slots=True)
 class LossRecord:
@@ -41,6 +55,11 @@ class LossRecord:
     names: Counter[str] = field(default_factory=Counter)
     "Lost events by intake, listener or source."
 
+    def add(self, name: str, events: int) -> None:
+        """Counts lost events of an intake, listener or source, whose number is bounded."""
+        if name in self.names or len(self.names) < MAX_NAMES:
+            self.names[name] += events
+
     def goes_on(self, now: float) -> bool:
         """Returns True if events were lost within the last ``ENDS_AFTER`` seconds."""
         return now - self.latest < ENDS_AFTER
@@ -51,12 +70,15 @@ class LossMonitor:
 
     def __init__(
         self, alarms: Alarms, *, ledger: Ledger, peers: Peers, kernel_drops: Callable[[], Mapping[str, int]],
+        incidents: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
+        """``incidents`` returns reason -> name -> messages since the start."""
         self._alarms = alarms
         self._ledger = ledger
         self._peers = peers
         self._kernel_drops = kernel_drops
+        self._incidents = incidents
         self._clock = clock
         self._losses: dict[str, LossRecord] = {}
         "The latest loss for each reason."
@@ -69,14 +91,7 @@ class LossMonitor:
     def look(self) -> None:
         """Compares the counters with their values at the last check."""
         self._count_drops()
-        for peer in self._peers.all():
-            if peer.outside and self._increase("clock", peer.address, peer.outside):
-                # The text of an active alarm stays: a new figure in it would report the alarm again at each check.
-                active = self._alarms.current.get(("clock", peer.address))
-                text = active.text if active else _clock_text(peer)
-                self._alarms.on("clock", peer.address, text, lasts=ENDS_AFTER)
-            if peer.gaps is not None:
-                self._count(SEQUENCE_GAP, peer.address, peer.gaps.missing)
+        self._look_at_sources()
         self._raise_alarms()
         if self._ledger.imbalance:
             self._alarms.on(
@@ -89,16 +104,43 @@ class LossMonitor:
             known = {peer.address for peer in self._peers.all()}
             self._figures = {
                 (kind, about): figure for (kind, about), figure in self._figures.items()
-                if kind not in ("clock", SEQUENCE_GAP) or about in known
+                if kind not in _OF_SOURCES or about in known
             }  # fmt: skip
+
+    def _look_at_sources(self) -> None:
+        """Counts what concerns single sources. A source may be the peer of several listeners."""
+        outside: Counter[str] = Counter()
+        missing: Counter[str] = Counter()
+        limited: Counter[str] = Counter()
+        peers: dict[str, Peer] = {}
+        for peer in self._peers.all():
+            if peer.outside:
+                outside[peer.address] += peer.outside
+                peers[peer.address] = peer
+            if peer.gaps is not None:
+                missing[peer.address] += peer.gaps.missing
+            if peer.limited:
+                limited[peer.address] += peer.limited
+        for address, count in outside.items():
+            if self._increase(_CLOCK, address, count):
+                # The text of an active alarm stays: a new figure in it would report the alarm again at each check.
+                active = self._alarms.current.get(("clock", address))
+                text = active.text if active else _clock_text(peers[address])
+                self._alarms.on("clock", address, text, lasts=ENDS_AFTER)
+        for address, count in missing.items():
+            self._count(SEQUENCE_GAP, address, count)
+        for address, count in limited.items():
+            # The events are counted already, by the ledger.
+            if (increase := self._increase(_LIMITED, address, count)) and (loss := self._losses.get(SOURCE_LIMIT)):
+                loss.add(address, increase)
 
     def losses(self) -> list[LossRecord]:
         """Returns the losses that go on, or ended within ``REMEMBERED_SECONDS``."""
         now = self._clock()
         return [loss for loss in self._losses.values() if now - loss.latest < REMEMBERED_SECONDS]
 
-    def report(self) -> list[dict[str, object]]:
-        """Returns the losses for ``/api/status``, by the current figures of the ledger.
+    def report(self, *, incidents: bool = False) -> list[dict[str, object]]:
+        """Returns the losses for ``/api/status``, by the current figures of the ledger; or the incidents.
 
         ``ended_seconds`` is None while a loss goes on.
         """
@@ -110,7 +152,7 @@ class LossMonitor:
                 "since_seconds": round(now - loss.since, 1),
                 "ended_seconds": None if loss.goes_on(now) else round(now - loss.latest, 1),
             }
-            for loss in self.losses()
+            for loss in self.losses() if (reason_of(loss.reason).kind != "loss") is incidents
         ]  # fmt: skip
 
     def _raise_alarms(self) -> None:
@@ -118,10 +160,13 @@ class LossMonitor:
         reasons, self._unreported = self._unreported, set()
         for loss in map(self._losses.__getitem__, sorted(reasons)):
             # The text of an active alarm stays, or each further name would report it again.
-            active = self._alarms.current.get(("loss", loss.reason))
+            reason = reason_of(loss.reason)
+            active = self._alarms.current.get((reason.kind, loss.reason))
             what, remedy = describe_loss(loss.reason, [name for name in loss.names if name])
-            text = active.text if active else f"events are lost: {what}"
-            self._alarms.on("loss", loss.reason, text, lasts=ENDS_AFTER, remedy=active.remedy if active else remedy)
+            text = active.text if active else f"{_effect(reason)}: {what}"
+            self._alarms.on(
+                reason.kind, loss.reason, text, lasts=ENDS_AFTER, remedy=active.remedy if active else remedy
+            )
 
     def _count_drops(self) -> None:
         """Counts what the kernel and the gateway have dropped since the last call."""
@@ -131,6 +176,9 @@ class LossMonitor:
         for intake, account in list(self._ledger.accounts.items()):
             for reason, count in account.dropped.items():
                 self._count(reason, "" if intake == UNROUTED else intake, count)
+        for reason, by_name in self._incidents().items():
+            for name, count in by_name.items():
+                self._count(reason, name, count)
 
     def _increase(self, kind: str, about: str, figure: int) -> int:
         """Returns by how much a counter has increased since the last check."""
@@ -149,8 +197,11 @@ class LossMonitor:
         loss.latest = now
         self._unreported.add(reason)
         loss.events += lost
-        if name in loss.names or len(loss.names) < MAX_NAMES:
-            loss.names[name] += lost
+        loss.add(name, lost)
+
+
+def _effect(reason: LossReason) -> str:
+    return "events are lost" if reason.kind == "loss" else f"{plural(reason.lost)} are {reason.verb}"
 
 
 def _clock_text(peer: Peer) -> str:

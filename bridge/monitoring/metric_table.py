@@ -39,6 +39,7 @@ METRICS: dict[str, MetricKind] = {
     "match_limit_exceeded": _counter(
         "Messages on which an expression of a route exceeded its match limit, so that it did not match.", "route"
     ),
+    "frames_truncated": _counter("Frames that were truncated to max_frame_size.", "listener"),
     "format_sampled": _counter("Events checked against their intake's format.", "intake"),
     "format_mismatch": _counter(
         "Checked events that do not match the format; their parser probably cannot read them.", "intake"

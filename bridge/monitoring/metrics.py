@@ -15,12 +15,17 @@ from bridge import __version__
 from bridge.accounting import UNROUTED
 from bridge.monitoring.alarm_kinds import KINDS
 from bridge.monitoring.metric_table import METRICS, PREFIX
+from bridge.monitoring.problems.losses import IN_LEDGER
 from bridge.monitoring.runtime_metrics import Histogram
 from bridge.monitoring.status import JSON, STATES, Status
+from bridge.spool.quarantine import REASONS as HELD_REASONS
 
 L = TypeVar("L", str, tuple[str, str], tuple[()])
 
-REASONS_AT_ZERO = ("spool_full", "disk_full", "spool_write_failed", "quarantine_write_failed", "collector_shortfall")
+REASONS_AT_ZERO = (
+    *IN_LEDGER,
+    *(f"{held}_{how}" for held in HELD_REASONS for how in ("full", "expired")),
+)
 "Drop reasons exported as 0 before the first drop: Prometheus sees no increase when a series first appears."
 
 
@@ -51,6 +56,7 @@ class MetricsCollector:
         yield _series("route_events", read_counts.by_route)
         yield _series("redactions", read_counts.redacted)
         yield _series("match_limit_exceeded", read_counts.limit_exceeded)
+        yield _series("frames_truncated", dict.fromkeys(status.listener_set.ports(), 0) | read_counts.truncated)
         sampled = read_counts.format_sampled
         yield _series("format_sampled", sampled)
         yield _series("format_mismatch", {name: read_counts.format_mismatches[name] for name in sampled})

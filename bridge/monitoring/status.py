@@ -61,6 +61,10 @@ class Status:
     "Returns TLS listener -> seconds until its certificate expires."
     losses: Callable[[], list[JSON]]
     "Returns the losses that go on, or ended within a day."
+    incidents: Callable[[], list[JSON]]
+    "Returns the incidents, such as truncated messages, that go on, or ended within a day."
+    held: Callable[[], list[JSON]]
+    "Returns a row for each reason for which frames are held in quarantine."
     history: ProblemHistory
     "The begin and the end of problems that are computed from the status."
     silent: Callable[[], dict[str, int]]
@@ -136,6 +140,8 @@ class Status:
             "unsent_structured_data": self.senders.unsent_data(MAX_UNSENT_DATA),
             "kernel_drops": self.listener_set.kernel_drops(),
             "losses": self.losses(),
+            "incidents": self.incidents(),
+            "held": self.held(),
             "listeners": self.listener_set.ports(),
             "listener_details": self.listener_set.details(),
             **self._routes(),
@@ -174,6 +180,7 @@ class Status:
         return {
             "routes": dict(counts.by_route), "filtered": dict(counts.filtered_by_route),
             "redactions": dict(counts.redacted), "match_limit_exceeded": dict(counts.limit_exceeded),
+            "truncated": dict(counts.truncated),
         }  # fmt: skip
 
     def problems(self) -> list[Problem]:

@@ -5,25 +5,19 @@ lists a folder again until a listing contains nothing new. It returns each event
 delivered while it was reading.
 """
 
-import os
 from collections.abc import Callable, Iterator
-from itertools import chain, islice
 from pathlib import Path
 
 from bridge.batching.encoding import JSON, from_json_line
 from bridge.spool import batch_names
 from bridge.spool.batch_names import BatchName
 from bridge.spool.batch_reader import time_of
+from bridge.spool.newest_entries import newest_entries
 from bridge.spool.pack import Pack
 from bridge.spool.pack_blocks import BlockEntry
 from bridge.spool.quarantine import REASONS, UNREDACTED
-from bridge.spool.quarantine_entry import QuarantineEntry
-from bridge.util.files import is_folder, open_regular, read_regular
+from bridge.util.files import is_folder, read_regular
 
-PER_REASON = 20
-"Entries returned for each reason."
-TAIL_BYTES = 1 << 20
-"Bytes read from the end of a file."
 SAMPLE_BYTES = 500
 "Bytes of a frame in the sample."
 
@@ -121,19 +115,11 @@ def _decoded(event: bytes, encoding: str) -> bytes:
 
 
 def last_entries(directory: Path) -> list[dict[str, object]]:
-    """Returns up to ``PER_REASON`` entries of each reason, newest first. Skips files and lines that cannot be read.
+    """Returns the newest entries of each reason, newest first. Skips files and lines that cannot be read.
 
     Frames that could not be redacted have no sample.
     """
-    found: list[tuple[QuarantineEntry, str]] = []
-    for reason in REASONS:
-        try:
-            names = sorted((entry.name for entry in os.scandir(directory / reason)), reverse=True)
-        except OSError:
-            continue
-        files = (directory / reason / name for name in names if name.endswith(".jsonl"))
-        newest = islice(chain.from_iterable(map(_newest_of, files)), PER_REASON)
-        found += [(entry, reason) for entry in newest]
+    found = [(entry, reason) for reason in REASONS for entry in newest_entries(directory / reason)]
     found.sort(key=lambda each: -each[0].received_ms)
     return [
         {
@@ -145,16 +131,3 @@ def last_entries(directory: Path) -> list[dict[str, object]]:
         }
         for entry, reason in found
     ]  # fmt: skip
-
-
-def _newest_of(path: Path) -> list[QuarantineEntry]:
-    try:
-        with open_regular(path) as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL_BYTES))
-            lines = file.read(TAIL_BYTES).split(b"\n")
-    except OSError:
-        return []
-    # Drop the last part, which may still be being written, and the first if it was cut by the read limit.
-    whole = lines[1:-1] if size > TAIL_BYTES else lines[:-1]
-    return [entry for entry in map(QuarantineEntry.read, reversed(whole[-PER_REASON:])) if entry is not None]

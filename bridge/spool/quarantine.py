@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bridge.spool.held_tally import HeldTally
+from bridge.spool.newest_entries import newest_entries
 from bridge.spool.quarantine_entry import QuarantineEntry
 from bridge.spool.quarantine_file import QuarantineFile
 from bridge.util.clock import MOST_AHEAD
@@ -39,6 +41,8 @@ class Quarantine:
         "Quarantined frames by reason."
         self.by_intake: Counter[tuple[str, str]] = Counter()
         "Quarantined frames by intake and reason. ``-``: frames without an intake, or from before the start."
+        self.tallies = {reason: HeldTally() for reason in REASONS}
+        "Whose frames were quarantined since the start, and the newest before it, by reason."
         self._wall = wall
         self._last = 0
         self._bounds = bounds
@@ -73,6 +77,8 @@ class Quarantine:
                 elif path.name != "files" or reason != "damaged":
                     notes.append(f"{shown_path(path)}: not a file of the quarantine, ignored")
             self._full[reason].sort(key=lambda file: file.sequence)
+            if self.counts[reason]:
+                self.tallies[reason].recover(newest_entries(folder))
         return notes
 
     def _recover(self, reason: str, path: Path, sequence: int, count: int | None) -> list[str]:
@@ -112,9 +118,15 @@ class Quarantine:
             file.intakes[entry.intake or "-"] += 1
             self.by_intake[entry.intake or "-", reason] += 1
         self.counts[reason] += len(lines)
+        self.tallies[reason].note(entries)
         if file.size >= min(ROLL_BYTES, self._bounds[reason] // 4):
             self._close(reason, file)
         return self._bound(reason)
+
+    def oldest(self, reason: str) -> float | None:
+        """Returns when the oldest frame was quarantined, in seconds since the epoch; None if none is held."""
+        files = [*self._full[reason][:1], *filter(None, [self._open.get(reason)])]
+        return min((file.sequence / 1_000_000 for file in files if file.count), default=None)
 
     def _close(self, reason: str, file: QuarantineFile) -> None:
         """Closes an open file and renames it to include its number of frames. If that fails, it is tried again after

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from bridge.cli.why_steps import NOTE, WRONG
+from bridge.cli.why_incidents import STEPS
+from bridge.cli.why_step import NOTE, WRONG
 from bridge.monitoring.alarm_kinds import HEALTHY, KINDS
 from bridge.monitoring.problem_history import EVERY as PROBLEMS_EVERY
 from bridge.monitoring.problem_history import MIN_SECONDS
@@ -33,6 +34,7 @@ from tests.harness.send import send_lines
 INTAKES = ("web", "dns", "firewalls", "wrong-key")
 ROUTED = {name: f"127.0.1.{number}" for number, name in enumerate(INTAKES, start=1)}
 SILENT, WRONG_CLOCK, UNROUTED, PLAIN, DRIFTED = "127.0.7.1", "127.0.6.1", "127.0.5.1", "127.0.4.1", "127.0.8.1"
+UNREDACTED, UNMATCHED = "127.0.9.1", "127.0.10.1"
 FAULTS = {
     "outage": ("collector", ROUTED["web"]),
     "parked key": ("parked", ROUTED["wrong-key"]),
@@ -42,6 +44,8 @@ FAULTS = {
     "unrouted": ("unrouted", UNROUTED),
     "rejected TLS sender": ("rejected", PLAIN),
     "drift": ("drift", DRIFTED),
+    "slow rule of redact": ("unredacted", UNREDACTED),
+    "slow route": ("match_limit", UNMATCHED),
 }
 "Fault -> kind of its problem, and the sender that suffers from it."
 
@@ -54,11 +58,13 @@ def gateway(directory: Path) -> Iterator[tuple[Bridge, Gate, int]]:
     gate = Gate(collector.port)
     gate.open()
     server, port = Authority(directory / "pki").issue("127.0.0.1", file="server"), free_port()
-    routes = [{"intake": name, "source": address} for name, address in ROUTED.items()]
+    routes: list[dict[str, Any]] = [{"name": "slow", "intake": "dns", "message": {"matches": ["(y+)+$"]}}]
+    routes += [{"intake": name, "source": address} for name, address in ROUTED.items()]
     routes.append({"intake": "web", "source": [WRONG_CLOCK, DRIFTED]})
     try:
         with bridging(directory, gate.url, intakes={name: {} for name in INTAKES}, routes=routes) as bridge:
             bridge.configuration["unrouted"] = "hold"
+            bridge.configuration["redact"] = [{"name": "slow", "regex": "(x+)+$", "source": UNREDACTED}]
             bridge.configuration["spool"] |= {"max_size": "4MB", "min_free": "1MB"}
             bridge.configuration["sources"] = [{"source": SILENT, "name": "fw-silent", "alert_if_silent_for": "1s"}]
             bridge.configuration["listeners"].append(
@@ -127,6 +133,8 @@ def cause_faults(bridge: Bridge, gate: Gate, tls_port: int) -> None:
     for name in ("web", "dns", "firewalls"):
         send(bridge, ROUTED[name])
     send(bridge, UNROUTED)
+    send_lines(bridge.tcp, [b"<13>gw app: " + b"x" * 300 + b"!"], source=UNREDACTED)
+    send_lines(bridge.tcp, [b"<13>gw app: " + b"y" * 400 + b"!"], source=UNMATCHED)
     send(bridge, WRONG_CLOCK, behind=timedelta(minutes=55))
     with suppress(OSError), socket.create_connection(("127.0.0.1", tls_port), source_address=(PLAIN, 0)) as plain:
         plain.sendall(b"<13>plain text\n" * 10)
@@ -194,7 +202,7 @@ def table(bridge: Bridge, problems: list[dict[str, Any]]) -> str:
         texts = [problem["text"] for problem in problems if problem["kind"] == kind]
         lines = cli(bridge, "why", address).stdout.splitlines()
         marked = [line.strip() for line in lines if line.strip().startswith((WRONG, NOTE))]
-        named = [line for line in marked if line.split()[1] == kind]
+        named = [line for line in marked if line.split()[1] in (kind, STEPS.get(kind))]
         why = named or [line for line in marked if line.startswith(WRONG)]
         assert why, f"why {address} does not explain {fault}: {lines}"
         alert = KINDS[kind].alert if kind in KINDS else "-"

@@ -7,7 +7,7 @@ import { label } from "./states.js";
 const at = (id) => document.getElementById(id);
 const MAX_AFFECTED = 8;
 const MAX_ENDED = 5;
-const ABOUT_SOURCES = new Set(["loss", "rejected", "silence", "rate_below", "drift", "clock", "structured_data"]);
+const ABOUT_SOURCES = new Set(["loss", "rejected", "silence", "rate_below", "drift", "clock", "structured_data", "unredacted", "oversize", "incomplete"]);
 // What an alarm about the gateway's own clock names.
 const NO_SOURCES = new Set(["gateway", "unset", "step"]);
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from bridge.deliver.cause import Cause
 from bridge.monitoring.alarm_kinds import DEGRADED
-from bridge.monitoring.problems.problem import Problem, capital, clock_time, named, number, read_moment
+from bridge.monitoring.problems.problem import Problem, capital, clock_time, named, read_moment
 from bridge.monitoring.problems.remedies import remedy_for
 from bridge.monitoring.problems.situation import Situation
 from bridge.monitoring.problems.space import full_in, limit_text, remedy_for_space
+from bridge.util.counts import counted
 from bridge.util.spans import size, span
 
 LATE_SECONDS = 60.0
@@ -94,7 +95,7 @@ def _suspended(kind: str, cause: str | None, rows: list[JSON], situation: Situat
         # Intakes that have not tried know no error: the circuit breaker of their URL is open.
         why = f" ({error})" if shown.get("last_error") else ""
         past = f"Collector{server} unreachable{at}{why}"
-        affected = f"intake {names[0]}" if len(rows) == 1 else number(len(rows), "intake")
+        affected = f"intake {names[0]}" if len(rows) == 1 else counted(len(rows), "intake")
         text = f"{past}; {affected}, {waiting}"
     else:
         text = f"{which} cannot deliver{at}: {error}; {waiting}"
@@ -114,7 +115,7 @@ def _is_reached(server: str, situation: Situation) -> bool:
 def _safe(rows: list[JSON], situation: Situation) -> str:
     """Describes what waits, and when there is no more room for it."""
     events = sum(row.get("backlog_events") or 0 for row in rows)
-    text = f"{number(events, 'event')} safe on disk"
+    text = f"{counted(events, 'event')} safe on disk"
     if any(row.get("state") == "full" for row in rows):
         return f"{text}; full"
     times = [row["full_in_seconds"] for row in rows if row.get("full_in_seconds") is not None]
@@ -160,7 +161,7 @@ def _late(row: JSON, name: str, situation: Situation) -> Problem:
     since, past = situation.before(oldest), f"Intake {name} drained its backlog"
     falls = max(delivered - received, -(row.get("backlog_change_per_second") or 0.0))
     if falls > 0 and delivered > 0:
-        text = f"Intake {name} drains its backlog: {number(events, 'event')}, gone in {span(events / falls)}; {age}"
+        text = f"Intake {name} drains its backlog: {counted(events, 'event')}, gone in {span(events / falls)}; {age}"
         slow = events > falls * PATIENCE_SECONDS
         remedy = (
             "no action is needed" if not slow else f"no action is needed, unless it is too slow: {_pace_remedy(row)}"
@@ -168,7 +169,7 @@ def _late(row: JSON, name: str, situation: Situation) -> Problem:
         return Problem("draining", text, remedy, since=since, affected=(name,), about=name, past=past)
     if not delivered and _accepted_lately(row, situation):
         # After an outage, the rates of the last seconds are not known yet.
-        text = f"Intake {name} drains its backlog: {number(events, 'event')}; {age}"
+        text = f"Intake {name} drains its backlog: {counted(events, 'event')}; {age}"
         remedy = "no action is needed"
         return Problem("draining", text, remedy, since=since, affected=(name,), about=name, past=past)
     safe = _safe([row], situation)

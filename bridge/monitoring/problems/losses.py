@@ -1,4 +1,7 @@
-"""Describes losses of events: the number, the reason, since when, and what to do."""
+"""Describes losses of events, and other incidents: the number, the reason, since when, and what to do.
+
+An incident is anything else that happens to messages and is counted: they are truncated, not matched, or not mirrored.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,22 +9,25 @@ from datetime import timedelta
 from typing import Any
 
 from bridge.monitoring.alarm_kinds import CRITICAL, DEGRADED, NOTICE
-from bridge.monitoring.problems.problem import Problem, clock_time, named, number
+from bridge.monitoring.problems.problem import Problem, clock_time, named
 from bridge.monitoring.problems.situation import Situation
 from bridge.monitoring.problems.space import limit_text, remedy_for_space
+from bridge.util.counts import counted
 
-RECEIVE_BUFFER, SEQUENCE_GAP = "receive_buffer", "sequence_gap"
+RECEIVE_BUFFER, SEQUENCE_GAP = NOT_RECEIVED = "receive_buffer", "sequence_gap"
 "Reasons of losses that are not in the ledger, because no frame was received."
+MATCH_LIMIT, TRUNCATED, NOT_MIRRORED = "match_limit", "truncated", "not_mirrored"
+"Reasons of incidents."
 SHOWN_SECONDS = 3600.0
 "Seconds for which a loss is a problem after its end."
-SHORTFALL = "collector_shortfall"
+SHORTFALL, SOURCE_LIMIT = "collector_shortfall", "source_limit"
 
 JSON = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class LossReason:
-    """Describes a reason. ``{names}`` stands for ``noun`` with the names of intakes, listeners or sources."""
+    """Describes a reason. ``{names}`` stands for ``noun`` with the names of intakes, listeners, sources or others."""
 
     what: str
     remedy: str = ""
@@ -30,6 +36,8 @@ class LossReason:
     lost: str = "event"
     verb: str = "dropped"
     shown: float = SHOWN_SECONDS
+    kind: str = "loss"
+    "The kind of its problem. Every other kind is an incident, not a loss."
 
 
 _QUARANTINE_FULL = "raise spool.quarantine.max_size, and fix what fills the quarantine"
@@ -51,9 +59,9 @@ REASONS = {
     "spool_file_missing": LossReason(
         "files of {names} are missing in the spool", "check what else deletes files in the spool"
     ),
-    "source_limit": LossReason(
-        "senders exceed their rate limit", 'run "syslog-bridge status" to find them; raise rate_limit of their source',
-        DEGRADED,
+    SOURCE_LIMIT: LossReason(
+        "the rate limit of {names} is exceeded", "raise rate_limit of the source, or let it send less", DEGRADED,
+        noun="source",
     ),
     "purged": LossReason("an operator has purged them", state=NOTICE),
     RECEIVE_BUFFER: LossReason(
@@ -64,7 +72,25 @@ REASONS = {
         "the message numbers of {names} have gaps", "check the network between them and the gateway, or use TCP",
         DEGRADED, noun="source", lost="message", verb="lost before they reached the gateway",
     ),
+    MATCH_LIMIT: LossReason(
+        "an expression of {names} exceeded its match limit",
+        "simplify the expression, such as one that repeats a repetition: (a+)+", DEGRADED,
+        noun="route", lost="message", verb="not matched", kind="match_limit",
+    ),
+    TRUNCATED: LossReason(
+        "longer than max_frame_size at {names}",
+        "shorten them at their source, raise max_frame_size, or set oversize: quarantine", NOTICE,
+        noun="listener", lost="message", verb="truncated", kind="truncated",
+    ),
+    NOT_MIRRORED: LossReason(
+        "sending to {names} fails or is too slow", "check that the receiver of mirror_to runs and keeps up",
+        DEGRADED, noun="target", lost="copy", verb="dropped", kind="mirror",
+    ),
 }  # fmt: skip
+
+
+IN_LEDGER = tuple(code for code, reason in REASONS.items() if reason.kind == "loss" and code not in NOT_RECEIVED)
+"Reasons of the ledger but those of the quarantine, which ``reason_of`` describes."
 
 
 def reason_of(code: str) -> LossReason:
@@ -81,6 +107,10 @@ def reason_of(code: str) -> LossReason:
     return LossReason(code.replace("_", " "), 'run "syslog-bridge report"')
 
 
+INCIDENTS = {reason.kind: reason.noun for reason in REASONS.values() if reason.kind != "loss"}
+"The kinds of incidents, each with what its names are."
+
+
 def describe_loss(code: str, names: Sequence[str]) -> tuple[str, str]:
     """Returns what causes a loss, and what to do."""
     reason = reason_of(code)
@@ -90,18 +120,22 @@ def describe_loss(code: str, names: Sequence[str]) -> tuple[str, str]:
 
 
 def loss_problems(situation: Situation) -> Iterator[Problem]:
-    """Yields a problem for each loss that goes on, or ended a short time ago."""
-    for row in situation.losses:
+    """Yields a problem for each loss and incident that goes on, or ended a short time ago."""
+    for row in _rows(situation):
         ended = row["ended_seconds"]
         if ended is None or ended < reason_of(row["reason"]).shown:
             yield _problem(row, situation)
 
 
 def ended_losses(situation: Situation) -> Iterator[Problem]:
-    """Yields the losses that are over."""
-    for row in situation.losses:
+    """Yields the losses and incidents that are over."""
+    for row in _rows(situation):
         if row["ended_seconds"] is not None:
             yield _problem(row, situation)
+
+
+def _rows(situation: Situation) -> list[JSON]:
+    return situation.losses + situation.rows("incidents")
 
 
 def _problem(row: JSON, situation: Situation) -> Problem:
@@ -115,9 +149,9 @@ def _problem(row: JSON, situation: Situation) -> Problem:
             remedy = f"restore delivery, then {remedy}"
     elif row["reason"] == "disk_full" and situation.spool.get("limited_by") in ("quota", "inodes"):
         what, remedy = limit_text(situation.spool), remedy_for_space(situation.spool)
-    lost = f"{number(row['events'], reason.lost)} {reason.verb}"
+    lost = f"{counted(row['events'], reason.lost)} {reason.verb}"
     if ended is None:
         text = f"{lost} since {clock_time(since, now)}: {what}"
     else:
         text = f"{lost} from {clock_time(since, now)} to {clock_time(ended, now)} (ended): {what}"
-    return Problem("loss", text, remedy, reason.state, since, tuple(names), ended)
+    return Problem(reason.kind, text, remedy, reason.state, since, tuple(names), ended)

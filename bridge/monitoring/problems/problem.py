@@ -81,11 +81,6 @@ def clock_time(when: datetime, now: datetime) -> str:
     return when.astimezone(UTC).strftime("%H:%M UTC" if short else "%Y-%m-%d %H:%M UTC")
 
 
-def number(count: int, noun: str) -> str:
-    """Formats a number with its noun, such as ``2 events``."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
 def listed(names: Sequence[str]) -> str:
     """Formats names, such as ``a and b``, or ``a, b, c and 2 more``."""
     shown = list(names[:MAX_NAMES])

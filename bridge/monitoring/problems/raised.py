@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge.monitoring.alarm_kinds import KINDS
-from bridge.monitoring.problems.problem import Problem, capital, listed, number, read_moment
+from bridge.monitoring.problems.held import HELD_KINDS
+from bridge.monitoring.problems.losses import INCIDENTS
+from bridge.monitoring.problems.problem import Problem, capital, listed, read_moment
 from bridge.monitoring.problems.situation import Situation
+from bridge.util.counts import counted
 
 MAX_PER_KIND = 3
 "Alarms of one kind that are listed one by one."
 GATEWAY_CLOCK = ("gateway", "unset")
 "Alarms of the kind *clock* that concern the gateway's own clock. A *step* is over; its alarm only lasts for an hour."
-COMPUTED = frozenset(("loss", "parked", "full", "waiting", "budget"))
+COMPUTED = frozenset(("loss", "parked", "full", "waiting", "budget", *INCIDENTS, *HELD_KINDS))
 "Kinds of alarms that are not converted: the problems of the same kind have their latest figures."
 
 JSON = dict[str, Any]
@@ -50,7 +53,7 @@ def _merged(kind: str, alarms: list[JSON]) -> Problem:
     about = [str(alarm.get("about")) for alarm in alarms]
     means = KINDS[kind].meaning if kind in KINDS else kind
     starts = [since for alarm in alarms if (since := read_moment(alarm.get("since"))) is not None]
-    text = f"{number(len(alarms), 'alarm')}: {means} ({listed(about)})"
+    text = f"{counted(len(alarms), 'alarm')}: {means} ({listed(about)})"
     return Problem(
         kind, text, str(alarms[0].get("remedy") or ""), since=min(starts, default=None), affected=tuple(about)
     )

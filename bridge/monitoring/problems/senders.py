@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge.monitoring.alarm_kinds import DEGRADED, NOTICE
-from bridge.monitoring.problems.problem import Problem, number
+from bridge.monitoring.problems.problem import Problem
 from bridge.monitoring.problems.rejections import rejection_problems
 from bridge.monitoring.problems.situation import Situation
+from bridge.util.counts import counted
 
 REFUSED_SECONDS = 7200.0
 "Seconds for which a client that ``client_names`` refuses is a problem after it was seen, at a precision of an hour."
@@ -54,7 +55,7 @@ def _unrouted(situation: Situation) -> Iterator[Problem]:
     if held != 0 and (rows := situation.rows("unrouted")):
         count = situation.count("unrouted", len(rows))
         senders = str(rows[0].get("address")) if count == 1 else f"{count:,} sources"
-        kept = "" if held is None else f": {number(held, 'message')} {'is' if held == 1 else 'are'} held"
+        kept = "" if held is None else f": {counted(held, 'message')} {'is' if held == 1 else 'are'} held"
         yield Problem(
             "unrouted", f"Messages from {senders} match no route{kept}",
             'add the route that "syslog-bridge unrouted list" and the status page show',
@@ -63,7 +64,7 @@ def _unrouted(situation: Situation) -> Iterator[Problem]:
     elif held:
         # Those sources have a route now, or have not sent since the start.
         yield Problem(
-            "unrouted", f"{number(held, 'message')} that matched no route {'is' if held == 1 else 'are'} held",
+            "unrouted", f"{counted(held, 'message')} that matched no route {'is' if held == 1 else 'are'} held",
             'run "syslog-bridge unrouted list"; once routes match, run "syslog-bridge unrouted reroute"', NOTICE,
             about="held",
         )  # fmt: skip
@@ -79,7 +80,7 @@ def _unsent_data(situation: Situation) -> Iterator[Problem]:
     rows.sort(key=lambda row: not row.get("same_text"))
     first, count = rows[0], len(rows)
     source = _name(first)
-    of = source if count == 1 else number(count, "source")
+    of = source if count == 1 else counted(count, "source")
     if len(rows) < situation.count("unsent_data", 0) and count > 1:
         of = f"at least {of}"
     product = f"format: {first['format']} if it is of that product, else " if first.get("format") else ""

@@ -7,12 +7,14 @@ from typing import Any
 
 from bridge.monitoring.alarm_kinds import HEALTHY, NOTICE
 from bridge.monitoring.problems.deliveries import delivery_problems
+from bridge.monitoring.problems.held import held_problems
 from bridge.monitoring.problems.losses import ended_losses, loss_problems
-from bridge.monitoring.problems.problem import Problem, capital, moment, number, read_moment
+from bridge.monitoring.problems.problem import Problem, capital, moment, read_moment
 from bridge.monitoring.problems.raised import alarm_problem, alarm_problems, is_shown
 from bridge.monitoring.problems.senders import sender_problems
 from bridge.monitoring.problems.situation import Situation
 from bridge.monitoring.problems.space import filling
+from bridge.util.counts import counted
 from bridge.util.spans import span
 
 MAX_ENDED = 20
@@ -28,7 +30,7 @@ StartOf = Callable[[Problem], str | None]
 def computed_problems(status: JSON) -> list[Problem]:
     """Returns the problems that are computed from the figures of a status."""
     situation = Situation(status)
-    return [*delivery_problems(situation), *filling(situation), *sender_problems(situation)]
+    return [*delivery_problems(situation), *filling(situation), *sender_problems(situation), *held_problems(situation)]
 
 
 def find_problems(status: JSON, start_of: StartOf = lambda problem: None) -> list[Problem]:
@@ -55,10 +57,10 @@ def summarize(status: JSON, start_of: StartOf = lambda problem: None) -> JSON:
     }  # fmt: skip
     serious = [problem for problem in problems if problem.severity != NOTICE]
     if not serious:
-        notices = f" {capital(number(len(problems), 'notice'))} below." if problems else ""
+        notices = f" {capital(counted(len(problems), 'notice'))} below." if problems else ""
         return {"state": HEALTHY, "text": f"Healthy: {_figures(situation)}.{_losses(situation)}{notices}", **ended}
     first, others = serious[0], len(problems) - 1
-    more = f" And {number(others, 'more problem')} below." if others else ""
+    more = f" And {counted(others, 'more problem')} below." if others else ""
     end = "" if first.text.endswith((".", "!", "?")) else "."
     return {"state": first.severity, "text": f"{first.text}{end}{more}", **ended}
 
@@ -87,12 +89,12 @@ def _figures(situation: Situation) -> str:
     waiting = sum(row.get("backlog_events") or 0 for row in intakes)
     oldest = max((row.get("oldest_seconds") or 0 for row in intakes), default=0)
     sources = situation.count("total", len(situation.rows("sources")))
-    parts = [number(sources, "source"), number(len(intakes), "intake")]
+    parts = [counted(sources, "source"), counted(len(intakes), "intake")]
     if "received" in rates:
         parts.append(f"{rates['received']:,.0f} events/s")
     # A few events always wait for their batch to be sealed and answered: their age says whether that is normal.
     age = f"waiting for up to {span(max(1, oldest))}"
-    parts.append(f"{number(waiting, 'event')} {age}" if waiting else "no events waiting")
+    parts.append(f"{counted(waiting, 'event')} {age}" if waiting else "no events waiting")
     return ", ".join(parts)
 
 
@@ -100,6 +102,6 @@ def _losses(situation: Situation) -> str:
     """Returns all losses since the start, for a status without problems."""
     kernel_dropped = sum((situation.status.get("kernel_drops") or {}).values())
     dropped = sum(situation.status.get("ledger", {}).get("dropped", {}).values())
-    parts = [f"{number(dropped, 'event')} dropped"] * bool(dropped)
-    parts += [f"{number(kernel_dropped, 'datagram')} dropped by the kernel"] * bool(kernel_dropped)
+    parts = [f"{counted(dropped, 'event')} dropped"] * bool(dropped)
+    parts += [f"{counted(kernel_dropped, 'datagram')} dropped by the kernel"] * bool(kernel_dropped)
     return f" Since start: {' and '.join(parts)}." if parts else ""

@@ -121,3 +121,47 @@ def test_number_of_held_messages_is_that_of_the_quarantine() -> None:
     assert "no route matches: 3 messages held." in text({"seen": [unrouted], "held": [HELD]}, STATUS)
     purged = text({"seen": [unrouted], "held": []}, STATUS)
     assert "no route matches: 1 message since the start; none is held any more." in purged
+
+
+SLOW = "redact rule slow exceeded its match limit"
+UNREDACTED: dict[str, Any] = {
+    "reason": "unredacted", "events": 3, "since": "2026-11-29T04:40:00.000Z", "latest": "2026-11-29T04:45:00.000Z",
+    "sources": ["192.0.2.7"], "intakes": [], "faults": [SLOW],
+}  # fmt: skip
+
+
+def test_held_messages_of_the_source_are_told_in_the_words_of_the_status() -> None:
+    status = STATUS | {"held": [UNREDACTED]}
+    told = f"held      {summarize(status)['problems'][0]['text']}. To do: simplify the regex of the rule"
+    found = text({"seen": [SEEN]}, status)
+    assert found.startswith("192.0.2.7 at listener udp: healthy, but messages are held in quarantine\n")
+    assert f"note     {told}" in found
+    assert "held " not in text({"seen": [SEEN]}, STATUS | {"held": [UNREDACTED | {"sources": ["192.0.2.8"]}]})
+    found = text({"seen": [SEEN | {"route": None, "intake": None}]}, status)
+    assert found.startswith("192.0.2.7 at listener udp: its messages are held in quarantine\n"), "all of them"
+    assert f"problem  {told}" in found
+    assert f"note     {told}" in text({"seen": []}, status), "before the start"
+
+
+def test_refused_events_are_told_to_the_sources_of_the_intake() -> None:
+    row = UNREDACTED | {"reason": "refused", "sources": [], "intakes": ["fw"], "faults": ["event too old"]}
+    found = text({"seen": [SEEN]}, STATUS | {"held": [row]})
+    assert "held      3 events of intake fw are held and not sent since 04:40 UTC: event too old" in found
+    assert "held " not in text({"seen": [SEEN | {"intake": "other"}]}, STATUS | {"held": [row]})
+
+
+def test_incidents_are_told_to_the_sources_that_they_may_concern() -> None:
+    def found(reason: str, name: str, seen: dict[str, Any], config: Config = CONFIG) -> str:
+        row = {"reason": reason, "events": 2, "names": [name], "since_seconds": 600.0, "ended_seconds": None}
+        return text({"seen": [seen]}, STATUS | {"incidents": [row]}, config)
+
+    passed = SEEN | {"messages": [{"format": "rfc5424", "passed_over": [{"route": "slow", "why": "no match"}]}]}
+    told = "match     2 messages not matched since 04:40 UTC: an expression of route slow exceeded its match limit"
+    assert told in found("match_limit", "slow", passed)
+    assert f"{told}, of this or other sources. To do: simplify" in found("match_limit", "slow", passed)
+    assert "match  " not in found("match_limit", "slow", SEEN)
+    assert "truncated 2 messages truncated" in found("truncated", "udp", SEEN)
+    assert "truncated" not in found("truncated", "tcp", SEEN)
+    config = parse_text(f"{TEXT}routes: [{{name: r, listener: udp, intake: fw, mirror_to: ['udp://192.0.2.9:514']}}]\n")
+    assert "mirror    2 copies dropped" in found("not_mirrored", "udp://192.0.2.9:514", SEEN, config)
+    assert "mirror" not in found("not_mirrored", "udp://192.0.2.8:514", SEEN, config)

@@ -10,6 +10,9 @@ import yaml
 
 import bridge
 from bridge.monitoring.alarm_kinds import CRITICAL, DEGRADED, KINDS, NOTICE
+from bridge.monitoring.metrics import REASONS_AT_ZERO
+from bridge.monitoring.problems.held import HELD
+from bridge.monitoring.problems.losses import REASONS, reason_of
 
 PACKAGE = Path(bridge.__file__).parent
 RULES = PACKAGE.parent / "packaging/prometheus/syslog-bridge.rules.yml"
@@ -50,6 +53,9 @@ def raised() -> set[str]:
             kind = node.args[0]
             if isinstance(kind, ast.Constant):
                 kinds.add(str(kind.value))
+            elif ast.unparse(kind) == "reason.kind":
+                tables = (*REASONS.values(), *HELD.values())
+                kinds.update(reason.kind for reason in tables)
             else:
                 assert isinstance(kind, ast.Name) and kind.id in names, f"not a constant: {ast.unparse(node)}"
                 kinds.add(names[kind.id])
@@ -95,9 +101,28 @@ def test_each_alert_with_a_kind_is_in_the_table() -> None:
     assert found == {kind: described.alert for kind, described in KINDS.items()}
 
 
+@pytest.mark.parametrize("reason", REASONS_AT_ZERO)
+def test_each_reason_of_a_drop_has_an_alert_of_its_severity(reason: str) -> None:
+    """A purge by an operator is no fault."""
+    state = reason_of(reason).state
+    assert state == NOTICE or reason_of(reason).what != reason.replace("_", " "), "the reason is not described"
+    found = []
+    for labels in alerts().values():
+        for matches, pattern in re.findall(r'events_dropped_total\{reason([!=]~)"([^"]+)"', labels["expr"]):
+            if (re.fullmatch(pattern, reason) is not None) == (matches == "=~"):
+                found.append(labels["severity"])
+    assert found == {CRITICAL: ["critical"], DEGRADED: ["warning"], NOTICE: []}[state]
+
+
+def test_notices_raise_no_alert_of_a_problem() -> None:
+    """A kind whose problem may be a notice, in a state that is not its own."""
+    for name in (KINDS[kind].alert for kind in ("unredacted", "refused", "oversize", "rejected", "structured_data")):
+        assert 'state!="notice"' in alerts()[name]["expr"], name
+
+
 def test_alerts_ask_for_kinds_that_exist() -> None:
     for labels in alerts().values():
-        asked = re.findall(r'syslog_bridge_(?:problems|alarms)\{kind="(\w+)"\}', labels["expr"])
+        asked = re.findall(r'syslog_bridge_(?:problems|alarms)\{kind="(\w+)"', labels["expr"])
         assert set(asked) <= set(KINDS)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from bridge.accounting import Ledger
 from bridge.monitoring.alarms import Alarms
 from bridge.monitoring.loss_monitor import ENDS_AFTER, MAX_NAMES, MERGED_SECONDS, REMEMBERED_SECONDS, LossMonitor
+from bridge.monitoring.problems.losses import MATCH_LIMIT
 
 
 class Losses:
@@ -13,10 +14,12 @@ class Losses:
         self.now, self.ledger, self.drops = 100.0, Ledger(), {"udp": 0}
         self.peers: list[Any] = []
         self.alarms = Alarms(clock=lambda: self.now)
+        self.unmatched = {"windows": 0}
         peers: Any = SimpleNamespace(all=lambda: self.peers)
         self.monitor = LossMonitor(
-            self.alarms, ledger=self.ledger, peers=peers, kernel_drops=lambda: self.drops, clock=lambda: self.now
-        )
+            self.alarms, ledger=self.ledger, peers=peers, kernel_drops=lambda: self.drops,
+            incidents=lambda: {MATCH_LIMIT: self.unmatched}, clock=lambda: self.now,
+        )  # fmt: skip
 
     def drop(self, count: int, intake: str = "fw", reason: str = "spool_full") -> None:
         self.ledger.receive_dropped(intake, count, reason)
@@ -66,9 +69,7 @@ def test_losses_within_an_hour_are_one_and_later_ones_another() -> None:
 def test_kernel_drops_and_gaps_are_losses_and_names_are_bounded() -> None:
     losses = Losses()
     losses.drops["udp"] = 3
-    losses.peers += [
-        SimpleNamespace(address=f"192.0.2.{n}", outside=0, gaps=SimpleNamespace(missing=1)) for n in range(200)
-    ]
+    losses.peers += [source(f"192.0.2.{n}", missing=1) for n in range(200)]
     found = {str(row["reason"]): row for row in losses.look()}
     assert (found["receive_buffer"]["events"], found["receive_buffer"]["names"]) == (3, ["udp"])
     names: Any = found["sequence_gap"]["names"]
@@ -85,3 +86,45 @@ def test_report_has_the_figures_of_the_ledger_and_the_alarm_follows() -> None:
     assert losses.alarms.active == {}
     losses.look()
     assert list(losses.alarms.active) == [("loss", "spool_full")]
+
+
+def test_incident_is_recorded_as_a_loss_is_and_is_none() -> None:
+    losses = Losses()
+    losses.look()
+    losses.unmatched["windows"] += 2
+    assert losses.look() == []
+    assert losses.monitor.report(incidents=True) == [
+        {"reason": "match_limit", "events": 2, "names": ["windows"], "since_seconds": 0.0, "ended_seconds": None}
+    ]
+    text = "messages are not matched: an expression of route windows exceeded its match limit"
+    assert losses.alarms.active == {("match_limit", "match_limit"): text}
+    losses.look(ENDS_AFTER)
+    assert losses.alarms.active == {}
+    assert losses.monitor.report(incidents=True)[0]["ended_seconds"] == ENDS_AFTER
+
+
+def source(address: str = "192.0.2.7", *, outside: int = 0, missing: int = 0, limited: int = 0) -> Any:
+    gaps = SimpleNamespace(missing=missing)
+    return SimpleNamespace(address=address, outside=outside, gaps=gaps, limited=limited, clock=None)
+
+
+def test_source_at_two_listeners_is_counted_once() -> None:
+    losses = Losses()
+    losses.peers += [source(outside=5, missing=5), source(outside=3, missing=3)]
+    (row,) = losses.look()
+    assert (row["events"], row["names"]) == (8, ["192.0.2.7"])
+    (row,) = losses.look(ENDS_AFTER)
+    assert (row["events"], row["ended_seconds"]) == (8, ENDS_AFTER), "no message was lost since"
+    assert losses.alarms.active == {}
+
+
+def test_sources_that_exceed_their_rate_limit_are_named() -> None:
+    losses = Losses()
+    losses.look()
+    losses.drop(7, "", "source_limit")
+    losses.peers += [source(limited=5), source("192.0.2.8", limited=2)]
+    (row,) = losses.look()
+    assert (row["events"], row["names"]) == (7, ["192.0.2.7", "192.0.2.8"])
+    assert list(losses.alarms.active.values()) == [
+        "events are lost: the rate limit of sources 192.0.2.7 and 192.0.2.8 is exceeded"
+    ]

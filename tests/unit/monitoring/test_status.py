@@ -19,6 +19,7 @@ from bridge.deliver.response_handler import Answered
 from bridge.ingest import from_config as ingest_config
 from bridge.ingest.peers import Peers
 from bridge.monitoring.alarms import Alarms
+from bridge.monitoring.held_frames import HeldFrames
 from bridge.monitoring.problem_history import ProblemHistory
 from bridge.monitoring.sources import SourceList
 from bridge.monitoring.status import Status
@@ -73,7 +74,9 @@ class StatusFixture:
             config_sha256="c" * 64, wall=lambda: self.now, disk_budget=self.disk_budget,
             sync_monitor=SyncMonitor(build_fsync_policy(directory), self.alarms, lambda: self.now),
             quota=lambda name: {},
-            certificates=lambda: {"secure": 86_400.4}, losses=list, history=history, silent=dict,
+            certificates=lambda: {"secure": 86_400.4}, losses=list, incidents=list,
+            held=HeldFrames(self.alarms, self.spool.quarantine).rows,
+            history=history, silent=dict,
             silent_names=dict, drifts=list,
             mirror=self.mirror,
             senders=SourceList(self.peers, lambda: self.now), rate_history=self.rate_history,

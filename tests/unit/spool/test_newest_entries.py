@@ -1,6 +1,6 @@
 """Tests which quarantine entries are listed as the newest."""
 
-from bridge.spool import inspect
+from bridge.spool import inspect, newest_entries
 from bridge.spool.quarantine import REASONS, Quarantine
 from bridge.spool.quarantine_entry import QuarantineEntry
 
@@ -20,7 +20,7 @@ def test_newest_entries_of_each_reason_come_first(tmp_path):
     quarantine_with(tmp_path, 50)
     quarantine_with(tmp_path, 3, "refused")
     found = inspect.last_entries(tmp_path)
-    assert len(found) == inspect.PER_REASON + 3
+    assert len(found) == newest_entries.MAX_ENTRIES + 3
     assert found[0]["sample"] == "<13>frame 49"
     assert {row["reason"] for row in found} == {"unrouted", "refused"}
     assert found[0]["why"] == "no route matches"
@@ -42,8 +42,8 @@ def test_unreadable_lines_are_skipped(tmp_path):
 
 
 def test_only_the_tail_of_a_long_file_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(inspect, "TAIL_BYTES", 2000)
+    monkeypatch.setattr(newest_entries, "TAIL_BYTES", 2000)
     quarantine_with(tmp_path, 1000)
     found = inspect.last_entries(tmp_path)
     assert found[0]["sample"] == "<13>frame 999"
-    assert 0 < len(found) <= inspect.PER_REASON
+    assert 0 < len(found) <= newest_entries.MAX_ENTRIES
