@@ -26,7 +26,7 @@ def build_admin(
         lambda: reload.config, ingest.peers, ingest.pipeline.message_samples, status.senders, reactor.seconds,
         SourceReports(
             rejections=parts.monitoring.rejection_list.of, messages=parts.monitoring.format_drift.report,
-            usual_rate=parts.monitoring.rate_monitor.report, ended=status.history.ended_for,
+            usual_rate=parts.monitoring.rate_monitor.report, ended=status.kept.ended_for,
         ),
     )  # fmt: skip
     routes = Routes(

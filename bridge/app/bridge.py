@@ -155,6 +155,7 @@ class Bridge:
     async def _stop_storage(self) -> None:
         parts = self.parts
         await parts.delivery.courier_set.close()
+        parts.monitoring.problem_file.finish()
         await parts.monitoring.journal_writer.stop()
         self._process.sync_thread.stop()
         self._process.spool_thread.stop()

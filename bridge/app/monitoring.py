@@ -16,7 +16,9 @@ from bridge.monitoring.forwarder_statistics import ForwarderStatistics
 from bridge.monitoring.gateway_clock import ClockWatch
 from bridge.monitoring.heartbeat import Heartbeat
 from bridge.monitoring.held_frames import HeldFrames
+from bridge.monitoring.kept_problems import KeptProblems
 from bridge.monitoring.loss_monitor import LossMonitor
+from bridge.monitoring.problem_file import ProblemFile
 from bridge.monitoring.problem_history import ProblemHistory
 from bridge.monitoring.problems.losses import MATCH_LIMIT, NOT_MIRRORED, TRUNCATED
 from bridge.monitoring.rate_file import LearnedRates
@@ -47,6 +49,7 @@ class MonitoringParts:
     clock_watch: ClockWatch
     rate_history: RateHistory
     status: Status
+    problem_file: ProblemFile
     waiting_events: WaitingEvents
     heartbeat: Heartbeat
     forwarder_statistics: ForwarderStatistics
@@ -80,6 +83,7 @@ def build_monitoring(
     senders = SourceList(peers, wall)
     history = ProblemHistory(clock, alarms.moment)
     read_counts = ingest.pipeline.read_counts
+    problem_file = ProblemFile(config.spool.directory, process.spool_thread.work, clock)
     loss_monitor = LossMonitor(
         alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops,
         incidents=lambda: {
@@ -95,6 +99,7 @@ def build_monitoring(
         wall=wall, disk_budget=ingest.disk_budget, sync_monitor=storage.sync_monitor, quota=ingest.quotas.report,
         certificates=certificate_expiry.left, losses=loss_monitor.report,
         incidents=partial(loss_monitor.report, incidents=True), held=held_frames.rows, history=history,
+        kept=KeptProblems(problem_file, history),
         drifts=format_drift.rows, senders=senders, mirror=ingest.mirror,
         silent=silent_sources.silent_now, silent_names=lambda: silent_sources.names,
         rate_history=rate_history, gateway_clock=delivery.gateway_clock, started=wall(),
@@ -112,6 +117,7 @@ def build_monitoring(
             alarms, wall=wall, is_set=wall.is_set, clock=clock, changed=lambda: ingest.follow_clock(current_config()),
             stepped=senders.forget_clock_offsets,
         ),
-        rate_history, status, WaitingEvents(alarms, status.intakes), Heartbeat(storage.self_events, status, clock),
+        rate_history, status, problem_file, WaitingEvents(alarms, status.intakes),
+        Heartbeat(storage.self_events, status, clock),
         ForwarderStatistics(storage.self_events, status, clock),
     )  # fmt: skip

@@ -151,6 +151,7 @@ class LossMonitor:
                 "reason": loss.reason, "events": loss.events, "names": [name for name in loss.names if name],
                 "since_seconds": round(now - loss.since, 1),
                 "ended_seconds": None if loss.goes_on(now) else round(now - loss.latest, 1),
+                "since": self._alarms.moment(loss.since), "latest": self._alarms.moment(loss.latest),
             }
             for loss in self.losses() if (reason_of(loss.reason).kind != "loss") is incidents
         ]  # fmt: skip

@@ -107,6 +107,10 @@ class ProblemHistory:
         found = [each for (_, name), each in self._released.items() if name in names]
         return [self._row(each) for each in sorted(found, key=lambda each: each.ended, reverse=True)]
 
+    def released(self) -> list[tuple[str, JSON]]:
+        """Returns (source or intake, problem) for all problems that ``ended_for`` returns."""
+        return [(name, self._row(each)) for (_, name), each in self._released.items()]
+
     def _row(self, each: _Ended) -> JSON:
         return {
             "kind": each.kind, "about": each.about, "text": each.text, "remedy": "",

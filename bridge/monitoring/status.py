@@ -15,6 +15,7 @@ from bridge.ingest.pipeline import Pipeline
 from bridge.listen.listener_set import ListenerSet
 from bridge.monitoring.alarms import Alarm, Alarms
 from bridge.monitoring.gateway_clock import GatewayClock
+from bridge.monitoring.kept_problems import KeptProblems
 from bridge.monitoring.problem_history import ProblemHistory
 from bridge.monitoring.problems import Problem, computed_problems, find_problems, summarize
 from bridge.monitoring.rate_history import RateHistory
@@ -67,6 +68,8 @@ class Status:
     "Returns a row for each reason for which frames are held in quarantine."
     history: ProblemHistory
     "The begin and the end of problems that are computed from the status."
+    kept: KeptProblems
+    "The problems that ended before the start."
     silent: Callable[[], dict[str, int]]
     "Returns the sources that are silent for longer than ``alert_if_silent_for`` allows -> seconds of silence."
     silent_names: Callable[[], dict[str, str]]
@@ -113,8 +116,10 @@ class Status:
         return {"headline": summarize(facts, self.history.start_of), **facts}
 
     def note_problems(self) -> None:
-        """Records in the history which problems there are. Called every few seconds."""
-        self.history.note(computed_problems(self._facts(sources=0)))
+        """Records which problems there are and which have ended. Called every few seconds."""
+        facts = self._facts(sources=0)
+        self.history.note(computed_problems(facts))
+        self.kept.note(facts)
 
     def _facts(self, *, sources: int) -> JSON:
         """Returns ``/api/status`` without its summary."""
@@ -169,8 +174,10 @@ class Status:
             "times_not_believed": self.pipeline.read_counts.outside,
             "converted_to_utf8": self.pipeline.read_counts.converted,
             "alarms": [self._alarm(alarm) for alarm in self.alarms.current.values()],
-            "ended_alarms": [self._alarm(alarm) for alarm in self.alarms.ended()],
-            "ended_problems": self.history.ended(),
+            "ended_alarms": [
+                *(self._alarm(alarm) for alarm in self.alarms.ended()), *self.kept.alarms(self.alarms.current),
+            ],
+            "ended_problems": [*self.history.ended(), *self.kept.problems()],
             "fleet": None if self.cluster_node is None else self.cluster_node(),
             "config_sha256": self.config_sha256,
         }  # fmt: skip

@@ -14,7 +14,7 @@ from bridge.util.os_errors import reason_of
 CONTROL_SOCKET, LOCK, FORMAT = "control.sock", "lock", "format"
 PROBE = f"0{PARTIAL}"
 "A file that shows whether the spool can be written. A killed process may leave it."
-_REPLACED = (".quota.json", ".sockets.json", ".clients.json", ".rates.json", ".confirm.json", ".node")
+_REPLACED = (".quota.json", ".sockets.json", ".clients.json", ".rates.json", ".problems.json", ".confirm.json", ".node")
 _FILES = (".reserve", PROBE, *_REPLACED, *(f".{name}.new" for name in (*_REPLACED, FORMAT)), ".quota.json.new")
 _FOLDERS = (".quarantine", ".archive", ".ledger", ".transfer")
 _IN_QUARANTINE = (*REASONS, "damaged/files", "evidence")

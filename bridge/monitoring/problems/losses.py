@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from bridge.monitoring.alarm_kinds import CRITICAL, DEGRADED, NOTICE
-from bridge.monitoring.problems.problem import Problem, clock_time, named
+from bridge.monitoring.problems.problem import Problem, clock_time, named, read_moment
 from bridge.monitoring.problems.situation import Situation
 from bridge.monitoring.problems.space import limit_text, remedy_for_space
 from bridge.util.counts import counted
@@ -134,14 +134,22 @@ def ended_losses(situation: Situation) -> Iterator[Problem]:
             yield _problem(row, situation)
 
 
+def losses_until_now(situation: Situation) -> Iterator[Problem]:
+    """Yields all losses and incidents as if those that go on were over, for a process that does not know them."""
+    for row in _rows(situation):
+        yield _problem(row | {"ended_seconds": row["ended_seconds"] or 0.0}, situation)
+
+
 def _rows(situation: Situation) -> list[JSON]:
     return situation.losses + situation.rows("incidents")
 
 
 def _problem(row: JSON, situation: Situation) -> Problem:
     reason, names, now = reason_of(row["reason"]), row["names"], situation.taken
-    since = now - timedelta(seconds=row["since_seconds"])
-    ended = None if row["ended_seconds"] is None else now - timedelta(seconds=row["ended_seconds"])
+    since = read_moment(row.get("since")) or now - timedelta(seconds=row["since_seconds"])
+    ended = None
+    if row["ended_seconds"] is not None:
+        ended = read_moment(row.get("latest")) or now - timedelta(seconds=row["ended_seconds"])
     what, remedy = describe_loss(row["reason"], names)
     if row["reason"] == "spool_full":
         remedy = remedy_for_space(situation.spool)

@@ -43,7 +43,7 @@ def alarm_problem(alarm: JSON) -> Problem:
     """Converts one alarm."""
     text = str(alarm.get("text"))
     return Problem(
-        str(alarm.get("kind")), capital(text), str(alarm.get("remedy") or ""),
+        str(alarm.get("kind")), capital(text), str(alarm.get("remedy") or ""), str(alarm.get("state") or ""),
         since=read_moment(alarm.get("since")), affected=(str(alarm.get("about")),),
         ended=read_moment(alarm.get("ended")),
     )  # fmt: skip

@@ -9,6 +9,10 @@ from bridge.monitoring.loss_monitor import ENDS_AFTER, MAX_NAMES, MERGED_SECONDS
 from bridge.monitoring.problems.losses import MATCH_LIMIT
 
 
+def without_times(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [{key: value for key, value in row.items() if key not in ("since", "latest")} for row in rows]
+
+
 class Losses:
     def __init__(self) -> None:
         self.now, self.ledger, self.drops = 100.0, Ledger(), {"udp": 0}
@@ -28,7 +32,7 @@ class Losses:
         self.now += seconds
         self.monitor.look()
         self.alarms.look()
-        return self.monitor.report()
+        return without_times(self.monitor.report())
 
 
 def test_loss_has_its_number_reason_names_and_begin() -> None:
@@ -93,7 +97,7 @@ def test_incident_is_recorded_as_a_loss_is_and_is_none() -> None:
     losses.look()
     losses.unmatched["windows"] += 2
     assert losses.look() == []
-    assert losses.monitor.report(incidents=True) == [
+    assert without_times(losses.monitor.report(incidents=True)) == [
         {"reason": "match_limit", "events": 2, "names": ["windows"], "since_seconds": 0.0, "ended_seconds": None}
     ]
     text = "messages are not matched: an expression of route windows exceeded its match limit"
@@ -128,3 +132,14 @@ def test_sources_that_exceed_their_rate_limit_are_named() -> None:
     assert list(losses.alarms.active.values()) == [
         "events are lost: the rate limit of sources 192.0.2.7 and 192.0.2.8 is exceeded"
     ]
+
+
+def test_loss_has_the_times_of_its_first_and_its_latest_event() -> None:
+    losses = Losses()
+    losses.drop(1)
+    losses.look()
+    losses.drop(1)
+    losses.look(60)
+    (row,) = losses.monitor.report()
+    moment = losses.alarms.moment
+    assert (row["since"], row["latest"]) == (moment(losses.now - 60), moment(losses.now))

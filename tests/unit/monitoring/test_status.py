@@ -20,6 +20,8 @@ from bridge.ingest import from_config as ingest_config
 from bridge.ingest.peers import Peers
 from bridge.monitoring.alarms import Alarms
 from bridge.monitoring.held_frames import HeldFrames
+from bridge.monitoring.kept_problems import KeptProblems
+from bridge.monitoring.problem_file import ProblemFile
 from bridge.monitoring.problem_history import ProblemHistory
 from bridge.monitoring.sources import SourceList
 from bridge.monitoring.status import Status
@@ -76,7 +78,7 @@ class StatusFixture:
             quota=lambda name: {},
             certificates=lambda: {"secure": 86_400.4}, losses=list, incidents=list,
             held=HeldFrames(self.alarms, self.spool.quarantine).rows,
-            history=history, silent=dict,
+            history=history, kept=KeptProblems(ProblemFile(directory, Mock(), lambda: self.now), history), silent=dict,
             silent_names=dict, drifts=list,
             mirror=self.mirror,
             senders=SourceList(self.peers, lambda: self.now), rate_history=self.rate_history,
