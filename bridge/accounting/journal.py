@@ -105,7 +105,7 @@ class Journal:
                     torn += 1
                     notes.append(f"{path}: the last line was incomplete and was cut off")
                 if end.wrong:
-                    notes.append(f'{path}: chain errors in {end.wrong} lines. Run "syslog-bridge report" for details')
+                    notes.append(f'{path}: lines with errors: {end.wrong}. Run "syslog-bridge report" for details')
                 if end.chain is not None:
                     self._chain, unclean = end.chain, end.kind != "stop"
                     break

@@ -30,6 +30,7 @@ from bridge.operations.actions import ActionLog
 from bridge.operations.command import JSON, Progress, ReloadError
 from bridge.operations.operator import SIGNAL, TIMER, Operator
 from bridge.spool.recovery import RecoveredSpool
+from bridge.util.counts import counted
 
 log = Logger(namespace="app")
 
@@ -219,15 +220,14 @@ def _read_again(config: Config) -> Config:
 def _log_recovered(parts: Subsystems, found: RecoveredSpool) -> None:
     if found.stored:
         log.info(
-            "spool: found {batches} batches and {packs} packs with {events} events of an earlier run;"
-            " {doubled} of them are possible duplicates",
-            batches=len(found.batches), packs=len(found.packs), events=sum(each.count for each in found.stored),
-            doubled=sum(found.sending.values()),
+            "spool: found {batches} and {packs} with {events} of an earlier run; possible duplicates: {doubled}",
+            batches=counted(len(found.batches), "batch"), packs=counted(len(found.packs), "pack"),
+            events=counted(sum(each.count for each in found.stored), "event"), doubled=sum(found.sending.values()),
         )  # fmt: skip
     for courier in parts.delivery.courier_set.couriers.values():
         if courier.retired:
             log.warn(
-                "spool: intake {intake} is not in the configuration: its {n} events stay in the spool and are not"
-                " sent. Add the intake again, or move the events to another (syslog-bridge spool move)",
-                n=courier.waiting_events, intake=courier.name,
+                "spool: intake {intake} is not in the configuration, so its events are not sent. Waiting: {events}. Add"
+                " the intake again, or move the events to another (syslog-bridge spool move)",
+                events=counted(courier.waiting_events, "event"), intake=courier.name,
             )  # fmt: skip

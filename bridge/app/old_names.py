@@ -3,6 +3,7 @@
 from twisted.logger import Logger
 
 from bridge.config import Config
+from bridge.util.counts import counted, verb
 
 log = Logger(namespace="app")
 
@@ -15,5 +16,5 @@ def warn_about_old_names(config: Config) -> None:
     log.warn(
         '{first}{others} Run "syslog-bridge config migrate --in-place {file}" to replace the old names.',
         first=config.old_names[0], file=config.files[0],
-        others=f" {others} more key{'s have' if others > 1 else ' has'} an old name." if others else "",
+        others=f" {counted(others, 'more key')} {verb(others, 'has', 'have')} an old name." if others else "",
     )  # fmt: skip

@@ -22,6 +22,7 @@ from bridge.listen.sockets import ListenError
 from bridge.spool import SpoolError
 from bridge.storage.open import wall_clock
 from bridge.syslog.reader import uses_pcre2
+from bridge.util.counts import counted, verb
 
 log = Logger(namespace="app")
 
@@ -33,8 +34,9 @@ def _raise_descriptor_limit(config: Config) -> None:
     wanted = sum(listener.max_connections for listener in config.listeners if not listener.takes_datagrams)
     if hard != resource.RLIM_INFINITY and wanted > hard - 200:
         log.warn(
-            "the listeners may open {wanted} connections, but this process is limited to {hard} file descriptors."
-            " Raise LimitNOFILE= or ulimit -Hn, or lower max_connections", wanted=wanted, hard=hard,
+            "the listeners may open {wanted}, but this process is limited to {hard}. Raise LimitNOFILE= or"
+            " ulimit -Hn, or lower max_connections", wanted=counted(wanted, "connection"),
+            hard=counted(hard, "file descriptor"),
         )  # fmt: skip
 
 
@@ -117,4 +119,5 @@ async def _stop(bridge: Bridge) -> None:
         await bridge.stop()
     except Exception:
         log.failure("defect while stopping")
-    log.info("stopped; {n} events wait in the spool", n=bridge.ledger.total().spooled)
+    left = bridge.ledger.total().spooled
+    log.info("stopped; {events} in the spool", events=f"{counted(left, 'event')} {verb(left, 'waits', 'wait')}")

@@ -29,6 +29,7 @@ from bridge.storage.disk_budget import EVERY as BUDGET_EVERY
 from bridge.storage.retention import EVERY as EXPIRE_EVERY
 from bridge.storage.unrecovered import EVERY as UNRECOVERED_EVERY
 from bridge.tls.seen_clients import EVERY as CLIENTS_EVERY
+from bridge.util.counts import counted
 
 MANAGER_INTERVAL = 10.0
 "Seconds between two notifications of the service manager, unless its watchdog needs them more often."
@@ -91,9 +92,10 @@ class Tasks(PeriodicTasks):
         """Sends the watchdog's signal and a status line to the service manager."""
         total = self._parts.storage.opened.ledger.total()
         self._process.manager.notify_watchdog()
+        alarms = len(self._parts.storage.alarms.active)
         self._process.manager.status(
             f"{total.received:,} received, {total.delivered:,} delivered, {total.spooled:,} waiting;"
-            f" {len(self._parts.storage.alarms.active) or 'no'} alarms"
+            f" {counted(alarms, 'alarm') if alarms else 'no alarms'}"
         )
 
     def _seal_due(self) -> None:

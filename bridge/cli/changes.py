@@ -9,6 +9,7 @@ import click
 
 from bridge.cli.execute import JSON
 from bridge.cli.options import WRONG_USAGE, bundle, fail, output_option
+from bridge.util.counts import counted, plural
 
 Counts = Callable[[], Mapping[str, int]]
 "Returns how many events or frames would be changed, by intake or by reason."
@@ -21,13 +22,13 @@ change_options = bundle(
 """Adds ``--dry-run``, ``--yes`` and ``--output``, which the command gets as ``dry_run``, ``yes`` and ``output``."""
 
 
-def end_dry_run(change: str, items: str, counts: Mapping[str, int], output: str) -> NoReturn:
+def end_dry_run(change: str, noun: str, counts: Mapping[str, int], output: str) -> NoReturn:
     """Prints what a command would change, such as ``would delete 12 events: lab 12``, and exits."""
     total = sum(counts.values())
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
     print_result(
-        output, {"dry_run": True, items: total, "counts": dict(counts)},
-        [f"would {change} {total:,} {items}{f': {parts}' if parts else ''}"],
+        output, {"dry_run": True, plural(noun): total, "counts": dict(counts)},
+        [f"would {change} {counted(total, noun)}{f': {parts}' if parts else ''}"],
     )  # fmt: skip
     raise SystemExit(0)
 

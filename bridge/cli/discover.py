@@ -206,7 +206,7 @@ def _write(
         fail(f"discover: no sender was identified, so {shown_path(target)} was not written")
     notes = [*watched.notes, *(f"Not read: {skipped:,} {reason}." for reason, skipped in watched.skipped.items())]
     if observer.beyond:
-        notes.append(f"{observer.beyond:,} messages of further senders were not examined.")
+        notes.append(f"Not examined: {counted(observer.beyond, 'message')} of further senders.")
     text = configuration_text(
         plan,
         Circumstances(

@@ -22,6 +22,7 @@ from bridge.operations import spool_owner
 from bridge.operations.control_client import ControlError
 from bridge.operations.following import FollowedMessages
 from bridge.operations.port_receiver import PortReceiver
+from bridge.util.counts import counted
 from bridge.util.files import shown_path
 
 _ANYWHERE = (("udp", "udp", "*:514"), ("tcp", "tcp", "*:514"))
@@ -104,7 +105,7 @@ def running_bridge(config: Config, duration: timedelta) -> Iterator[Watched]:
     watched = Watched(iter(followed), f"the running bridge {shown_path(directory)}", _listeners(config))
     yield watched
     if followed.missed:
-        watched.notes.append(f"{followed.missed:,} messages came too fast and were not examined.")
+        watched.notes.append(f"Not examined: {counted(followed.missed, 'message')} that came too fast.")
     if others := [listener.name for listener in config.listeners if not (listener.udp or listener.tcp)]:
         watched.notes.append(f"Listeners to copy from the present configuration: {', '.join(others)}.")
 
@@ -131,7 +132,8 @@ class _ProgressLine:
         if now < self._next:
             return
         self._next, seconds = now + self._interval, now - self._begin
-        text = f"discover: {observer.count:,} messages of {len(observer.sources):,} senders in {seconds:.0f} s"
+        senders = counted(len(observer.sources), "sender")
+        text = f"discover: {counted(observer.count, 'message')} of {senders} in {seconds:.0f} s"
         click.echo(f"\r{text}" if self._terminal else text, err=True, nl=not self._terminal)
         self._shown = True
 

@@ -13,6 +13,7 @@ from bridge.setup.configuration_writer import Draft, write
 from bridge.setup.import_files import read_text
 from bridge.setup.import_kind import import_file, kind_of
 from bridge.setup.shadow import Shadow, ShadowEvent, shadow_of
+from bridge.util.counts import counted
 
 _SHOWN = 160
 "Characters of an event that are shown."
@@ -35,7 +36,7 @@ def shadow(
     draft.refuse_existing()
     config = write(draft, secrets=not found.imported.names_files)
     assert config is not None
-    click.echo(f"wrote {draft.file} and {len(draft.keys)} files in {draft.file.parent / 'keys'}", err=True)
+    click.echo(f"wrote {draft.file} and {counted(len(draft.keys), 'file')} in {draft.file.parent / 'keys'}", err=True)
     click.echo(verdict(config), err=True)
 
 

@@ -25,6 +25,7 @@ from bridge.trial.drill.processes import CollectorProcess, DrillError, GatewayPr
 from bridge.trial.drill.rate_ramp import Ramp, measure_rate
 from bridge.trial.drill.scenarios import SCENARIOS, Drill, ScenarioResult
 from bridge.trial.drill.senders import Numbers
+from bridge.util.counts import counted
 
 _PARTS = ("surroundings", *SCENARIOS, "ramp")
 _TYPICAL_EVENT = 300.0
@@ -58,8 +59,8 @@ class DrillResults:
         if self.outcomes:
             slowest = f" The slowest recovery took {max(delays):.1f} s." if delays else ""
             lines.append(
-                f"{sent:,} events were sent in {len(self.outcomes)} fault scenarios: {lost:,} were lost and not"
-                f" counted, {twice:,} were delivered twice.{slowest}"
+                f"{counted(sent, 'event')} sent in {counted(len(self.outcomes), 'fault scenario')}: {lost:,} lost and"
+                f" not counted, {twice:,} delivered twice.{slowest}"
             )
         lines += [f"Over {ramp.kind.upper()} this machine sustains {ramp.rate:,} events/s." for ramp in self.ramps]
         failed = f"Failed: {', '.join(self.failed_checks)}. The lines marked NO say why and what to do."

@@ -11,6 +11,7 @@ from bridge.setup.check_result import verdict
 from bridge.setup.configuration_writer import Draft, write
 from bridge.setup.import_files import read_text
 from bridge.setup.import_kind import KINDS, Kind, cut_over, import_file, kind_of
+from bridge.util.counts import counted
 
 _FILE = click.Path(path_type=Path)
 
@@ -54,7 +55,7 @@ def import_forwarder(
     # The certificates are still in the folder of the other server, so their files may not exist here yet.
     config = write(draft, secrets=not found.names_files)
     assert config is not None
-    click.echo(f"wrote {draft.file} and {len(found.keys)} files in {draft.file.parent / 'keys'}")
+    click.echo(f"wrote {draft.file} and {counted(len(found.keys), 'file')} in {draft.file.parent / 'keys'}")
     click.echo(verdict(config))
     click.echo("\nWhat changes:")
     click.echo("\n".join(f"  - {change}" for change in found.changes))

@@ -62,12 +62,12 @@ def list_(
     """
     total: Counter[str] = Counter()
 
-    def counted() -> Iterator[tuple[str, QuarantineEntry]]:
+    def matching() -> Iterator[tuple[str, QuarantineEntry]]:
         for why, entry in quarantine_entries(config, reason or REASONS, intake, source):
             total[why] += 1
             yield why, entry
 
-    for why, entry in nlargest(count, counted(), key=lambda each: each[1].received_ms):
+    for why, entry in nlargest(count, matching(), key=lambda each: each[1].received_ms):
         if output == "json":
             click.echo(json.dumps({"kind": why, **json.loads(entry.line())}))
         else:
@@ -105,16 +105,16 @@ def purge(
     """Delete frames. They are lost, and are counted as dropped (reason purged)."""
     held = _Held(reason or REASONS, intake, source)
     if dry_run:
-        end_dry_run("delete", "frames", held.counts(config), output)
+        end_dry_run("delete", "frame", held.counts(config), output)
 
     def question() -> str:
         counts = held.counts(config)
         reasons = ", ".join(f"{name} {count:,}" for name, count in counts.items()) or ", ".join(held.reasons)
-        return f"Delete {sum(counts.values()):,} frames in quarantine ({reasons})?"
+        return f"Delete {counted(sum(counts.values()), 'frame')} in quarantine ({reasons})?"
 
     confirm("quarantine purge", question, yes=yes)
     result = run_command(config, "quarantine-purge", held.given(), description="purging")
-    print_result(output, result, [f"{result['purged']:,} frames deleted"])
+    print_result(output, result, [f"{counted(result['purged'], 'frame')} deleted"])
     fail_if_interrupted(result, "frames")
 
 
@@ -179,7 +179,7 @@ class _Held(NamedTuple):
 
 def _retry(config: Config, held: _Held, *, dry_run: bool, output: str) -> None:
     if dry_run:
-        end_dry_run("route", "frames", held.counts(config), output)
+        end_dry_run("route", "frame", held.counts(config), output)
     result = run_command(config, "quarantine-retry", held.given(), description="routing")
     lines = [f"{count:,} to intake {name}" for name, count in sorted(result["moved"].items())]
     if result["filtered"]:

@@ -17,6 +17,7 @@ from bridge.explain.frames import Cut
 from bridge.explain.selection import SampleSelection
 from bridge.ingest import from_config as ingest_config
 from bridge.routing import Router
+from bridge.util.counts import counted
 
 EXPECTED = ("intake", "route", "payload", "event", "event_timestamp")
 "Values of a sample that can be expected."
@@ -40,7 +41,7 @@ def record_capture(config: Config, path: Path) -> None:
         else:
             recorded += 1
             click.echo(line, nl=False)
-    click.echo(f"test: {recorded:,} samples of {selection.offered:,} frames recorded", err=True)
+    click.echo(f"test: {counted(recorded, 'sample')} of {counted(selection.offered, 'frame')} recorded", err=True)
     for reason, number in (capture.skipped + left_out).most_common():
         click.echo(f"test: skipped {number:,} {reason}", err=True)
     for note in [*notes_of(capture), *["interrupted: the samples are of what was read until then"] * interrupted]:

@@ -10,6 +10,7 @@ from bridge.cli.options import CliCommand, example, fail, with_spool
 from bridge.cli.times import since_option, until_option
 from bridge.config import Config
 from bridge.syslog.timestamps import milliseconds, rfc3339
+from bridge.util.counts import counted, verb
 
 
 @click.command(
@@ -38,13 +39,16 @@ def replay(
     count = run_command(config, "replay-count", given, description="counting")
     period = f"{rfc3339(from_ms)} to {rfc3339(to_ms)}"
     if dry_run:
-        end_dry_run("deliver again", "events", {intake: count["events"]}, output)
+        end_dry_run("deliver again", "event", {intake: count["events"]}, output)
     if not count["events"]:
         fail(f"replay: the archive has no events of intake {intake} from {period}")
+    events = counted(count["events"], "event")
     confirm(
         "replay",
-        lambda: f"Deliver {count['events']:,} events ({count['bytes']:,} bytes) of intake {intake}, {period}, again?",
+        lambda: f"Deliver {events} ({count['bytes']:,} bytes) of intake {intake}, {period}, again?",
         yes=yes,
     )
     result = run_command(config, "replay", given | {"batches": count["batches"]}, description="replaying")
-    print_result(output, result, [f"{result['replayed']:,} events are queued for delivery again"])
+    replayed = int(result["replayed"])
+    are = verb(replayed, "is", "are")
+    print_result(output, result, [f"{counted(replayed, 'event')} {are} queued for delivery again"])

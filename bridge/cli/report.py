@@ -17,6 +17,7 @@ from bridge.cli.options import CliCommand, bundle, example, fail, output_option,
 from bridge.cli.times import since_option, until_option
 from bridge.config import Config
 from bridge.config.faults import printable
+from bridge.util.counts import counted, verb
 
 FOLDER = ".ledger"
 "Name of the journal's folder in the spool."
@@ -85,7 +86,10 @@ def report(
         click.echo(f"report: {printable(fault)}", err=True)
     missing = -sum(min(0, row.unexplained) for row in result.rows.values())
     if missing:
-        click.echo(f"report: {missing:,} events are missing. See the limits of this report", err=True)
+        click.echo(
+            f"report: {counted(missing, 'event')} {verb(missing, 'is', 'are')} missing. See the limits of this report",
+            err=True,
+        )
     if journal.fault_count or missing:
         raise SystemExit(1)
 

@@ -16,7 +16,7 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.rows import Report, ReportRow
 from bridge.cli.options import aligned
 from bridge.config.faults import printable
-from bridge.util.counts import counted
+from bridge.util.counts import counted, verb
 
 NO_INTAKE = "(no intake)"
 TOTAL = "(total)"
@@ -63,7 +63,7 @@ def as_text(report: Report, journal: JournalReader, *, period: str, whole: bool)
     yield ""
     if whole:
         yield (
-            f"quarantine: {report.quarantine_begin:,} frames at the beginning, {total.quarantined:+,},"
+            f"quarantine: {counted(report.quarantine_begin, 'frame')} at the beginning, {total.quarantined:+,},"
             f" {report.quarantine_end:,} at the end"
         )
     drops = {name: count for name, count in report.kernel_drops.items() if count}
@@ -72,7 +72,7 @@ def as_text(report: Report, journal: JournalReader, *, period: str, whole: bool)
     offline = sum(start.offline for start in report.starts)
     commands = f". {counted(offline, 'command')} ran while the bridge was stopped" if offline else ""
     yield f"starts: {len(report.starts) - offline}{unclean}{commands}"
-    yield f"receipts: {total.receipts:,} accepted requests with {total.receipted:,} events" + (
+    yield f"receipts: {counted(total.receipts, 'accepted request')} with {counted(total.receipted, 'event')}" + (
         f"; the response did not name {total.unconfirmed:,} of them" if total.unconfirmed else ""
     )
     if whole and (actions := report.actions.all()):
@@ -114,11 +114,11 @@ def chain_verdict(journal: JournalReader) -> str:
     """Returns one line about the state of the hash chain."""
     if journal.fault_count:
         more = f" (and {journal.fault_count - 1:,} more)" if journal.fault_count > 1 else ""
-        return f"hash chain BROKEN: {printable(journal.faults[0])}{more}; {journal.lines:,} lines were read"
+        return f"hash chain BROKEN: {printable(journal.faults[0])}{more}; {counted(journal.lines, 'line')} read"
     if not journal.lines:
         return "hash chain: the journal has no lines"
     begin = "" if journal.from_beginning else f" from {journal.first} on; older lines are deleted"
-    return f"hash chain intact: {journal.lines:,} lines{begin}; the last hash is {journal.last_chain}"
+    return f"hash chain intact: {counted(journal.lines, 'line')}{begin}; the last hash is {journal.last_chain}"
 
 
 def limitations(report: Report, period: str) -> Iterator[str]:
@@ -139,7 +139,7 @@ def limitations(report: Report, period: str) -> Iterator[str]:
         )
     if (possible := report.total().possible) > 0:
         yield (
-            f"{possible:,} events are possible duplicates: the responses to their requests are unknown, so the events"
+            f"Possible duplicates: {counted(possible, 'event')}. The responses to their requests are unknown, so they"
             " were sent again and may have been delivered twice."
         )
     if report.begins_at is not None:
@@ -149,30 +149,31 @@ def limitations(report: Report, period: str) -> Iterator[str]:
     if report.open_since is not None:
         yield (
             f"Events after {_time(report.open_since)} are not in the totals: a process still runs or was killed after"
-            f" it wrote them. {report.receipted_since:,} events have receipts since then."
+            f" it wrote them. Receipts since then are of {counted(report.receipted_since, 'event')}."
         )
     if report.lost_lines:
         yield (
-            f"{report.lost_lines:,} lines could not be written to the journal (the disk was full). If the receipt of an"
-            " event is missing and the event was sent again after an unclean stop, it counts as received and delivered"
-            " twice."
+            f"{counted(report.lost_lines, 'line')} could not be written to the journal (the disk was full). If the"
+            " receipt of an event is missing and the event was sent again after an unclean stop, it counts as received"
+            " and delivered twice."
         )
     yield from _unknown_kinds(report)
     if missing := report.total().delivered + report.total().twice - report.total().receipted:
         yield (
-            f"{missing:,} delivered events have no receipt in the period."
+            f"{counted(missing, 'delivered event')} without a receipt in the period."
             if missing > 0
             else (
-                f"{-missing:,} events have a receipt in the period, but the totals of the period do not count them as"
-                " delivered."
+                f"{counted(-missing, 'event')} with a receipt in the period that the totals of the period do not count"
+                " as delivered."
             )
         )
     for intake, row in report.rows.items():
         if row.unexplained:
             more = row.unexplained > 0
-            change = "more events than the stop before had left" if more else "fewer events than were left"
+            change = counted(abs(row.unexplained), f"{'more' if more else 'fewer'} event")
+            left = "the stop before had left" if more else "were left"
             where = "in quarantine" if intake == UNROUTED else f"of intake {printable(intake)}"
-            yield f"A start found {abs(row.unexplained):,} {change} {where}: the files of the spool were changed."
+            yield f"A start found {change} than {left} {where}: the files of the spool were changed."
     if report.jumps:
         yield (
             "The length of these intervals is unknown, because the clock was set or the machine was suspended:"
@@ -181,10 +182,11 @@ def limitations(report: Report, period: str) -> Iterator[str]:
 
 
 def _unknown_kinds(report: Report) -> Iterator[str]:
-    if report.unknown_kinds:
+    if unknown := report.unknown_kinds.total():
         yield (
-            f"{report.unknown_kinds.total():,} lines of the journal are of a kind that this version does not know"
-            f" ({_some(list(report.unknown_kinds))}): a later version has probably written them."
+            f"{counted(unknown, 'line')} of the journal {verb(unknown, 'is', 'are')} of a kind that this version does"
+            f" not know ({_some(list(report.unknown_kinds))}): a later version has probably written"
+            f" {verb(unknown, 'it', 'them')}."
         )
 
 

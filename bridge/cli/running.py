@@ -13,6 +13,7 @@ from bridge.config.units import duration
 from bridge.host.privileges import become_owner
 from bridge.operations.selection import count_waiting
 from bridge.spool.partition import EventFilter
+from bridge.util.counts import counted, verb
 
 
 def _confirmation_time(text: str) -> timedelta:
@@ -77,18 +78,20 @@ def drain(file: Path, timeout: timedelta, dry_run: bool, output: str) -> None:
     become_owner(config.spool.directory)
     if dry_run:
         counts = count_waiting(existing_spool(config.spool.directory), None, EventFilter())
-        end_dry_run("close the listeners and deliver", "events", counts, output)
+        end_dry_run("close the listeners and deliver", "event", counts, output)
     if bridge_runs(config):
         result = run_command(config, "drain", {"timeout_seconds": int(timeout.total_seconds())}, description="draining")
     elif isinstance(complete, ConfigurationError):
         raise complete
     else:
         result = drain_spool(complete, timeout.total_seconds())
-    left = [f"{intake}: {count:,} events" for intake, count in result["by_intake"].items()]
-    print_result(output, result, left if result["left"] else ["drained: no events are left"])
-    if not result["left"]:
+    left_over = int(result["left"])
+    left = [f"{intake}: {counted(count, 'event')}" for intake, count in result["by_intake"].items()]
+    print_result(output, result, left if left_over else ["drained: no events are left"])
+    if not left_over:
         return
-    fail(f'drain: {result["left"]:,} events are left. Run "syslog-bridge status" to see why')
+    are = verb(left_over, "is", "are")
+    fail(f'drain: {counted(left_over, "event")} {are} left. Run "syslog-bridge status" to see why')
 
 
 def _with_secrets(file: Path) -> Config | ConfigurationError:

@@ -20,6 +20,7 @@ from bridge.syslog import priorities
 from bridge.trial.message_sender import MessageSender, open_sender
 from bridge.trial.send_target import ClientTls, SendError, SendTarget
 from bridge.trial.test_messages import Composer
+from bridge.util.counts import counted, verb
 
 _PEM = click.Path(path_type=Path)
 _facility = partial(priorities.number, names=priorities.FACILITIES)
@@ -153,13 +154,16 @@ def _send(
         acknowledged = None if sender is None else sender.acknowledged
         if sender is not None:
             sender.abort()
-        before = f"; {count:,} messages were sent before" if count > 1 else ""
-        fail(f"send: {error}" + (before if acknowledged is None else f"; {acknowledged:,} messages are acknowledged"))
+        before = f"; {counted(count, 'message')} were sent before" if count > 1 else ""
+        if acknowledged is not None:
+            before = f"; {counted(acknowledged, 'message')} {verb(acknowledged, 'is', 'are')} acknowledged"
+        fail(f"send: {error}{before}")
     except KeyboardInterrupt:
         click.echo(err=True)
     seconds = time.monotonic() - began
     speed = f" ({count / seconds:,.0f}/s)" if count > 1 and seconds > 0 else ""
-    messages = "1 message" if count == 1 else f"{count:,} messages"
     acknowledged = None if sender is None else sender.acknowledged
     answered = "" if acknowledged is None else f", {acknowledged:,} acknowledged"
-    click.echo(f"send: {messages}, {size:,} bytes, to {target} in {seconds:.2f} s{speed}{answered}", err=True)
+    click.echo(
+        f"send: {counted(count, 'message')}, {size:,} bytes, to {target} in {seconds:.2f} s{speed}{answered}", err=True
+    )

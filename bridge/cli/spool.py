@@ -22,6 +22,7 @@ from bridge.spool import inspect
 from bridge.spool.partition import EventFilter
 from bridge.syslog.intake_key import masked
 from bridge.syslog.timestamps import rfc3339
+from bridge.util.counts import counted, verb
 from bridge.util.files import shown_path
 
 _FILTERS = bundle(
@@ -115,7 +116,7 @@ def export(config: Config, intake: str | None, host: str | None, containing: str
     finally:
         if output is not None:
             out.close()
-    click.echo(f"{count:,} events", err=True)
+    click.echo(counted(count, "event"), err=True)
 
 
 @spool.command(epilog=example("syslog-bridge spool move --intake old --to firewalls"))
@@ -140,14 +141,16 @@ def move(
         return {name: count for name, count in found.items() if name != to}
 
     if dry_run:
-        end_dry_run("move", "events", counts(), output)
+        end_dry_run("move", "event", counts(), output)
     if intake is None:
         confirm(
-            "spool move", lambda: f"Move {sum(counts().values()):,} matching events of ALL intakes to {to}?", yes=yes
+            "spool move",
+            lambda: f"Move {counted(sum(counts().values()), 'matching event')} of ALL intakes to {to}?",
+            yes=yes,
         )
     given = {"intake": intake, "source": host, "containing": containing, "to": to}
     result = run_command(config, "spool-move", given, description="moving")
-    print_result(output, result, [f"{result['moved']:,} events moved to {to}"])
+    print_result(output, result, [f"{counted(result['moved'], 'event')} moved to {to}"])
     fail_if_interrupted(result, "events")
 
 
@@ -171,17 +174,17 @@ def purge(
         return count_waiting(directory, intake, EventFilter(containing, host))
 
     if dry_run:
-        end_dry_run("delete", "events", counts(), output)
+        end_dry_run("delete", "event", counts(), output)
     owner = "ALL intakes" if intake is None else f"intake {intake}"
     which = "unreadable" if unreadable else "matching" if host or containing else "waiting"
     confirm(
         "spool purge",
-        lambda: f"Delete {sum(counts().values()):,} {which} events of {owner}? They will never be delivered.",
+        lambda: f"Delete {counted(sum(counts().values()), f'{which} event')} of {owner}? This cannot be undone.",
         yes=yes,
     )
     given = {"intake": intake, "source": host, "containing": containing, "unreadable": unreadable}
     result = run_command(config, "spool-purge", given, description="purging")
-    print_result(output, result, [f"{result['purged']:,} events deleted"])
+    print_result(output, result, [f"{counted(result['purged'], 'event')} deleted"])
     fail_if_interrupted(result, "events")
 
 
@@ -204,14 +207,18 @@ def _show_unreadable(config: Config, intake: str | None, most: int, output: str)
         for _ in inspect.queued_batches(directory / name, report):
             continue
     if count > most:
-        click.echo(f"{count - most:,} more files cannot be read. Raise --count to list them", err=True)
+        click.echo(f"{counted(count - most, 'more file')} cannot be read. Raise --count to list them", err=True)
 
 
 def _events(config: Config, intake: str | None, event_filter: EventFilter) -> Iterator[tuple[str, int, bytes]]:
     """Yields the matching events of the spool. Names each file that cannot be read on stderr."""
 
     def report(path: Path, events: int, error: OSError) -> None:
-        amount = f"its {events:,} events are left out" if events else "its events are left out"
+        amount = (
+            f"its {counted(events, 'event')} {verb(events, 'is', 'are')} left out"
+            if events
+            else "its events are left out"
+        )
         click.echo(f"{shown_path(path)}: {error.strerror}; {amount}", err=True)
 
     return waiting_events(existing_spool(config.spool.directory), intake, event_filter, report)

@@ -7,6 +7,7 @@ from bridge.cli.options import aligned
 from bridge.config.faults import printable
 from bridge.monitoring.problems import headline_of
 from bridge.monitoring.problems.space import full_in, limit_text
+from bridge.util.counts import counted, verb
 from bridge.util.spans import size
 
 _MAX_ROWS = 30
@@ -61,7 +62,11 @@ def of_running(status: dict[str, Any]) -> str:
 def of_files(status: dict[str, Any]) -> str:
     """Formats the status of a spool without a running bridge."""
     waiting = sum(row["backlog_events"] for row in status["intakes"])
-    backlog = f"{waiting:,} events wait in {status['spool']}" if waiting else f"no events wait in {status['spool']}"
+    backlog = (
+        f"{counted(waiting, 'event')} {verb(waiting, 'waits', 'wait')} in {status['spool']}"
+        if waiting
+        else f"no events wait in {status['spool']}"
+    )
     lines = [f"The bridge is not running; {backlog}."]
     lines += _intakes(status["intakes"])
     if any(status["quarantine"].values()):
@@ -71,9 +76,14 @@ def of_files(status: dict[str, Any]) -> str:
             f"possible duplicates: {status['possible_duplicates']:,} of these events may have been accepted already"
         )
     if status["foreign_files"]:
-        lines.append(f"{status['foreign_files']:,} files are not batches: the next start moves them to quarantine")
+        are = verb(status["foreign_files"], "is no batch", "are no batches")
+        them = verb(status["foreign_files"], "it", "them")
+        lines.append(f"{counted(status['foreign_files'], 'file')} {are}: the next start moves {them} to quarantine")
     if status.get("unreadable_files"):
-        lines.append(f"{status['unreadable_files']:,} files cannot be read: their events are not counted above")
+        their = verb(status["unreadable_files"], "its", "their")
+        lines.append(
+            f"{counted(status['unreadable_files'], 'file')} cannot be read: {their} events are not counted above"
+        )
     return "\n".join(lines)
 
 

@@ -20,6 +20,7 @@ from bridge.explain.selection import SampleSelection
 from bridge.explain.survey import Survey
 from bridge.explain.survey_text import json_of_survey, text_of_survey
 from bridge.routing.conditions import Address
+from bridge.util.counts import counted
 from bridge.util.files import fsync_path, shown_path, write_new
 
 SYSLOG_PORT = 514
@@ -104,7 +105,8 @@ def _anonymised(selection: SampleSelection, output: Path) -> str:
     write_new(output, lines, mode=0o600)
     fsync_path(output.parent)
     left_out = f"; {result.left_out:,} left out, because they would be read differently" if result.left_out else ""
+    samples = counted(len(lines) - 1, "anonymised sample")
     return (
-        f"{shown_path(output)}: {len(lines) - 1:,} anonymised samples of {selection.offered:,} frames{left_out}."
+        f"{shown_path(output)}: {samples} of {counted(selection.offered, 'frame')}{left_out}."
         " Read the file before you send it: a name in free text may remain"
     )

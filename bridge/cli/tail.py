@@ -23,6 +23,7 @@ from bridge.cli.why_target import UnknownSenderError, find_targets, request_sour
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations import control_client
+from bridge.util.counts import counted
 
 POLL_INTERVAL = 0.4
 "Seconds between two requests to the bridge."
@@ -101,7 +102,7 @@ def _messages(directory: Path, sources: Sequence[str | None], form: str) -> Iter
                 raise control_client.ControlError(f"the bridge rejected the request: {page['error']}")
             yield from page["messages"]
             if page["missed"]:
-                click.echo(f"... {page['missed']:,} more messages not shown", err=True)
+                click.echo(f"... {counted(page['missed'], 'more message')} not shown", err=True)
         time.sleep(POLL_INTERVAL)
 
 

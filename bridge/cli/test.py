@@ -37,6 +37,7 @@ from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
 from bridge.ingest import from_config as ingest_config
 from bridge.routing import Router
+from bridge.util.counts import counted, verb
 from bridge.util.files import TooLarge, read_regular
 
 KEYS = {"name", "from", "listener", "client_name", "received", "frame", "base64", "expect"}
@@ -90,7 +91,8 @@ def test(file: Path, record: Path | None, output: str, samples: tuple[Path, ...]
     if output == "json":
         click.echo(json.dumps({"samples": count, "matching": count - len(failed), "failed": failed}, indent=2))
     else:
-        click.echo(f"{count - len(failed)} of {count} samples match their expectations")
+        match = verb(count, "matches its", "match their")
+        click.echo(f"{count - len(failed)} of {counted(count, 'sample')} {match} expectations")
     if failed:
         raise SystemExit(1)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from bridge.cli.why_step import NOTE, WRONG, Step
 from bridge.monitoring.problems.problem import capital, moment, read_moment
-from bridge.util.counts import counted
+from bridge.util.counts import counted, verb
 
 MAX_ENDED = 5
 "Ended problems that are shown, the latest."
@@ -19,7 +19,7 @@ def held_step(held: list[JSON]) -> Step:
     """Returns the step for the held messages of a source that has sent nothing since the start."""
     count = sum(row["frames"] for row in held)
     period = f"from {min(row['first'] for row in held)} to {max(row['last'] for row in held)}"
-    text = f"{counted(count, 'message')} {period} matched no route and {'is' if count == 1 else 'are'} held"
+    text = f"{counted(count, 'message')} {period} matched no route and {verb(count, 'is', 'are')} held"
     if route := next((row["matching_route"] for row in held if row["matching_route"]), None):
         text += f". Route {route} matches now: run syslog-bridge reload and syslog-bridge unrouted reroute"
         return Step(NOTE, "unrouted", text)

@@ -14,7 +14,7 @@ from bridge.config.faults import printable
 from bridge.explain.explanation import Origin
 from bridge.monitoring.problems import headline_of
 from bridge.routing.conditions import Address
-from bridge.util.counts import counted
+from bridge.util.counts import counted, times
 
 SILENT_SECONDS = 3600
 "Seconds after which a source without ``alert_if_silent_for`` counts as silent."
@@ -58,11 +58,11 @@ def source_steps(
 
 def _rejected(row: dict[str, Any], *, stops: bool = True) -> Step:
     """Returns the step for a row of ``rejections``. ``stops``: True if it explains why messages are missing."""
-    times = "once" if row["count"] == 1 else f"{row['count']:,} times"
+    often = times(row["count"])
     by = f"by listener {row['listener']}: {row['meaning']}"
     if row["accepted_since"]:
-        return Step(NOTE, "rejected", f"until {row['last']} {by}, {times}; accepted since {row['accepted_since']}")
-    what = f"{by}, {times}, last at {row['last']}"
+        return Step(NOTE, "rejected", f"until {row['last']} {by}, {often}; accepted since {row['accepted_since']}")
+    what = f"{by}, {often}, last at {row['last']}"
     text = f"{what} ({row['text']}); to do: {row['remedy']}"
     return Step(WRONG if stops else NOTE, "rejected", text, f"rejected {what}")
 
@@ -77,15 +77,15 @@ def _pipeline(
     last = (row.get("messages") or [{}])[0]
     listener = row["listener"]
     yield Step(
-        OK, "received", f"{row['events']:,} message{'s' * (row['events'] != 1)}, {row['events_per_second']:g}/s now,"
+        OK, "received", f"{counted(row['events'], 'message')}, {row['events_per_second']:g}/s now,"
         f" the last {age(row['silent_seconds'])} ago",
     )  # fmt: skip
     yield from _silence(row["address"], status)
     drops = status.get("kernel_drops", {}).get(listener)
     if drops:
         yield Step(
-            NOTE, "listener", f"{listener}: the kernel dropped {drops:,} datagrams since the start, of this or other"
-            " senders: the receive buffer was full. Raise net.core.rmem_max and receive_buffer",
+            NOTE, "listener", f"{listener}: the kernel dropped {counted(drops, 'datagram')} since the start, of this or"
+            " other senders: the receive buffer was full. Raise net.core.rmem_max and receive_buffer",
         )  # fmt: skip
     elif drops is not None:
         yield Step(OK, "listener", f"{listener}: the kernel dropped no datagrams")
@@ -108,8 +108,8 @@ def _pipeline(
     yield from incident_steps(config, row, status)
     if keyed := row.get("intake_keys_in_text"):
         yield Step(
-            NOTE, "intake key", f"{keyed:,} messages had an intake key in their text, which was removed. The sender's"
-            " template is for the vendor's own syslog endpoint; remove [SEKOIA@53288 ...] from it",
+            NOTE, "intake key", f"{counted(keyed, 'message')} had an intake key in the text, which was removed. The"
+            " sender's template is for the vendor's own syslog endpoint; remove [SEKOIA@53288 ...] from it",
         )  # fmt: skip
     for note in last.get("notes") or []:
         yield Step(NOTE, "note", note)
@@ -170,8 +170,9 @@ def _route(
     unrouted = row.get("unrouted")
     if unrouted and row.get("rerouted_since"):
         yield Step(
-            NOTE, "unrouted", f"until {row['unrouted_last']}: {unrouted:,} messages matched no route; since the reload"
-            f" at {row['rerouted_since']} all do. To deliver those that are still held: syslog-bridge unrouted reroute",
+            NOTE, "unrouted", f"until {row['unrouted_last']}: {counted(unrouted, 'message')} matched no route; since"
+            f" the reload at {row['rerouted_since']} all do. To deliver those that are still held: syslog-bridge"
+            " unrouted reroute",
         )  # fmt: skip
     if unrouted and row.get("unrouted_now", not row.get("intake")):
         yield Step(
@@ -180,8 +181,7 @@ def _route(
         )  # fmt: skip
         return
     if row.get("limited"):
-        was = "was" if row["limited"] == 1 else "were"
-        text = f"{counted(row['limited'], 'message')} {was} dropped: more per second than its rate limit allows"
+        text = f"{counted(row['limited'], 'message')} dropped: more per second than its rate limit allows"
         yield Step(NOTE, "limit", text)
     if row.get("sequence_missing"):
         text = f"{counted(row['sequence_missing'], 'message')} lost before they reached the gateway, by their numbers"
@@ -212,14 +212,14 @@ def _intake(intake: dict[str, Any] | None, name: str) -> Iterator[Step]:
         yield Step(WRONG, "intake", text, f"intake {text}")
         return
     healthy = intake["state"] in ("idle", "delivering")
-    waiting = f"{intake['backlog_events']:,} events waiting, the oldest for {age(intake['oldest_seconds'])}"
+    waiting = f"{counted(intake['backlog_events'], 'event')} waiting, the oldest for {age(intake['oldest_seconds'])}"
     text = f"{name} is {intake['state']}; {waiting if intake['backlog_events'] else 'no events waiting'}"
     if intake.get("last_error"):
         text += f"; {intake['last_error']}"
     yield Step(OK if healthy else WRONG, "intake", text, f"intake {name} is {intake['state']}")
     if accepted := intake.get("last_acceptance"):
         ids = f", event ids {accepted['first_id']} to {accepted['last_id']}" if accepted.get("first_id") else ""
-        yield Step(OK, "response", f"{accepted['accepted']:,} events accepted at {accepted['at']}{ids}")
+        yield Step(OK, "response", f"{counted(accepted['accepted'], 'event')} accepted at {accepted['at']}{ids}")
     else:
         yield Step(NOTE, "response", "no events accepted since the bridge started")
 

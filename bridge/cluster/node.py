@@ -30,6 +30,7 @@ from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits,
 from bridge.deliver.courier import Courier
 from bridge.host.waiting import Waiters
 from bridge.storage.delivery_store import DeliveryStore
+from bridge.util.counts import counted
 
 JSON = dict[str, object]
 
@@ -179,7 +180,7 @@ class ClusterNode:
             # Keep the text while the alarm lasts, or each new number would raise it again.
             elif ("fleet", about) not in alarms.active:
                 text = (
-                    f"queue {queue} holds {depth.batches} batches and no courier consumes them."
+                    f"queue {queue} holds {counted(depth.batches, 'batch')} and no courier consumes from it."
                     f" Add the intake {name} to the configuration of a courier."
                 )
                 alarms.on("fleet", about, text)

@@ -11,6 +11,7 @@ from bridge.config.route_lints import lint_routes
 from bridge.config.secret import looks_like_a_key
 from bridge.config.yaml_tree import Entries, Items, Scalar
 from bridge.config.zone_hints import lint_zones
+from bridge.util.counts import counted
 from bridge.util.filesystems import network_filesystem
 
 SINGLE = ("/plain", "/")
@@ -116,7 +117,7 @@ def _single_event_endpoints(config: Config, root: Entries) -> Iterator[tuple[Pla
         elif isinstance(section, Entries) and section.wrote("endpoint"):
             place = section.place_of("endpoint")
         others = len(config.intakes) - 1
-        shared = f", shared with {others} other intake{'s' if others > 1 else ''}" if others else ""
+        shared = f", shared with {counted(others, 'other intake')}" if others else ""
         text = (
             f"intake {name}: the endpoint {config.intakes[name].endpoint} takes one event per request, so at most"
             f" {rate:g} events per second at max_request_rate{shared}. At a higher rate the backlog keeps growing."

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from bridge.config.faults import Place, printable
 from bridge.config.model import Config
 from bridge.config.yaml_tree import Entries
+from bridge.util.counts import counted
 
 MOST = 20
 "Sources of an intake that are named."
@@ -47,4 +48,7 @@ def lint_unsent_data(
             text = f"intake {name}: the events of {one.source} lack its structured data ({', '.join(one.ids)})."
             yield place, printable(f"{text} Set {one.settings}. To keep the events as they are, set payload: message.")
         if len(found) > MOST:
-            yield place, f"intake {name}: the structured data of {len(found) - MOST} more sources is not sent."
+            yield (
+                place,
+                f"intake {name}: the structured data of {counted(len(found) - MOST, 'more source')} is not sent.",
+            )

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from bridge.deliver.context import DeliveryContext
 from bridge.deliver.pending import PendingBatches
 from bridge.spool import Batch, Piece
+from bridge.util.counts import counted
 
 MOST_REFUSALS = 16
 
@@ -84,7 +85,11 @@ class Bisection:
         self._refused_events = waiting
         for piece, _ in confirmed:
             self._context.ledger.quarantine(self._name, piece.count)
-        log.warn("intake {intake}: {n} refused events moved to quarantine", intake=self._name, n=len(confirmed))
+        log.warn(
+            "intake {intake}: {events} moved to quarantine",
+            intake=self._name,
+            events=counted(len(confirmed), "refused event"),
+        )
         self._context.store.refuse(self._name, confirmed, self._pending.settle([piece for piece, _ in confirmed]))
 
     def undo_splits(self) -> None:

@@ -27,6 +27,7 @@ from bridge.deliver.exchange import Response
 from bridge.deliver.outcome import Outcome, Verdict
 from bridge.deliver.request import Request, compose
 from bridge.spool import batch_reader
+from bridge.util.counts import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def parts_of(result: Outcome, body: bytes, counts: Sequence[int]) -> list[Outcom
     if result.verdict is Verdict.RETRY and result.status != 413:
         return [result] * len(counts)
     if result.verdict is not Verdict.ACCEPTED or result.accepted + len(result.rejected) != sum(counts):
-        reason = result.reason or f"the collector confirmed {result.accepted} of {sum(counts)} events"
+        reason = result.reason or f"the collector confirmed {result.accepted} of {counted(sum(counts), 'event')}"
         return [Outcome(Verdict.SPLIT, reason, result.status)] * len(counts)
     ids = iter(_ids(body))
     parts, start = list[Outcome](), 0

@@ -15,6 +15,7 @@ from bridge.deliver.split_queue import SplitQueue, halves
 from bridge.deliver.unreadable import UnreadableFiles
 from bridge.spool import Batch, Loss, Pack, Piece, batch_reader
 from bridge.util.alarms import A_DAY, ENDS_IN_A_DAY
+from bridge.util.counts import counted
 from bridge.util.os_errors import described
 
 PUT_BACK_AT_ONCE = 5000
@@ -241,7 +242,7 @@ class PendingBatches:
         self.events -= batch.unacknowledged
         self._forget(batch)
         if isinstance(damage, batch_reader.Missing):
-            text = f"intake {self._name}: {damage}; {batch.unacknowledged} events are lost"
+            text = f"intake {self._name}: {damage}; {counted(batch.unacknowledged, 'event')} lost"
             self._context.ledger.drop_spooled(self._name, batch.unacknowledged, "spool_file_missing")
         else:
             text = f"intake {self._name}: {damage}; moved to quarantine"
@@ -263,5 +264,6 @@ class PendingBatches:
         else:
             self._context.ledger.drop_spooled(self._name, loss.events, "spool_file_damaged")
             result = "lost"
-        text = f"intake {self._name}: {pack.path}: {loss.what}; {loss.events or 'some'} events {result}"
+        events = counted(loss.events, "event") if loss.events else "some events"
+        text = f"intake {self._name}: {pack.path}: {loss.what}; {events} {result}"
         self._context.alarms.on("damaged", self._name, f"{text}. {ENDS_IN_A_DAY}", lasts=A_DAY)

@@ -19,6 +19,7 @@ from bridge.deliver.retry_state import RetryState
 from bridge.deliver.split_queue import single_out
 from bridge.spool import Piece, batch_reader
 from bridge.util.alarms import A_DAY, ENDS_IN_A_DAY
+from bridge.util.counts import counted
 
 POSTPONED = 15.0
 "Seconds after which a single event is sent again that was called too large."
@@ -138,7 +139,9 @@ class ResponseHandler:
             pieces = others
         elif missing := count - result.accepted:
             self._context.ledger.drop_spooled(self._name, missing, "collector_shortfall")
-            text = f"the collector confirmed {result.accepted} of {count} events; {missing} may be lost there"
+            text = (
+                f"the collector confirmed {result.accepted} of {counted(count, 'event')}; {missing} may be lost there"
+            )
             self._retry_state.note_error(text, Cause.SHORTFALL)
             alarm = f"intake {self._name}: {text}. {ENDS_IN_A_DAY}"
             self._context.alarms.on("loss", self._name, alarm, lasts=A_DAY)

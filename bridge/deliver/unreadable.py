@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from bridge.deliver.context import DeliveryContext
 from bridge.spool import Batch, Pack, Piece
 from bridge.spool.batch_reader import Unreadable, concerns_one_file
+from bridge.util.counts import counted, verb
 
 TRIES = 3
 "Failures in a row after which a file is held."
@@ -163,9 +164,10 @@ class UnreadableFiles:
         self._named = held_now
         stored, file = min(held, key=lambda each: each[0].sequence)
         count = sum(each.unread[0] if isinstance(each, Pack) else each.unacknowledged for each in held_now)
-        others = f" and {len(held) - 1} more files" if len(held) > 1 else ""
+        events = f"{counted(count, 'event')} {verb(count, 'is', 'are')}"
+        others = f" and {counted(len(held) - 1, 'more file')}" if len(held) > 1 else ""
         self._text = (
-            f"{about}: cannot read {stored.path}{others}: {file.error.strerror}. {count} events are held, all others"
+            f"{about}: cannot read {stored.path}{others}: {file.error.strerror}. {events} held, all others"
             " are delivered. Check the disk, and the owner and mode of the file; the bridge tries again every minute,"
             f' later every 10 minutes. To delete the events, run "syslog-bridge spool purge --unreadable --intake'
             f' {self._name}"'

@@ -17,6 +17,7 @@ from bridge.ingest import from_config
 from bridge.routing import Disposition, Router
 from bridge.syslog.framing import datagrams
 from bridge.syslog.reader import read_columns
+from bridge.util.counts import counted
 from bridge.util.names import free_name
 
 Group = Literal["new", "changed", "zones", "gone"]
@@ -185,8 +186,8 @@ class _Comparison:
         missing = [address for address in listed if address not in seen]
         if missing and seconds < DAY:
             self._notes.append(
-                f"{len(missing)} senders of the configuration sent nothing in {span(seconds)}. Whether they are gone is"
-                " judged only after a day"
+                f"{counted(len(missing), 'sender')} of the configuration sent nothing in {span(seconds)}. A sender"
+                " counts as gone only after a day"
             )
             return
         for address in missing:

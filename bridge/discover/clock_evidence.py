@@ -12,6 +12,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from bridge.ingest.clock_skew import ZONE_TOLERANCE, places_with, signed
+from bridge.util.counts import counted
 
 LEAST_TIMES = 3
 "Times that are needed to judge a clock."
@@ -71,12 +72,12 @@ def _named(zoned: Sequence[float]) -> ClockEvidence:
             "wrong", f"its messages name their zone, and its clock is {span(abs(middle))} "
             f"{'ahead' if middle > 0 else 'behind'}: correct the clock or the zone of the device",
         )  # fmt: skip
-    return ClockEvidence("named", f"its messages name their zone, in {len(zoned)} of {len(zoned)} times")
+    return ClockEvidence("named", f"its messages name their zone, in {len(zoned)} of {counted(len(zoned), 'time')}")
 
 
 def _zone(offset: timedelta, count: int, now: datetime, zones: Sequence[ZoneInfo]) -> ClockEvidence:
     fitting = [zone.key for zone in zones if now.astimezone(zone).utcoffset() == offset]
-    text = f"its clock shows UTC{signed(offset)} without a zone, in {count} times"
+    text = f"its clock shows UTC{signed(offset)} without a zone, in {counted(count, 'time')}"
     if fitting and fitting[0] == zones[0].key:
         return ClockEvidence("zone", f"{text}: {fitting[0]} fits")
     if len(fitting) == 1:

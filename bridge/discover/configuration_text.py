@@ -12,6 +12,7 @@ from bridge import formats
 from bridge.discover.clock_evidence import span
 from bridge.discover.finding import FEW, SenderFinding
 from bridge.discover.plan import Plan, RoutePlan, SourcePlan
+from bridge.util.counts import counted
 
 MAX_SHOWN = 50
 "Senders that a comment lists."
@@ -69,8 +70,8 @@ def _head(plan: Plan, given: Circumstances) -> Iterator[str]:
     few += sum(finding.few for finding in plan.held)
     yield "# Written by `syslog-bridge discover`. Read it, then run `syslog-bridge check` to find errors."
     yield from _comment(
-        f"Watched: {given.origin}; {_messages(given.messages)} of {_senders(given.senders)}{watched}. "
-        "A device that was silent in this time is not in this file."
+        f"Watched: {given.origin}; {counted(given.messages, 'message')} of {counted(given.senders, 'sender')}{watched}."
+        " A device that was silent in this time is not in this file."
     )
     if few:
         yield from _comment(f"{few} of the senders sent fewer than {FEW} messages: check what is marked with FEW.")
@@ -160,14 +161,14 @@ def route_comment(route: RoutePlan) -> Iterator[str]:
     best = max(findings, key=lambda finding: finding.count)
     least = min(findings, key=lambda finding: finding.identified.confidence)
     count = sum(finding.count for finding in findings)
-    places = f"{len(findings)} host{'s' * (len(findings) != 1)}" if route.hosts else _senders(len(findings))
+    places = counted(len(findings), "host" if route.hosts else "sender")
     confidence = f"confidence {best.identified.confidence:.0%}"
     if least.identified.confidence < best.identified.confidence:
         confidence = f"confidence {least.identified.confidence:.0%} ({least.place}) and more"
-    yield from _comment(f"{_plain(route.product)}: {_messages(count)} of {places}, {confidence}.")
+    yield from _comment(f"{_plain(route.product)}: {counted(count, 'message')} of {places}, {confidence}.")
     yield from _comment(f"Evidence of {best.place}: {_plain(best.identified.reason)}. {_runner_up(best)}")
     for finding in [finding for finding in findings if finding.few][:MAX_SHOWN]:
-        yield from _comment(f"FEW: only {_messages(finding.count)} of {finding.place}.")
+        yield from _comment(f"FEW: only {counted(finding.count, 'message')} of {finding.place}.")
 
 
 def route_lines(route: RoutePlan) -> Iterator[str]:
@@ -192,10 +193,10 @@ def _list(key: str, values: Sequence[str]) -> Iterator[str]:
 def _held(held: Sequence[SenderFinding]) -> Iterator[str]:
     if not held:
         return
-    yield f"# Not routed: {_senders(len(held))}. `syslog-bridge unrouted` shows their messages."
+    yield f"# Not routed: {counted(len(held), 'sender')}. `syslog-bridge unrouted` shows their messages."
     for finding in held[:MAX_SHOWN]:
         guess = f" {_runner_up(finding)}" if finding.identified.product is None else ""
-        yield from _comment(f"{finding.place}: {_messages(finding.count)}; {_plain(finding.why)}.{guess}")
+        yield from _comment(f"{finding.place}: {counted(finding.count, 'message')}; {_plain(finding.why)}.{guess}")
     if len(held) > MAX_SHOWN:
         yield f"# and {len(held) - MAX_SHOWN} more, the quietest."
 
@@ -229,11 +230,3 @@ def _plain(text: str) -> str:
 
 def _flow(settings: Mapping[str, str]) -> str:
     return "{" + ", ".join(f"{k}: {v if k == 'region' else json.dumps(v)}" for k, v in settings.items()) + "}"
-
-
-def _messages(count: int) -> str:
-    return f"{count:,} message{'s' * (count != 1)}"
-
-
-def _senders(count: int) -> str:
-    return f"{count:,} sender{'s' * (count != 1)}"

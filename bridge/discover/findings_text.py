@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from bridge.config.faults import printable
 from bridge.discover.clock_evidence import span
 from bridge.discover.finding import FEW, SenderFinding
+from bridge.util.counts import counted
 
 MAX_SHOWN = 500
 "Findings that the text lists."
@@ -53,10 +54,10 @@ def _rows(finding: SenderFinding) -> Iterator[tuple[str, str]]:
         yield "held", printable(finding.why)
     over = f" over {', '.join(map(printable, finding.transports))}" if finding.transports else ""
     few = "; FEW" if finding.few else ""
-    yield "seen", f"{finding.count:,} message{'s' * (finding.count != 1)}{_rate(finding)}{over}{few}"
+    yield "seen", f"{counted(finding.count, 'message')}{_rate(finding)}{over}{few}"
     yield "shape", ", ".join(finding.shapes)
     if finding.relay:
-        yield "relay", f"of {len(finding.devices)} hosts: {_listed(finding.devices)}"
+        yield "relay", f"of {counted(len(finding.devices), 'host')}: {_listed(finding.devices)}"
     if finding.app_names:
         yield "programs", f"only {', '.join(finding.app_names)}"
     candidates = f"; zones with this offset: {', '.join(finding.clock.candidates)}" if finding.clock.candidates else ""

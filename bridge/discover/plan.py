@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
 from bridge.discover.finding import SenderFinding
+from bridge.util.counts import counted
 from bridge.util.names import free_name
 
 
@@ -123,7 +124,7 @@ def _sources(findings: Sequence[SenderFinding]) -> Iterator[SourcePlan]:
         done.add(place)
         if finding.relay and finding.source not in relays:
             relays.add(finding.source)
-            yield SourcePlan(finding.source, relay=True, comment=f"a relay of {len(finding.devices)} hosts")
+            yield SourcePlan(finding.source, relay=True, comment=f"a relay of {counted(len(finding.devices), 'host')}")
         if finding.relay and not finding.host:
             continue
         clock = finding.clock

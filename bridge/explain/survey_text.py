@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bridge.config.faults import printable
 from bridge.explain.survey import GroupReport, Survey
+from bridge.util.counts import counted
 
 _MAX_CHARACTERS = 300
 _MAX_NAMES = 5
@@ -12,7 +13,7 @@ _MAX_NAMES = 5
 def text_of_survey(survey: Survey, skipped: Mapping[str, int], notes: Sequence[str]) -> Iterator[str]:
     """Yields the survey as paragraphs."""
     for group in survey.groups():
-        lines = [f"{printable(group.source)}, shape {group.shape}: {group.count:,} frame{'s' * (group.count != 1)}"]
+        lines = [f"{printable(group.source)}, shape {group.shape}: {counted(group.count, 'frame')}"]
         lines += [f"  {name:<9} {value}" for name, value in _rows(group)]
         yield "\n".join(lines) + "\n"
     yield "\n".join(_totals(survey, skipped, notes))
@@ -47,7 +48,7 @@ def _rows(group: GroupReport) -> Iterator[tuple[str, str]]:
     yield "app", _listed(group.apps)
     yield "time", ", ".join(_time(group))
     if group.format is None:
-        yield "format", f"none fits half of the {group.examined} examined events"
+        yield "format", f"none fits half of the {counted(group.examined, 'examined event')}"
     else:
         share = group.fitting / group.examined
         yield "format", f"{group.format}: {share:.0%} of {group.examined} examined events look like it"
@@ -82,7 +83,7 @@ def offset_text(seconds: float) -> str:
 
 
 def _totals(survey: Survey, skipped: Mapping[str, int], notes: Sequence[str]) -> Iterator[str]:
-    yield f"{survey.frames:,} frames read, {sum(skipped.values()):,} skipped"
+    yield f"{counted(survey.frames, 'frame')} read, {sum(skipped.values()):,} skipped"
     for reason, number in sorted(skipped.items(), key=lambda item: -item[1]):
         yield f"  {number:,} {reason}"
     if survey.beyond:

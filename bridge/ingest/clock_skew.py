@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from itertools import islice
 from zoneinfo import ZoneInfo
 
+from bridge.util.counts import counted
 from bridge.util.zone_places import unchanging_place
 
 TOLERANCE = 10.0
@@ -230,9 +231,9 @@ def _span(seconds: float) -> str:
     if minutes >= 2 * 1440:
         return f"{round(minutes / 1440)} days"
     hours, minutes = divmod(minutes, 60)
-    words = [f"{n} {unit}{'s' * (n != 1)}" for n, unit in ((hours, "hour"), (minutes, "minute")) if n]
+    words = [counted(n, unit) for n, unit in ((hours, "hour"), (minutes, "minute")) if n]
     # Two minutes more or less than a whole hour are tolerance, not information.
     if hours and (minutes <= 2 or minutes >= 58):
         hours += minutes >= 58
-        words = [f"{hours} hour{'s' * (hours != 1)}"]
+        words = [counted(hours, "hour")]
     return " ".join(words)

@@ -110,7 +110,7 @@ class SpoolWriter:
         self._ledger.receive_quarantined(None, len(entries))
         if dropped:
             self._ledger.drop_quarantined(None, dropped, f"{reason}_full")
-            self._on_error(f"quarantine: {reason} is full: its {dropped} oldest frames were dropped")
+            self._on_error(f"quarantine: {reason} is full: its oldest frames were dropped ({dropped})")
 
     def resume(self) -> None:
         """Appends held events while there is room, and resumes their senders. Events whose write fails stay held."""

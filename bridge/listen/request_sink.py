@@ -18,6 +18,7 @@ from bridge.listen.listener import ListenerContext
 from bridge.spool.batch import OpenBatch
 from bridge.spool.budget import Full
 from bridge.syslog.timestamps import milliseconds
+from bridge.util.counts import counted
 
 RETRY_AFTER = "10"
 "Value of the ``Retry-After`` header, in seconds."
@@ -104,7 +105,7 @@ class RequestSink:
         if taken.lost:
             defer.DeferredList(commits, consumeErrors=True)
             text = (
-                f"{taken.lost} of {count} events could not be stored; send the request again."
+                f"{taken.lost} of {counted(count, 'event')} could not be stored; send the request again."
                 " The events that were stored may arrive twice"
             )
             raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})

@@ -7,6 +7,7 @@ from bridge.cluster.terms import ClusterTerms
 from bridge.config import ClusterSection, Config
 from bridge.host.interfaces import Reactor
 from bridge.setup.check_result import StepResult
+from bridge.util.counts import counted
 
 
 async def check_brokers(reactor: Reactor, config: Config, section: ClusterSection) -> Sequence[StepResult]:
@@ -49,10 +50,12 @@ async def _check_queues(
         if depth is None:
             text = f"queue {queue} does not exist yet. The first node that starts creates it."
             if existing:
-                text += f" {existing} of {len(names)} intakes have a queue. Do other nodes use another intake name?"
+                text += f" A queue exists for {existing} of {counted(len(names), 'intake')}."
+                text += " Do other nodes use another intake name?"
         else:
             ok = bool(depth.consumers) or terms.consumes
-            text = f"queue {queue}: {depth.batches} batches waiting, {depth.consumers} couriers connected"
+            couriers = counted(depth.consumers, "courier")
+            text = f"queue {queue}: {counted(depth.batches, 'batch')} waiting, {couriers} connected"
             text += "" if ok else ". Add an intake of this name to the configuration of a courier."
         results.append(StepResult(url, (name,), "queue", ok, text))
     return results

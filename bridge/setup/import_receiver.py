@@ -19,6 +19,7 @@ from bridge.setup.import_result import (
     place_of_host,
     without_secrets,
 )
+from bridge.util.counts import counted
 from bridge.util.names import free_name
 
 PASSES_ON = "its messages match the routes after it, or are held"
@@ -137,7 +138,7 @@ class ReceiverDraft:
         found = sorted(self._skipped, key=lambda entry: (order[entry[0].file], entry[0].line, entry[0].column))
         lines = [not_carried_over(place, line, reason, own) for place, line, reason in found[:_MOST_SKIPPED]]
         if len(found) > _MOST_SKIPPED:
-            lines.append(f"and {len(found) - _MOST_SKIPPED} more lines")
+            lines.append(f"and {counted(len(found) - _MOST_SKIPPED, 'more line')}")
         return lines
 
     def build(

@@ -20,6 +20,7 @@ from bridge.explain.frames import Cut
 from bridge.ingest import from_config
 from bridge.ingest.addresses import address_of
 from bridge.setup.import_result import Imported
+from bridge.util.counts import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +131,6 @@ def _formats(
             others = " and of senders that were not identified" if None in formats else ""
             notes.append(f"intake {intake}: it gets messages of the formats {', '.join(known)}{others}, so it has none")
         else:
-            notes.append(f"intake {intake}: none of its {len(senders)} senders was identified, so it has no format")
+            notes.append(
+                f"intake {intake}: none of {counted(len(senders), 'sender')} was identified, so it has no format"
+            )

@@ -16,6 +16,7 @@ from bridge.batching.encoding import JSON, escaped, from_json_line
 from bridge.spool.batch import Batch, Piece
 from bridge.spool.batch_names import FIRST_MS, LAST_MS
 from bridge.spool.pack import Pack
+from bridge.util.counts import counted
 from bridge.util.errors import BridgeError
 from bridge.util.files import read_regular
 
@@ -144,7 +145,7 @@ def _contents(batch: Batch, *, counted: bool = True) -> Sequence[bytes]:
 
 
 def _wrong_line_count(batch: Batch) -> Damaged:
-    return Damaged(batch, f"does not have the {batch.count} lines that its name says")
+    return Damaged(batch, f"does not have {counted(batch.count, 'line')}, as its name says")
 
 
 def as_plain(pieces: Iterable[Piece]) -> bytes:

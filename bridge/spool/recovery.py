@@ -31,6 +31,7 @@ from bridge.spool import batch_names, pack_blocks
 from bridge.spool.batch import Batch
 from bridge.spool.pack import PARTIAL, Pack
 from bridge.spool.transaction import Transaction
+from bridge.util.counts import counted
 from bridge.util.files import is_foreign, is_nfs_leftover, read_regular, shown_path
 
 _PARTIAL = re.compile(r"[0-9]{1,19}" + re.escape(PARTIAL))
@@ -252,10 +253,10 @@ def _recover_batch(path: Path, name: batch_names.BatchName, terms: RecoveryTerms
         lines, whole = _cut_torn_tail(path)
         if name.state != "open":
             lost = max(0, name.events - lines)
-            found.notes.append(f"{path}: has {size} bytes, its name says {name.size}; {lost} events are lost")
+            found.notes.append(f"{path}: has {size} bytes, its name says {name.size}; {counted(lost, 'event')} lost")
             found.damaged[folder.name] += lost
             if lines > name.events:
-                _set_aside(path, f"has {lines} events, its name says {name.events}", terms, found)
+                _set_aside(path, f"has {counted(lines, 'event')}, its name says {name.events}", terms, found)
                 return
         if not lines:
             path.unlink()

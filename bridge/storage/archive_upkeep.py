@@ -6,6 +6,7 @@ from pathlib import Path
 from bridge.spool import Spool
 from bridge.storage.open import ARCHIVE
 from bridge.util.alarms import AlarmSink
+from bridge.util.counts import counted
 from bridge.util.files import allocated_bytes
 from bridge.util.jobs import Work
 
@@ -47,8 +48,8 @@ class ArchiveUpkeep:
         if files:
             self._alarms.on(
                 "archive", "spool",
-                f"archive {self._directory} holds {files} files ({size / 1e6:,.1f} MB) of delivered events, but"
-                " spool.archive is not configured",
+                f"archive {self._directory} holds {counted(files, 'file')} ({size / 1e6:,.1f} MB) of delivered events,"
+                " but spool.archive is not configured",
                 remedy="remove the folder, or configure spool.archive again",
             )  # fmt: skip
 

@@ -11,6 +11,7 @@ from bridge.config import Config
 from bridge.spool import Spool
 from bridge.spool.quarantine import REASONS
 from bridge.storage import from_config as storage_config
+from bridge.util.counts import counted
 from bridge.util.jobs import Work
 
 EVERY = 3600.0
@@ -52,7 +53,7 @@ class Retention:
     def _count_expired(self, reason: str, expired: int) -> None:
         if expired:
             self._ledger.drop_quarantined(None, expired, f"{reason}_expired")
-            log.info("quarantine: deleted {n} expired frames ({reason})", n=expired, reason=reason)
+            log.info("quarantine: deleted {frames} ({reason})", frames=counted(expired, "expired frame"), reason=reason)
 
     def _trim_damaged(self, age: float | None) -> list[tuple[Path, str, int]]:
         removed = []

@@ -13,6 +13,7 @@ from bridge.accounting import Ledger
 from bridge.spool import Pack, Spool
 from bridge.spool.recovery import RecoveredSpool
 from bridge.util.alarms import AlarmSink
+from bridge.util.counts import counted
 from bridge.util.files import shown_path
 from bridge.util.jobs import Work
 
@@ -64,7 +65,7 @@ class UnrecoveredFiles:
             self._alarms.off("unreadable", ABOUT, "spool: all files can be read again")
         elif self._shown not in self._waiting:
             (path, error), more = next(iter(self._waiting.items())), len(self._waiting) - 1
-            others = f" and {more} more files or folders" if more else ""
+            others = f" and {counted(more, 'other place')}" if more else ""
             text = (
                 f"spool: cannot read {shown_path(path)}{others}, which an earlier process left: {error.strerror}. Their"
                 " events are not counted or delivered yet, all others are. Check the disk, and the owner and mode of"
@@ -122,7 +123,7 @@ class UnrecoveredFiles:
         for note in found.notes:
             log.warn("spool: {note}", note=note)
         events = sum(each.count for each in found.stored)
-        log.info("spool: {path} can be read again: {n} events", path=shown_path(path), n=events)
+        log.info("spool: {path} can be read again: {events}", path=shown_path(path), events=counted(events, "event"))
         self._waiting.update(found.unreadable)
         for intake, count in found.sending.items():
             self._ledger.add_possible_duplicates(intake, count)

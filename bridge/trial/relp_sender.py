@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from bridge.trial.send_connection import SendConnection
 from bridge.trial.send_target import SendError
+from bridge.util.counts import counted
 
 WINDOW = 128
 "Messages without an answer, at most."
@@ -87,7 +88,9 @@ class RelpSender:
 
     def _take(self, number: int, command: bytes, text: bytes) -> None:
         if command == b"serverclose":
-            raise SendError(f"the receiver ended the session; {len(self._unanswered):,} messages are not acknowledged")
+            raise SendError(
+                f"the receiver ended the session; not acknowledged: {counted(len(self._unanswered), 'message')}"
+            )
         if text and not text.startswith(b"200"):
             raise SendError(f"the receiver refused a message: {text[:200].decode('utf-8', 'backslashreplace')}")
         if number in self._unanswered:

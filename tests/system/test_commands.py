@@ -111,7 +111,7 @@ def test_refused_events_are_retried_with_their_time_then_purged(tmp_path: Path, 
         assert bridge.ledger()["quarantined"] == 1
         stop_if(bridge, stopped)
         assert cli(bridge, "quarantine", "purge", stdin="n\n", code=2).stdout == ""
-        assert "1 frames deleted" in cli(bridge, "quarantine", "purge", "--yes").stdout
+        assert "1 frame deleted" in cli(bridge, "quarantine", "purge", "--yes").stdout
         start_if(bridge, stopped)
         ledger = bridge.ledger()
         assert ledger["quarantined"] == 0
@@ -270,7 +270,7 @@ def test_drain_empties_a_running_and_a_stopped_bridge(tmp_path: Path) -> None:
             send_lines(bridge.tcp, [b"<13>left behind"])
             bridge.wait_received(402)
             bridge.stop()
-            assert "1 events are left" in cli_process(bridge, "drain", "--timeout", "1s", code=1).stderr
+            assert "1 event is left" in cli_process(bridge, "drain", "--timeout", "1s", code=1).stderr
             collector.start()
             assert "no events are left" in cli_process(bridge, "drain").stdout
             assert collector.wait_for(402)[-1].text == "left behind"

@@ -320,7 +320,7 @@ def test_export_writes_a_file_of_root(gateway: Gateway) -> None:
     folder.mkdir(mode=0o700)
     gateway.link(gateway.planted, gateway.secret)
     done = gateway.run("spool", "export", "--output", str(folder / "out.jsonl"))
-    assert "its 1 events are left out" in done.stderr
+    assert "its 1 event is left out" in done.stderr
     out = folder / "out.jsonl"
     assert (out.stat().st_uid, out.stat().st_mode & 0o777) == (0, 0o600)
     assert len(out.read_text().splitlines()) == 4

@@ -92,7 +92,7 @@ def test_unreadable_events_can_be_purged(tmp_path: Path) -> None:
         collector.start()
         collector.wait_for(2)
         until(lambda: "unreadable" in alarms(bridge), lambda: f"an alarm: {bridge.status()}")
-        assert "1 events deleted" in command(bridge, "spool", "purge", "--unreadable", "--yes").stdout
+        assert "1 event deleted" in command(bridge, "spool", "purge", "--unreadable", "--yes").stdout
         bridge.wait_drained()
         assert bridge.ledger()["dropped"] == {"purged": 1}
         assert list(path.parent.iterdir()) == []

@@ -18,6 +18,7 @@ from bridge.explain.products import reason
 from bridge.explain.products.signature import Match, Product, Signature
 from bridge.explain.products.traits import Traits, traits_of
 from bridge.explain.products.weights import PRODUCTS, likely, table
+from bridge.util.counts import counted
 
 MAX_FRAMES = 200
 "Number of frames that are examined of a source. They are spread over all frames given."
@@ -90,20 +91,20 @@ def identify(frames: Sequence[bytes]) -> Identification:
     total = len(messages)
     support = Counter(match.product.name for message in messages for match in message.matches)
     if not support:
-        why = f"no known product in {reason.messages(total)}" if messages else "no messages"
+        why = f"no known product in {counted(total, 'message')}" if messages else "no messages"
         return Identification(None, None, 0.0, why, None, 0, total)
     own = Counter(message.matches[0].product.name for message in messages if len(message.matches) == 1)
     order = {row.name: place for place, row in enumerate(PRODUCTS)}
     ranked = sorted(support, key=lambda name: (-support[name], -own[name], order.get(name, len(order)), name))
     best = ranked[0]
-    counted = [(message, match) for message in messages if (match := message.match_of(best))]
-    evidence = reason.evidence((reason.words(match, message.traits) for message, match in counted), total)
-    rest = _rest(messages, best, counted[0][1].product)
+    matched = [(message, match) for message in messages if (match := message.match_of(best))]
+    evidence = reason.evidence((reason.words(match, message.traits) for message, match in matched), total)
+    rest = _rest(messages, best, matched[0][1].product)
     if why := _doubt(messages, ranked, support, rest, evidence):
         return Identification(None, None, 0.0, why, best, support[best], total)
-    text_format, note = _format([(message.frame, match) for message, match in counted])
+    text_format, note = _format([(message.frame, match) for message, match in matched])
     runs = f"; {rest.neutral} of programs that run on it" if rest.neutral else ""
-    weight = sum(match.bits for _, match in counted) / len(counted)
+    weight = sum(match.bits for _, match in matched) / len(matched)
     return Identification(
         best, text_format, _confidence(weight, support[best], total - rest.neutral), evidence + runs + note,
         next(iter(ranked[1:]), None), support[best], total,
@@ -125,9 +126,9 @@ def _named_by_itself(traits: Traits) -> list[Match]:
 
 
 def _rest(messages: Sequence[_Message], best: str, product: Product) -> _Rest:
-    counted = [message.traits for message in messages if message.match_of(best)]
-    hosts, programs = {traits.host for traits in counted}, {traits.program for traits in counted}
-    layouts = {traits.layout for traits in counted}
+    matched = [message.traits for message in messages if message.match_of(best)]
+    hosts, programs = {traits.host for traits in matched}, {traits.program for traits in matched}
+    layouts = {traits.layout for traits in matched}
     found: Counter[str] = Counter()
     for message in messages:
         if message.match_of(best):
@@ -158,7 +159,7 @@ def _doubt(
         return f"{reason.listed(equal)} are equally likely: {evidence}"
     share = MIN_SHARE_ALIKE if rest.alike and not rest.unknown and total >= FEW else MIN_SHARE
     if support[best] < share * device:
-        return f"{best} in only {support[best]} of {reason.messages(total)}: the others are not known"
+        return f"{best} in only {support[best]} of {counted(total, 'message')}: the others are not known"
     return ""
 
 
@@ -175,27 +176,27 @@ def _mix(messages: Sequence[_Message], ranked: Sequence[str]) -> str:
     parts += [f"unknown messages in {unknown}"] if unknown else []
     programs = len(counts) > 1 and all(match.product.daemon for match in found)
     what = "several programs of a Unix host" if programs else "a mix"
-    return f"{what}: {', '.join(parts)} of {reason.messages(len(messages))}"
+    return f"{what}: {', '.join(parts)} of {counted(len(messages), 'message')}"
 
 
 def _confidence(weight: float, support: int, total: int) -> float:
     return round(min(1.0, weight / STRONG) * sqrt(support / total) * (1 - 0.5 ** (support + 1)), 2)
 
 
-def _format(counted: Sequence[tuple[bytes, Match]]) -> tuple[str | None, str]:
+def _format(matched: Sequence[tuple[bytes, Match]]) -> tuple[str | None, str]:
     """Returns the text format, and a note if the product's events do not look like it."""
-    names = Counter(match.signature.format or match.product.format or "-" for _, match in counted)
+    names = Counter(match.signature.format or match.product.format or "-" for _, match in matched)
     ((name, count),) = names.most_common(1)
-    if name == "-" or count < MIN_FITTING * len(counted):
+    if name == "-" or count < MIN_FITTING * len(matched):
         return None, ""
     try:
         text_format = formats.find(name)
     except formats.UnknownFormat:
         return None, ""
-    verified = list(_spread([frame for frame, _ in counted], MAX_VERIFIED))
+    verified = list(_spread([frame for frame, _ in matched], MAX_VERIFIED))
     fitting = sum(text_format.fits(payloads.event_for(text_format, frame, _CONTEXT)) for frame in verified)
     if fitting < MIN_FITTING * len(verified):
-        return None, f"; only {fitting} of {len(verified)} events look like the format {text_format.name}"
+        return None, f"; only {fitting} of {counted(len(verified), 'event')} look like the format {text_format.name}"
     return text_format.name, ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bridge.explain.products.signature import Match
 from bridge.explain.products.traits import Traits
+from bridge.util.counts import counted
 
 # Text of a message is only shown where it is plain.
 _NOT_PLAIN = re.compile(r"[^\w .&/()%#*:@$-]", re.ASCII)
@@ -52,14 +53,9 @@ def evidence(found: Iterable[str], total: int) -> str:
     counts = Counter(found)
     shown = [f"{text} in {count}" for text, count in counts.most_common(SHOWN)]
     rest = sum(counts.values()) - sum(count for _, count in counts.most_common(SHOWN))
-    return ", ".join([*shown, *([f"others in {rest}"] if rest else [])]) + f" of {messages(total)}"
+    return ", ".join([*shown, *([f"others in {rest}"] if rest else [])]) + f" of {counted(total, 'message')}"
 
 
 def listed(names: Sequence[str]) -> str:
     """Returns names as a list: ``A, B and C``."""
     return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def messages(count: int) -> str:
-    """Returns ``1 message`` or ``N messages``."""
-    return f"{count} message" + "s" * (count != 1)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bridge.monitoring.alarm_kinds import CRITICAL, DEGRADED, KINDS, NOTICE
+from bridge.util.counts import plural
 
 MAX_AFFECTED = 100
 "Names that a problem lists as affected."
@@ -90,7 +91,7 @@ def listed(names: Sequence[str]) -> str:
 
 def named(noun: str, names: Sequence[str]) -> str:
     """Formats a noun with at least one name, such as ``intake a``, or ``intakes a, b, c and 2 more``."""
-    return f"{noun}{'s' * (len(names) > 1)} {listed(names)}"
+    return f"{plural(noun) if len(names) > 1 else noun} {listed(names)}"
 
 
 def capital(text: str) -> str:

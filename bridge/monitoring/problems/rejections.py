@@ -7,6 +7,7 @@ from bridge.monitoring.alarm_kinds import DEGRADED, NOTICE
 from bridge.monitoring.problems.problem import Problem, listed, read_moment
 from bridge.monitoring.problems.situation import Situation
 from bridge.monitoring.rejection_reasons import reason_of
+from bridge.util.counts import times
 
 PROBLEM_SECONDS = 7200.0
 "Seconds for which rejections are a problem after the last one."
@@ -28,8 +29,8 @@ def rejection_problems(situation: Situation) -> Iterator[Problem]:
     for (listener, reason), rows in found.items():
         count = sum(row["count"] for row in rows)
         names = [f"{row['name']} ({row['address']})" if row.get("name") else str(row["address"]) for row in rows]
-        times = "once" if count == 1 else f"{count:,} times"
-        what = f"{listed(names)}: {rows[0]['meaning']}, {times}"
+        often = times(count)
+        what = f"{listed(names)}: {rows[0]['meaning']}, {often}"
         yield Problem(
             "rejected", f"Listener {listener} rejects {what}", rows[0]["remedy"],
             DEGRADED if count >= MIN_COUNT else NOTICE,

@@ -7,7 +7,7 @@ from bridge.monitoring.alarm_kinds import DEGRADED, NOTICE
 from bridge.monitoring.problems.problem import Problem
 from bridge.monitoring.problems.rejections import rejection_problems
 from bridge.monitoring.problems.situation import Situation
-from bridge.util.counts import counted
+from bridge.util.counts import counted, verb
 
 REFUSED_SECONDS = 7200.0
 "Seconds for which a client that ``client_names`` refuses is a problem after it was seen, at a precision of an hour."
@@ -54,8 +54,8 @@ def _unrouted(situation: Situation) -> Iterator[Problem]:
     # What was held is delivered or purged, and nothing has come since.
     if held != 0 and (rows := situation.rows("unrouted")):
         count = situation.count("unrouted", len(rows))
-        senders = str(rows[0].get("address")) if count == 1 else f"{count:,} sources"
-        kept = "" if held is None else f": {counted(held, 'message')} {'is' if held == 1 else 'are'} held"
+        senders = str(rows[0].get("address")) if count == 1 else counted(count, "source")
+        kept = "" if held is None else f": {counted(held, 'message')} {verb(held, 'is', 'are')} held"
         yield Problem(
             "unrouted", f"Messages from {senders} match no route{kept}",
             'add the route that "syslog-bridge unrouted list" and the status page show',
@@ -64,7 +64,7 @@ def _unrouted(situation: Situation) -> Iterator[Problem]:
     elif held:
         # Those sources have a route now, or have not sent since the start.
         yield Problem(
-            "unrouted", f"{counted(held, 'message')} that matched no route {'is' if held == 1 else 'are'} held",
+            "unrouted", f"{counted(held, 'message')} that matched no route {verb(held, 'is', 'are')} held",
             'run "syslog-bridge unrouted list"; once routes match, run "syslog-bridge unrouted reroute"', NOTICE,
             about="held",
         )  # fmt: skip
@@ -121,6 +121,6 @@ def _clocks(situation: Situation) -> Iterator[Problem]:
         remedy = str(clocks[0].get("remedy") or "")
         yield Problem("clock", text, remedy, affected=affected, about="sources", past=text.replace(" is ", " was ", 1))
     else:
-        text, past = (f"The clocks of {count:,} sources {verb} off" for verb in ("are", "were"))
+        text, past = (f"The clocks of {count:,} sources {are} off" for are in ("are", "were"))
         remedy = "see the remedy of each source below"
         yield Problem("clock", text, remedy, affected=affected, about="sources", past=past)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bridge.trial.drill.processes import DrillError, wait
 from bridge.trial.drill.scenarios import Drill
 from bridge.trial.drill.senders import send_at_rate
+from bridge.util.counts import counted
 
 _RATES = (1_000, 2_000, 5_000, 10_000, 20_000, 35_000, 50_000, 75_000, 100_000, 150_000, 200_000)
 _BACKLOG_SECONDS = 3.0
@@ -27,7 +28,7 @@ class Ramp:
 
     def __str__(self) -> str:
         most = f"{self.rate:,} events/s sustained" if self.rate else "the lowest rate was not sustained"
-        return f"{most} ({self.reason}); {self.per_cpu_second:,} events per CPU second of the bridge"
+        return f"{most} ({self.reason}); {counted(self.per_cpu_second, 'event')} per CPU second of the bridge"
 
 
 def measure_rate(drill: Drill, kind: str, seconds: float, report: Callable[[str], None]) -> Ramp:
@@ -55,12 +56,16 @@ def _steps(drill: Drill, kind: str, seconds: float) -> Iterator[tuple[int, str, 
         except DrillError:
             missing = len(numbers) - _read(gateway.status(), before)
             drops = _drops(gateway.status()) - _drops(before)
-            failed = f"the kernel dropped {drops:,} datagrams" if drops else f"{missing:,} events were not read in time"
+            failed = (
+                f"the kernel dropped {counted(drops, 'datagram')}"
+                if drops
+                else f"{counted(missing, 'event')} not read in time"
+            )
         waiting = gateway.ledger()["spooled"]
         if not failed and not kept:
             failed = "the sender could not keep this rate"
         if not failed and waiting > rate * _BACKLOG_SECONDS:
-            failed = f"{waiting:,} events were waiting in the spool"
+            failed = f"{counted(waiting, 'event')} waiting in the spool"
         used = gateway.cpu_seconds() - cpu
         yield rate, failed, int(len(numbers) / used) if used > 0.2 else 0
         wait(lambda: not gateway.ledger()["spooled"], 120, "the spool did not drain after a step of the rate test")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from bridge.trial.drill.processes import CollectorProcess, DrillError, GatewayProcess, wait
 from bridge.trial.drill.senders import Numbers, frame, send_tcp
+from bridge.util.counts import counted
 
 _ARRIVES_WITHIN = 90.0
 "Seconds from the end of a fault, including back-off and the probes of the circuit breaker."
@@ -68,7 +69,7 @@ class Drill:
         False if it failed for another reason."""
         found = self.arrived(numbers)
         lost = max(0, expected - found["distinct"])
-        parts = [f"{len(numbers):,} events sent, {lost:,} lost, {found['doubles']:,} delivered twice"]
+        parts = [f"{counted(len(numbers), 'event')} sent, {lost:,} lost, {found['doubles']:,} delivered twice"]
         if caught_up is not None:
             parts.append(f"caught up in {caught_up:.1f} s")
         if text:

@@ -243,7 +243,7 @@ def test_changed_line_is_reported_at_start_with_its_place(fixture):
     lines[2] = lines[2].replace(b'"count":3', b'"count":2')
     path.write_bytes(b"".join(lines))
     fixture.start_journal()
-    assert "chain errors in 1 lines" in fixture.found.notes[0]
+    assert "lines with errors: 1." in fixture.found.notes[0]
     assert fixture.faults() == [f"{path}:3: the chain does not match the previous line"]
 
 

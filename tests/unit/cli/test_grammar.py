@@ -244,10 +244,10 @@ def test_without_a_terminal_a_confirmation_is_refused(file: Path, words: Words) 
 
 
 def test_dry_run_counts_what_purge_then_deletes(file: Path) -> None:
-    assert invoke("spool", "purge", "--dry-run", "-c", str(file)).stdout == "would delete 1 events: all 1\n"
+    assert invoke("spool", "purge", "--dry-run", "-c", str(file)).stdout == "would delete 1 event: all 1\n"
     assert invoke("spool", "purge", "--host", "one", "--dry-run", "-c", str(file)).stdout.startswith("would delete 1 ")
     assert invoke("spool", "purge", "--host", "two", "--dry-run", "-c", str(file)).stdout == "would delete 0 events\n"
-    assert invoke("quarantine", "purge", "--dry-run", "-c", str(file)).stdout == ("would delete 1 frames: unrouted 1\n")
+    assert invoke("quarantine", "purge", "--dry-run", "-c", str(file)).stdout == ("would delete 1 frame: unrouted 1\n")
     done = invoke("spool", "purge", "--yes", "--output", "json", "-c", str(file))
     assert json.loads(done.stdout)["purged"] == 1
 
@@ -257,9 +257,9 @@ def test_question_on_a_terminal_has_the_count(file: Path, monkeypatch: pytest.Mo
     words = ["spool", "purge", "-c", str(file)]
     refused = CliRunner().invoke(main, words, input="n\n")
     assert refused.exit_code == 1
-    assert "Delete 1 waiting events of ALL intakes?" in refused.stderr
+    assert "Delete 1 waiting event of ALL intakes?" in refused.stderr
     accepted = CliRunner().invoke(main, words, input="y\n")
-    assert (accepted.exit_code, accepted.stdout) == (0, "1 events deleted\n")
+    assert (accepted.exit_code, accepted.stdout) == (0, "1 event deleted\n")
 
 
 def test_no_color_removes_colors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,11 +98,11 @@ def test_report_accounts_for_every_event(site):
     assert "fw: 1 too\\x1b[31m red" in result.stdout
     assert "dropped by the kernel: 5 udp" in result.stdout
     assert "starts: 2, 1 after an unclean stop: 2026-03-01T00:03:20.000Z" in result.stdout
-    assert "receipts: 1 accepted requests with 8 events; the response did not name 8 of them" in result.stdout
+    assert "receipts: 1 accepted request with 8 events; the response did not name 8 of them" in result.stdout
     assert "quarantine: 0 frames at the beginning, +1, 1 at the end" in result.stdout
     assert re.search(r"hash chain intact: 8 lines; the last hash is [0-9a-f]{64}\n", result.stdout)
     assert "filtered or dropped in the last minute before each unclean stop are missing" in result.stdout
-    assert "10 events are possible duplicates: the responses to their requests are unknown" in result.stdout
+    assert "Possible duplicates: 10 events. The responses to their requests are unknown" in result.stdout
 
 
 def test_command_on_the_files_is_no_start_of_the_bridge(site):
@@ -164,7 +164,9 @@ def test_report_of_a_running_process_counts_later_receipts(site):
     site.journal.receipt(Receipt("fw", [(1, 5, 5)], 5, "", 200, None, None, confirmed=True))
     result = site.run()
     assert table(result.stdout)["fw"] == {"received": 5, "delivered": 0, "dropped": 0, "held": 5}
-    assert "a process still runs or was killed after it wrote them. 5 events have receipts since then" in result.stdout
+    assert (
+        "a process still runs or was killed after it wrote them. Receipts since then are of 5 events." in result.stdout
+    )
 
 
 @pytest.mark.parametrize(

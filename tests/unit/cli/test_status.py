@@ -178,7 +178,11 @@ def test_first_sentence_says_that_the_bridge_is_not_running(spool, run):
     fill(spool)
     text = run().stdout
     assert text.startswith(f"The bridge is not running; 7 events wait in {spool}.\n")
-    for shown in ("unrouted 42", "3 of these events may have been accepted already", "1 files are not batches"):
+    for shown in (
+        "unrouted 42",
+        "3 of these events may have been accepted already",
+        "1 file is no batch: the next start moves it to quarantine",
+    ):
         assert shown in text
 
 

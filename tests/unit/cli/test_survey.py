@@ -206,7 +206,7 @@ def test_interrupt_prints_what_was_read(survey, monkeypatch):
 
     monkeypatch.setattr(captures_module.Capture, "__iter__", interrupted)
     result = survey(SSH, code=1)
-    assert "1 frames read" in result.stdout
+    assert "1 frame read" in result.stdout
     assert "interrupted: the numbers are of what was read until then" in result.stdout
 
 

@@ -73,7 +73,7 @@ def test_file_that_fails_for_ever_is_held_and_named_and_the_others_are_sent(
     fixture.run_for(10)
     text = fixture.active["unreadable", "a"]
     assert "-1795435260000-1-4.lines" in text
-    assert "1 events are held" in text
+    assert "1 event is held" in text
     assert "spool purge --unreadable --intake a" in text
     assert fixture.courier.last_error == text
     assert fixture.ledger.of("a").spooled == 1

@@ -89,7 +89,7 @@ def test_truncated_sealed_file_keeps_its_complete_lines(spool_fixture, sending):
     assert (remaining.count, remaining.size, remaining.sending) == (2, 8, sending)
     assert spool_fixture.events(found.batches) == [b"one", b"two"]
     assert found.damaged == {"a": 1}
-    assert "1 events are lost" in found.notes[0]
+    assert "1 event lost" in found.notes[0]
 
 
 def test_empty_sealed_file_is_counted_as_lost(spool_fixture):

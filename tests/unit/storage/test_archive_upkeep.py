@@ -20,7 +20,7 @@ def test_alarm_for_an_unconfigured_archive_is_raised_and_cleared(tmp_path):
     file.write_bytes(b"x" * 3_000_000)
     upkeep.look()
     (text,) = alarms.active.values()
-    assert "1 files (3." in text and "spool.archive" in text and str(tmp_path) in text
+    assert "1 file (3." in text and "spool.archive" in text and str(tmp_path) in text
     spool.archive = SimpleNamespace(tidy=lambda: tidied.append(1))
     upkeep.look()
     assert tidied

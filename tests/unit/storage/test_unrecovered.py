@@ -195,7 +195,7 @@ def test_alarm_names_another_file_once_the_named_one_is_recovered(
     errors.fail("open", lambda opened: opened == str(paths[0]), errno.EIO, times=1)
     errors.fail("open", lambda opened: opened == str(paths[1]), errno.EIO)
     recovery = Recovery(tmp_path / "spool")
-    assert f"{paths[0]} and 1 more files" in recovery.alarms.active["unreadable", ABOUT]
+    assert f"{paths[0]} and 1 other place" in recovery.alarms.active["unreadable", ABOUT]
     recovery.unrecovered.look()
     assert f"{paths[1]}, which" in recovery.alarms.active["unreadable", ABOUT]
 
