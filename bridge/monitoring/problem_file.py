@@ -2,7 +2,7 @@
 
 The file is one JSON object with three lists: ``alarms`` and ``problems`` have rows as ``ended_alarms`` and
 ``ended_problems`` in ``/api/status``, ``names`` has rows [source or intake, row of a problem that has ended for it].
-Losses are among the problems, also one that goes on when the file is written, as they are known to no later process.
+Losses are among the problems, also one that has not ended when the file is written: no later process knows of it.
 """
 
 import json
@@ -140,7 +140,7 @@ def _cut(row: JSON) -> JSON:
 
 
 def _row(fields: JSON) -> JSON:
-    """Returns a row of the file. Raises ValueError, KeyError or TypeError if it is none."""
+    """Returns a row of the file. Raises ValueError, KeyError or TypeError if it is damaged."""
     row = {key: fields[key] for key in _KEYS}
     if not all(value is None or isinstance(value, str) for value in row.values()):
         raise TypeError(row)

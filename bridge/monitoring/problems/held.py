@@ -46,8 +46,8 @@ HELD = {
     ),
     "oversize": HeldReason(
         "oversize",
-        "shorten the messages at their source, or raise max_frame_size if they have less than 250 KiB, then run"
-        ' "syslog-bridge quarantine retry --reason oversize"',
+        "shorten the messages at their source, or raise max_frame_size;"
+        ' "syslog-bridge quarantine retry --reason oversize" delivers what is held of them',
     ),
     "damaged": HeldReason(
         "incomplete",

@@ -79,7 +79,7 @@ REASONS = {
     ),
     TRUNCATED: LossReason(
         "longer than max_frame_size at {names}",
-        "shorten them at their source, raise max_frame_size, or set oversize: quarantine", NOTICE,
+        "shorten them at their source, or raise max_frame_size", NOTICE,
         noun="listener", lost="message", verb="truncated", kind="truncated",
     ),
     NOT_MIRRORED: LossReason(
@@ -120,7 +120,7 @@ def describe_loss(code: str, names: Sequence[str]) -> tuple[str, str]:
 
 
 def loss_problems(situation: Situation) -> Iterator[Problem]:
-    """Yields a problem for each loss and incident that goes on, or ended a short time ago."""
+    """Yields a problem for each loss and incident that has not ended, or ended a short time ago."""
     for row in _rows(situation):
         ended = row["ended_seconds"]
         if ended is None or ended < reason_of(row["reason"]).shown:
