@@ -59,6 +59,9 @@ def import_forwarder(
     click.echo(verdict(config))
     click.echo("\nWhat changes:")
     click.echo("\n".join(f"  - {change}" for change in found.changes))
+    if found.differing:
+        click.echo("\nCarried over with a difference:")
+        click.echo("\n".join(f"  - {line}" for line in found.differing))
     if found.not_carried:
         click.echo("\nNot carried over:")
         click.echo("\n".join(f"  - {line}" for line in found.not_carried))

@@ -86,6 +86,7 @@ class _Reader:
         result = Imported(
             collector, max_size, [*self._ports, *received.ports], received.routes, self._intakes.keys,
             self._intakes.drafts, not_carried=draft.not_carried(self._intakes.keys.values()),
+            differing=draft.differing(self._intakes.keys.values()),
         )  # fmt: skip
         changes = [*self._changes(result), *self._notes, *received.notes]
         return replace(result, changes=changes)

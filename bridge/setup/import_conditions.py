@@ -1,23 +1,24 @@
 """Converts conditions of other syslog servers into those of routes, or says why a condition cannot be converted.
 
-A condition is a tree of tests with and, or, not. A route ANDs its conditions and ORs the members of each, so the tree
-is brought into alternatives. Each alternative becomes a route.
+A condition is a tree of tests with and, or, not. A route ANDs its conditions and ORs the members of each, and its
+``except`` ANDs too. So the tree is brought into alternatives, and each alternative becomes a route.
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+
+from bridge.setup.import_expressions import NotConvertible, as_expressions
+from bridge.setup.import_priorities import EVERY, OTHERS, Tests, priority_routes
 
 _MOST_ALTERNATIVES = 64
-_SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
-_ALIASES = {"panic": "emerg", "emergency": "emerg", "critical": "crit", "error": "err", "warn": "warning",
-            "informational": "info"}  # fmt: skip
-
-
-class NotConvertible(Exception):
-    """Raised when a condition has no counterpart; the text says why and what to do."""
+_TEXT = ("contains", "starts_with", "matches")
+"The conditions of ``message:``."
+_WORDS = ("min_severity", "max_severity")
+_WITHOUT_PRIORITY = (
+    "messages without a priority meet no condition on facility or severity; the original reads them as user.notice"
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,15 @@ class FieldTest:
 
     key: str
     values: tuple[str, ...]
+    difference: str = ""
+    "What differs from the imported server, for the operator; blank if nothing does."
+
+
+@dataclass(frozen=True)
+class PriorityTest:
+    """A condition on facility and severity: the PRI values that meet it."""
+
+    priorities: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class Both:
 
 @dataclass(frozen=True)
 class Either:
-    """At least one of some conditions."""
+    """At least one of some conditions; without members it never holds."""
 
     members: tuple["Condition", ...]
 
@@ -49,16 +59,18 @@ class Negated:
     member: "Condition"
 
 
-Condition = FieldTest | Both | Either | Negated
+Condition = FieldTest | PriorityTest | Both | Either | Negated
 ALWAYS = Both()
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """The conditions of one route: those that must hold, and those of its ``except``."""
+    """The conditions of one route: those that must hold, and those of its ``except``, of which one must not hold."""
 
-    required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    excluded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    required: Tests = field(default_factory=dict)
+    excluded: Tests = field(default_factory=dict)
+    comment: str = ""
+    differences: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.required or self.excluded)
@@ -70,143 +82,146 @@ class Alternative:
             yield "except", "{" + ", ".join(f"{key}: {value}" for key, value in _keys(self.excluded)) + "}"
 
 
-def _keys(tests: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
-    message = {key: list(tests[key]) for key in ("contains", "starts_with") if key in tests}
+def _keys(tests: Tests) -> Iterator[tuple[str, str]]:
     for key, values in tests.items():
-        if key not in message:
-            yield key, values[0] if key == "min_severity" else json.dumps(list(values), ensure_ascii=False)
-    if message:
-        yield "message", "{" + ", ".join(f"{k}: {json.dumps(v, ensure_ascii=False)}" for k, v in message.items()) + "}"
+        if key not in _TEXT:
+            yield key, values[0] if key in _WORDS else _list(values)
+    if message := [f"{key}: {_list(tests[key])}" for key in _TEXT if key in tests]:
+        yield "message", "{" + ", ".join(message) + "}"
+
+
+def _list(values: Sequence[str]) -> str:
+    # YAML refuses control characters, so they are escaped.
+    readable = all(value.isprintable() for value in values)
+    return json.dumps(list(values), ensure_ascii=not readable)
+
+
+def both(one: Condition, other: Condition) -> Condition:
+    """Returns the condition that two conditions hold."""
+    if one == ALWAYS:
+        return other
+    return one if other == ALWAYS else Both((one, other))
+
+
+# --- alternatives -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """An alternative in the making, whose priorities are a set."""
+
+    required: Tests = field(default_factory=dict)
+    excluded: Tests = field(default_factory=dict)
+    priorities: frozenset[int] = EVERY
+    differences: frozenset[str] = frozenset()
 
 
 def alternatives(condition: Condition) -> list[Alternative]:
-    """Returns the alternatives of a condition. Raises NotConvertible."""
-    return _merged(_alternatives(condition, negated=False))
+    """Returns the alternatives of a condition; none if no message meets it. Raises NotConvertible."""
+    try:
+        branches = _merged(_branches(condition, negated=False, grouped=True))
+    except NotConvertible:
+        branches = _merged(_branches(condition, negated=False, grouped=False))
+    found = [alternative for branch in branches for alternative in _written(branch)]
+    _limit(found)
+    return found
 
 
-def _alternatives(condition: Condition, *, negated: bool) -> list[Alternative]:
+def _written(branch: _Branch) -> Iterator[Alternative]:
+    routes, exact = priority_routes(branch.priorities, may_exclude=not branch.excluded)
+    differences = branch.differences if exact else branch.differences | {_WITHOUT_PRIORITY}
+    for route in routes:
+        comment = "messages without a priority" if route is OTHERS else ""
+        required = {**route.required, **branch.required}
+        yield Alternative(required, branch.excluded or route.excluded, comment, differences)
+
+
+def _branches(condition: Condition, *, negated: bool, grouped: bool) -> list[_Branch]:
+    """``grouped``: tries to exclude all members of a negated Both with one ``except``."""
     if isinstance(condition, Negated):
-        return _alternatives(condition.member, negated=not negated)
+        return _branches(condition.member, negated=not negated, grouped=grouped)
     if isinstance(condition, FieldTest):
         tests = {condition.key: condition.values}
-        return [Alternative(excluded=tests) if negated else Alternative(tests)]
-    members = [_alternatives(member, negated=negated) for member in condition.members]
+        branch = _Branch(excluded=tests) if negated else _Branch(tests)
+        return [replace(branch, differences=frozenset([condition.difference]))] if condition.difference else [branch]
+    if isinstance(condition, PriorityTest):
+        priorities = EVERY - condition.priorities if negated else condition.priorities
+        return [_Branch(priorities=priorities)] if priorities else []
+    if negated and grouped and isinstance(condition, Both) and (excluded := _excluded_together(condition)):
+        return [excluded]
+    members = [_branches(member, negated=negated, grouped=grouped) for member in condition.members]
     if isinstance(condition, Either) is not negated:
-        found = _merged([alternative for member in members for alternative in member])
+        found = _merged([branch for member in members for branch in member])
     else:
-        found = [Alternative()]
+        found = [_Branch()]
         for member in members:
-            found = [_joined(one, other) for one in found for other in member]
+            joined = (_joined(one, other) for one in found for other in member)
+            found = [branch for branch in joined if branch.priorities]
             _limit(found)
     _limit(found)
     return found
 
 
-def _limit(found: Sequence[Alternative]) -> None:
+def _excluded_together(condition: Both) -> _Branch | None:
+    tests = [member for member in condition.members if isinstance(member, FieldTest)]
+    if len(tests) != len(condition.members) or len({test.key for test in tests}) != len(tests) or len(tests) < 2:
+        return None
+    differences = frozenset(test.difference for test in tests if test.difference)
+    return _Branch(excluded={test.key: test.values for test in tests}, differences=differences)
+
+
+def _limit(found: Sequence[object]) -> None:
     if len(found) > _MOST_ALTERNATIVES:
         raise NotConvertible("the condition needs too many routes; write them by hand")
 
 
-def _joined(one: Alternative, other: Alternative) -> Alternative:
-    required = dict(one.required)
-    for key, values in other.required.items():
-        if key in required and required[key] != values:
+def _joined(one: _Branch, other: _Branch) -> _Branch:
+    return _Branch(
+        reduce(_and, other.required.items(), one.required), _or(one.excluded, other.excluded),
+        one.priorities & other.priorities, one.differences | other.differences,
+    )  # fmt: skip
+
+
+def _and(required: Tests, test: tuple[str, tuple[str, ...]]) -> Tests:
+    """Adds a test to those that must hold. A second test of the text takes the place of another kind of test."""
+    key, values = test
+    if required.get(key, values) != values:
+        if key not in _TEXT:
             raise NotConvertible(f"a route tests {key} once; write one pattern or list")
-        required[key] = values
-    excluded = dict(one.excluded)
-    for key, values in other.excluded.items():
-        if key == "min_severity" and key in excluded:
-            raise NotConvertible("a route excludes one severity")
-        excluded[key] = tuple(dict.fromkeys((*excluded.get(key, ()), *values)))
-    if len(excluded) > 1:
+        if "matches" in required:
+            raise NotConvertible("a route has one list of expressions for the text; write one expression")
+        key, values = "matches", as_expressions(key, values)
+    return {**required, key: values}
+
+
+def _or(one: Tests, other: Tests) -> Tests:
+    """Returns the tests of an ``except`` for what one or the other excludes."""
+    if not one or not other or one == other:
+        return one or other
+    (first, *more), (second, *others) = one.items(), other.items()
+    if more or others or (first[0] != second[0] and not {first[0], second[0]} <= set(_TEXT)):
         raise NotConvertible("the except: of a route ANDs its conditions, so it cannot exclude each of several")
-    return Alternative(required, excluded)
+    key = first[0] if first[0] == second[0] else "matches"
+    if key != first[0] or key != second[0]:
+        first, second = (key, as_expressions(*first)), (key, as_expressions(*second))
+    return {key: tuple(dict.fromkeys((*first[1], *second[1])))}
 
 
-def _merged(found: Sequence[Alternative]) -> list[Alternative]:
-    """Joins neighbouring alternatives that differ in the members of one condition only."""
-    merged: list[Alternative] = []
+def _merged(found: Sequence[_Branch]) -> list[_Branch]:
+    """Joins neighbouring branches that differ in the members of one condition, or in the priorities, only."""
+    merged: list[_Branch] = []
     for one in found:
         last = merged[-1] if merged else None
         if last is not None and last.excluded == one.excluded and set(last.required) == set(one.required):
             differing = [key for key in one.required if one.required[key] != last.required[key]]
+            differences = last.differences | one.differences
             if not differing:
+                merged[-1] = replace(last, priorities=last.priorities | one.priorities, differences=differences)
                 continue
-            if len(differing) == 1 and differing[0] != "min_severity":
+            if len(differing) == 1 and last.priorities == one.priorities:
                 (key,) = differing
                 values = tuple(dict.fromkeys((*last.required[key], *one.required[key])))
-                merged[-1] = Alternative({**last.required, key: values}, last.excluded)
+                merged[-1] = replace(last, required={**last.required, key: values}, differences=differences)
                 continue
         merged.append(one)
     return merged
-
-
-# --- tests --------------------------------------------------------------------------------------------------------
-
-
-def name_check(key: str, operator: str, values: Sequence[str]) -> FieldTest:
-    """Returns the test of a host or program name: equal, contains or startswith. Raises NotConvertible."""
-    patterns = []
-    for value in values:
-        if not value or any(character in value for character in "*?"):
-            raise NotConvertible(f"{key}: of a route takes globs, in which this text has another meaning")
-        patterns.append({"equal": value, "contains": f"*{value}*", "startswith": f"{value}*"}[operator])
-    return FieldTest(key, tuple(patterns))
-
-
-def source_check(operator: str, values: Sequence[str]) -> FieldTest:
-    """Returns the test of the sender's address. Raises NotConvertible."""
-    networks = []
-    for value in values:
-        text = value.removeprefix("::ffff:")
-        try:
-            if operator == "equal":
-                networks.append(str(ip_address(text)))
-                continue
-            if operator == "network":
-                networks.append(str(ip_network(text, strict=False)))
-                continue
-        except ValueError:
-            raise NotConvertible("the value is not an address or network") from None
-        parts = text.removesuffix(".").split(".")
-        whole = operator == "startswith" and text.endswith(".") and len(parts) < 4
-        if not whole or not all(re.fullmatch("[0-9]{1,3}", part) and int(part) < 256 for part in parts):
-            raise NotConvertible("source: of a route takes addresses and networks; write the network")
-        networks.append(f"{'.'.join([*parts, *['0'] * (4 - len(parts))])}/{8 * len(parts)}")
-    return FieldTest("source", tuple(networks))
-
-
-def message_check(operator: str, values: Sequence[str]) -> FieldTest:
-    """Returns the test of the message text. Raises NotConvertible."""
-    if operator == "contains":
-        return FieldTest("contains", tuple(values))
-    stripped = tuple(value.lstrip(" ") for value in values)
-    if operator == "startswith" and all(stripped):
-        return FieldTest("starts_with", stripped)
-    if operator.endswith("_i"):
-        raise NotConvertible("message: of a route respects case; write the spellings that occur")
-    raise NotConvertible("message: of a route has contains and starts_with; choose one")
-
-
-def severity_check(name: str) -> FieldTest:
-    """Returns the test of this severity or worse; the name may be a number. Raises NotConvertible."""
-    word = _ALIASES.get(name.lower(), name.lower())
-    if word.isdigit() and int(word) < len(_SEVERITIES):
-        word = _SEVERITIES[int(word)]
-    if word not in _SEVERITIES:
-        raise NotConvertible("the severity is unknown")
-    return FieldTest("min_severity", (word,))
-
-
-def severity_number(name: str) -> int:
-    """Returns 0 (emergency) to 7 (debug). Raises NotConvertible."""
-    return _SEVERITIES.index(severity_check(name).values[0])
-
-
-def is_address(text: str) -> bool:
-    """Returns True for an IP address."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -77,7 +77,7 @@ def _receiver(file: Path, draft: ReceiverDraft, given: Mapping[str, str] | None)
     intakes = ImportedIntakes()
     built = draft.build(intakes, collector)
     not_carried = draft.not_carried(intakes.keys.values())
-    if not built.ports:
+    if not built.ports or not intakes.keys:
         listed = "".join(f"\n  {line}" for line in not_carried[:20])
         raise BridgeError(
             f"{file}: no listener leads to a destination with an intake key, so nothing can be imported",
@@ -85,7 +85,7 @@ def _receiver(file: Path, draft: ReceiverDraft, given: Mapping[str, str] | None)
         )
     result = Imported(
         collector, None, built.ports, built.routes, intakes.keys, intakes.drafts, not_carried=not_carried,
-        changes=[*_changes(collector, intakes), *built.notes],
+        differing=draft.differing(intakes.keys.values()), changes=[*_changes(collector, intakes), *built.notes],
     )  # fmt: skip
     return result
 
@@ -95,7 +95,10 @@ def _changes(collector: Mapping[str, str], intakes: ImportedIntakes) -> list[str
         f"firewall: the bridge sends HTTPS, TCP 443 to {host_of(collector)}, instead of syslog; test it with"
         " `syslog-bridge check --connect`",
         "event time: the device's time; if times have no zone, set timezone: for all senders or sources: for some",
-        "conditions on host and program names ignore case, and a host name matches in full or without its domain",
+        "conditions on host and program names ignore case; a host name matches in full or without its domain, a program"
+        " name with or without what follows a slash",
+        "the bridge reads the headers of more devices: see which host, program and text a message has with"
+        " `syslog-bridge explain`",
         "each message goes to one intake: that of the first route that matches",
         "keys: each key is in its own file, keys/NAME, not in the configuration; a reload reads changed keys",
     ]

@@ -4,13 +4,14 @@ A *rule* says where messages of some listener groups go if they meet a condition
 to several destinations; the bridge sends it to the first that matches.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
 
 from bridge.config.faults import Place
-from bridge.setup.import_conditions import Alternative, Condition, NotConvertible, alternatives
+from bridge.setup.import_conditions import Alternative, Condition, alternatives
+from bridge.setup.import_expressions import NotConvertible
+from bridge.setup.import_overlap import Overlaps
 from bridge.setup.import_result import (
     ImportedIntakes,
     Port,
@@ -22,9 +23,12 @@ from bridge.setup.import_result import (
 from bridge.util.counts import counted
 from bridge.util.names import free_name
 
+NEVER_HOLDS = "no message can meet its condition"
 PASSES_ON = "its messages match the routes after it, or are held"
 "What happens without a rule that cannot be carried over."
 _MOST_SKIPPED = 500
+_Line = tuple[Place, str, str]
+"A line of the imported files, and what is said of it."
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,6 @@ class ReceiverRule:
     destination: IntakeTarget | None
     place: Place
     line: str
-    goes_on: bool = False
-    "True if later rules see the message too."
-
-    @property
-    def always(self) -> bool:
-        """Returns True if every message meets the condition."""
-        try:
-            return any(not alternative for alternative in alternatives(self.condition))
-        except NotConvertible:
-            return False
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,12 @@ class ReceiverDraft:
         self._replaced = replaced
         self._listening: list[_Listening] = []
         self._rules: list[ReceiverRule] = []
-        self._skipped: list[tuple[Place, str, str]] = []
+        self._ends: dict[int, int] = {}
+        "Number of a rule -> number of the first rule that does not see what it takes."
+        self._unseen: defaultdict[int, list[Sequence[int]]] = defaultdict(list)
+        "Number of a rule -> numbers of later rules that do not see what it takes."
+        self._skipped: list[_Line] = []
+        self._differing: list[_Line] = []
 
     @property
     def hosts(self) -> list[str]:
@@ -113,29 +112,46 @@ class ReceiverDraft:
         """Adds a rule."""
         self._rules.append(rule)
 
-    def sends(self, group: str, condition: Condition) -> bool:
-        """Returns True if a rule of the group with this condition has a destination."""
-        return any(
-            rule.destination is not None and group in rule.groups and rule.condition == condition
-            for rule in self._rules
-        )
+    def senders(self, group: str, condition: Condition) -> list[int]:
+        """Returns the numbers of the group's rules that have this condition and a destination."""
+        return [
+            number
+            for number, rule in enumerate(self._rules)
+            if rule.destination is not None and group in rule.groups and rule.condition == condition
+        ]
 
-    def end_rules(self, first: int, condition: Condition) -> None:
-        """Records that no later rule sees what the rules with this condition, from number ``first`` on, take."""
-        for number in range(first, len(self._rules)):
-            if self._rules[number].condition == condition:
-                self._rules[number] = replace(self._rules[number], goes_on=False)
+    def end_rules(self, numbers: Iterable[int]) -> None:
+        """Records that no rule from here on sees what these rules take."""
+        for number in numbers:
+            self._ends.setdefault(number, len(self._rules))
+
+    def separate(self, earlier: Sequence[int], later: Sequence[int]) -> None:
+        """Records that none of the later rules sees what the earlier ones take."""
+        for number in earlier if later else ():
+            self._unseen[number].append(later)
 
     def skip(self, place: Place, line: str, reason: str) -> None:
         """Lists a line that cannot be carried over."""
         if (place, line, reason) not in self._skipped:
             self._skipped.append((place, line, reason))
 
+    def differ(self, place: Place, line: str, what: str) -> None:
+        """Lists a line that is carried over with a difference."""
+        if (place, line, what) not in self._differing:
+            self._differing.append((place, line, what))
+
     def not_carried(self, keys: Collection[str] = ()) -> list[str]:
         """Returns the lines that cannot be carried over, without secrets."""
+        return self._listed(self._skipped, keys)
+
+    def differing(self, keys: Collection[str] = ()) -> list[str]:
+        """Returns the lines that are carried over with a difference, without secrets."""
+        return self._listed(self._differing, keys)
+
+    def _listed(self, entries: Sequence[_Line], keys: Collection[str]) -> list[str]:
         own = {rule.destination.key for rule in self._rules if rule.destination} | set(keys)
-        order = {file: number for number, file in enumerate(dict.fromkeys(place.file for place, _, _ in self._skipped))}
-        found = sorted(self._skipped, key=lambda entry: (order[entry[0].file], entry[0].line, entry[0].column))
+        order = {file: number for number, file in enumerate(dict.fromkeys(place.file for place, _, _ in entries))}
+        found = sorted(entries, key=lambda entry: (order[entry[0].file], entry[0].line, entry[0].column))
         lines = [not_carried_over(place, line, reason, own) for place, line, reason in found[:_MOST_SKIPPED]]
         if len(found) > _MOST_SKIPPED:
             lines.append(f"and {counted(len(found) - _MOST_SKIPPED, 'more line')}")
@@ -174,13 +190,18 @@ class ReceiverDraft:
         return Receiver([port for ports in heard.values() for port in ports], routes, notes)
 
     def _drops_rest(self, heard: Mapping[str, Sequence[Port]]) -> bool:
-        closed = {group for rule in self._rules if rule.always for group in rule.groups}
+        closed = {
+            group
+            for rule in self._rules if any(not alternative for alternative in _alternatives(rule))
+            for group in rule.groups
+        }  # fmt: skip
         return all(group in closed or all(port.intake for port in ports) for group, ports in heard.items())
 
     def _routes(
         self, intakes: ImportedIntakes, collector: Mapping[str, str], heard: dict[str, list[Port]]
     ) -> Iterator[RouteDraft]:
         open_groups = set(heard)
+        overlaps = Overlaps([_alternatives(rule) for rule in self._rules])
         for number, rule in enumerate(self._rules):
             try:
                 found = alternatives(rule.condition)
@@ -194,7 +215,12 @@ class ReceiverDraft:
                 if rule.destination or not reached:
                     self.skip(rule.place, rule.line, reason if reached else "no imported listener leads here")
                 continue
-            self._warn_of_copies(number, rule, found)
+            if not found:
+                self.skip(rule.place, rule.line, NEVER_HOLDS)
+                continue
+            self._warn_of_copies(number, rule, overlaps)
+            for difference in sorted({one for alternative in found for one in alternative.differences}):
+                self.differ(rule.place, rule.line, difference)
             intake = self._intake(intakes, collector, rule.destination)
             origin = f"{rule.place.file}:{rule.place.line}"
             for alternative in found:
@@ -202,8 +228,9 @@ class ReceiverDraft:
                     for group in groups:
                         heard[group] = [replace(port, intake=intake) for port in heard[group]]
                 else:
+                    about = f"{origin}, {alternative.comment}" if alternative.comment else origin
                     yield RouteDraft(
-                        [port.name for group in groups for port in heard[group]], alternative, intake, origin
+                        [port.name for group in groups for port in heard[group]], alternative, intake, about
                     )
                 if not alternative:
                     open_groups -= set(groups)
@@ -222,37 +249,29 @@ class ReceiverDraft:
         found = intakes.find(key, payload, own)
         return found or intakes.add(without_secrets(destination.title, (key,)), key, payload, own)
 
-    def _warn_of_copies(self, number: int, rule: ReceiverRule, found: Sequence[Alternative]) -> None:
-        if not rule.goes_on or rule.destination is None:
+    def _warn_of_copies(self, number: int, rule: ReceiverRule, overlaps: Overlaps) -> None:
+        if rule.destination is None:
             return
-        for later in self._rules[number + 1 :]:
+        unseen = self._unseen[number]
+        for later_number in overlaps.later(number, self._ends.get(number, len(self._rules))):
+            later = self._rules[later_number]
             if later.destination is None or later.destination.key == rule.destination.key:
                 continue
-            if not set(later.groups) & set(rule.groups):
+            if any(later_number in numbers for numbers in unseen) or not set(later.groups) & set(rule.groups):
                 continue
-            try:
-                others = alternatives(later.condition)
-            except NotConvertible:
-                continue
-            if not all(_disjoint(one, other) for one in found for other in others):
-                self.skip(
-                    rule.place, rule.line,
-                    f"without a stop, its messages could also go to the destination in line {later.place.line}; the"
-                    " bridge sends a message to the first intake that matches",
-                )  # fmt: skip
-                return
+            same_file = later.place.file == rule.place.file
+            where = f"line {later.place.line}" if same_file else f"{later.place.file}:{later.place.line}"
+            text = (
+                f"without a stop or flags(final), its messages could also go to the destination in {where}; the bridge"
+                " sends a message to the first intake that matches"
+            )
+            self.skip(rule.place, rule.line, text)
+            return
 
 
-def _disjoint(one: Alternative, other: Alternative) -> bool:
-    """Returns True if no message can meet both."""
-    for key in one.required.keys() & other.required.keys():
-        mine, theirs = one.required[key], other.required[key]
-        if key == "source":
-            pairs = [(ip_network(a), ip_network(b)) for a in mine for b in theirs]
-            if not any(a.version == b.version and a.overlaps(b) for a, b in pairs):
-                return True
-        elif key in ("hostname", "app_name"):
-            exact = not any("*" in name for name in (*mine, *theirs))
-            if exact and not {name.casefold() for name in mine} & {name.casefold() for name in theirs}:
-                return True
-    return False
+def _alternatives(rule: ReceiverRule) -> list[Alternative]:
+    """Returns the alternatives of a rule; none if it cannot be converted."""
+    try:
+        return alternatives(rule.condition)
+    except NotConvertible:
+        return []

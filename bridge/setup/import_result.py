@@ -80,6 +80,8 @@ class Imported:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     intakes: Mapping[str, IntakeDraft] = field(default_factory=dict)
     changes: Sequence[str] = ()
+    differing: Sequence[str] = ()
+    "What is carried over with a difference: file:line, the line without secrets, and the difference."
     not_carried: Sequence[str] = ()
     "What has no counterpart: file:line, the line without secrets, and the reason."
 

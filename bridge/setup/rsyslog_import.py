@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.setup.import_conditions import ALWAYS, Both, Condition, Negated, NotConvertible
+from bridge.setup.import_conditions import ALWAYS, Condition, Negated, both
+from bridge.setup.import_expressions import NotConvertible
 from bridge.setup.import_files import NO_FILE, IncludedFiles, read_text
 from bridge.setup.import_receiver import PASSES_ON, IntakeTarget, ReceiverDraft, ReceiverRule
-from bridge.setup.rsyslog_conditions import expression_condition, property_filter, selector, split_rule
+from bridge.setup.rsyslog_conditions import expression_condition
 from bridge.setup.rsyslog_inputs import RsyslogInputs
+from bridge.setup.rsyslog_selectors import property_filter, selector, split_rule
 from bridge.setup.rsyslog_tree import RsyslogStatement, parse_rsyslog, unescaped
 
 DEFAULT_RULESET = "RSYSLOG_DefaultRuleset"
@@ -141,9 +143,8 @@ class _Walker:
             if ended:
                 self._skip(statement, "the line is never reached, because of the stop before it")
             elif statement.kind == "stop":
-                if taken:
-                    self._draft.end_rules(first, condition)
-                else:
+                self._draft.end_rules(range(first, self._draft.rule_count))
+                if not taken:
                     self._add(condition, None, statement)
                 ended = True
             elif statement.kind == "rule":
@@ -175,12 +176,24 @@ class _Walker:
             test = expression_condition(statement.text)
         except NotConvertible as error:
             self._skip(statement, f"{error}; {PASSES_ON}")
+            self._skip_inner(statement)
             return False
-        all_taken = self._block(statement.body, _and(condition, test), depth)
+        first = self._draft.rule_count
+        all_taken = self._block(statement.body, both(condition, test), depth)
         if not statement.otherwise:
             return False
-        otherwise = condition if all_taken else _and(condition, Negated(test))
-        return self._block(statement.otherwise, otherwise, depth) and all_taken
+        middle = self._draft.rule_count
+        otherwise = condition if all_taken else both(condition, Negated(test))
+        rest_taken = self._block(statement.otherwise, otherwise, depth)
+        self._draft.separate(range(first, middle), range(middle, self._draft.rule_count))
+        return rest_taken and all_taken
+
+    def _skip_inner(self, outer: RsyslogStatement) -> None:
+        """Lists the statements that belong to a condition without counterpart."""
+        for statement in (*outer.body, *outer.otherwise):
+            if statement.place.line != outer.place.line:
+                self._skip(statement, f"it depends on the condition in line {outer.place.line}")
+            self._skip_inner(statement)
 
     def _older_rule(
         self, statement: RsyslogStatement, condition: Condition, same: Condition | None, depth: int
@@ -201,12 +214,13 @@ class _Walker:
                     raise NotConvertible("the filter that it continues was not carried over")
                 test = same
             else:
-                test = _and(condition, property_filter(text) if kind == "property" else selector(text))
+                test = both(condition, property_filter(text) if kind == "property" else selector(text))
         except NotConvertible as error:
             local = not statement.body and not action.startswith(("@", ":omrelp:", "~", "stop", "call"))
             self._skip(statement, _LOCAL_ACTION if local else f"{error}; {PASSES_ON}")
+            self._skip_inner(statement)
             return None, False
-        whole = test == condition or test == _and(condition, ALWAYS)
+        whole = test == condition or test == both(condition, ALWAYS)
         if [one.kind for one in statement.body] == ["stop"]:
             return test, self._older_action(statement, "stop", test, whole)
         if statement.body:
@@ -215,8 +229,8 @@ class _Walker:
 
     def _older_action(self, statement: RsyslogStatement, action: str, condition: Condition, whole: bool) -> bool:
         if action in ("stop", "~", "discard"):
-            if self._draft.sends(self._group, condition):
-                self._draft.end_rules(0, condition)
+            if senders := self._draft.senders(self._group, condition):
+                self._draft.end_rules(senders)
             else:
                 self._add(condition, None, statement)
             return whole
@@ -225,7 +239,7 @@ class _Walker:
         if destination is None:
             self._skip(statement, _LOCAL_ACTION)
             return False
-        self._add(condition, destination, statement, goes_on=True)
+        self._add(condition, destination, statement)
         return whole
 
     def _action(self, statement: RsyslogStatement, condition: Condition) -> bool:
@@ -236,7 +250,7 @@ class _Walker:
             to_other = "it sends without an intake key; a route's mirror_to can send frames to another server"
             self._skip(statement, to_other if forwards else _LOCAL_ACTION)
             return False
-        self._add(condition, destination, statement, goes_on=True)
+        self._add(condition, destination, statement)
         return True
 
     def _destination(self, statement: RsyslogStatement) -> IntakeTarget | None:
@@ -261,10 +275,8 @@ class _Walker:
             self._skip(statement, f"the text of template {template[:40]} has no counterpart; the message alone is sent")
         return IntakeTarget(key[1], _title(template, statement), host, payload or "auto")
 
-    def _add(
-        self, condition: Condition, destination: IntakeTarget | None, at: RsyslogStatement, *, goes_on: bool = False
-    ) -> None:
-        self._draft.rule(ReceiverRule((self._group,), condition, destination, at.place, at.line, goes_on))
+    def _add(self, condition: Condition, destination: IntakeTarget | None, at: RsyslogStatement) -> None:
+        self._draft.rule(ReceiverRule((self._group,), condition, destination, at.place, at.line))
 
     def _skip(self, statement: RsyslogStatement, reason: str) -> None:
         self._draft.skip(statement.place, statement.line, reason)
@@ -273,17 +285,9 @@ class _Walker:
 def _tested(statement: RsyslogStatement, condition: Condition) -> Condition | None:
     """Returns the condition that a following ``&`` continues."""
     try:
-        return _and(condition, expression_condition(statement.text))
+        return both(condition, expression_condition(statement.text))
     except NotConvertible:
         return None
-
-
-def _and(one: Condition, other: Condition) -> Condition:
-    if one == ALWAYS:
-        return other
-    if other == ALWAYS:
-        return one
-    return Both((one, other))
 
 
 def _payload(rest: str) -> str | None:

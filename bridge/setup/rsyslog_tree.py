@@ -6,14 +6,14 @@ becomes a statement of kind *unknown*, from there to the end of the line.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.config.faults import Place
 
 DEEPEST = 40
 _LONGEST_EXPRESSION = 20_000
-_BLANK = re.compile(r"(?:\s+|\#[^\n]*|/\*.*?(?:\*/|\Z))+", re.DOTALL)
+BLANK = re.compile(r"(?:\s+|\#[^\n]*|/\*.*?(?:\*/|\Z))+", re.DOTALL)
 _OBJECT = re.compile(
     r"(input|module|template|ruleset|action|global|main_queue|include|timezone|parser|dyn_stats|lookup_table"
     r"|percentile_stats|ratelimit)\s*\(",
@@ -219,8 +219,8 @@ class _RsyslogParser:
         """Returns the text up to *then*, which is not in quotes."""
         start = self._at
         while self._at < min(len(self._text), start + _LONGEST_EXPRESSION):
-            if string := _STRING.match(self._text, self._at):
-                self._at = string.end()
+            if passed := _STRING.match(self._text, self._at) or BLANK.match(self._text, self._at):
+                self._at = passed.end()
             elif (then := _THEN.match(self._text, self._at)) and not re.match(r"[\w$!.-]", self._text[self._at - 1]):
                 expression = self._text[start : self._at]
                 self._at = then.end()
@@ -254,7 +254,7 @@ class _RsyslogParser:
         return False
 
     def _blank(self) -> None:
-        if blank := _BLANK.match(self._text, self._at):
+        if blank := BLANK.match(self._text, self._at):
             self._at = blank.end()
 
     def _rest_of_line(self) -> str:
@@ -287,26 +287,3 @@ def _end_of_block(line: str) -> int | None:
             return at
         at += 1
     return None
-
-
-# --- expressions --------------------------------------------------------------------------------------------------
-
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<name>\$[!./]?[\w!.-]+)|(?P<number>[0-9]+)"""
-    r"""|(?P<sign>==|!=|<>|<=|>=|<|>|[()\[\],&])|(?P<word>[A-Za-z_][\w-]*))""",
-    re.DOTALL,
-)
-
-
-def expression_tokens(text: str) -> Iterator[tuple[str, str]]:
-    """Yields kind and text of the tokens of a RainerScript expression; the last one may be of kind *unknown*."""
-    at = 0
-    text = re.sub(r"/\*.*?\*/", " ", text.rstrip(), flags=re.DOTALL).rstrip()
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None or match.lastgroup is None:
-            yield "unknown", text[at:]
-            return
-        value = match[match.lastgroup]
-        yield match.lastgroup, unescaped(value[1:-1]) if match.lastgroup == "string" else value
-        at = match.end()

@@ -1,38 +1,47 @@
 """Converts the filters of ``syslog-ng.conf`` into conditions of routes."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from bridge.setup.import_conditions import (
-    Both,
-    Condition,
-    Either,
-    FieldTest,
-    Negated,
-    NotConvertible,
+from bridge.setup.import_checks import (
     is_address,
     message_check,
+    missing,
     name_check,
-    severity_check,
+    priority_check,
     severity_number,
     source_check,
 )
+from bridge.setup.import_conditions import Both, Condition, Either, FieldTest, Negated
+from bridge.setup.import_expressions import TEXT_BEGIN, NotConvertible, checked, escaped
+from bridge.setup.import_globs import fixed_texts, globs_of
 from bridge.setup.syslog_ng_tree import SyslogNgNode
+from bridge.syslog.priorities import FACILITIES, SEVERITIES
 
 _DEEPEST = 40
 _FIELDS = {"HOST": "hostname", "FULLHOST": "hostname", "PROGRAM": "app_name", "MESSAGE": "message", "MSG": "message",
-           "MSGONLY": "message", "SOURCEIP": "source"}  # fmt: skip
+           "MSGONLY": "message", "SOURCEIP": "source", "PID": "procid", "MSGID": "msgid"}  # fmt: skip
+_NAMES = ("hostname", "app_name", "procid", "msgid")
+# syslog-ng's names of the facilities 12 to 15.
+_FACILITIES = (*FACILITIES[:12], "ntp", "security", "console", "solaris-cron", *FACILITIES[16:])
+_PRIORITIES: Mapping[str, tuple[str, Sequence[str]]] = {
+    "FACILITY": ("facilities", _FACILITIES), "FACILITY_NUM": ("facilities", tuple(map(str, range(24)))),
+    "LEVEL": ("severities", SEVERITIES), "LEVEL_NUM": ("severities", tuple("01234567")),
+    "PRIORITY": ("severities", SEVERITIES), "SEVERITY": ("severities", SEVERITIES),
+}  # fmt: skip
+_EQUAL = {"eq": True, "==": True, "ne": False, "!=": False}
 _OTHER = "this filter has no counterpart; write a route by hand"
-_REGEX = "routes have no regular expressions beyond fixed text and .*; use globs, contains or starts_with"
-_LITERAL = re.compile(r"[A-Za-z0-9_ @:/%&,<>=~'\"-]")
+_HOST = "without keep-hostname(yes), the host is the name that DNS has for the sender; use source: with the addresses"
 
 
 class SyslogNgFilters:
     """Holds the named filters, and converts filter expressions."""
 
-    def __init__(self, *, keeps_hostname: bool) -> None:
+    def __init__(self, *, keeps_hostname: bool, typed: bool = False) -> None:
+        """``typed``: ``==`` compares texts as texts (``@version`` 4 and later), and not as numbers."""
         self._named: dict[str, Sequence[SyslogNgNode]] = {}
         self._keeps_hostname = keeps_hostname
+        self._typed = typed
 
     def define(self, name: str, expression: Sequence[SyslogNgNode]) -> None:
         """Adds a named filter."""
@@ -68,9 +77,9 @@ class SyslogNgFilters:
         if name in ("netmask", "netmask6"):
             return source_check("network", node.texts())
         if name in ("level", "severity", "priority"):
-            return _levels(node.texts())
+            return priority_check(severities=_numbers(node.texts(), severity_number))
         if name == "facility":
-            raise NotConvertible("routes have no condition on the facility; use program, host or source")
+            return priority_check(facilities=_numbers(node.texts(), _facility_number))
         if name in ("host", "program", "message", "match"):
             value = node.one("value", name).upper()
             if name == "match" and node.find("value") is None:
@@ -82,58 +91,82 @@ class SyslogNgFilters:
         raise NotConvertible(_OTHER)
 
     def _comparison(self, term: Sequence[SyslogNgNode]) -> Condition:
-        field = _FIELDS.get(term[0].text.strip("${}").upper())
-        operator = term[1].text.lower()
-        if field is None or operator not in ("eq", "==", "ne", "!=") or field == "message":
+        macro, operator, text = term[0].text.strip("${}").upper(), term[1].text.lower(), term[2].text
+        if operator not in _EQUAL:
             raise NotConvertible(_OTHER)
-        same = self._named_host(term[2].text) if field == "hostname" else _equal(field, term[2].text)
-        return same if operator in ("eq", "==") else Negated(same)
+        if operator in ("==", "!=") and not self._typed and not macro.endswith("_NUM"):
+            raise NotConvertible("before @version 4, this operator compares numbers; write eq or ne for texts")
+        field = _FIELDS.get(macro)
+        if macro in _PRIORITIES:
+            kind, names = _PRIORITIES[macro]
+            same: Condition = priority_check(**{kind: [number for number, name in enumerate(names) if name == text]})
+        elif field is None:
+            raise NotConvertible(_OTHER)
+        elif not text:
+            same = missing(field) if field in ("app_name", "procid", "msgid") else Either(())
+        else:
+            same = self._equal(field, text)
+        return same if _EQUAL[operator] else Negated(same)
 
     def _pattern(self, field: str, node: SyslogNgNode) -> Condition:
         kind, flags = node.one("type", "pcre").lower(), [flag.lower() for flag in node.values("flags")]
         texts = node.texts()
-        if len(texts) != 1:
+        if len(texts) != 1 or not texts[0]:
             raise NotConvertible(_OTHER)
+        ignores_case = "ignore-case" in flags or "icase" in flags
         if kind == "string":
             operator = "startswith" if "prefix" in flags else "contains" if "substring" in flags else "equal"
-            if field == "message" or operator != "equal":
-                ignores = field == "message" and "ignore-case" in flags
-                check = message_check if field == "message" else None
-                if check is not None:
-                    return check(f"{operator}_i" if ignores else operator, texts)
-                return source_check(operator, texts) if field == "source" else name_check(field, operator, texts)
-            return self._named_host(texts[0]) if field == "hostname" else _equal(field, texts[0])
-        if kind == "glob" and field in ("hostname", "app_name"):
-            return FieldTest(field, tuple(texts))
-        if kind not in ("pcre", "posix"):
+            if field == "message":
+                return message_check(operator, texts, ignores_case=ignores_case)
+            if operator == "equal":
+                return self._equal(field, texts[0])
+            if field == "source":
+                return source_check(operator, texts)
+            return self._name(name_check(field, operator, texts))
+        if kind == "glob":
+            return self._glob(field, texts[0], ignores_case=ignores_case)
+        if kind not in ("pcre", "posix") or "newline" in flags or "utf8" in flags:
             raise NotConvertible(_OTHER)
-        return self._regex(field, texts[0], ignores_case="ignore-case" in flags)
+        return self._regex(field, texts[0], ignores_case=ignores_case)
+
+    def _glob(self, field: str, pattern: str, *, ignores_case: bool) -> Condition:
+        if field in _NAMES:
+            return self._name(FieldTest(field, (pattern,)))
+        if field == "source":
+            raise NotConvertible("source: of a route takes addresses and networks; write the network")
+        wild = {"*": ".*", "?": "."}
+        pieces = [wild.get(piece) or escaped(piece) for piece in re.split(r"([*?])", pattern)]
+        expression = f"(?{'i' if ignores_case else ''}s)\\A{''.join(pieces)}\\z"
+        return FieldTest("matches", (checked(expression),))
 
     def _regex(self, field: str, pattern: str, *, ignores_case: bool) -> Condition:
-        globs = _globs(pattern)
-        if field in ("hostname", "app_name"):
-            addresses = [glob.replace("?", ".") for glob in globs]
-            if field == "hostname" and all(map(is_address, addresses)):
-                return self._host_or_source(FieldTest(field, tuple(addresses)), addresses)
-            if field == "hostname" and any(is_address(address.strip("*")) for address in addresses):
-                raise NotConvertible("the expression matches a part of addresses; use source: with the addresses")
-            return FieldTest(field, tuple(globs))
+        if field == "message":
+            return _text_match(pattern, ignores_case=ignores_case)
+        globs = globs_of(pattern)
         if field == "source":
             return source_check("equal", globs)
-        if ignores_case:
-            raise NotConvertible("message: of a route respects case; write the spellings that occur")
-        inner = [glob.strip("*") for glob in globs]
-        if any("*" in text or "?" in text or not text for text in inner):
-            raise NotConvertible(_REGEX)
-        if all(glob == f"*{text}*" for glob, text in zip(globs, inner, strict=True)):
-            return FieldTest("contains", tuple(inner))
-        if all(glob == f"{text}*" for glob, text in zip(globs, inner, strict=True)):
-            return FieldTest("starts_with", tuple(inner))
-        raise NotConvertible(_REGEX)
+        if field == "hostname":
+            addresses = [glob.replace("?", ".") for glob in globs]
+            if all(map(is_address, addresses)):
+                return self._host_or_source(FieldTest(field, tuple(addresses)), addresses)
+            if any(is_address(address.strip("*")) for address in addresses):
+                raise NotConvertible("the expression matches a part of addresses; use source: with the addresses")
+        return self._name(FieldTest(field, tuple(globs)))
 
-    def _named_host(self, text: str) -> Condition:
-        check = name_check("hostname", "equal", [text])
-        return self._host_or_source(check, [text]) if is_address(text) else check
+    def _name(self, check: FieldTest) -> FieldTest:
+        if check.key == "hostname" and not self._keeps_hostname:
+            raise NotConvertible(_HOST)
+        return check
+
+    def _equal(self, field: str, text: str) -> Condition:
+        if field == "source":
+            return source_check("equal", [text])
+        if field == "message":
+            return message_check("equal", [text])
+        check = name_check(field, "equal", [text])
+        if field == "hostname" and is_address(text):
+            return self._host_or_source(check, [text])
+        return self._name(check)
 
     def _host_or_source(self, check: FieldTest, addresses: Sequence[str]) -> Condition:
         """Without keep-hostname(yes), syslog-ng uses the sender as host, so an address is the sender's."""
@@ -141,10 +174,15 @@ class SyslogNgFilters:
         return Either((check, source)) if self._keeps_hostname else source
 
 
-def _equal(field: str, text: str) -> Condition:
-    if field == "source":
-        return source_check("equal", [text])
-    return name_check(field, "equal", [text])
+def _text_match(pattern: str, *, ignores_case: bool) -> FieldTest:
+    """Returns the test of the text with an expression of PCRE, which the bridge's routes have too.
+
+    Fixed texts become ``contains`` and ``starts_with``, which cost less.
+    """
+    if not ignores_case and (fixed := fixed_texts(pattern)):
+        return message_check(*fixed)
+    difference = TEXT_BEGIN if re.search(r"\^[(:?]*(?: |\\s|\[)|^(?: |\\s)", pattern) else ""
+    return FieldTest("matches", (checked(f"{'(?i)' if ignores_case else ''}{pattern}"),), difference)
 
 
 def _split(nodes: Sequence[SyslogNgNode], word: str) -> list[list[SyslogNgNode]]:
@@ -160,61 +198,20 @@ def _split(nodes: Sequence[SyslogNgNode], word: str) -> list[list[SyslogNgNode]]
     return parts
 
 
-def _levels(texts: Sequence[str]) -> Condition:
+def _numbers(words: Sequence[str], number_of: Callable[[str], int]) -> list[int]:
+    """Returns the numbers of names, and of ranges such as ``err..emerg``."""
     numbers: set[int] = set()
-    for text in texts:
-        first, _, last = text.partition("..")
-        low, high = sorted((severity_number(first), severity_number(last or first)))
+    for text in re.sub(r" *\.\. *", "..", " ".join(words)).split(" "):
+        first, dots, last = text.partition("..")
+        low, high = sorted((number_of(first), number_of(last if dots else first)))
         numbers |= set(range(low, high + 1))
-    low, high = min(numbers, default=0), max(numbers, default=-1)
-    if numbers != set(range(low, high + 1)) or not numbers:
-        raise NotConvertible("a route takes a severity or worse; use min_severity:")
-    worst = severity_check(str(high))
-    return worst if low == 0 else Both((worst, Negated(severity_check(str(low - 1)))))
+    return sorted(numbers)
 
 
-def _globs(pattern: str) -> list[str]:
-    """Converts a regular expression of fixed text, ``.``, ``.*``, anchors and alternatives. Raises NotConvertible."""
-    start, end = "*", "*"
-    if pattern.startswith("^"):
-        start, pattern = "", pattern[1:]
-    if pattern.endswith("$") and not pattern.endswith("\\$"):
-        end, pattern = "", pattern[:-1]
-    if re.fullmatch(r"\([^()]*\)", pattern):
-        pattern = pattern[1:-1].removeprefix("?:")
-    elif "|" in pattern and not (start and end):
-        # The anchor belongs to one alternative only.
-        raise NotConvertible(_REGEX)
-    globs = []
-    for part in pattern.split("|"):
-        glob, at = "", 0
-        while at < len(part):
-            if part.startswith(".*", at):
-                glob, at = f"{glob}*", at + 2
-            elif part[at] == "\\" and at + 1 < len(part) and not part[at + 1].isalnum() and part[at + 1] not in "*?":
-                glob, at = glob + part[at + 1], at + 2
-            elif part.startswith("[.]", at):
-                glob, at = f"{glob}.", at + 3
-            elif part[at] == ".":
-                glob, at = f"{glob}?", at + 1
-            elif _LITERAL.fullmatch(part[at]) or ord(part[at]) > 127:
-                glob, at = glob + part[at], at + 1
-            else:
-                raise NotConvertible(_REGEX)
-        if not glob:
-            raise NotConvertible(_REGEX)
-        globs.append(re.sub(r"\*+", "*", f"{start}{glob}{end}"))
-    return globs
-
-
-def payload_of(template: str) -> str | None:
-    """Returns the payload form of what a template writes behind the structured data; None if there is none."""
-    text = template.partition("]")[2].replace("\\n", "").strip()
-    names = re.findall(r"\$\{?([A-Za-z_]+)\}?", text)
-    if re.sub(r"\$\{?[A-Za-z_]+\}?", "", text).strip():
-        return None
-    forms: Mapping[tuple[str, ...], str] = {
-        ("MSG",): "auto", ("MESSAGE",): "auto", ("MSGONLY",): "auto", ("RAWMSG",): "raw",
-        ("MSGHDR", "MSG"): "content", ("MSGHDR", "MESSAGE"): "content",
-    }  # fmt: skip
-    return forms.get(tuple(names))
+def _facility_number(name: str) -> int:
+    word = name.lower()
+    if word in _FACILITIES:
+        return _FACILITIES.index(word)
+    if word.isascii() and word.isdigit() and int(word) < len(_FACILITIES):
+        return int(word)
+    raise NotConvertible("the facility is unknown")

@@ -3,6 +3,8 @@
 from bridge.setup.import_result import Port
 from bridge.setup.syslog_ng_tree import SyslogNgNode
 
+NETWORK = ("network", "syslog", "tcp", "tcp6", "udp", "udp6")
+"The drivers that receive from, or send to, the network."
 _KINDS = {"udp": "udp", "udp6": "udp", "tcp": "tcp", "tcp6": "tcp", "tls": "tls"}
 _LOCAL = "only sources for UDP, TCP and TLS are imported (for local programs: unix_datagram:)"
 

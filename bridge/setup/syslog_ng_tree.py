@@ -55,7 +55,10 @@ class SyslogNgNode:
         return [one.text for one in self.arguments or () if one.arguments is None]
 
 
-def parse_syslog_ng(text: str, file: str) -> list[Sequence[SyslogNgNode]]:
+Statement = Sequence[SyslogNgNode]
+
+
+def parse_syslog_ng(text: str, file: str) -> list[Statement]:
     """Returns the statements of a file; a line with @ is a statement of one node."""
     return _SyslogNgParser(text, file).statements(0)
 

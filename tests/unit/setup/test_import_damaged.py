@@ -112,9 +112,11 @@ def test_empty_file_is_named(tmp_path: Path) -> None:
 
 
 def test_rule_that_is_lost_says_where_its_messages_go(tmp_path: Path) -> None:
-    regex = '  if re_match($hostname, "^b") then { action(type="omfwd" target="siem.example") stop }\n'
-    said = run(tmp_path, RSYSLOG.replace("  if $host", f"{regex}  if $host"))
-    assert "its messages match the routes after it, or are held" in said
+    lost = '  if $rawmsg contains "b" then {\n    action(type="omfwd" target="siem.example")\n    stop\n  }\n'
+    said = run(tmp_path, RSYSLOG.replace("  if $host", f"{lost}  if $host")).splitlines()
+    assert any("given.conf:4:" in line and "match the routes after it, or are held" in line for line in said)
+    for number in (5, 6):
+        assert any(f"given.conf:{number}:" in line and "the condition in line 4" in line for line in said)
 
 
 def test_intake_is_never_named_by_a_number_alone(tmp_path: Path) -> None:

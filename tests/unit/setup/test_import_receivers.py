@@ -9,10 +9,12 @@ from click.testing import CliRunner, Result
 
 from bridge.cli.import_forwarder import import_forwarder
 from bridge.config import load
-from bridge.setup.import_conditions import NotConvertible, alternatives
+from bridge.setup.import_conditions import alternatives
+from bridge.setup.import_expressions import NotConvertible
 from bridge.setup.import_kind import kind_of
 from bridge.setup.import_result import without_secrets
-from bridge.setup.rsyslog_conditions import expression_condition, property_filter, selector
+from bridge.setup.rsyslog_conditions import expression_condition
+from bridge.setup.rsyslog_selectors import property_filter
 from bridge.setup.rsyslog_tree import parse_rsyslog
 from bridge.setup.syslog_ng_filters import SyslogNgFilters
 from bridge.setup.syslog_ng_tree import parse_syslog_ng
@@ -41,18 +43,30 @@ def filter_of(text: str, *, keeps_hostname: bool = True) -> list[str]:
         ('$fromhost-ip == ["10.0.0.1", "10.0.0.2"]', ['source: ["10.0.0.1", "10.0.0.2"]']),
         ("$hostname isequal 'a' or $hostname startswith 'b'", ['hostname: ["a", "b*"]']),
         ("$hostname == '10.0.0.1'", ['hostname: ["10.0.0.1"]', 'source: ["10.0.0.1"]']),
-        ("$syslogtag == 'sshd:'", ['app_name: ["sshd"]']),
+        ("$syslogtag == 'sshd:'", ['app_name: ["sshd"], except: {procid: ["*"]}']),
+        ("$syslogtag startswith 'sshd['", ['app_name: ["sshd"], procid: ["*"]']),
+        ("$syslogtag contains 'sshd'", ['app_name: ["*sshd*"]']),
         ("$app-name contains_i 'SQL' and $msg contains 'x'", ['app_name: ["*SQL*"], message: {contains: ["x"]}']),
-        ("not ($programname == 'cron')", ['except: {app_name: ["cron"]}']),
-        ("not ($programname == 'a' or $programname == 'b')", ['except: {app_name: ["a", "b"]}']),
+        ("not ($programname == 'cron')", ['except: {app_name: ["cron", "cron/*"]}']),
+        (
+            "not ($programname == 'a' or $programname startswith 'b')",
+            ['except: {app_name: ["a", "a/*", "b*"]}'],
+        ),
         ("$syslogseverity <= 3", ["min_severity: err"]),
         ("$syslogseverity > 3", ["except: {min_severity: err}"]),
-        ("$syslogseverity == 3", ["min_severity: err, except: {min_severity: crit}"]),
+        ("$syslogseverity == 3", ["min_severity: err, max_severity: err"]),
         ("$msg startswith ' link'", ['message: {starts_with: ["link"]}']),
         (
             "($fromhost-ip == '10.0.0.1' or $app-name == 'a') and $hostname != 'h'",
-            ['source: ["10.0.0.1"], except: {hostname: ["h"]}', 'app_name: ["a"], except: {hostname: ["h"]}'],
+            ['source: ["10.0.0.1"], except: {hostname: ["h"]}', 'app_name: ["a", "a/*"], except: {hostname: ["h"]}'],
         ),
+        # rsyslog reads `and` and `or` from left to right.
+        (
+            "$hostname == 'h' or $hostname == 'i' and $msg contains 'x'",
+            ['hostname: ["h", "i"], message: {contains: ["x"]}'],
+        ),
+        ("$hostname == 'h' # it's ours\n and $msg contains 'x'", ['hostname: ["h"], message: {contains: ["x"]}']),
+        ("not ($hostname == 'h' and $msg contains 'x')", ['except: {hostname: ["h"], message: {contains: ["x"]}}']),
     ],
 )
 def test_expression_becomes_routes(text: str, routes: list[str]) -> None:
@@ -62,9 +76,10 @@ def test_expression_becomes_routes(text: str, routes: list[str]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "$msg contains_i 'x'", "re_match($msg, 'x')", "$fromhost == 'a'", "$syslogfacility-text == 'mail'",
+        "$fromhost == 'a'", "$rawmsg contains 'x'", "re_extract($msg, 'x', 0, 0, '') == 'x'", "$procid contains '*'",
+        "not $msg contains 'x'", "$msg contains '#011'", "$syslogtag == 'a[1]:'", "$programname == 'a/b'",
         "$hostname == 'a*'", "$fromhost-ip contains '10.'", "$fromhost-ip startswith '10.1'",
-        "$!event == 4", "$syslogtag == 'a[1]:'", "$hostname startswith 'a' and $hostname contains 'b'", "",
+        "$!event == 4", "$hostname startswith 'a' and $hostname contains 'b'", "",
         "$msg", "(", "$msg contains", "$hostname isequal 'a' b",
         "not ($hostname == 'a') and not ($app-name == 'b')", "not " * 60 + "$msg contains 'a'",
     ],
@@ -78,10 +93,6 @@ def test_expression_without_counterpart_is_refused(text: str) -> None:
 def test_older_filters() -> None:
     (one,) = alternatives(property_filter(':fromhost-ip, !isequal, "10.0.0.1"'))
     assert dict(one.as_yaml()) == {"except": '{source: ["10.0.0.1"]}'}
-    assert [dict(one.as_yaml()) for one in alternatives(selector("*.err"))] == [{"min_severity": "err"}]
-    assert [bool(one) for one in alternatives(selector("*.*"))] == [False]
-    with pytest.raises(NotConvertible):
-        selector("mail.*;auth.none")
 
 
 @pytest.mark.parametrize(
@@ -89,19 +100,33 @@ def test_older_filters() -> None:
     [
         ("netmask(10.0.0.0/8)", ['source: ["10.0.0.0/8"]']),
         ("host('^fw-')", ['hostname: ["fw-*"]']),
-        ("host('^(fw|sw)-1$')", None),
+        ("host('^(fw|sw)-[12]$')", ['hostname: ["fw-1", "fw-2", "sw-1", "sw-2"]']),
+        ("host('^fw-[0-9]+$')", None),
         ("host('^(a|b)$')", ['hostname: ["a", "b"]']),
         ("host('fw.*paris$')", ['hostname: ["*fw*paris"]']),
         ("host(\"x\" type(string) flags(prefix)) and not (program(a) or program(b))",
          ['hostname: ["x*"], except: {app_name: ["*a*", "*b*"]}']),
         ("level(warning..emerg)", ["min_severity: warning"]),
-        ("level(info)", ["min_severity: info, except: {min_severity: notice}"]),
+        ("level(info)", ["min_severity: info, max_severity: info"]),
+        ("level(err .. crit, debug)", ["min_severity: err, max_severity: crit", "max_severity: debug"]),
         ('"$HOST" eq "a"', ['hostname: ["a"]']),
+        ('"$PID" eq ""', ['except: {procid: ["*"]}']),
+        ('"$FACILITY" eq "security" and "$LEVEL" ne "debug"', ['facility: ["audit"], min_severity: info']),
+        ("facility(local0..local2)", ['facility: ["local0", "local1", "local2"]']),
+        ("facility(13, auth)", ['facility: ["auth", "audit"]']),
+        ("message('a.b')", ['message: {matches: ["a.b"]}']),
+        ("message('A' flags(ignore-case))", ['message: {matches: ["(?i)A"]}']),
+        ("message('(' type(string))", ['message: {matches: ["\\\\A\\\\(\\\\z"]}']),
+        ("message('a*c?' type(glob))", ['message: {matches: ["(?s)\\\\Aa.*c.\\\\z"]}']),
+        ("message(x) and message(y)", ['message: {contains: ["x"], matches: ["y"]}']),
+        ("match('^5$' value('PID'))", ['procid: ["5"]']),
         ("match('link' value('MESSAGE'))", ['message: {contains: ["link"]}']),
         ("message('^%ASA')", ['message: {starts_with: ["%ASA"]}']),
-        ("facility(mail)", None),
+        ("facility(nowhere)", None),
+        ('"$HOST" == "a"', None),
+        ("message('(')", None),
+        ("message(x) and message(y) and message(z)", None),
         ("host('10.0.0.1')", None),
-        ("message('a.b')", None),
         ("tags('x')", None),
         ("filter(unknown)", None),
     ],
