@@ -15,7 +15,7 @@ from bridge.config.addresses import REGIONS
 from bridge.config.faults import FaultReport, Place, printable
 from bridge.config.yaml_tree import Entries, Items, Scalar, read
 from bridge.setup.compose_file import ComposeFile
-from bridge.setup.import_receiver import Receiver, ReceiverDraft
+from bridge.setup.import_receiver import ABOUT_CONDITIONS, Receiver, ReceiverDraft
 from bridge.setup.import_result import (
     DEFAULT_REGION,
     Imported,
@@ -112,6 +112,8 @@ class _Reader:
                 "extended_conf: its listeners, rules and intakes were imported; lines without a counterpart are listed"
                 " below"
             )
+        if received.routes:
+            self._notes.extend(ABOUT_CONDITIONS)
         return received
 
     def _host_addresses(self, port: Port) -> Sequence[str]:

@@ -119,10 +119,10 @@ class _Branch:
 def alternatives(condition: Condition) -> list[Alternative]:
     """Returns the alternatives of a condition; none if no message meets it. Raises NotConvertible."""
     try:
-        branches = _merged(_branches(condition, negated=False, grouped=True))
+        branches = _Expansion(grouped=True).branches(condition, negated=False)
     except NotConvertible:
-        branches = _merged(_branches(condition, negated=False, grouped=False))
-    found = [alternative for branch in branches for alternative in _written(branch)]
+        branches = _Expansion(grouped=False).branches(condition, negated=False)
+    found = [alternative for branch in _merged(branches) for alternative in _written(branch)]
     _limit(found)
     return found
 
@@ -136,30 +136,46 @@ def _written(branch: _Branch) -> Iterator[Alternative]:
         yield Alternative(required, branch.excluded or route.excluded, comment, differences)
 
 
-def _branches(condition: Condition, *, negated: bool, grouped: bool) -> list[_Branch]:
-    """``grouped``: tries to exclude all members of a negated Both with one ``except``."""
-    if isinstance(condition, Negated):
-        return _branches(condition.member, negated=not negated, grouped=grouped)
-    if isinstance(condition, FieldTest):
-        tests = {condition.key: condition.values}
-        branch = _Branch(excluded=tests) if negated else _Branch(tests)
-        return [replace(branch, differences=frozenset([condition.difference]))] if condition.difference else [branch]
-    if isinstance(condition, PriorityTest):
-        priorities = EVERY - condition.priorities if negated else condition.priorities
-        return [_Branch(priorities=priorities)] if priorities else []
-    if negated and grouped and isinstance(condition, Both) and (excluded := _excluded_together(condition)):
-        return [excluded]
-    members = [_branches(member, negated=negated, grouped=grouped) for member in condition.members]
-    if isinstance(condition, Either) is not negated:
-        found = _merged([branch for member in members for branch in member])
-    else:
-        found = [_Branch()]
-        for member in members:
-            joined = (_joined(one, other) for one in found for other in member)
-            found = [branch for branch in joined if branch.priorities]
-            _limit(found)
-    _limit(found)
-    return found
+class _Expansion:
+    """Brings conditions into branches. A condition that occurs several times is expanded once.
+
+    ``grouped``: tries to exclude all members of a negated Both with one ``except``.
+    """
+
+    def __init__(self, *, grouped: bool) -> None:
+        self._grouped = grouped
+        self._known: dict[tuple[int, bool], list[_Branch]] = {}
+
+    def branches(self, condition: Condition, *, negated: bool) -> list[_Branch]:
+        """Returns the branches of a condition or of its opposite. Raises NotConvertible."""
+        if isinstance(condition, Negated):
+            return self.branches(condition.member, negated=not negated)
+        if isinstance(condition, FieldTest):
+            tests = {condition.key: condition.values}
+            branch = _Branch(excluded=tests) if negated else _Branch(tests)
+            return [replace(branch, differences=frozenset(filter(None, [condition.difference])))]
+        if isinstance(condition, PriorityTest):
+            priorities = EVERY - condition.priorities if negated else condition.priorities
+            return [_Branch(priorities=priorities)] if priorities else []
+        if negated and self._grouped and isinstance(condition, Both) and (excluded := _excluded_together(condition)):
+            return [excluded]
+        key = (id(condition), negated)
+        if key not in self._known:
+            self._known[key] = self._expanded(condition, negated=negated)
+        return self._known[key]
+
+    def _expanded(self, condition: Both | Either, *, negated: bool) -> list[_Branch]:
+        members = [self.branches(member, negated=negated) for member in condition.members]
+        if isinstance(condition, Either) is not negated:
+            found = _merged([branch for member in members for branch in member])
+        else:
+            found = [_Branch()]
+            for member in members:
+                joined = (_joined(one, other) for one in found for other in member)
+                found = _merged([branch for branch in joined if branch.priorities])
+                _limit(found)
+        _limit(found)
+        return found
 
 
 def _excluded_together(condition: Both) -> _Branch | None:

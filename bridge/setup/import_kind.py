@@ -10,7 +10,7 @@ from bridge.config.yaml_tree import LARGEST
 from bridge.setup.compose_file import NAMES, ComposeFile, parse_compose
 from bridge.setup.forwarder_import import import_forwarder_files
 from bridge.setup.import_files import read_text
-from bridge.setup.import_receiver import ReceiverDraft
+from bridge.setup.import_receiver import ABOUT_CONDITIONS, ReceiverDraft
 from bridge.setup.import_result import DEFAULT_REGION, Imported, ImportedIntakes, host_of, place_of_host
 from bridge.setup.rsyslog_import import read_rsyslog
 from bridge.setup.syslog_ng_import import read_syslog_ng
@@ -95,10 +95,7 @@ def _changes(collector: Mapping[str, str], intakes: ImportedIntakes) -> list[str
         f"firewall: the bridge sends HTTPS, TCP 443 to {host_of(collector)}, instead of syslog; test it with"
         " `syslog-bridge check --connect`",
         "event time: the device's time; if times have no zone, set timezone: for all senders or sources: for some",
-        "conditions on host and program names ignore case; a host name matches in full or without its domain, a program"
-        " name with or without what follows a slash",
-        "the bridge reads the headers of more devices: see which host, program and text a message has with"
-        " `syslog-bridge explain`",
+        *ABOUT_CONDITIONS,
         "each message goes to one intake: that of the first route that matches",
         "keys: each key is in its own file, keys/NAME, not in the configuration; a reload reads changed keys",
     ]

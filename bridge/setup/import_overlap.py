@@ -56,6 +56,17 @@ class Overlaps:
                 yield other
 
 
+def covers(earlier: Alternative, later: Alternative) -> bool:
+    """Returns True if it is certain that the earlier one takes every message that meets the later one."""
+    if earlier.excluded and earlier.excluded != later.excluded:
+        return False
+    for key, values in earlier.required.items():
+        if key not in KEYS and not set(later.required.get(key, ("",))) <= set(values):
+            return False
+    mine, theirs = _of_priority(earlier.required), _of_priority(later.required)
+    return not mine or bool(theirs and priorities_of(theirs) <= priorities_of(mine))
+
+
 def _reach(one: Alternative) -> _Reach:
     names = {key: names for key in _INDEXED if (names := _equal_names(key, one.required.get(key, ())))}
     networks = [ip_network(network) for network in one.required.get("source", ())]

@@ -4,14 +4,14 @@ A *rule* says where messages of some listener groups go if they meet a condition
 to several destinations; the bridge sends it to the first that matches.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.config.faults import Place
 from bridge.setup.import_conditions import Alternative, Condition, alternatives
 from bridge.setup.import_expressions import NotConvertible
-from bridge.setup.import_overlap import Overlaps
+from bridge.setup.import_overlap import Overlaps, covers
 from bridge.setup.import_result import (
     ImportedIntakes,
     Port,
@@ -24,9 +24,17 @@ from bridge.util.counts import counted
 from bridge.util.names import free_name
 
 NEVER_HOLDS = "no message can meet its condition"
+ABOUT_CONDITIONS = (
+    "conditions on host and program names ignore case; a host name matches in full or without its domain, a program"
+    " name with or without what follows a slash",
+    "conditions apply to the fields that the bridge reads from a header: `syslog-bridge explain` shows them",
+)
+"What differs for all conditions on the header."
 PASSES_ON = "its messages match the routes after it, or are held"
 "What happens without a rule that cannot be carried over."
 _MOST_SKIPPED = 500
+_MOST_COMPARED = 100
+_TAKEN = "an earlier rule takes all these messages, and the bridge sends a message to one intake"
 _Line = tuple[Place, str, str]
 "A line of the imported files, and what is said of it."
 
@@ -201,6 +209,7 @@ class ReceiverDraft:
         self, intakes: ImportedIntakes, collector: Mapping[str, str], heard: dict[str, list[Port]]
     ) -> Iterator[RouteDraft]:
         open_groups = set(heard)
+        recent: deque[tuple[set[str], Alternative]] = deque(maxlen=_MOST_COMPARED)
         overlaps = Overlaps([_alternatives(rule) for rule in self._rules])
         for number, rule in enumerate(self._rules):
             try:
@@ -211,14 +220,21 @@ class ReceiverDraft:
             groups = [group for group in heard if group in rule.groups and group in open_groups]
             if not groups:
                 reached = any(group in heard for group in rule.groups)
-                reason = "an earlier rule takes all these messages, and the bridge sends a message to one intake"
                 if rule.destination or not reached:
-                    self.skip(rule.place, rule.line, reason if reached else "no imported listener leads here")
+                    self.skip(rule.place, rule.line, _TAKEN if reached else "no imported listener leads here")
                 continue
             if not found:
                 self.skip(rule.place, rule.line, NEVER_HOLDS)
                 continue
+            found = [
+                one for one in found if not any(set(groups) <= those and covers(two, one) for those, two in recent)
+            ]
+            if not found:
+                if rule.destination:
+                    self.skip(rule.place, rule.line, _TAKEN)
+                continue
             self._warn_of_copies(number, rule, overlaps)
+            recent.extend((set(groups), alternative) for alternative in found)
             for difference in sorted({one for alternative in found for one in alternative.differences}):
                 self.differ(rule.place, rule.line, difference)
             intake = self._intake(intakes, collector, rule.destination)

@@ -27,6 +27,7 @@ _WORD = re.compile(r"[A-Za-z_]+")
 _FILTER = re.compile(
     r'(?::[^"\n]*"(?:[^"\\\n]|\\.)*"[ \t]*|&[ \t]*|[\w*,.;!=]+[ \t]+)(?=action\s*\(|call[ \t]|stop\b|\{)', re.IGNORECASE
 )
+_CALL = re.compile(r"call[ \t]+[\"']?([\w.-]+)[\"']?", re.IGNORECASE)
 _THEN = re.compile(r"then(?![\w-])", re.IGNORECASE)
 _ELSE = re.compile(r"else(?![\w-])", re.IGNORECASE)
 
@@ -134,7 +135,10 @@ class _RsyslogParser:
         if keyword in ("stop", "continue") and not self._is_selector():
             self._at += len(keyword)
             return RsyslogStatement(keyword, self._place(start), keyword)
-        if keyword in ("call", "call_indirect", "set", "reset", "unset") and not self._is_selector():
+        if call := _CALL.match(self._text, start):
+            self._at = call.end()
+            return RsyslogStatement("call", self._place(start), call[0], text=call[1])
+        if keyword in ("call_indirect", "set", "reset", "unset") and not self._is_selector():
             line = self._rest_of_line()
             value = line[len(keyword) :].strip().rstrip(";").strip().strip("\"'")
             return RsyslogStatement(keyword, self._place(start), line, text=value)

@@ -40,6 +40,9 @@ class SyslogNgFilters:
     def __init__(self, *, keeps_hostname: bool, typed: bool = False) -> None:
         """``typed``: ``==`` compares texts as texts (``@version`` 4 and later), and not as numbers."""
         self._named: dict[str, Sequence[SyslogNgNode]] = {}
+        self._converted: dict[str, Condition] = {}
+        self._open: set[str] = set()
+        "The filters that are being converted."
         self._keeps_hostname = keeps_hostname
         self._typed = typed
 
@@ -70,10 +73,24 @@ class SyslogNgFilters:
             raise NotConvertible(_OTHER)
         return self._function(term[0], depth)
 
+    def _reference(self, name: str, depth: int) -> Condition:
+        """Returns the condition of a named filter. It is converted once, however often it is used."""
+        if name not in self._named:
+            raise NotConvertible(f"the filter {name[:40]} is not defined")
+        if name in self._open:
+            raise NotConvertible(f"the filter {name[:40]} refers to itself")
+        if name not in self._converted:
+            self._open.add(name)
+            try:
+                self._converted[name] = self.condition(self._named[name], depth + 1)
+            finally:
+                self._open.remove(name)
+        return self._converted[name]
+
     def _function(self, node: SyslogNgNode, depth: int) -> Condition:
         name = node.name
-        if name == "filter" and (expression := self._named.get(node.texts()[0] if node.texts() else "")) is not None:
-            return self.condition(expression, depth + 1)
+        if name == "filter":
+            return self._reference(next(iter(node.texts()), ""), depth)
         if name in ("netmask", "netmask6"):
             return source_check("network", node.texts())
         if name in ("level", "severity", "priority"):

@@ -5,21 +5,18 @@ A message *matches* a path if it meets its filters and, if the path contains oth
 no other path beside it. Paths outside of the one that contains them are not affected.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
 
 from bridge.setup.import_checks import either
 from bridge.setup.import_conditions import ALWAYS, Condition, Negated, both
 from bridge.setup.import_expressions import NotConvertible
-from bridge.setup.import_receiver import PASSES_ON, IntakeTarget, ReceiverDraft, ReceiverRule
+from bridge.setup.import_receiver import PASSES_ON, ReceiverDraft, ReceiverRule
+from bridge.setup.syslog_ng_destinations import intake_target
 from bridge.setup.syslog_ng_filters import SyslogNgFilters
-from bridge.setup.syslog_ng_sources import NETWORK, source_port
+from bridge.setup.syslog_ng_sources import source_port
 from bridge.setup.syslog_ng_tree import Statement, SyslogNgNode
 
-_KEY = re.compile(r"""intake_key=\\*["']?([^"'\\\]\s]+)""")
-_HEADER_KEY = re.compile(r"(?i)X-SEKOIAIO-INTAKE-KEY:\s*(\S+)")
 _OTHER_DESTINATION = "only destinations that send to the collector with an intake key are imported"
 _OTHER = "this statement has no counterpart; carry it over by hand"
 
@@ -70,8 +67,8 @@ class _Passed:
     groups: tuple[str, ...] = ()
     matched: Condition | None = None
     "The condition of the messages that match the path; None if it is not imported."
-    taken: bool = False
-    "True if every message that matches has a rule with a destination."
+    left: Condition | None = None
+    "The condition of those that have no rule with a destination; None if each has one."
     whole: tuple[int, ...] = ()
     "The numbers of the rules that take matching messages only."
 
@@ -88,6 +85,12 @@ class LogPaths:
         """Adds all paths of the top level."""
         passed: list[_Passed] = []
         fallbacks = [node for node in paths if "fallback" in _flags(node)]
+        sources = {
+            name
+            for node in fallbacks
+            for statement in node.body or () if statement[0].name == "source"
+            for name in statement[0].texts()
+        }  # fmt: skip
         for node in paths:
             if node in fallbacks:
                 continue
@@ -95,21 +98,20 @@ class LogPaths:
             passed.append(one)
             if "final" in _flags(node):
                 self._draft.end_rules(one.whole)
-                self._discard(one)
-        if fallbacks:
-            for one in passed:
-                if "final" not in _flags(one.node):
-                    self._discard(one)
+                self._discard(one, one.groups)
+        for one in passed:
+            if "final" not in _flags(one.node):
+                self._discard(one, [group for group in one.groups if group in sources])
         first = self._draft.rule_count
         for node in fallbacks:
             self._log(node, _Path())
         for one in passed:
             self._draft.separate(one.whole, range(first, self._draft.rule_count))
 
-    def _discard(self, one: _Passed) -> None:
+    def _discard(self, one: _Passed, groups: Sequence[str]) -> None:
         """Adds a rule for messages that match a path and have no destination, so that later paths do not see them."""
-        if one.groups and one.matched is not None and not one.taken:
-            self._draft.rule(ReceiverRule(one.groups, one.matched, None, one.node.place, one.node.line))
+        if groups and one.left is not None:
+            self._draft.rule(ReceiverRule(groups, one.left, None, one.node.place, one.node.line))
 
     def _inner(self, nodes: Sequence[SyslogNgNode], path: _Path) -> list[_Passed]:
         """Adds the paths within another one."""
@@ -150,7 +152,7 @@ class LogPaths:
                 elif kind == "if":
                     branches = self._if(statement, path)
                     whole += [number for branch in branches for number in branch.whole]
-                    taken = taken or (statement[-1].name == "else" and all(branch.taken for branch in branches))
+                    taken = taken or (statement[-1].name == "else" and all(one.left is None for one in branches))
                 elif kind != "flags":
                     path = self._element(statement[0], path)
             except NotConvertible as error:
@@ -160,11 +162,14 @@ class LogPaths:
         taken = taken or bool(own)
         if not inner:
             whole += [number for number, condition in own if condition == path.condition]
-            return _Passed(node, path.groups, path.condition, taken, tuple(whole))
-        passed = [one for one in self._inner(inner, path) if one.matched is not None]
-        whole = [number for one in passed for number in one.whole]
-        matched = either([one.matched for one in passed if one.matched is not None]) if passed else None
-        return _Passed(node, path.groups, matched, taken or all(one.taken for one in passed), tuple(whole))
+            return _Passed(node, path.groups, path.condition, None if taken else path.condition, tuple(whole))
+        passed = self._inner(inner, path)
+        matched = [one.matched for one in passed if one.matched is not None]
+        left = [one.left for one in passed if one.left is not None and not taken]
+        return _Passed(
+            node, path.groups, either(matched) if matched else None, either(left) if left else None,
+            tuple(number for one in passed for number in one.whole),
+        )  # fmt: skip
 
     def _if(self, statement: Statement, path: _Path) -> list[_Passed]:
         rest: _Path = path
@@ -177,7 +182,7 @@ class LogPaths:
             one = self._log(node, inner)
             for earlier in passed:
                 self._draft.separate(earlier.whole, range(first, self._draft.rule_count))
-            if not (one.taken and one.matched == inner.condition):
+            if one.left is not None or one.matched != inner.condition:
                 rest = replace(rest, condition=both(rest.condition, Negated(test)))
             passed.append(one)
         return passed
@@ -201,7 +206,8 @@ class LogPaths:
             return self._rewritten(node, name, path)
         if node.name in ("junction", "channel"):
             raise NotConvertible("the bridge has no junctions; write a route for each channel")
-        self._draft.skip(node.place, node.line, _OTHER)
+        rejects = "a parser has no counterpart; messages that it rejects are delivered too"
+        self._draft.skip(node.place, node.line, rejects if node.name == "parser" else _OTHER)
         return path
 
     def _rewritten(self, node: SyslogNgNode, name: str, path: _Path) -> _Path:
@@ -234,7 +240,9 @@ class LogPaths:
         drivers = self._defined.destinations.get(name, ()) if node.body is None else node.body
         numbers: list[int] = []
         for statement in drivers:
-            target = self._target(statement[0], path, name)
+            target, lost = intake_target(statement[0], name, self._defined.templates, path.key, path.title)
+            if lost:
+                self._draft.skip(statement[0].place, statement[0].line, lost)
             if target is None:
                 self._draft.skip(statement[0].place, statement[0].line, _OTHER_DESTINATION)
             elif numbers:
@@ -246,54 +254,15 @@ class LogPaths:
                 self._draft.rule(rule)
         return numbers
 
-    def _target(self, driver: SyslogNgNode, path: _Path, name: str) -> IntakeTarget | None:
-        if driver.name == "http":
-            for header in driver.values("headers"):
-                if match := _HEADER_KEY.search(header):
-                    return IntakeTarget(match[1], _title(name), urlsplit(driver.one("url")).hostname or "")
-            return None
-        host = next(iter(driver.texts()), "")
-        if driver.name not in NETWORK or not host:
-            return None
-        given = driver.one("template")
-        template = self._defined.templates.get(given, given)
-        key = _KEY.search(template)
-        if key is None:
-            # The key is in the structured data that a rewrite has set; syslog() writes it before the message.
-            return IntakeTarget(path.key, _title(path.title or name), host) if path.key else None
-        payload = _payload_of(template[key.end() :])
-        if payload is None:
-            text = "the text of the template has no counterpart; the message alone is sent"
-            self._draft.skip(driver.place, driver.line, text)
-        return IntakeTarget(key[1], _title(name or path.title), host, payload or "auto")
-
 
 def _without(path: _Path, passed: _Passed) -> _Path:
     """Returns the path for messages that do not match another one; the order of rules sees to those that are taken."""
-    if passed.matched is None or passed.taken:
+    if passed.left is None:
         return path
-    return replace(path, condition=both(path.condition, Negated(passed.matched)))
+    return replace(path, condition=both(path.condition, Negated(passed.left)))
 
 
 def _flags(log: SyslogNgNode) -> list[str]:
     return [
         flag.lower() for statement in log.body or () if statement[0].name == "flags" for flag in statement[0].texts()
     ]
-
-
-def _title(name: str) -> str:
-    title = re.sub(r"(?i)sekoia(?:[._]?io)?", "", re.sub("^[a-z]_", "", name)).strip("_.-")
-    return title or "intake"
-
-
-def _payload_of(template: str) -> str | None:
-    """Returns the payload form of what a template writes behind the structured data; None if there is none."""
-    text = template.partition("]")[2].replace("\\n", "").strip()
-    names = re.findall(r"\$\{?([A-Za-z_]+)\}?", text)
-    if re.sub(r"\$\{?[A-Za-z_]+\}?", "", text).strip():
-        return None
-    forms: Mapping[tuple[str, ...], str] = {
-        ("MSG",): "auto", ("MESSAGE",): "auto", ("MSGONLY",): "auto", ("RAWMSG",): "raw",
-        ("MSGHDR", "MSG"): "content", ("MSGHDR", "MESSAGE"): "content",
-    }  # fmt: skip
-    return forms.get(tuple(names))
