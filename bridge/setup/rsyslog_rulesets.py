@@ -222,7 +222,7 @@ def _tested(statement: RsyslogStatement, condition: Condition) -> Condition | No
 
 
 def _payload(rest: str) -> str | None:
-    """Returns the payload form of what a template writes behind the structured data; None if there is none."""
+    """Returns the payload form of what a template writes behind the structured data, or None."""
     text = rest.partition("]")[2].strip().removesuffix("\\n").strip()
     pieces = re.findall(r"%([\w-]+)[^%]*%", text)
     if re.sub(r"%[^%]*%", "", text).strip():

@@ -43,7 +43,7 @@ def _title(name: str) -> str:
 
 
 def _payload_of(template: str) -> str | None:
-    """Returns the payload form of what a template writes behind the structured data; None if there is none."""
+    """Returns the payload form of what a template writes behind the structured data, or None."""
     text = template.partition("]")[2].replace("\\n", "").strip()
     names = re.findall(r"\$\{?([A-Za-z_]+)\}?", text)
     if re.sub(r"\$\{?[A-Za-z_]+\}?", "", text).strip():

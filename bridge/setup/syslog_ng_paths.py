@@ -32,7 +32,7 @@ class Definitions:
     templates: dict[str, str] = field(default_factory=dict)
 
     def take(self, statement: Statement) -> bool:
-        """Adds a definition; returns False if the statement is none."""
+        """Adds a definition; returns False for any other statement."""
         kind, name, body = statement[0].name, statement[1].text if len(statement) > 1 else "", statement[-1].body
         named = {"source": self.sources, "destination": self.destinations, "rewrite": self.rewrites}
         if body is None:
