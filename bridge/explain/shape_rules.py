@@ -113,6 +113,7 @@ SHAPE_RULES: Mapping[str, ShapeRule] = {
     ),
     "cisco-cucm": _cisco(Reason(9, "the Node ID in the text, as the header has no host")),
     "counted": _PLAIN,
+    "rfc5424-relayed": _like_5424(Reason(17, "by its place in the header of RFC 5424 after the relay's time and host")),
     "relayed": ShapeRule(
         hostname=Reason(17, "the host after the second time; the relay's is dropped"),
         timestamp=Reason(17, "the device's time, after the relay's"),
@@ -145,7 +146,7 @@ SHAPE_RULES: Mapping[str, ShapeRule] = {
     ),
     "cef": ShapeRule(app_name=Reason(12, "only a word before CEF: or LEEF: is a tag"), msg=_CEF),
     "snare": ShapeRule(app_name=Reason(12, "MSWinEventLog is not a tag"), msg=_SNARE),
-    "watchguard": ShapeRule(app_name=Reason(15, "the tag after the serial number and the time in parentheses")),
+    "watchguard": ShapeRule(app_name=Reason(15, "the tag after the serial number or the time in parentheses")),
     "host-and-address": ShapeRule(hostname=Reason(18, "the name; the address after it is dropped")),
     "cisco-ise": ShapeRule(
         app_name=Reason(15, "the category CISE_... is not a tag"), msg=Reason(15, "begins at the category CISE_..."),

@@ -54,6 +54,8 @@ _HOST = re.compile(rb"(" + HOST_BEFORE_TAG + rb") ++(?:: ++)?")
 _TWICE = re.compile(rb"(" + HOST + rb") ++(?=\1 )")
 # The device's header behind the time of a relay: a host and a tag that is not a level.
 RELAYED = re.compile(rb"(" + HOST_BEFORE_TAG + rb") ++(?:: ++)?(?!(?i:" + UPPER_LEVEL + rb")[:\[])" + TAG_FOLLOWS)
+# Only what ``cisco.MAY_BE_RELAYED`` matches as well, so that the fast readers leave it to this parser.
+_RELAY_AND_VERSION = re.compile(HOST + rb" (?=1 (?:(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}|[0-9]{9,10}\.))")
 _VERSION = re.compile(rb"1 ++(?=[0-9A-Z])")
 _KIWI = re.compile(KIWI.pattern)
 
@@ -154,6 +156,8 @@ def _timed(priority: bytes, text: bytes, start: int, at: int, *, versioned: bool
             TIMED.read(priority, text, start, gap.end(), stamp)
             or tagged(priority, text, start, stamp, "rfc3164", b"", gap.end())
         )
+    if not versioned and (header := _after_relay(priority, text, start, gap.end())):
+        return header
     return _header_after_time(priority, text, start, gap.end(), stamp, like_5424=like_5424)
 
 
@@ -162,7 +166,7 @@ def _header_after_time(priority: bytes, text: bytes, start: int, at: int, stamp:
     if header := TIMED.read(priority, text, start, at, stamp):
         # The host may be written twice before CEF.
         return header._replace(app_name=b"") if header.app_name == header.hostname else header
-    if header := _after_second_time(priority, text, start, at):
+    if header := _after_second_time(priority, text, start, at, stamp):
         return header
     if like_5424 and (header := WITHOUT_DATA.read(priority, text, start, at, stamp)):
         return header
@@ -179,12 +183,22 @@ def _header_after_time(priority: bytes, text: bytes, start: int, at: int, stamp:
     return tagged(priority, text, start, stamp, "rfc3164", host[1], host.end())
 
 
-def _after_second_time(priority: bytes, text: bytes, start: int, at: int) -> Header | None:
+def _after_relay(priority: bytes, text: bytes, start: int, at: int) -> Header | None:
+    """Parses a header of RFC 5424 or of Meraki, if a relay that does not know it has put ``TIME HOST`` before it."""
+    relay = _RELAY_AND_VERSION.match(text, at)
+    header = relay and _read(priority, text[relay.end() :])
+    if not header or (header.shape in ("rfc3164", "none") and not (header.hostname and header.app_name)):
+        return None
+    shape = "rfc5424-relayed" if header.format == "rfc5424" else header.shape
+    return header._replace(shape=shape, device=text[start:])
+
+
+def _after_second_time(priority: bytes, text: bytes, start: int, at: int, first: Stamp) -> Header | None:
     """Parses the device's own header, if a relay has put its ``TIME`` or ``TIME HOST`` before it.
 
     Returns None if there is no second time, or if it is part of the text that an application has written.
     """
-    second = cisco.second(priority, text, start, at)
+    second = cisco.second(priority, text, start, at, first)
     if second is None or second.header:
         return second and second.header
     gap = _AFTER_TIME.match(text, second.stamp.end)

@@ -147,7 +147,7 @@ class Stamp(NamedTuple):
 
     second: bytes
     fraction: bytes
-    "Begins with a point, also if the sender wrote a comma."
+    "Begins with a point, also if the sender wrote a comma or a colon."
     offset: bytes
     "Offset or zone name."
     end: int
@@ -157,8 +157,9 @@ class Stamp(NamedTuple):
 # An unknown name counts as a zone only if a year follows it.
 _OF_EPOCH = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b>" + ZONE + rb")?"
 # Huawei appends a counter to the fraction: `.270.1`.
-_BETWEEN = rb"(?:(?P<f%b>" + FRACTION + rb")(?:\.[0-9]{1,3}(?= ))?)?(?P<z%b>" + ZONE + rb")?"
-_BEFORE_YEAR = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b> (?:[A-Z]{1,5}|" + OFFSET + rb"))?"
+_BETWEEN = rb"(?:(?P<f%b>" + FRACTION + rb")(?:\.[0-9]{1,3}(?=[ +-]))?)?(?P<z%b>" + ZONE + rb")?"
+# Comware writes a colon before the milliseconds: `07:24:00:270 2026`.
+_BEFORE_YEAR = rb"(?P<f%b>" + FRACTION + rb"|:[0-9]{3}(?= ))?(?P<z%b> (?:[A-Z]{1,5}|" + OFFSET + rb"))?"
 _NAMED = re.compile(rb"\(\?P<\w+>")
 # A blank, followed by nothing that could belong to the time.
 _NO_TIME_FOLLOWS = rb" (?!(?:GMT|UTC)-|[AP]M|[A-Z]{1,5}(?![A-Za-z0-9_/.-])|[0-9]{4}|[ +-]|[A-Za-z]{3,5} ?:)"
@@ -223,7 +224,7 @@ def scan_table(text: bytes, at: int) -> Stamp | None:
     if tail:
         second += b" " + match[tail]
     return Stamp(
-        second, fraction_text.replace(b",", b".") if fraction_text else b"", zone.lstrip(b" ") if zone else b"",
+        second, b"." + fraction_text[1:] if fraction_text else b"", zone.lstrip(b" ") if zone else b"",
         match.end(), name,
     )  # fmt: skip
 

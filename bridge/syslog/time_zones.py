@@ -20,7 +20,8 @@ ABBREVIATIONS: dict[bytes, int] = {
     b"BRT": -180, b"ART": -180, b"CLT": -240, b"CLST": -180,
 }  # fmt: skip
 
-OFFSET = rb"[+-](?:[0-9]{2}:?[0-9]{2}|[0-9]:[0-9]{2})"
+# Hours alone are the names of zones without an abbreviation: `-03` is Brazil.
+OFFSET = rb"[+-](?:[0-9]{2}:?[0-9]{2}|[0-9]:[0-9]{2}|(?:0[0-9]|1[0-4])(?![0-9]|:[0-9]))"
 _NAMES = b"|".join(sorted(ABBREVIATIONS, reverse=True))
 # Java writes `GMT+01:00`. A name in lower case is a zone only before a colon, as IOS writes it. PIX writes name and
 # offset (`PST -8:00`). `DST` stands after a zone, or alone for an unknown one.

@@ -142,7 +142,10 @@ _PLAIN_TEXT = (
 # --- the column auto ---
 # d is set if an element may be in the header of Cisco IOS. The reference parser reads such a row, and any header that
 # ends with a bracket, which may be that of structured data.
-_CISCO_DATA = rb"(?:(?=(?:[0-9]*+: |:)?+(?:[^\s\[]\S*+ )?+\[[^\s=\]\"]++(?: [^\s=\]\"]++=\"|\]: ))(?P<d>)|)"
+_CISCO_DATA = (
+    rb"(?:(?=(?:(?:[0-9]*+: |:)(?:[^\s\[]\S*+ ){0,6}+|(?:[^\s\[]\S*+ )?+)"
+    rb"\[[^\s=\]\"]++(?: [^\s=\]\"]++=\"|\]: ))(?P<d>)|)"
+)
 _MAY_HAVE_DATA = rb"(?:(?(d)|(?<=\]|\] |\] " + grammar.BOM + rb"))" + mark(UNKNOWN) + b")?+"
 
 _DEFINITIONS = {

@@ -43,7 +43,7 @@ class Layout:
 
 # --- parts ---
 _HOST = (
-    rb"(?![A-Z]{1,5}[ :]|(?:GMT|UTC)-[0-9]|" + UPPER_LEVEL + rb"[ :]|[0-9]++[ :]|[0-9]{4}-)"
+    rb"(?![A-Z]{1,5}[ :]|[AP]M[.,]|(?:GMT|UTC)-[0-9]|" + UPPER_LEVEL + rb"[ :]|[0-9]++[ :]|[0-9]{4}(?:-|[0-9]{4}T))"
     rb"[A-Za-z0-9][A-Za-z0-9._-]*+"
 )
 _CLOCK = rb"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
@@ -75,7 +75,7 @@ _NO_OTHER_TIME = b"(?!.*date=)(?!.*ntime=)"
 # Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler.
 _TAGLESS = (
     rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF + rb"|MSWinEventLog[ \t#,]"
-    rb"|CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ |[0-9]++-PPE-[0-9]++ :)"
+    rb"|CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ |[0-9]++-PPE-[0-9]++ :(?! ++\*?%))"
 )  # fmt: skip
 
 LAYOUTS = (
@@ -124,7 +124,7 @@ LAYOUTS = (
     Layout("netscaler", (
         b" ?+", "device", Field("second", rb"[0-9]{2}/[0-9]{2}/" + _YEAR + b":" + _CLOCK),
         Field("fraction", b""), Field("offset", b"GMT|UTC", b" ", b"(?= )"), b" ", _NAME, b" ", "content", "msg",
-        "text", rb"(?=[0-9]++-PPE-[0-9]++ :)",
+        "text", rb"(?=[0-9]++-PPE-[0-9]++ :(?! ++\*?%))",
     )),
     Layout("cisco-untimed", ("device", Field("second", b""), *_CISCO_TEXT)),
     Layout("cisco-counted", (b"(?:" + _COUNTER + b"){1,2}[*.]?", "device", *_CISCO_TIME, b": ", *_CISCO_TEXT)),

@@ -8,10 +8,11 @@ from bridge.syslog.shapes import cisco
 from bridge.syslog.structured_data import DESCRIPTIVE
 from bridge.syslog.time_formats import MONTHS
 
-# HOSTNAME: not a zone name, a year (both may follow a time), a time, a level or Snare's first word, and no colon. If
-# the first letter rules these out, there is no lookahead, because a lookahead costs as much as the rest of the name.
+# HOSTNAME: not a zone name, a half of the day, a year (all may follow a time), a time, a level or Snare's first word,
+# and no colon. If the first letter rules these out, there is no lookahead, because a lookahead costs as much as the
+# rest of the name.
 HOST = (
-    rb"(?:[a-z][A-Za-z0-9._-]*+|(?![A-Z]{2,5} |[0-9]{4}(?:[ -]|[0-9]{4}T)|(?:GMT|UTC)-[0-9]|MSWinEventLog |"
+    rb"(?:[a-z][A-Za-z0-9._-]*+|(?![A-Z]{2,5} |[AP]M[.,]|[0-9]{4}(?:[ -]|[0-9]{4}T)|(?:GMT|UTC)-[0-9]|MSWinEventLog |"
     + UPPER_LEVEL + rb" )[A-Z0-9][A-Za-z0-9._-]*+)"
 )  # fmt: skip
 TAG = rb"(?:[a-z_][A-Za-z0-9_./()-]*+|(?!CEF:|LEEF:)[A-Z][A-Za-z0-9_./()-]*+)"

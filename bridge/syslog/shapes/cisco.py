@@ -49,10 +49,12 @@ TAIL = re.compile(
 )  # fmt: skip
 _TIMELESS_TAIL = re.compile(_PROCESS)
 _TAIL_REPEATED = re.compile(rb" ?: (?P<content>)(?P<msg>)(?=last message repeated )")
+_RELAY = rb"(?:" + NO_ORIGIN + rb"(?P<relay>" + HOST + rb")(?: ?:)? ++)?"
 _SECOND = re.compile(
-    rb"(?:" + NO_ORIGIN + rb"(?P<relay>" + HOST + rb")(?: ?:)? ++)?" + _ORIGIN + _COUNTER + _NODE + _TASK + _MARK
-    + rb"(?=[0-9A-Z])"
-)  # fmt: skip
+    _RELAY + rb"(?:[0-9]++: |:(?! ))?" + _ORIGIN + _DATA + _COUNTER + _NODE + _TASK + _MARK + rb"(?=[0-9A-Z])"
+)
+# Behind a relay, a header without time or with an uptime begins with a counter.
+_UNTIMED_SECOND = re.compile(_RELAY + rb"[0-9]++: " + _ORIGIN + _DATA + _COUNTER + _MARK + rb"(?=[0-9%]|\*%)")
 # A quick check for a second time, without named groups: it rejects most messages. The fast readers apply
 # MAY_BE_SECOND after a tag. NetScaler's date (`11/23/2026:07:24:00`) is not here: behind a relay it begins the text, as
 # the intake's parser expects.
@@ -61,7 +63,12 @@ MAY_BE_SECOND = (
     rb"(?:\*[A-Za-z0-9_.-]++(?: [A-Za-z0-9_.-]++){0,3}: )?[*.]?"
     rb"(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- ])"
 )  # fmt: skip
-MAY_BE_RELAYED = rb"(?:\S++ (?:: ?)?(?:\S++ )?)?" + MAY_BE_SECOND
+# The second line is Meraki's version and time, the third is Cisco's header without time.
+MAY_BE_RELAYED = (
+    rb"(?:(?:\S++ (?:: ?)?(?:(?:[0-9]++: )?\S++ (?:\[[^\]\n]*+\]: )?)?)?" + MAY_BE_SECOND
+    + rb"|\S++ 1 [0-9]{9,10}\."
+    + rb"|\S++ [0-9]++: [^%\n]{0,120}%)"
+)  # fmt: skip
 _MAY_BE_RELAYED = re.compile(MAY_BE_RELAYED)
 # `YYYY-MM-DD hh:mm:ss,mmm` without a zone is always the time of an application.
 OF_APPLICATION = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2},")
@@ -90,6 +97,9 @@ SHAPES = (
     Shape("counted", b"",
         b"<34>123: Nov 23 07:24:00 gw-4 su: 'su root' failed for anna on /dev/pts/8",
         drops=rb"[0-9]*+: "),
+    Shape("rfc5424-relayed", b"",
+        b"<86>Nov 23 07:24:01 relay-1 1 2026-11-23T07:24:00.250Z bastion-2 sshd 4711 - - Accepted publickey for anna",
+        drops=rb"[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|\S++", format="rfc5424"),
     Shape("relayed", b"",
         b"<86>Nov 23 07:24:01 relay-1 Nov 23 07:24:00 bastion-2 sshd[4711]: Accepted publickey for anna from 192.0.2.9",
         drops=rb"[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|\S++"),
@@ -112,9 +122,13 @@ def read(priority: bytes, text: bytes) -> Header | None:
     header = head and _read_after(head, priority, text)
     if header is None and (words := WORDS_HEAD.match(text)):
         header = _read_after(words, priority, text)
-        # Without counter and time, the words before a mnemonic may be a text about it.
-        return header if header and (words["counter"] or header.second) else None
+        # Without counter and time, the words before a mnemonic may be a text about it. So may ``key=value``.
+        return header if header and (words["counter"] or _is_timed_origin(header)) else None
     return header
+
+
+def _is_timed_origin(header: Header) -> bool:
+    return bool(header.second) and b"=" not in header.hostname and not header.structured_data
 
 
 def _read_after(head: re.Match[bytes], priority: bytes, text: bytes) -> Header | None:
@@ -142,21 +156,35 @@ def after_counter(text: bytes) -> int:
     return match.end() if match else 0
 
 
-def second(priority: bytes, text: bytes, start: int, at: int) -> Second | None:
-    """Finds a second timestamp: the device's own, if a relay has put its ``TIME`` or ``TIME HOST`` before it."""
+def second(priority: bytes, text: bytes, start: int, at: int, first: Stamp) -> Second | None:
+    """Finds a second timestamp: the device's own, if a relay has put its ``TIME`` or ``TIME HOST`` before it.
+
+    ``first`` is the relay's, which counts if the header of a Cisco device has a counter but no time.
+    """
     if _MAY_BE_RELAYED.match(text, at) is None:
         return None
     head = _SECOND.match(text, at)
     stamp = head and scan(text, head.end())
     if not head or not stamp or not is_time(stamp.second, stamp.offset):
-        return None
+        untimed = _untimed_second(priority, text, start, at, first)
+        return untimed and Second(untimed, first, b"")
     relay = head["relay"] or b""
     if tail := TAIL.match(text, stamp.end):
         return Second(_build_header("cisco-relayed", priority, text, start, head, stamp, tail), stamp, relay)
     # Other messages count as relayed only if nothing but the relay's name and a clock mark separates the two times.
-    if head["host"] or text[at : head.end()].rstrip(b" *.") != relay or OF_APPLICATION.match(text, head.end()):
+    between = text[head.end("relay") if relay else at : head.end()]
+    if head["host"] or between.strip(b" *.") or OF_APPLICATION.match(text, head.end()):
         return None
     return Second(None, stamp, relay)
+
+
+def _untimed_second(priority: bytes, text: bytes, start: int, at: int, first: Stamp) -> Header | None:
+    head = _UNTIMED_SECOND.match(text, at)
+    if head is None:
+        return None
+    uptime = UPTIME.match(text, head.end())
+    tail = TAIL.match(text, uptime.end()) if uptime else _TIMELESS_TAIL.match(text, head.end())
+    return tail and _build_header("cisco-relayed", priority, text, start, head, first, tail)
 
 
 def _build_header(

@@ -58,11 +58,11 @@ TIMED = ShapeTable(
     Shape("snare", rb"(?:(?P<host>" + HOST + rb")[ \t]++)?(?P<msg>)(?=MSWinEventLog[ \t#,])",
         b"<14>Nov 23 07:24:00 dc1.example.org MSWinEventLog\t1\tSecurity\t4711\tMon Nov 23 07:24:00 2026\t4624\tok"),
     # --- Others ---
-    # WatchGuard writes its serial number and its own time before the tag
-    Shape("watchguard", rb"(?:" + _HOST + rb")?(?:[0-9A-Z]{6,20} )?"
+    # WatchGuard writes its serial number, its own time or both before the tag
+    Shape("watchguard", rb"(?:" + _HOST + rb")?(?:(?:[0-9A-Z]{6,20} )?"
         rb"\((?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]|[A-Z][a-z]{2} [ 0-9]?[0-9] )?"
         rb"[0-9]{2}:[0-9]{2}:[0-9]{2}[0-9A-Za-z.,:+-]*+\) "
-        + TAG_FOLLOWS,
+        + TAG_FOLLOWS + rb"|[0-9][0-9A-F]{12} (?=[a-z][a-z0-9_-]*+(?:\[[0-9]++\])?: ?msg_id=))",
         b'<140>Nov 23 07:24:00 m370-lyon (2026-11-23T07:24:00) firewall: msg_id="3000-0148" Deny 1-Trusted 0-External',
         drops=rb"[0-9A-Z]{6,20}|\([^)]*+\)"),
     # Infoblox grids write the address of the member after the host

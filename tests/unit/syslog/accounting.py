@@ -19,7 +19,7 @@ _BEFORE_DEVICE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[1-9][0-9]{0,5} (?:\xef\xbb\x
 # Includes a clock mark, the version, NILVALUE, the BOM, FreeBSD's `<facility.level>` and the counter after Huawei's
 # fraction.
 _SEPARATORS = (
-    rb"[ \t:\[\]]|[*.](?=[A-Z][a-z]{2} )|\xef\xbb\xbf|1 |-(?= |\]|\Z)|<[a-z0-9]+\.[a-z0-9]+>(?= )|\.[0-9]{1,3}(?= )"
+    rb"[ \t:\[\]]|[*.](?=[A-Z][a-z]{2} )|\xef\xbb\xbf|1 |-(?= |\]|\Z)|<[a-z0-9]+\.[a-z0-9]+>(?= )|\.[0-9]{1,3}(?=[ +-])"
 )
 _PLAIN = re.compile(_SEPARATORS)
 # A message counter, or the version of RFC 5424.
@@ -46,10 +46,11 @@ def account(frame: bytes) -> Header:
         assert b"<" + parts.priority + b">" in header[:start], parts
     elif parts.shape in ("none", "rfc3164", "rfc5424"):
         start = 0
-    fields = [parts.second, parts.fraction, parts.fraction.replace(b".", b","), parts.offset, parts.hostname,
-              parts.app_name, parts.procid, parts.msgid, parts.structured_data]  # fmt: skip
+    fractions = [parts.fraction.replace(b".", mark) for mark in (b".", b",", b":")]
+    fields = [*fractions, parts.second, parts.offset, parts.hostname, parts.app_name, parts.procid, parts.msgid,
+              parts.structured_data]  # fmt: skip
     words = sorted({word for field in fields for word in (field, *field.split(b" ")) if word}, key=len, reverse=True)
-    for word in fields[4:]:
+    for word in fields[5:]:
         assert word in frame, parts
     dropped = _DROPPED.get(parts.shape, _PLAIN)
     # All positions that a sequence of words and separators can reach. A time in a tag looks like a relay's.

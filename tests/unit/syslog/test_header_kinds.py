@@ -80,10 +80,80 @@ def test_host_after_the_time(text, hostname, app_name, msg):
 
 
 @pytest.mark.parametrize(
-    "relay", [b"rel-3 Nov 23 07:23:59 ", b"rel-3 2026-11-23T07:23:59Z ", b"2026-11-23T08:23:59+01:00 "]
+    "relay", [b"rel-3 Nov 23 07:23:59 ", b"rel-3.example.org. 2026-11-23T07:23:59Z ", b"2026-11-23T08:23:59+01:00 "]
 )
 def test_header_of_the_device_behind_a_relay(relay):
     check(START + relay + b"gw-3 app[4]: x", "gw-3", "app", "4", b"x", "07:23:59")
+
+
+@pytest.mark.parametrize("relay", [b"Nov 23 07:24:07 rel-3 ", b"2026-11-23T07:24:07+00:00 192.0.2.3 "])
+@pytest.mark.parametrize(
+    ("text", "hostname", "app_name", "procid", "msg", "clock"),
+    [
+        # The counter before the origin-id, as IOS writes it
+        (b"81: sw-7: Nov 23 07:24:00.1: %SYS-5-X: y", "sw-7", "%SYS-5-X", None, b"%SYS-5-X: y", "07:24:00"),
+        (b"81: 192.0.2.7: 000044: *Nov 23 08:24:00 CET: %SYS-5-X: y", "192.0.2.7", "%SYS-5-X", None, b"%SYS-5-X: y",
+         "07:24:00"),
+        (b'81: sw-7: [x@9 s_sn="1"]: 44: Nov 23 07:24:00: %SYS-5-X: y', "sw-7", "%SYS-5-X", None, b"%SYS-5-X: y",
+         "07:24:00"),
+        (b"81: xr-7 RP/0/RP1/CPU0:Nov 23 07:24:00 UTC: ifmgr[28]: %SYS-5-X : y", "xr-7", "%SYS-5-X", "28",
+         b"%SYS-5-X : y", "07:24:00"),
+        # No time of its own: the relay's counts
+        (b"81: sw-7: 3d04h: %SYS-5-X: y", "sw-7", "%SYS-5-X", None, b"%SYS-5-X: y", "07:24:07"),
+        (b"81: sw-7: %SYS-5-X: y", "sw-7", "%SYS-5-X", None, b"%SYS-5-X: y", "07:24:07"),
+        # RFC 5424 and what resembles it
+        (b"1 2026-11-23T08:24:00.5+01:00 db-7 app 4 ID7 [a@9 b=\"c\"] x", "db-7", "app", "4", b"x", "07:24:00"),
+        (b"1 2026-11-23 07:24:00 db-7 app 4 - - x", "db-7", "app", "4", b"x", "07:24:00"),
+        (b"1 2026-11-23T07:24:00Z db-7 CEF:0|a|b", "db-7", None, None, b"CEF:0|a|b", "07:24:00"),
+        (b"1 1795418640.25 mx_7 flows src=192.0.2.7", "mx_7", None, None, b"flows src=192.0.2.7", "07:24:00"),
+    ],
+)  # fmt: skip
+def test_header_within_the_header_of_a_relay(relay, text, hostname, app_name, procid, msg, clock):
+    check(b"<189>" + relay + text, hostname, app_name, procid, msg, clock)
+
+
+def test_relay_without_counter_gives_its_name_and_time():
+    check(b"<189>Nov 23 07:24:07 rel-3 81: %SYS-5-X: y", "rel-3", "%SYS-5-X", None, b"%SYS-5-X: y", "07:24:07")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"1 2026-11-23T07:24:00Z WARN disk is full",
+        b"1 1026-11-23T07:24:00Z db-7 app 4 - - x",
+        b"1 2026-02-30T07:24:00Z db-7 app 4 - - x",
+        b"1 1795418640.25 of 3 done",
+        b"81: 17 percent (17%) used",
+        b"81: sw-7: see %SYS-5-X: y",
+    ],
+)
+def test_text_that_resembles_a_header_behind_a_relay(text):
+    check(b"<189>Nov 23 07:24:00 rel-3 " + text, "rel-3", None, None, text)
+
+
+@pytest.mark.parametrize(
+    ("time", "clock"),
+    [
+        (b"Nov 23 2026 08:24:00.140.2+01:00", "07:24:00"),
+        (b"Nov 23 07:24:00:270 2026", "07:24:00"),
+        (b"2026-11-23T04:24:00-03", "07:24:00"),
+        (b"Nov 23 2026 11:24:00 +04", "07:24:00"),
+        (b"Mon Nov 23 04:24:00 -03 2026", "07:24:00"),
+    ],
+)
+def test_time_of_a_device(time, clock):
+    check(b"<189>" + time + b" gw-3 app[4]: x", "gw-3", "app", "4", b"x", clock)
+
+
+@pytest.mark.parametrize(
+    ("text", "app_name", "msg"),
+    [
+        (b'80D40A7700112 http-proxy[91]: msg_id="1AFF-0024"', "http-proxy", b'msg_id="1AFF-0024"'),
+        (b"80D40A7700112 http-proxy[91]: x", None, b"80D40A7700112 http-proxy[91]: x"),
+    ],
+)
+def test_serial_number_of_watchguard(text, app_name, msg):
+    check(START + b"fb-3 " + text, "fb-3", app_name, "91" if app_name else None, msg)
 
 
 @pytest.mark.parametrize(

@@ -52,5 +52,20 @@ SAMPLES = [
            time=None, shape="none", format="none"),
     sample("HP LaserJet", "<134>Nov 23 07:24:00 printer-6 printer: ¦toner low", "printer-6", "printer"),
     sample("Moxa EDS", "<132>Nov 23 07:24:00 moxa-6 Port4: ¦link off", "moxa-6", "Port4"),
+    # --- behind a relay that does not know their header ---
+    sample("Cisco IOS by a relay", "<189>Nov 23 07:24:03 relay-6 4711: sw-6: Nov 23 07:24:00.417: ¦%LINK-3-UPDOWN: Interface Vlan6, changed state to up",
+           "sw-6", "%LINK-3-UPDOWN", time=_T + ".417Z", shape="cisco-relayed"),
+    sample("Cisco Meraki MX", "<134>Nov 23 07:24:03 192.0.2.6 1 1795418640.417000000 mx_6 ¦flows src=192.0.2.31 dst=198.51.100.9 protocol=udp",
+           "mx_6", time=_T + ".417Z", shape="meraki", intake="meraki",
+           event="1795418640.417000000 mx_6 flows src=192.0.2.31 dst=198.51.100.9 protocol=udp"),
+    sample("Juniper SRX", '<14>Nov 23 07:24:03 relay-6 1 2026-11-23T07:24:00.417Z srx-6 RT_FLOW - RT_FLOW_SESSION_CREATE [junos@2636.1.1 a="b"] ¦created',
+           "srx-6", "RT_FLOW", msgid="RT_FLOW_SESSION_CREATE", time=_T + ".417Z", shape="rfc5424-relayed", format="rfc5424"),
+    # --- rare times ---
+    sample("Huawei VRP", "<189>Nov 23 2026 08:24:00.417.1+01:00 hw-6 ¦%%01SHELL/5/CMDRECORD(s)[41]:Recorded command information.",
+           "hw-6", "%%01SHELL/5/CMDRECORD", time=_T + ".417Z", shape="comware"),
+    sample("HPE Comware", "<190>Nov 23 07:24:00:417 2026 core-6 ¦%%10SHELL/6/SHELL_CMD: Command is display version",
+           "core-6", "%%10SHELL/6/SHELL_CMD", time=_T + ".417Z", shape="comware"),
+    sample("WatchGuard", '<142>Nov 23 07:24:00 fb-6 80D40A7700112 http-proxy[91]: ¦msg_id="1AFF-0024" Allow 1-Trusted', "fb-6", "http-proxy", "91",
+           shape="watchguard"),
     sample("Siemens SCALANCE", "<133>Nov 23 07:24:00 scalance-6 WBM: ¦User oper has logged in from 192.0.2.31.", "scalance-6", "WBM"),
 ]  # fmt: skip
