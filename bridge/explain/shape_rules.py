@@ -124,6 +124,10 @@ SHAPE_RULES: Mapping[str, ShapeRule] = {
     "stormshield": _pairs("fw"),
     "sophos": _pairs("device_name"),
     "checkpoint-splunk": _pairs("hostname"),
+    "clavister": ShapeRule(
+        no_host=Reason(10, "no name in the text"), timestamp=Reason(10, "the time in brackets before EFW:"),
+        app_name=Reason(10, "a text of key=value has no tag"), msg=_WHOLE,
+    ),
     "json": ShapeRule(
         no_host=Reason(21, "a hostname in a JSON text is data and is not used"),
         timestamp=Reason(21, "from a member of the outermost JSON object"),
@@ -155,6 +159,8 @@ SHAPE_RULES: Mapping[str, ShapeRule] = {
         hostname=Reason(11, "without the blade (slotN/) before it"),
         app_name=Reason(11, "the tag after the level word, which is dropped"),
     ),
+    "sonic": ShapeRule(app_name=Reason(11, "the tag after the level word, which is dropped")),
+    "onefs": ShapeRule(hostname=Reason(16, "without the number of the node in parentheses, which is dropped")),
     "f5-slot": ShapeRule(hostname=Reason(11, "without the blade (slotN/) before it")),
     "f5-irule": ShapeRule(
         hostname=Reason(15, "the word before ',f5_irule='"), app_name=Reason(15, "an iRule's text has no tag"),

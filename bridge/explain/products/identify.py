@@ -31,6 +31,8 @@ MIN_SHARE = 0.5
 "Share of messages that must be recognised."
 MIN_SHARE_ALIKE = 0.2
 "The same if all others look like those of the product: a device has many kinds of messages."
+MIN_SHARE_CERTAIN = 0.3
+"Share of messages that only an appliance sends, if most others are of Unix programs."
 FEW = 10
 "Number of messages below which half must be recognised in any case."
 MIN_FITTING = 0.6
@@ -96,11 +98,16 @@ def identify(frames: Sequence[bytes]) -> Identification:
     own = Counter(message.matches[0].product.name for message in messages if len(message.matches) == 1)
     order = {row.name: place for place, row in enumerate(PRODUCTS)}
     ranked = sorted(support, key=lambda name: (-support[name], -own[name], order.get(name, len(order)), name))
+    rivals = ranked
+    if appliance := _appliance_below_its_programs(messages, ranked):
+        ranked.sort(key=lambda name: name != appliance)
+        rivals = [appliance]
     best = ranked[0]
     matched = [(message, match) for message in messages if (match := message.match_of(best))]
     evidence = reason.evidence((reason.words(match, message.traits) for message, match in matched), total)
     rest = _rest(messages, best, matched[0][1].product)
-    if why := _doubt(messages, ranked, support, rest, evidence):
+    equal = [name for name in rivals if support[name] == support[best]]
+    if why := _doubt(messages, ranked, support, rest, equal, evidence):
         return Identification(None, None, 0.0, why, best, support[best], total)
     text_format, note = _format([(message.frame, match) for message, match in matched])
     runs = f"; {rest.neutral} of programs that run on it" if rest.neutral else ""
@@ -109,6 +116,18 @@ def identify(frames: Sequence[bytes]) -> Identification:
         best, text_format, _confidence(weight, support[best], total - rest.neutral), evidence + runs + note,
         next(iter(ranked[1:]), None), support[best], total,
     )  # fmt: skip
+
+
+def _appliance_below_its_programs(messages: Sequence[_Message], ranked: Sequence[str]) -> str | None:
+    """Returns the appliance if most messages are of Unix programs (sshd, cron), which such a device runs."""
+    products = {match.product.name: match.product for message in messages for match in message.matches}
+    if not products[ranked[0]].daemon:
+        return None
+    certain = (message for message in messages if not any(match.product.daemon for match in message.matches))
+    support = Counter(match.product.name for message in certain for match in message.matches)
+    least = max(2, MIN_SHARE_CERTAIN * len(messages))
+    first = next((name for name in ranked if support[name] >= least), None)
+    return first if first and products[first].appliance else None
 
 
 def _message(frame: bytes) -> _Message:
@@ -147,11 +166,15 @@ def _rest(messages: Sequence[_Message], best: str, product: Product) -> _Rest:
 
 
 def _doubt(
-    messages: Sequence[_Message], ranked: Sequence[str], support: Counter[str], rest: _Rest, evidence: str
+    messages: Sequence[_Message],
+    ranked: Sequence[str],
+    support: Counter[str],
+    rest: _Rest,
+    equal: Sequence[str],
+    evidence: str,
 ) -> str:
     """Returns the reason for not identifying the source, or an empty text."""
     best, total = ranked[0], len(messages)
-    equal = [name for name in ranked if support[name] == support[best]]
     foreign, device = rest.other + rest.unknown, total - rest.neutral
     if foreign > MAX_FOREIGN * device or (len(equal) > 1 and rest.other):
         return _mix(messages, ranked)

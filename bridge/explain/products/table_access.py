@@ -11,7 +11,8 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="wabaudit|wabauth|wabengine|rdpproxy|sshproxy|wab*|wabgui|WAB*|bastion"),
         S(
             text=(
-                r"\[(?:wabaudit|sshproxy|SSH Session|RDP Session|sessionintegrity|rdpproxy|wabauth|VNC " r"Session)\] "
+                r"\[(?:wabaudit|sshproxy|SSH Session|RDP Session|sessionintegrity|rdpproxy|wabauth|VNC Session)\] "
+                r"(?:\[\w+\] )?\w+="
             ),
             words="[wabaudit], [SSH Session]",
         ),

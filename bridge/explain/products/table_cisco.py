@@ -135,6 +135,13 @@ PRODUCTS: tuple[Product, ...] = (
         S(cef="(?:Lancope|Cisco) :: (?:StealthWatch|Secure Network Analytics)", format="cef"),
         S(programs="Lancope"),
     ),
+    product(
+        "Cisco Expressway, TelePresence VCS",
+        None,
+        S(programs="tvcs"),
+        S(keys="UTCTime Module Level"),
+        S(programs="tvcs", text=r"(?:UTCTime|Event)=\""),
+    ),
     product("Cisco HyperFlex", None, S(programs="hx-*"), appliance=True),
     product(
         "Cisco Meeting Server",

@@ -36,10 +36,10 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="gcenter gcap event_type"),
         S(keys="gcenter gcap"),
         S(programs="gatewatcher|aioniq|gcenter", keys="type event_type"),
-        S(programs="gatewatcher|aioniq|gcenter|ndr", keys="event ecs", format="aioniq-v103"),
+        S(programs="gatewatcher|aioniq|gcenter", keys="event ecs", format="aioniq-v103"),
         S(programs="gatewatcher|aioniq|gcenter", keys="gcenter"),
         S(programs="gatewatcher|aioniq|gcenter", keys="gcap"),
-        S(programs="gatewatcher|aioniq|gcenter|ndr", keys="observer", format="aioniq-v103"),
+        S(programs="gatewatcher|aioniq|gcenter", keys="observer", format="aioniq-v103"),
         S(keys="gcenter event_type type"),
         S(keys="gcap event_type type uuid"),
         S(
@@ -129,7 +129,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="process_unique_id log_type groups"),
         S(programs="harfanglab|hurukai|HarfangLab*", keys="log_type"),
         S(programs="harfanglab|hurukai", keys="agent"),
-        S(keys="log_type agent @timestamp"),
+        S(keys="log_type agent @timestamp tenant"),
     ),
     product(
         "TEHTRIS EDR",
@@ -150,8 +150,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="type policy process_path process_signed"),
         S(keys="process_path process_device process_signed process_signature"),
         S(keys="authenticator entity policy"),
-        S(keys="type policy process_path pid ppid"),
-        S(keys="policy process_path"),
+        S(keys="type policy process_path command hostname os"),
         S(programs="nucleon*|Nucleon*", keys="type"),
     ),
     product(
@@ -200,8 +199,8 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="KES|*|KES*|KSC*|1093*|kes*", data="event@23668"),
         S(
             text=(
-                r"Event type: .{1,200}(?:\\r\\n|\r\n|\r|\n|#015)(?:Result|Name|Error|User|Object|"
-                r"Component|Application)"
+                r"Event type: .{1,200}?(?:(?:\\r\\n|\r\n|\r|\n|#015#012)(?:Result|Name|Error|User|Object|"
+                r"Component|Application|Type)\b.{0,200}?){2}"
             ),
             words="Event type:",
         ),
@@ -210,8 +209,12 @@ PRODUCTS: tuple[Product, ...] = (
         "Symantec Endpoint Protection Manager",
         "broadcom-symantec-endpoint-security",
         S(programs="SymantecServer"),
+        S(head=r"\w{3} +\d+ [\d:]{8} SymantecServer \S+: ", words="SymantecServer HOST:", format="-"),
         S(text=r"Site: [^,]+,Server(?: Name)?: [^,]+,Domain(?: Name)?: ", words="Site: Server Name: Domain Name:"),
-        S(text=r"[^,:]{1,64},(?:Category: \d|Event Description: ).{0,300}", words="Category: Event Description:"),
+        S(
+            text=r"[^,:]{1,64},(?:Category: \d+,[\w -]{2,40},|Event Description: ).{0,300}",
+            words="Category: Event Description:",
+        ),
         S(
             text=r"[^,]{1,64},[\d.]*,(?:Blocked|Allowed|Continue|Terminate),.{0,400}Begin: \d{4}-",
             words="action and Begin:",

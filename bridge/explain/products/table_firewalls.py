@@ -4,83 +4,21 @@ from bridge.explain.products.signature import Product, Signature, product
 
 S = Signature
 
+# The type of the log is one of PAN-OS: other programs write such lists as well.
+PAN_OS = (
+    r"(?:: )?[\dA-Fa-f]*,\d{4}/\d\d/\d\d [\d:]{5,8},[\w-]*,(?:TRAFFIC|THREAT|SYSTEM|CONFIG|HIP-?MATCH|USER-?ID|IPTAG"
+    r"|GLOBALPROTECT|AUTHENTICATION|DECRYPTION|CORRELATION|GTP|SCTP|URL|DATA|FILE|WILDFIRE|TUNNEL|AUDIT),"
+)
+
 PRODUCTS: tuple[Product, ...] = (
-    # --- Fortinet: the serial number tells the product ---
-    product(
-        "Fortinet FortiGate",
-        "fortinet-fortigate",
-        S(keys="date time devname devid logid type subtype level vd"),
-        S(keys="date time devname devid logid"),
-        S(keys="date time devname devid type"),
-        S(keys="date time devname devid=FG|FW|F6 logid"),
-        S(keys="date time devname devid eventtime type"),
-        S(keys="time devname devid logid type subtype level vd"),
-        S(keys="logver timestamp devname devid vd"),
-        S(keys="timestamp devname devid vd date time logid"),
-        S(keys="devname devid logid type subtype level vd eventtime"),
-        S(text=r'(?:date=[\d-]{10},)?time=[\d:]{8},devname="?[^,]+"?,devid=', words="date=,time=,devname=,devid="),
-        S(cef="Fortinet :: Forti(?:Gate|OS)"),
-    ),
-    product(
-        "Fortinet FortiProxy",
-        "fortinet-fortiproxy",
-        S(keys="date time devname devid=FP|FPX logid type subtype level vd"),
-        S(keys="date time devname devid=FPX logid"),
-        S(keys="date time devname=fortiproxy|fpx devid logid type subtype level vd"),
-        S(keys="devname=fortiproxy|fpx devid logid type subtype level vd eventtime"),
-        S(keys="devname devid=FPX logid type subtype level vd eventtime"),
-    ),
-    product(
-        "Fortinet FortiWeb",
-        "fortinet-fortiweb",
-        S(keys="date time log_id msg_id device_id"),
-        S(keys="date time log_id msg_id device_id vd timezone type"),
-        S(keys="date time log_id device_id=FV"),
-        S(keys="time devname device_id log_id msg_id type subtype pri"),
-        S(keys="cat date_time user_id ep_id app_name"),
-        S(cef="Fortinet :: FortiWeb"),
-    ),
-    product(
-        "Fortinet FortiMail",
-        "fortinet-fortimail",
-        S(keys="date time device_id log_id type pri session_id"),
-        S(keys="date time device_id=FE log_id type pri"),
-        S(keys="time device_id log_id type subtype pri user ui"),
-        S(keys="date time device_id log_id type subtype pri user ui action"),
-        S(keys="time device_id log_id type pri session_id"),
-    ),
-    product(
-        "Fortinet FortiAnalyzer or FortiManager",
-        None,
-        S(keys="date time devid=FAZ|FL|FMG|FMVM devname logver"),
-        S(keys="date time log_id devid=FAZ|FL|FMG"),
-        S(keys="date time device_id=FAZ|FL|FMG type subtype pri"),
-        S(cef="Fortinet :: Forti(?:Analyzer|Manager)"),
-    ),
-    product("Fortinet FortiADC", None, S(keys="date time log_id device_id=FAD"), S(keys="date time log_id devid=FAD")),
-    product("Fortinet FortiSandbox", None, S(keys="date time logid devid=FSA"), S(keys="devid=FSA logid pri")),
-    product(
-        "Fortinet FortiAuthenticator",
-        None,
-        S(keys="date time devid=FAC logid"),
-        S(text=r'(?:\w+\[\d+\]: )?category="Event" subcategory="'),
-    ),
-    product("Fortinet FortiNAC", None, S(cef="Fortinet :: (?:FortiNAC|NAC)"), S(cef="Fortinet, Inc :: FortiNAC")),
-    product(
-        "Fortinet FortiEDR",
-        None,
-        S(cef="Fortinet :: FortiEDR"),
-        S(text=r"Message Type: \w+[^;]*;Organization: ", words="Message Type: ...;Organization:"),
-    ),
-    product("Fortinet FortiClient EMS", None, S(cef="Fortinet :: FortiClient")),
     # --- Palo Alto Networks ---
     product(
         "Palo Alto Networks PAN-OS",
         "paloalto-ngfw",
-        S(text=r"(?:: )?1,\d+/\d+/\d+ [\d:]{5,8},\w+,[A-Z]+,", words="comma separated PAN-OS fields"),
+        S(text=PAN_OS, words="comma separated PAN-OS fields"),
         S(cef="Palo Alto Networks :: PAN-OS"),
         S(cef="Palo Alto Networks :: LF"),
-        S(shape="pan-os"),
+        S(shape="pan-os", text=PAN_OS),
     ),
     product(
         "Palo Alto Networks Prisma Access, Strata Logging Service",
@@ -88,7 +26,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="logforwarder", message_ids="panwlogs"),
         S(
             programs="logforwarder",
-            text=r"(?:: )?1,\d{4}/\d\d/\d\d \d\d:\d\d:\d\d,\w+,[A-Z]+,",
+            text=PAN_OS,
             words="comma separated PAN-OS fields",
         ),
         S(cef="Palo Alto Networks :: Prisma Access"),
@@ -104,6 +42,8 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="CheckPoint", data="action:|sc4s@2620|fields@", words="structured data of Log Exporter", format="-"),
         S(programs="CheckPoint", text=r"\[action:\"", words="[action:...; ...]", format="-"),
         S(text=r"syslog\[action:", words="syslog[action:"),
+        S(text=r'Action="\w+" UUid="\{', words="Action= UUid=", format="-"),
+        S(programs="clish|xpand|cp_file_convert|cpwd_admin|fwk0_dev_0", format="-"),
         S(
             text=r"time=\d{10}\|hostname=[^|]*\|(?:severity=[^|]*\|)?(?:confidence_level=[^|]*\|)?product=",
             words="time=|hostname=|product=",
@@ -189,6 +129,14 @@ PRODUCTS: tuple[Product, ...] = (
                 "mgd|rpd|chassisd|dcd|l2ald|kmd|jsrpd|pfed|eswd|craftd|mib2d|sflowd|cosd|jdhcpd|mcsnoopd|l2cpd|vccpd"
             )
         ),
+        # The statement `explicit-priority`
+        S(
+            programs="mgd|rpd|chassisd|dcd|l2ald|kmd|jsrpd|eswd|mib2d|cosd|lldpd|sshd|snmpd|dot1xd|/kernel|cron|login",
+            text=r"%[A-Z]+-\d-[A-Z0-9_]+: ",
+            words="%FACILITY-n-MNEMONIC of a process",
+        ),
+        S(programs="/kernel|fpc0|fpc1|fpc2|fpc3|fpc*"),
+        S(text=r"fpc\d+ [A-Z]", words="fpcN"),
         S(text=r"RT_(?:FLOW|IDP|UTM|SCREEN)_?\w*(?::| \[)", words="RT_FLOW"),
         appliance=True,
     ),
@@ -217,6 +165,12 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="id=firewall time pri fw vpn ivs"),
         S(programs="PulseSecure", keys="id=firewall time pri"),
         S(programs="PulseSecure", text=r"ive \| ", format="-"),
+        S(
+            programs="PulseSecure|Juniper|ConnectSecure",
+            text=r"(?:[\d-]{10} [\d:]{8} - )?[\w.-]+ - \[[\da-f.:]+\] .{0,80}\[[^\]]*\] - ",
+            words="time, node, [address] and user",
+            format="-",
+        ),
     ),
     product(
         "pfSense, OPNsense, OpenBSD pf",
@@ -259,6 +213,10 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="src spt dst dpt actionTaken attackDescription"),
         S(text=r"WF (?:ALER|EMER|CRIT|ERR|WARN|NOTI|INFO|DEBU) \w+ [\d.]+ \d+ ", words="WF level attack client port"),
         S(text=r"(?:\S+ )?(?:WF|TR|AUDIT|NF|SYS) (?:ALER|EMER|CRIT|ERRO|WARN|NOTI|INFO) "),
+        S(
+            text=r"[\d-]{10} [\d:.]{8,12} [+-]\d{4} +\S+ (?:TR|WF|NF|AUDIT|SYS) ",
+            words="time, host and log type of the firewall",
+        ),
     ),
     product(
         "Barracuda Email Security Gateway",
@@ -269,6 +227,8 @@ PRODUCTS: tuple[Product, ...] = (
         "Clavister NetWall",
         "clavister-ngfw",
         S(keys="id event", text=r"id=\d{6,8} event=\w+ ", words="id= event="),
+        S(keys="prio id rev event", format="-"),
+        S(text=r"\[[\d-]{10} [\d:]{8}\] EFW: ", words="[time] EFW:", format="-"),
         S(
             programs="ALG|CONN|RULE|SYSTEM|IPSEC|DHCP|APPCONTROL|USERAUTH|SSLVPN",
             keys="id event",

@@ -177,7 +177,7 @@ PRODUCTS: tuple[Product, ...] = (
     product(
         "Windows events as text",
         None,
-        S(programs=("Microsoft-Windows-*|Microsoft_Windows_*|Security-Auditing:|EvntSLog|Service_Control_Manager")),
+        S(programs=("Microsoft-Windows-*|Microsoft_Windows_*|Security-Auditing|EvntSLog|Service_Control_Manager")),
         S(text=r"EvntSLog: ?"),
         S(programs="AgentDevice=*"),
         S(text=r"<\d+>?\w+ \d+ .*AgentDevice=WindowsLog"),

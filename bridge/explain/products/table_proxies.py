@@ -157,6 +157,7 @@ PRODUCTS: tuple[Product, ...] = (
         "forcepoint-swg",
         S(cef="Forcepoint :: Security"),
         S(cef="Websense :: Security"),
+        S(text=r"vendor=(?:Forcepoint|Websense) product=", words="vendor= product=", format="-"),
     ),
     product(
         "Forcepoint Email, DLP",

@@ -219,7 +219,13 @@ PRODUCTS: tuple[Product, ...] = (
         S(text=r"\[Brightmail\] "),
         appliance=True,
     ),
-    product("FireEye EX, Mimecast", None, S(cef="Mimecast", format="cef")),
+    product(
+        "FireEye EX, Mimecast",
+        None,
+        S(cef="Mimecast", format="cef"),
+        S(programs="mimecast*|Mimecast*"),
+        S(text=r"(?:datetime=[^|]{1,40}\|)(?:\w+=[^|]*\|)?(?:aCode|acc)=", words="datetime=|aCode=|acc="),
+    ),
     # --- web ---
     product(
         "Apache HTTP Server",

@@ -10,8 +10,8 @@ MAX_EXAMINED = 2048
 
 _BOM = b"\xef\xbb\xbf"
 # A relay may have read `CEF:` as the tag. Without a tag, a word may stand before it (`OPSWATPC CEF:0|`).
-_CEF = re.compile(rb'(?:[A-Z]{2,5}:)?"?(?:CEF: ?[01]|LEEF:[12]\.0|0|1\.0)\|\|?([^|\n]{1,60})\|([^|\n]{0,80})\|')
-_CEF_AFTER_A_WORD = re.compile(rb"[\w./:\[\]#@-]{1,40} (?:- ?:? ?)?(?=CEF: ?[01]\||LEEF:[12]\.0\|)")
+_CEF = re.compile(rb'(?:[A-Z]{2,5}:)?"?(?:CEF: ?[0-9]|LEEF:[12]\.0|0|1\.0)\|\|?([^|\n]{1,60})\|([^|\n]{0,80})\|')
+_CEF_AFTER_A_WORD = re.compile(rb"[\w./:\[\]#@-]{1,40} (?:- ?:? ?)?(?=CEF: ?[0-9]\||LEEF:[12]\.0\|)")
 _TAGGED_CEF = (b"CEF", b"LEEF")
 # Marks before a JSON text: `@cee: {`, `-: {`, `event={`. Without a tag, vendor words may stand before it as well:
 # `darktrace {`, `zscaler-nss NSS {`.

@@ -15,13 +15,17 @@ from bridge.explain.products import (
     table_applications,
     table_cef,
     table_cisco,
+    table_cloud,
     table_endpoints,
     table_firewalls,
+    table_fortinet,
     table_hosts,
     table_network,
+    table_programs,
     table_proxies,
     table_services,
     table_systems,
+    table_virtualisation,
 )
 from bridge.explain.products.signature import Match, Product, Signature
 from bridge.explain.products.traits import Traits
@@ -33,13 +37,17 @@ PRODUCTS: tuple[Product, ...] = tuple(
         table_applications,
         table_cef,
         table_cisco,
+        table_cloud,
         table_endpoints,
         table_firewalls,
+        table_fortinet,
         table_hosts,
         table_network,
+        table_programs,
         table_proxies,
         table_services,
         table_systems,
+        table_virtualisation,
     )
     for row in table.PRODUCTS
 )  # fmt: skip

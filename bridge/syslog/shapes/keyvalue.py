@@ -8,6 +8,7 @@ date and time of day  ``date`` and ``time``, with the zone of ``tz`` or ``timezo
 epoch                 ``eventtime`` or ``time``: seconds, with or without further digits for the fraction
 CEF                   ``dvchost`` and ``rt``
 whole time            ``time`` or ``timestamp`` or ``date``, quoted if it contains a blank
+Clavister             the time in brackets before ``EFW:``
 ===================== ==========================================================
 
 A ``hostname`` in a text of unknown origin is data that a client may have chosen, so it is not used. Of a JSON
@@ -31,6 +32,8 @@ _EPOCH = re.compile(rb"([1-9][0-9]{9})\.?([0-9]{0,9})")
 _HOST = re.compile(rb"[^\s=]++")
 _DVCHOST = re.compile(rb"(?<=[ |])dvchost=([^\s=|]++)")
 _RT = re.compile(rb"(?<=[ |])rt=([^=|]++)")
+# Clavister: ``[TIME] EFW: CATEGORY: prio=``
+_CLAVISTER = re.compile(rb"\[([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})\] EFW: [A-Z][A-Z0-9_]*+: prio=")
 
 _GMT = re.compile(rb"\((GMT[+-][0-9]{1,2}:[0-9]{2})\)")
 _TIME_MEMBERS = (b"logtimestamp", b"eventtime", b"@timestamp", b"timestamp", b"creationtime")
@@ -55,6 +58,8 @@ SHAPES = (
         b'log_type="Firewall"'),
     Shape("checkpoint-splunk", b"",
         b"time=1795418640|hostname=cp-mgmt|severity=Medium|product=IPS|action=Prevent|ifdir=inbound"),
+    Shape("clavister", b"",
+        b"<134>[2026-11-23 07:24:00] EFW: CONN: prio=1 id=00600001 rev=1 event=conn_open connipproto=TCP"),
     Shape("json", b"",
         b'{"LogTimestamp": "Mon Nov 23 07:24:00 2026","Customer": "Example","Connector": "lyon-1"}'),
     Shape("key-value", b"",
@@ -80,8 +85,17 @@ _HOST_KEYS = {
 
 
 def read(priority: bytes, text: bytes) -> Header | None:
-    """Parses a text that begins with ``key=`` or ``{``. Returns None if it has neither host nor time."""
+    """Parses a text that begins with ``key=``, ``{`` or Clavister's time. Returns None if it has no host or time."""
+    if text.startswith(b"["):
+        return _read_clavister(priority, text)
     return read_json(priority, text) if text.startswith(b"{") else read_pairs(priority, text)
+
+
+def _read_clavister(priority: bytes, text: bytes) -> Header | None:
+    time = _CLAVISTER.match(text)
+    if time is None or not is_time(time[1]):
+        return None
+    return Header("none", "clavister", priority, time[1], b"", b"", b"", b"", b"", b"", b"", text, text, text)
 
 
 def read_pairs(priority: bytes, text: bytes) -> Header | None:

@@ -82,6 +82,14 @@ TIMED = ShapeTable(
         drops=rb"slot[0-9]++/"),
     Shape("f5-irule", rb"(?P<msg>)(?P<host>" + _NAME + rb"),f5_irule=",
         b"<190>Nov 23 07:24:00 ltm-a,f5_irule=hsl-http,src_ip=198.51.100.3,vip=192.0.2.10,http_method=GET"),
+    # SONiC writes the level before CONTAINER#PROGRAM. Before other tags, a level is part of the text.
+    Shape("sonic", _HOST + UPPER_LEVEL + rb" (?=[a-z][a-z0-9_-]*+#[A-Za-z0-9_./-]++(?:\[[0-9]++\])?:)",
+        b"<30>Nov 23 07:24:00.117 leaf-9 NOTICE swss#orchagent: :- doPortTask: Ethernet8 is up",
+        drops=UPPER_LEVEL),
+    # OneFS writes the number of the node behind the host.
+    Shape("onefs", rb"(?P<host>" + _NAME + rb")\([a-z]{1,4}[0-9]{1,4}\) " + TAG_FOLLOWS,
+        b"<134>Nov 23 07:24:00 isilon-9(id4) audit_protocol[411]: S-1-5-21-9|0|System|4|SMB|192.0.2.31|SUCCESS|CREATE",
+        drops=rb"\([a-z0-9]++\)"),
     # FACILITY.LEVEL before the host: Cisco Meeting Server, Synology, DD-WRT
     Shape("facility-and-level", rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\."
         + LEVEL + _BLANKS + _HOST,

@@ -60,7 +60,12 @@ SAMPLES = [
            event="1795418640.417000000 mx_6 flows src=192.0.2.31 dst=198.51.100.9 protocol=udp"),
     sample("Juniper SRX", '<14>Nov 23 07:24:03 relay-6 1 2026-11-23T07:24:00.417Z srx-6 RT_FLOW - RT_FLOW_SESSION_CREATE [junos@2636.1.1 a="b"] ¦created',
            "srx-6", "RT_FLOW", msgid="RT_FLOW_SESSION_CREATE", time=_T + ".417Z", shape="rfc5424-relayed", format="rfc5424"),
-    # --- rare times ---
+    # --- rare headers ---
+    sample("Clavister", "<134>¦[2026-11-23 07:24:00] EFW: CONN: prio=1 id=00600001 rev=1 event=conn_open", shape="clavister", format="none"),
+    sample("SONiC", "<30>Nov 23 07:24:00.417 leaf-6 NOTICE swss#orchagent: ¦:- doPortTask: Ethernet8 is up", "leaf-6", "swss#orchagent",
+           time=_T + ".417Z", shape="sonic"),
+    sample("Dell Isilon", "<134>Nov 23 07:24:00 isilon-6(id4) audit_protocol[411]: ¦S-1-5-21-9|0|System|4|SMB|192.0.2.31|SUCCESS|CREATE", "isilon-6",
+           "audit_protocol", "411", shape="onefs"),
     sample("Huawei VRP", "<189>Nov 23 2026 08:24:00.417.1+01:00 hw-6 ¦%%01SHELL/5/CMDRECORD(s)[41]:Recorded command information.",
            "hw-6", "%%01SHELL/5/CMDRECORD", time=_T + ".417Z", shape="comware"),
     sample("HPE Comware", "<190>Nov 23 07:24:00:417 2026 core-6 ¦%%10SHELL/6/SHELL_CMD: Command is display version",
