@@ -160,6 +160,7 @@ SHAPE_RULES: Mapping[str, ShapeRule] = {
         app_name=Reason(11, "the tag after the level word, which is dropped"),
     ),
     "sonic": ShapeRule(app_name=Reason(11, "the tag after the level word, which is dropped")),
+    "no-name": ShapeRule(no_host=Reason(7, "the word in the place of the host is (none)")),
     "onefs": ShapeRule(hostname=Reason(16, "without the number of the node in parentheses, which is dropped")),
     "f5-slot": ShapeRule(hostname=Reason(11, "without the blade (slotN/) before it")),
     "f5-irule": ShapeRule(

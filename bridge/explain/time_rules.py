@@ -11,6 +11,7 @@ from bridge.syslog.time_zones import zone_of
 from bridge.syslog.timestamps import is_time
 
 LAYOUTS = {
+    "bsd-year-before-zone": "the layout 'Mmm d hh:mm:ss yyyy ZONE'",
     "bsd-year-after": "the layout 'Mmm d hh:mm:ss yyyy'",
     "bsd-12-hours": "the layout 'Mmm d yyyy hh:mm:ss AM'",
     "bsd-12-hours-fraction-first": "the layout 'Mmm d yyyy hh:mm:ss.fff AM'",
@@ -22,6 +23,7 @@ LAYOUTS = {
     "iso-unpadded": "the layout of RFC 3339, with numbers of one digit",
     "iso-minutes": "the layout of RFC 3339, without seconds",
     "iso-basic": "the basic layout of ISO 8601, 'yyyymmddThhmmss'",
+    "slashes-12-hours": "numbers with slashes, day and month in any order, and AM or PM",
     "slashes": "numbers with slashes, day and month in any order, the year last",
     "slashes-year-first": "the layout 'yyyy/mm/dd hh:mm:ss'",
     "slashes-named": "the layout 'dd/Mmm/yyyy:hh:mm:ss'",

@@ -95,6 +95,9 @@ _N2 = rb"[0-9]{2}"
 
 FORMATS = (
     # RFC 3164 section 4.1.2 and similar formats. ctime(3) puts the year last, date(1) puts the zone before it.
+    TimeFormat("bsd-year-before-zone", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK + b" " + _YEAR
+           + rb"(?=" + ZONE + rb")", b"",
+           named_month, b"Nov 23 08:24:00 2026 CET", "2026-11-23T07:24:00Z"),
     TimeFormat("bsd-year-after", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, _YEAR,
            named_month, b"Nov 23 07:24:00 2026", "2026-11-23T07:24:00Z"),
     TimeFormat("bsd-12-hours", _MONTH + b" {1,2}" + _DAY + b"(?:,? " + _YEAR + b")? " + _CLOCK + b" ?" + _HALF, b"",
@@ -122,6 +125,10 @@ FORMATS = (
            % ((_N2,) * 4), b"", numbers, b"2026-11-23T07:24Z", "2026-11-23T07:24:00Z"),
     TimeFormat("iso-basic", _YEAR + rb"(?P<month>%b)(?P<day>%b)T(?P<hour>%b)(?P<minute>%b)(?P<second>%b)"
            % ((_N2,) * 5), b"", numbers, b"20261123T072400Z", "2026-11-23T07:24:00Z"),
+    # Windows
+    TimeFormat("slashes-12-hours", rb"(?P<day>[0-3]?[0-9])/(?P<month>[0-3]?[0-9])/" + _YEAR + rb",? " + _CLOCK + b" ?"
+           + _HALF, b"",
+           either_order, b"11/23/2026 7:24:00 PM", "2026-11-23T19:24:00Z"),
     # NetScaler writes all three orders
     TimeFormat("slashes", rb"(?P<day>%b)/(?P<month>%b)/" % (_N2, _N2) + _YEAR + rb"[: ]" + _CLOCK, b"",
            either_order, b"11/23/2026:07:24:00 GMT", "2026-11-23T07:24:00Z"),
@@ -155,7 +162,8 @@ class Stamp(NamedTuple):
 
 
 # An unknown name counts as a zone only if a year follows it.
-_OF_EPOCH = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b>" + ZONE + rb")?"
+# Seconds since 1970 have no zone.
+_OF_EPOCH = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b>(?!))?"
 # Huawei appends a counter to the fraction: `.270.1`.
 _BETWEEN = rb"(?:(?P<f%b>" + FRACTION + rb")(?:\.[0-9]{1,3}(?=[ +-]))?)?(?P<z%b>" + ZONE + rb")?"
 # Comware writes a colon before the milliseconds: `07:24:00:270 2026`.

@@ -12,7 +12,8 @@ from functools import lru_cache
 ABBREVIATIONS: dict[bytes, int] = {
     b"UTC": 0, b"GMT": 0, b"UCT": 0, b"WET": 0, b"WEST": 60, b"BST": 60, b"IST": 330,
     b"CET": 60, b"CEST": 120, b"MET": 60, b"MEST": 120, b"MEZ": 60, b"MESZ": 120, b"SAST": 120,
-    b"EET": 120, b"EEST": 180, b"MSK": 180, b"TRT": 180, b"GST": 240, b"PKT": 300, b"ICT": 420, b"WIB": 420,
+    b"WAT": 60, b"CAT": 120, b"EAT": 180, b"IDT": 180, b"EET": 120, b"EEST": 180, b"MSK": 180, b"TRT": 180,
+    b"GST": 240, b"PKT": 300, b"ICT": 420, b"WIB": 420, b"WITA": 480, b"WIT": 540,
     b"HKT": 480, b"SGT": 480, b"AWST": 480, b"JST": 540, b"KST": 540, b"ACST": 570, b"AEST": 600, b"ACDT": 630,
     b"AEDT": 660, b"NZST": 720, b"NZDT": 780,
     b"NST": -210, b"NDT": -150, b"AST": -240, b"ADT": -180, b"EST": -300, b"EDT": -240, b"CST": -360, b"CDT": -300,

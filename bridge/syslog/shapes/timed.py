@@ -86,6 +86,10 @@ TIMED = ShapeTable(
     Shape("sonic", _HOST + UPPER_LEVEL + rb" (?=[a-z][a-z0-9_-]*+#[A-Za-z0-9_./-]++(?:\[[0-9]++\])?:)",
         b"<30>Nov 23 07:24:00.117 leaf-9 NOTICE swss#orchagent: :- doPortTask: Ethernet8 is up",
         drops=UPPER_LEVEL),
+    # Linux without a host name
+    Shape("no-name", rb"\(none\) " + TAG_FOLLOWS,
+        b"<30>Nov 23 07:24:00 (none) udhcpc[311]: lease of 192.0.2.31 obtained",
+        drops=rb"\(none\)"),
     # OneFS writes the number of the node behind the host.
     Shape("onefs", rb"(?P<host>" + _NAME + rb")\([a-z]{1,4}[0-9]{1,4}\) " + TAG_FOLLOWS,
         b"<134>Nov 23 07:24:00 isilon-9(id4) audit_protocol[411]: S-1-5-21-9|0|System|4|SMB|192.0.2.31|SUCCESS|CREATE",

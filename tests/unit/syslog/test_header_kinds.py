@@ -73,6 +73,8 @@ def test_tag_after_the_host(text, app_name, procid, msg):
         (b"leaf-3 WARNING bgp#bgpd: x", "leaf-3", "bgp#bgpd", b"x"),
         (b"app-3 WARNING worker: x", "app-3", None, b"WARNING worker: x"),
         (b"store-3(id12) isi_x: x", "store-3", "isi_x", b"x"),
+        (b"(none) app: x", None, "app", b"x"),
+        (b"(none) of them", None, None, b"(none) of them"),
         (b"store-3(id12) is full", None, None, b"store-3(id12) is full"),
         (b"rel-3 2026-11-23T07:23:59Z WARN x", "rel-3", None, b"2026-11-23T07:23:59Z WARN x"),
         (b"app-3 2026-11-23 07:23:59,1 gw-3 app: x", "app-3", None, b"2026-11-23 07:23:59,1 gw-3 app: x"),
@@ -143,6 +145,11 @@ def test_text_that_resembles_a_header_behind_a_relay(text):
         (b"2026-11-23T04:24:00-03", "07:24:00"),
         (b"Nov 23 2026 11:24:00 +04", "07:24:00"),
         (b"Mon Nov 23 04:24:00 -03 2026", "07:24:00"),
+        (b"Nov 23 08:24:00 2026 CET", "07:24:00"),
+        (b"Mon Nov 23 02:24:00 2026 -0500", "07:24:00"),
+        (b"Nov 23 10:24:00 EAT", "07:24:00"),
+        (b"11/23/2026 7:24:00 AM", "07:24:00"),
+        (b"23/11/2026, 07:24:00 PM", "19:24:00"),
     ],
 )
 def test_time_of_a_device(time, clock):

@@ -122,6 +122,7 @@ def test_small_reads_equal_reference(frames: list[bytes]) -> None:
         b"<13>Nov 23 07:24:00 brain-1 vectra_cef -: CEF:: |Vectra Networks|X Series|8.1|hsc|Host Score|3|x=y",
         b"<167>Nov 23 07:24:00 AM.245 %PIX-7-710005: UDP request discarded",
         b"<13>Nov 23 07:24:00 PM.245 app: text",
+        b"<134>1 1795418640.250000000 UTC urls src=192.0.2.30:50",
         b"<86>Nov 23 07:24:01 relay. 2026-11-23T07:24:00.250Z bastion-2 sshd 4711 - - text",
         b"<189>882: Hall 4: [1]: 7: Nov 23 07:24:00: %SYS-5-RESTART: System restarted",
         b"<167>Nov 23 07:24:00 20261123T072400Z45 %PIX-7-710005: UDP request discarded",
