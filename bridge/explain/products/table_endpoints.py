@@ -93,7 +93,8 @@ PRODUCTS: tuple[Product, ...] = (
         "Seckiot Citadelle",
         "seckiot-citadelle",
         S(keys="skt observer event"),
-        S(keys="skt"),
+        S(keys="skt observer"),
+        S(keys="skt event"),
         S(programs="citadelle|seckiot", keys="observer"),
     ),
     product(
@@ -149,7 +150,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="policy process_path process_md5 authenticator entity"),
         S(keys="type policy process_path process_signed"),
         S(keys="process_path process_device process_signed process_signature"),
-        S(keys="authenticator entity policy"),
+        S(keys="type authenticator entity policy"),
         S(keys="type policy process_path command hostname os"),
         S(programs="nucleon*|Nucleon*", keys="type"),
     ),
@@ -188,7 +189,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(
             keys=(
                 "event_type=Threat_Event|Audit_Event|FirewallAggregated_Event|HipsAggregated_Event|"
-                "EnterpriseInspectorAlert_Event|FilteredWebsites_Event"
+                "EnterpriseInspectorAlert_Event|FilteredWebsites_Event occured"
             )
         ),
     ),

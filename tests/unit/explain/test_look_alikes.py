@@ -24,6 +24,9 @@ LOOK_ALIKES = {
     "proxy with Zscaler's keys": START + b'{"reason":"x","event_id":7,"protocol":"tcp","action":"allow","user":"anna"}',
     "EDR with Nucleon's keys": START + b'{"type":"alert","policy":"default","process_path":"/bin/x","pid":5,"ppid":1}',
     "shipper with HarfangLab's keys": START + b'{"@timestamp":"x","agent":{"type":"y"},"log_type":"audit"}',
+    "login with Nucleon's keys": START + b'{"authenticator":"totp","entity":"anna","policy":"staff"}',
+    "audit with ESET's type": START + b'{"event_type":"audit_event_login","user":"anna","hostname":"web-3"}',
+    "one short key": START + b'{"skt":7,"user":"anna"}',
     "program ndr with ECS": START + b'ndr: {"event":{"kind":"alert"},"ecs":{"version":"8.0.0"}}',
     # Other products of Fortinet
     "FortiDeceptor": b"<189>" + _KEYS % b"FDC3KG0000000003" + b'vd="root"',
