@@ -33,9 +33,13 @@ class CertificateExpiry:
             if left >= WARN_BEFORE:
                 self._alarms.off("certificate", name, f"listener {name}: its certificate is valid for {_days(left)}")
                 continue
-            state = f"expires in {_days(left)}" if left > 0 else "has expired and clients reject it"
-            text = f"listener {name}: its certificate {state}"
+            text = f"listener {name}: its certificate {state_of(left)}"
             self._alarms.on("certificate", name, text, remedy="renew it, then reload")
+
+
+def state_of(left: float) -> str:
+    """Describes a certificate that expires in ``left`` seconds; negative if it has expired."""
+    return f"expires in {_days(left)}" if left > 0 else "has expired and clients reject it"
 
 
 def _days(seconds: float) -> str:

@@ -1,4 +1,6 @@
-"""Checks that this machine can run a configuration: its ports are free, and the service can write to the spool.
+"""Checks that this machine can run a configuration.
+
+Its ports are free, its certificates are valid, and the service can write to the spool.
 
 Root sees which process has a port. Then it becomes the user of the service, whose rights count for everything else: the
 configuration, keys, certificates and the spool.
@@ -8,6 +10,7 @@ import errno
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from bridge.config import Config, ConfigurationError, MachineFinding, load
 from bridge.host.privileges import User, become
 from bridge.listen.sockets import Holder, bind_error, holder_of, try_port
 from bridge.operations import spool_owner
+from bridge.setup.certificate_check import certificate_findings
 from bridge.setup.service_user import environments, service_user
 from bridge.util import file_access
 from bridge.util.errors import BridgeError
@@ -67,8 +71,10 @@ class MachineCheck:
     def findings(self, config: Config) -> list[MachineFinding]:
         """Returns what was found for the configuration, as the user that this process has become."""
         found = [finding for finding, holder in self._ports if not is_own(holder, self._owner)]
+        found += certificate_findings(config, time.time())
         if self._user is not None:
             found += spool_faults(config.spool.directory, self._user)
+        found += read_only_faults(config.spool.directory)
         return [*found, *self._sandbox]
 
 
@@ -132,6 +138,18 @@ def spool_faults(directory: Path, user: User) -> Iterator[MachineFinding]:
             made = f"sudo install -d -o {owner} -g {group} -m 0750 {place}"
             text = f"{directory} does not exist, and user {owner} may not create it. Run: {made}."
         yield MachineFinding(path, f"directory: {text}", error=True)
+
+
+def read_only_faults(directory: Path) -> Iterator[MachineFinding]:
+    """Yields a finding if the directory of the spool is on a filesystem that is mounted read-only."""
+    existing = next(folder for folder in (directory, *directory.absolute().parents) if _reachable(folder))
+    try:
+        read_only = bool(os.statvfs(existing).f_flag & os.ST_RDONLY)
+    except OSError:
+        return
+    if read_only:
+        text = f"directory: the filesystem of {directory} is read-only. Mount it read-write, or choose another path."
+        yield MachineFinding(("spool", "directory"), text, error=True)
 
 
 def _reachable(folder: Path) -> bool:

@@ -14,7 +14,7 @@ from bridge.config import MachineFinding, parse_text
 from bridge.host.privileges import User
 from bridge.listen.sockets import Holder
 from bridge.setup import machine_check, service_user
-from bridge.setup.machine_check import is_own, sandbox_findings, spool_faults, taken_ports
+from bridge.setup.machine_check import is_own, read_only_faults, sandbox_findings, spool_faults, taken_ports
 from tests.harness.polling import until
 from tests.harness.ports import free_port
 
@@ -94,6 +94,15 @@ def test_spool_that_its_user_cannot_write_is_an_error_with_the_command(
     (text,) = texts(list(spool_faults(tmp_path / "a" / "b", USER)))
     assert f"{tmp_path}/a/b does not exist, and user 54321 may not create it" in text
     assert f"sudo install -d -o 54321 -g 54321 -m 0750 {tmp_path}/a/b" in text
+
+
+def test_spool_on_a_read_only_filesystem_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(read_only_faults(tmp_path / "spool")) == []
+    mounted = os.statvfs(tmp_path)
+    read_only = os.statvfs_result([*mounted[:8], mounted.f_flag | os.ST_RDONLY, mounted.f_namemax])
+    monkeypatch.setattr(os, "statvfs", lambda path: read_only)
+    (text,) = texts(list(read_only_faults(tmp_path / "spool")))
+    assert text.startswith(f"directory: the filesystem of {tmp_path}/spool is read-only. Mount it read-write")
 
 
 def test_file_in_place_of_the_spool_is_an_error(tmp_path: Path) -> None:
