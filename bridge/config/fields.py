@@ -23,6 +23,7 @@ from bridge.config.yaml_tree import Entries, Items, Scalar
 from bridge.config.zone_hints import unknown_zone
 from bridge.tls import pem, suites
 from bridge.util.expression import Expression, ExpressionError, MissingLibrary
+from bridge.util.file_access import to_install, to_read
 from bridge.util.files import read_regular
 
 T = TypeVar("T", int, float, timedelta)
@@ -43,6 +44,8 @@ _FACILITIES = (
 )  # fmt: skip
 FACILITIES = {name: number for number, names in enumerate(_FACILITIES) for name in names.split()}
 _INTAKE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+UNKNOWN_INTAKE = "INTAKE"
+"Stands for the name of an intake in a route that a command suggests. It is not a valid name."
 LONGEST_REGEX = 4096
 "Characters of a regular expression, at most."
 
@@ -110,6 +113,8 @@ def intake_name(text: str) -> str:
 
     No error quotes it, because an intake key may have been pasted in its place.
     """
+    if text == UNKNOWN_INTAKE:
+        raise ValueError(f"{UNKNOWN_INTAKE} stands for a name. Write the name of an intake in its place.")
     if not _INTAKE_NAME.fullmatch(text):
         raise ValueError("invalid intake name. Write 1 to 64 of a-z 0-9 _ . - and begin with a letter or digit.")
     if text in SPOOL_NAMES:
@@ -234,7 +239,8 @@ def _authorities(path: Path, info: ValidationInfo) -> Path:
         try:
             data = read_regular(path, pem.LARGEST)
         except OSError as error:
-            raise ValueError(f"cannot read {path}: {error.strerror}.") from None
+            hint = to_read(path) if isinstance(error, PermissionError) else to_install(path)
+            raise ValueError(f"cannot read {path}: {error.strerror}. {hint}") from None
         if b"-----BEGIN CERTIFICATE-----" not in data:
             raise ValueError(f"{path} contains no PEM certificate (-----BEGIN CERTIFICATE-----).")
     return path

@@ -82,6 +82,8 @@ def read_bytes(path: Path | str) -> bytes:
         text = f"cannot read the file: {error.strerror}."
         if isinstance(error, FileNotFoundError):
             text += " Run sudo syslog-bridge setup to write one, or name another file with -c FILE."
+        elif isinstance(error, IsADirectoryError):
+            text += f" Name the file in it, such as {Path(path) / 'bridge.yaml'}."
         elif isinstance(error, PermissionError):
             text += f" {to_read(Path(path))}"
         raise ConfigurationError([Fault(str(path), 1, 1, text)]) from None

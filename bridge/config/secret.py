@@ -80,7 +80,10 @@ def header_secret(value: object, info: ValidationInfo) -> Secret:
     """Reads a secret for an HTTP header: ASCII without spaces (RFC 9110 section 5.5). Raises FaultAtKey."""
     found = secret(value, info)
     if not re.fullmatch("[!-~]*", found.reveal()):
-        raise FaultAtKey("the secret contains spaces or non-ASCII characters, which an HTTP header cannot carry.")
+        raise FaultAtKey(
+            "the secret contains spaces or non-ASCII characters, which an HTTP header cannot carry. Copy it again,"
+            " without any text around it."
+        )
     return found
 
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 from bridge import formats
 from bridge.config import Config
+from bridge.config.fields import UNKNOWN_INTAKE
 from bridge.config.paste_places import PastePlace
 from bridge.util.names import free_name
 
-UNKNOWN_INTAKE = "INTAKE"
-"Stands for the name of an intake. It is not a valid name."
 MAX_INTAKES = 6
 "Intakes that a comment lists."
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,253}[A-Za-z0-9])?")

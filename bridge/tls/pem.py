@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bridge.util.errors import BridgeError
-from bridge.util.file_access import to_read
+from bridge.util.file_access import to_install, to_read
 from bridge.util.files import read_regular
 
 LARGEST = 4 << 20
@@ -46,7 +46,8 @@ def read_identity(certificate: Path, private_key: Path | None = None) -> Identit
     key_file = private_key or certificate
     key = _read_key(key_file)
     if key.public_key() != chain[0].public_key():
-        raise PemError(key_file, f"{key_file}: this private key does not belong to the certificate in {certificate}")
+        text = f"{key_file}: this private key does not belong to the certificate in {certificate}"
+        raise PemError(key_file, text, "Use the key that the certificate was requested with.")
     return Identity(chain, key)
 
 
@@ -56,7 +57,7 @@ def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     try:
         return tuple(x509.load_pem_x509_certificates(data))
     except ValueError:
-        raise PemError(path, f"{path}: holds no readable PEM certificate") from None
+        raise PemError(path, f"{path}: holds no readable PEM certificate", _to_convert("CERTIFICATE")) from None
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -89,12 +90,17 @@ def _read_key(path: Path) -> PrivateKeyTypes:
     except TypeError:
         raise PemError(path, f"{path}: the private key is encrypted", "Use a key without a passphrase.") from None
     except ValueError:
-        raise PemError(path, f"{path}: holds no readable PEM private key") from None
+        raise PemError(path, f"{path}: holds no readable PEM private key", _to_convert("PRIVATE KEY")) from None
+
+
+def _to_convert(label: str) -> str:
+    """Returns what a PEM file must have, as a sentence. ``label`` is that of RFC 7468."""
+    return f"Name a file that has the line -----BEGIN {label}-----. openssl converts other forms, such as DER."
 
 
 def _read(path: Path) -> bytes:
     try:
         return read_regular(path, LARGEST)
     except OSError as error:
-        hint = to_read(path) if isinstance(error, PermissionError) else ""
+        hint = to_read(path) if isinstance(error, PermissionError) else to_install(path)
         raise PemError(path, f"cannot read {path}: {error.strerror}", hint) from None

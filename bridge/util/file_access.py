@@ -20,6 +20,18 @@ STARTED_AS = os.getuid()
 
 def to_create(path: Path) -> str:
     """Returns the command that creates a secret's file with owner and mode, as a sentence."""
+    rights, command = _installation(path, "/dev/stdin")
+    return f"Create it with {rights}: {command}. Then paste the secret, and press Enter and Ctrl-D."
+
+
+def to_install(path: Path) -> str:
+    """Returns the command that puts a certificate or a private key in its place, as a sentence."""
+    rights, command = _installation(path, "FILE")
+    return f"Correct the path, or install the file with {rights}: {command}."
+
+
+def _installation(path: Path, source: str) -> tuple[str, str]:
+    """Returns owner and mode of a private file of the bridge, and the command that makes it from ``source``."""
     folder = path.parent
     uid, gid = _effective_ids()
     if uid == ROOT:
@@ -28,10 +40,10 @@ def to_create(path: Path) -> str:
         group = group_name(gid)
         rights = f"owner root, group {group} and mode 0640"
         owner, file_mode, folder_mode = f"-o root -g {group} ", "0640", "2750"
-    command = f"sudo install {owner}-m {file_mode} /dev/stdin {shlex.quote(str(path))}"
+    command = f"sudo install {owner}-m {file_mode} {source} {shlex.quote(str(path))}"
     if not folder.exists():
         command = f"sudo install -d {owner}-m {folder_mode} {shlex.quote(str(folder))} && {command}"
-    return f"Create it with {rights}: {command}. Then paste the secret, and press Enter and Ctrl-D."
+    return rights, command
 
 
 def to_read(path: Path) -> str:

@@ -139,7 +139,7 @@ def test_unknown_product_leaves_the_intake_to_be_filled(write):
     suggestion = suggest_route(load(file), SOURCE, None)
     assert f"intake: {UNKNOWN_INTAKE}  # write the name of an intake: firewalls, other\n" in suggestion.route
     paste(suggestion, suggestion.where, suggestion.route)
-    with pytest.raises(ConfigurationError, match="intake: invalid intake name"):
+    with pytest.raises(ConfigurationError, match="intake: INTAKE stands for a name"):
         load(file)
 
 
