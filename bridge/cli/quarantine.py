@@ -10,12 +10,13 @@ from typing import NamedTuple
 import click
 
 from bridge.cli.changes import change_options, confirm, end_dry_run, print_result
-from bridge.cli.execute import existing_spool, fail_if_interrupted, run_command
+from bridge.cli.execute import JSON, existing_spool, fail_if_interrupted, run_command
 from bridge.cli.options import CliGroup, bundle, count_option, example, output_option, with_spool
 from bridge.cli.unrouted_text import suggestion_text
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations.commands import networks
+from bridge.operations.quarantine import preview
 from bridge.operations.selection import count_held, held_frames
 from bridge.operations.unrouted import unrouted_rows
 from bridge.spool.quarantine import REASONS
@@ -33,6 +34,7 @@ _WHICH = bundle(
 )  # fmt: skip
 _SHOWN = 160
 "Bytes of a frame that a list shows."
+_SAME_ROUTE = "The route above for this address also takes these messages."
 
 
 @click.group(cls=CliGroup, epilog=example("syslog-bridge quarantine list --reason refused"))
@@ -135,12 +137,16 @@ def list_unrouted(config: Config, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
         return
+    suggested: set[str] = set()
     for row in rows:
         frames = counted(int(str(row["frames"])), "frame")
         click.echo(f"{row['address']:<16} at {row['listener']}: {frames}, {row['first']} to {row['last']}")
         click.echo(f"    {printable(str(row['sample']))}")
         click.echo(f"    {printable(str(row['product'] or 'product not identified'))}: {printable(str(row['reason']))}")
-        click.echo(suggestion_text(row))
+        text = suggestion_text(row)
+        # A sender that several listeners receive needs its route once: two routes of one name are an error.
+        click.echo(f"    {_SAME_ROUTE}\n" if text in suggested and row.get("route") else text)
+        suggested.add(text)
     if not rows:
         click.echo("no unrouted frames are held")
 
@@ -179,13 +185,25 @@ class _Held(NamedTuple):
 
 def _retry(config: Config, held: _Held, *, dry_run: bool, output: str) -> None:
     if dry_run:
-        end_dry_run("route", "frame", held.counts(config), output)
+        existing_spool(config.spool.directory)
+        expected = preview(config, held.reasons, held.selection())
+        moved, result = sum(expected.moved.values()), expected._asdict()
+        head = f"would route {counted(moved, 'frame')} by the routes of the configuration file"
+        print_result(
+            output, {"dry_run": True, "frames": moved, "counts": expected.moved, **result},
+            [head, *(f"  {line}" for line in _result_lines(result))],
+        )  # fmt: skip
+        return
     result = run_command(config, "quarantine-retry", held.given(), description="routing")
+    print_result(output, result, _result_lines(result))
+    fail_if_interrupted(result, "frames")
+
+
+def _result_lines(result: JSON) -> list[str]:
     lines = [f"{count:,} to intake {name}" for name, count in sorted(result["moved"].items())]
     if result["filtered"]:
         lines.append(f"{result['filtered']:,} dropped by routes")
-    print_result(output, result, [*lines, f"{result['stayed']:,} still held"])
-    fail_if_interrupted(result, "frames")
+    return [*lines, f"{result['stayed']:,} still held"]
 
 
 def quarantine_entries(

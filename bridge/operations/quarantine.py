@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from bridge.config import Config
 from bridge.ingest import from_config as ingest_config
 from bridge.operations.command import JSON, Progress
 from bridge.operations.session import Session
@@ -38,13 +39,8 @@ async def _process_files(
     progress: Progress,
     process: Callable[[Reprocessor, Spool, str, QuarantineFile, Selection, range], ReprocessResult],
 ) -> JSON:
-    config = session.config
     # Compiling many routes takes a while.
-    reprocessor = await session.run(
-        lambda: Reprocessor(
-            ingest_config.router(config), ingest_config.group_limits(config), storage_config.batch_limits(config)
-        )
-    )
+    reprocessor = await session.run(partial(_reprocessor, session.config))
     moved: Counter[str] = Counter()
     filtered = purged = stayed = done = 0
     claim = session.spool.quarantine.claim
@@ -77,6 +73,41 @@ async def _process_files(
     return {
         "moved": dict(moved), "filtered": filtered, "purged": purged, "stayed": stayed, "interrupted": interrupted,
     }  # fmt: skip
+
+
+def _reprocessor(config: Config) -> Reprocessor:
+    return Reprocessor(
+        ingest_config.router(config), ingest_config.group_limits(config), storage_config.batch_limits(config)
+    )
+
+
+class RetryPreview(NamedTuple):
+    """Numbers of frames that a retry would queue for each intake, drop by a route, and leave in quarantine."""
+
+    moved: dict[str, int]
+    filtered: int
+    stayed: int
+
+
+def preview(config: Config, reasons: Sequence[str], selection: Selection) -> RetryPreview:
+    """Returns what a retry by the routes of a configuration would do with the selected frames, and changes nothing.
+
+    Needs no lock; a running bridge may add and remove frames meanwhile. Raises OSError.
+    """
+    reprocessor = _reprocessor(config)
+    moved: Counter[str] = Counter()
+    filtered = stayed = 0
+    for reason in reasons:
+        for path in sorted((config.spool.directory / ".quarantine" / reason).glob("*.jsonl")):
+            try:
+                result = reprocessor.preview(reason, QuarantineFile(path, 0), selection)
+            except FileNotFoundError:
+                continue
+            for (_, intake), count in result.moves.items():
+                moved[intake] += count
+            filtered += result.filtered.total()
+            stayed += result.stayed
+    return RetryPreview(dict(moved), filtered, stayed)
 
 
 async def _run_job(session: Session, reason: str, job: Callable[[], T]) -> T:

@@ -125,6 +125,21 @@ class Reprocessor:
         self, spool: Spool, reason: str, file: QuarantineFile, selection: Selection, numbers: range
     ) -> ReprocessResult:
         """Moves the selected frames of a claimed file into the spool. Raises OSError; then nothing has changed."""
+        change = self._retried(reason, file, selection)
+        return self._commit(spool, change, Transaction(spool.directory, numbers[0], "quarantine-retry"), numbers[1:])
+
+    def preview(self, reason: str, file: QuarantineFile, selection: Selection) -> ReprocessResult:
+        """Returns the result of a retry and changes nothing. Frames that are not selected are not counted as stayed.
+
+        Raises OSError.
+        """
+        change = self._retried(reason, file, selection)
+        kept = map(QuarantineEntry.read, change.kept)
+        stayed = sum(entry is not None and selection.matches(entry) for entry in kept)
+        return replace(change.result, stayed=stayed)
+
+    def _retried(self, reason: str, file: QuarantineFile, selection: Selection) -> _FileChange:
+        """Routes the selected frames of a file, and writes nothing. Raises OSError."""
         change = _FileChange(reason, file, selection)
         change.selected = list(self._redacted(change))
         runs: defaultdict[tuple[int, str, str], list[QuarantineEntry]] = defaultdict(list)
@@ -136,7 +151,7 @@ class Reprocessor:
         for entry in change.selected:
             if entry.intake is not None:
                 self._return_unchanged(entry, entry.intake, change)
-        return self._commit(spool, change, Transaction(spool.directory, numbers[0], "quarantine-retry"), numbers[1:])
+        return change
 
     def purge(
         self, spool: Spool, reason: str, file: QuarantineFile, selection: Selection, numbers: range
