@@ -55,12 +55,16 @@ def why(config: Config, sender: str, output: str, by_result: bool) -> None:
         click.echo(json.dumps(known[0] if len(known) == 1 else known, indent=2))
     else:
         click.echo("\n\n".join(_text(title, steps) for title, steps in explained))
-        for found in known:
-            for suggestion in [row.get("suggestion") for row in found.get("seen", [])] or found.get("held", []):
-                if suggestion:
-                    click.echo(suggestion_text(suggestion), nl=False)
+        rows = [each for found in known for each in _suggestions(found)]
+        # A sender that several listeners receive needs its route once.
+        for text in dict.fromkeys(map(suggestion_text, filter(None, rows))):
+            click.echo(text, nl=False)
     if by_result and any(step.mark == WRONG for _, steps in explained for step in steps):
         raise SystemExit(1)
+
+
+def _suggestions(found: dict[str, Any]) -> list[Any]:
+    return [row.get("suggestion") for row in found.get("seen", [])] or list(found.get("held", []))
 
 
 def _held(config: Config, found: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:

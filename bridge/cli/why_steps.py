@@ -8,11 +8,11 @@ from bridge import formats
 from bridge.cli.status_text import age
 from bridge.cli.why_history import ended_steps, held_step, unrouted_text
 from bridge.cli.why_incidents import held_steps, incident_steps
+from bridge.cli.why_intake import intake_steps, loss_steps
 from bridge.cli.why_step import NOTE, OK, WRONG, Step
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.explain.explanation import Origin
-from bridge.monitoring.problems import headline_of
 from bridge.routing.conditions import Address
 from bridge.util.counts import counted, times
 
@@ -103,8 +103,8 @@ def _pipeline(
     if unsent := row.get("unsent_structured_data"):
         yield _unsent_data(unsent)
     if intake := row.get("intake"):
-        yield from _intake(next((each for each in status["intakes"] if each["name"] == intake), None), str(intake))
-        yield from _losses(str(intake), status)
+        yield from intake_steps(next((each for each in status["intakes"] if each["name"] == intake), None), str(intake))
+        yield from loss_steps(str(intake), status)
     yield from incident_steps(config, row, status)
     if keyed := row.get("intake_keys_in_text"):
         yield Step(
@@ -112,7 +112,7 @@ def _pipeline(
             " sender's template is for the vendor's own syslog endpoint; remove [SEKOIA@53288 ...] from it",
         )  # fmt: skip
     for note in last.get("notes") or []:
-        yield Step(NOTE, "note", note)
+        yield Step(NOTE, "event", note)
 
 
 def _silence(address: str, status: dict[str, Any]) -> Iterator[Step]:
@@ -204,32 +204,6 @@ def _unsent_data(unsent: dict[str, Any]) -> Step:
         return Step(NOTE, "data", f"{data}, as configured. payload: auto would add it")
     fitting = f"format: {unsent['format']} if the intake is of that product, else " if unsent.get("format") else ""
     return Step(NOTE, "data", f"{data}. Set {fitting}payload: auto for intake {unsent['intake']}")
-
-
-def _intake(intake: dict[str, Any] | None, name: str) -> Iterator[Step]:
-    if intake is None:
-        text = f"{name} is no longer in the configuration"
-        yield Step(WRONG, "intake", text, f"intake {text}")
-        return
-    healthy = intake["state"] in ("idle", "delivering")
-    waiting = f"{counted(intake['backlog_events'], 'event')} waiting, the oldest for {age(intake['oldest_seconds'])}"
-    text = f"{name} is {intake['state']}; {waiting if intake['backlog_events'] else 'no events waiting'}"
-    if intake.get("last_error"):
-        text += f"; {intake['last_error']}"
-    yield Step(OK if healthy else WRONG, "intake", text, f"intake {name} is {intake['state']}")
-    if accepted := intake.get("last_acceptance"):
-        ids = f", event ids {accepted['first_id']} to {accepted['last_id']}" if accepted.get("first_id") else ""
-        yield Step(OK, "response", f"{counted(accepted['accepted'], 'event')} accepted at {accepted['at']}{ids}")
-    else:
-        yield Step(NOTE, "response", "no events accepted since the bridge started")
-
-
-def _losses(intake: str, status: dict[str, Any]) -> Iterator[Step]:
-    """Yields the losses of an intake that go on. The events of one source may or may not be among them."""
-    for problem in headline_of(status)["problems"]:
-        if problem["kind"] == "loss" and not problem["ended"] and intake in problem["affected"]:
-            text = f"{problem['text']}. To do: {problem['remedy']}"
-            yield Step(WRONG, "loss", text, f"intake {intake} loses events")
 
 
 def unseen_source_steps(

@@ -214,7 +214,7 @@ def _notes(grouped: batching.Grouped, disposition: Disposition) -> list[str]:
         (
             grouped.mismatched,
             f"the event does not match the intake's format {disposition.format}, so its parser probably"
-            " cannot read it. Use --payloads to see every payload form",
+            " cannot read it. `syslog-bridge explain --payloads` shows every payload form",
         ),
         (grouped.oversize, "the event is longer than the collector accepts (250 KiB): quarantined as oversize"),
         (

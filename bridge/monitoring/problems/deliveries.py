@@ -6,7 +6,7 @@ from typing import Any
 from bridge.deliver.cause import Cause
 from bridge.monitoring.alarm_kinds import DEGRADED
 from bridge.monitoring.problems.problem import Problem, capital, clock_time, named, read_moment
-from bridge.monitoring.problems.remedies import remedy_for
+from bridge.monitoring.problems.remedies import fault_and_remedy, remedy_for
 from bridge.monitoring.problems.situation import Situation
 from bridge.monitoring.problems.space import full_in, limit_text, remedy_for_space
 from bridge.util.counts import counted
@@ -77,9 +77,9 @@ def _suspended(kind: str, cause: str | None, rows: list[JSON], situation: Situat
     """Describes intakes that deliver nothing for one cause."""
     worst = max(rows, key=lambda row: row.get("failing_seconds") or 0)
     shown = next((row for row in (worst, *rows) if row.get("last_error")), worst)
-    # The remedy says what the end of the error would.
-    error = str(shown.get("last_error") or "no request was accepted").partition("; check the ")[0]
+    cause_shown = shown.get("last_cause") or (Cause.CONNECTION.value if cause == "unreachable" else None)
     names = [str(row.get("name")) for row in rows]
+    error, remedy = fault_and_remedy(str(shown.get("last_error") or "no request was accepted"), cause_shown, *names)
     since = situation.before(worst["failing_seconds"]) if worst.get("failing_seconds") else None
     at = f" since {clock_time(since, situation.taken)}" if since else ""
     waiting, which, verb = _safe(rows, situation), capital(named("intake", names)), "is" if len(rows) == 1 else "are"
@@ -100,8 +100,7 @@ def _suspended(kind: str, cause: str | None, rows: list[JSON], situation: Situat
     else:
         text = f"{which} cannot deliver{at}: {error}; {waiting}"
         past = text.partition(";")[0]
-    cause = shown.get("last_cause") or (Cause.CONNECTION.value if cause == "unreachable" else None)
-    return Problem(kind, text, remedy_for(cause, *names), "", since, tuple(names), about=_server(worst), past=past)
+    return Problem(kind, text, remedy, "", since, tuple(names), about=_server(worst), past=past)
 
 
 def _is_reached(server: str, situation: Situation) -> bool:

@@ -32,3 +32,15 @@ def remedy_for(cause: str | None, *intakes: str) -> str:
     """Returns the remedy for a cause, None for an unknown one. The name of a single intake is filled in."""
     remedy = REMEDIES.get(cause or "", "see the log")
     return remedy.replace("NAME", intakes[0]) if len(intakes) == 1 else remedy
+
+
+def fault_and_remedy(error: str, cause: str | None, *intakes: str) -> tuple[str, str]:
+    """Returns the text of an error without what it says is to check, and the remedy.
+
+    The remedy is that of the cause. A rejected certificate has many faults: there, the error says what to check, such
+    as the gateway's clock.
+    """
+    fault, _, to_check = error.partition("; check the ")
+    if cause == "certificate" and to_check:
+        return fault, f"check the {to_check}"
+    return fault, remedy_for(cause, *intakes)

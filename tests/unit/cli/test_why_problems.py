@@ -165,3 +165,28 @@ def test_incidents_are_told_to_the_sources_that_they_may_concern() -> None:
     config = parse_text(f"{TEXT}routes: [{{name: r, listener: udp, intake: fw, mirror_to: ['udp://192.0.2.9:514']}}]\n")
     assert "mirror    2 copies dropped" in found("not_mirrored", "udp://192.0.2.9:514", SEEN, config)
     assert "mirror" not in found("not_mirrored", "udp://192.0.2.8:514", SEEN, config)
+
+
+# --- intake -----------------------------------------------------------------------------------------------------------
+
+
+def test_intake_that_does_not_deliver_has_a_remedy() -> None:
+    error = 'the collector answered 401: {"error": "unknown intake key"}; check the intake key'
+    parked = INTAKE | {"state": "parked", "last_error": error, "last_cause": "key"}
+    found = text({"seen": [SEEN]}, STATUS | {"intakes": [parked]})
+    assert (
+        'the oldest for 7 s; the collector answered 401: {"error": "unknown intake key"}. To do: put the right intake'
+        ' key into its file: run "syslog-bridge key set fw"\n' in found
+    )
+
+
+def test_one_event_is_not_several_events() -> None:
+    one = {"accepted": 1, "at": "2026-11-29T04:49:00.000Z", "first_id": "a", "last_id": "a"}
+    intake = INTAKE | {"state": "delivering", "backlog_events": 1, "last_error": None, "last_acceptance": one}
+    found = text({"seen": [SEEN]}, STATUS | {"intakes": [intake]})
+    assert "fw is delivering; 1 event waiting, the oldest for 7 s\n" in found
+    assert found.endswith("1 event accepted at 2026-11-29T04:49:00.000Z, event id a")
+    more = intake | {"last_acceptance": one | {"accepted": 2, "last_id": "b"}}
+    assert "2 events accepted at 2026-11-29T04:49:00.000Z, event ids a to b" in text(
+        {"seen": [SEEN]}, STATUS | {"intakes": [more]}
+    )

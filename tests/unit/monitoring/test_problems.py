@@ -204,6 +204,15 @@ def test_remedy_for_the_key_of_one_intake_is_a_command() -> None:
     assert str(problem["remedy"]).endswith('run "syslog-bridge key set a"')
 
 
+def test_rejected_certificate_says_itself_what_to_check() -> None:
+    error = "the server certificate (issuer CA) is valid from 2026-11-30; check the gateway's clock"
+    (problem,) = problems(intakes(failing(cause=Cause.CERTIFICATE, error=error)))
+    assert "is valid from 2026-11-30)" in problem["text"] and "check the" not in problem["text"]
+    assert problem["remedy"] == "check the gateway's clock"
+    (other,) = problems(intakes(failing(cause=Cause.CERTIFICATE, error="the server certificate has another name")))
+    assert other["remedy"] == REMEDIES["certificate"]
+
+
 def test_remedy_for_unrouted_messages_names_the_command_that_shows_the_route() -> None:
     (problem,) = problems({"unrouted": [{"address": "192.0.2.7"}]})
     assert '"syslog-bridge unrouted list"' in str(problem["remedy"])
