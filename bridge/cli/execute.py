@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from bridge.cli.options import fail, os_error_text
+from bridge.cli.options import command_name, fail, os_error_text
 from bridge.config import Config
 from bridge.operations import control_client, spool_owner
 from bridge.operations.commands import run_on_files
@@ -24,10 +24,13 @@ import_module("rich._emoji_codes")
 JSON = dict[str, Any]
 
 
-def run_command(config: Config, command: str, given: Mapping[str, object], *, description: str = "") -> JSON:
+def run_command(
+    config: Config, command: str, given: Mapping[str, object], *, description: str = "", after_error: str = ""
+) -> JSON:
     """Runs a command and returns its result. Exits with 1 if it fails.
 
-    With ``description``, shows the progress on stderr if that is a terminal.
+    With ``description``, shows the progress on stderr if that is a terminal. ``after_error`` is a line that follows the
+    error.
     """
     with _progress_bar(description) as on_progress:
         try:
@@ -41,9 +44,15 @@ def run_command(config: Config, command: str, given: Mapping[str, object], *, de
 
             return run_on_files(config, command, dict(given), progress, lambda note: click.echo(note, err=True))
         except BridgeError as error:
-            fail(f"{command}: {error}")
+            fail("\n".join(filter(None, (f"{_typed(command)}: {error}", after_error))))
         except OSError as error:
-            fail(f"{command}: {os_error_text(error, config.spool.directory)}")
+            fail(f"{_typed(command)}: {os_error_text(error, config.spool.directory)}")
+
+
+def _typed(command: str) -> str:
+    """Returns the name that the user has typed: ``spool move``, not ``spool-move``."""
+    context = click.get_current_context(silent=True)
+    return command if context is None else command_name(context)
 
 
 def existing_spool(directory: Path) -> Path:
@@ -51,6 +60,12 @@ def existing_spool(directory: Path) -> Path:
     if not directory.is_dir():
         raise control_client.never_ran(directory)
     return directory
+
+
+def require_bridge(config: Config, command: str) -> None:
+    """Exits with 1 if no bridge runs. Raises ControlError if there is no spool."""
+    if not bridge_runs(config):
+        fail(f"{command}: no bridge is running. Start it with systemctl start syslog-bridge")
 
 
 def bridge_runs(config: Config) -> bool:

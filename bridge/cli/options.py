@@ -102,19 +102,22 @@ def fail(text: str, code: int = 1) -> NoReturn:
 class CliCommand(click.Command):
     """Prints an error whose text is for the operator and exits; other exceptions are defects and keep their trace."""
 
+    after_faults = ""
+    "Line that follows the faults of a configuration."
+
     def invoke(self, ctx: click.Context) -> object:
         """Runs the command. Exits with 2 if the configuration has errors, with 1 after other errors."""
         try:
             return super().invoke(ctx)
         except ConfigurationError as error:
             # Each fault begins with its own place.
-            fail(str(error), WRONG_USAGE)
+            fail("\n".join(filter(None, (str(error), self.after_faults))), WRONG_USAGE)
         except BridgeError as error:
-            fail(f"{_name(ctx)}: {error}")
+            fail(f"{command_name(ctx)}: {error}")
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise  # click exits quietly when the reader of stdout has closed the pipe.
-            fail(f"{_name(ctx)}: {os_error_text(error)}")
+            fail(f"{command_name(ctx)}: {os_error_text(error)}")
 
 
 class CliGroup(SuggestingGroup):
@@ -132,7 +135,7 @@ def example(*commands: str) -> str:
     return "\n  ".join([f"\b\nExample{'s' * (len(commands) > 1)}:", *commands])
 
 
-def _name(ctx: click.Context) -> str:
+def command_name(ctx: click.Context) -> str:
     """Returns the command as typed, without the program: ``spool list``."""
     parent = ctx.parent
     above = "" if parent is None or parent.parent is None else f"{parent.command.name} "

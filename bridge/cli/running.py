@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from bridge.cli.changes import end_dry_run, print_result
-from bridge.cli.execute import bridge_runs, existing_spool, run_command
+from bridge.cli.execute import bridge_runs, existing_spool, require_bridge, run_command
 from bridge.cli.options import CliCommand, configuration_option, example, fail, output_option, parsed, with_spool
 from bridge.config import Config, ConfigurationError, load
 from bridge.config.units import duration
@@ -23,8 +23,15 @@ def _confirmation_time(text: str) -> timedelta:
     return given
 
 
+_UNCHANGED = "reload: nothing was changed. A running bridge keeps its configuration"
+
+
+class _ReloadCommand(CliCommand):
+    after_faults = _UNCHANGED
+
+
 @click.command(
-    cls=CliCommand,
+    cls=_ReloadCommand,
     epilog=example("syslog-bridge reload", "syslog-bridge reload --confirm 5m && syslog-bridge reload --confirmed"),
 )
 @click.option(
@@ -48,12 +55,11 @@ def reload(config: Config, within: timedelta | None, confirmed: bool, output: st
     """
     if within is not None and confirmed:
         raise click.UsageError("--confirm begins the wait and --confirmed ends it: give one of them")
-    if not bridge_runs(config):
-        fail("reload: no bridge is running. Start it with systemctl start syslog-bridge")
+    require_bridge(config, "reload")
     given: dict[str, object] = {"confirmed": True} if confirmed else {}
     if within is not None:
         given = {"confirm_seconds": int(within.total_seconds())}
-    result = run_command(config, "reload", given)
+    result = run_command(config, "reload", given, after_error=_UNCHANGED)
     print_result(output, result, [result["text"]])
 
 

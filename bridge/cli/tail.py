@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import click
 
-from bridge.cli.execute import existing_spool
+from bridge.cli.execute import existing_spool, require_bridge
 from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail, output_option, with_spool
 from bridge.cli.why_target import UnknownSenderError, find_targets, request_sources
 from bridge.config import Config
@@ -60,6 +60,7 @@ def tail(
         raise click.UsageError("--intake cannot be combined with --raw, which does not look up the intake")
     if intake is not None and intake not in config.intakes:
         raise click.UsageError(f"there is no intake {printable(intake)}. The intakes are {', '.join(config.intakes)}")
+    require_bridge(config, "tail")
     wanted = sender or source
     addresses = _addresses(config, wanted) if wanted else (None,)
     messages = (

@@ -6,9 +6,11 @@ place, with what is wrong and what to write or to run instead.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +18,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bridge.cli.main import main
+from bridge.spool.quarantine_entry import QuarantineEntry
+from tests.harness.pki import Authority
 from tests.harness.ports import free_port
 
 VALID = """\
@@ -67,6 +71,22 @@ MISTAKES = (
         "Remove one",
     ),
     Mistake("misspelt key", "unrouted: hold", "unroutd: hold", "unroutd", "unknown key", "did you mean unrouted?"),
+    Mistake(
+        "misspelt list", "listeners:", "listener:", "listener:", "unknown key 'listener'", "did you mean listeners?",
+    ),
+    Mistake(
+        "name to fill in", "intake: linux, source", "intake: INTAKE, source", "INTAKE", "INTAKE stands for a name",
+        "Write the name of an intake",
+    ),
+    Mistake(
+        "certificate is missing", 'tcp: "127.0.0.1:TCP"', 'tls: "127.0.0.1:TCP", cert_file: a.pem, key_file: a.key',
+        "a.pem", "No such file or directory", "Correct the path, or install the file with ",
+    ),
+    Mistake(
+        "key in place of a certificate", 'tcp: "127.0.0.1:TCP"',
+        'tls: "127.0.0.1:TCP", cert_file: keys/linux, key_file: keys/linux', "keys/linux",
+        "holds no readable PEM certificate", "Name a file that has the line -----BEGIN CERTIFICATE-----",
+    ),
     Mistake("unknown region", "FRA1", "EU1", "EU1", "unknown value 'EU1'", "Write FRA1, FRA2, MCO1"),
     Mistake(
         "URL without scheme", "region: FRA1", "url: intake.sekoia.io", "intake.sekoia.io", "invalid URL",
@@ -218,6 +238,7 @@ def test_port_of_another_program_is_answered_with_program_and_process(file: Path
         (("reload", "-c", "FILE"), 1, "the bridge has never run", "systemctl start syslog-bridge"),
         (("status", "-c", "FILE"), 1, "the bridge has never run", "systemctl start syslog-bridge"),
         (("tail", "-c", "FILE"), 1, "the bridge has never run", "systemctl start syslog-bridge"),
+        (("check", "-c", "."), 2, ".:1:1: cannot read the file: Is a directory", "such as bridge.yaml"),
         (("key", "set", "lunix", "-c", "FILE"), 2, "there is no intake lunix", "The intakes are firewalls, linux"),
         (("send", "--to", "127.0.0.1:514", "x"), 2, "invalid target", "Write udp://192.0.2.1:514"),
         (("explain", "--from", "firewall", "-c", "FILE"), 2, "is not an IP address", "such as 192.0.2.7"),
@@ -231,3 +252,94 @@ def test_mistyped_command_is_answered_with_fault_and_remedy(
     result = run(*(str(file) if word == "FILE" else word for word in words))
     assert result.exit_code == code, result.output
     assert fault in result.output and remedy in result.output, result.output
+
+
+def test_certificate_that_has_expired_or_expires_soon_is_a_warning(file: Path, ports: dict[str, int]) -> None:
+    authority = Authority(file.parent)
+    now = datetime.now(UTC)
+    dates = {"expired": (-60, -1), "soon": (-60, 5), "early": (5, 60), "good": (-1, 60)}
+    for name, (begin, end) in dates.items():
+        authority.issue(name, not_before=now + timedelta(days=begin), not_after=now + timedelta(days=end))
+    listener = f'{{name: tcp, tcp: "127.0.0.1:{ports["TCP"]}"}}'
+    found = {}
+    for name in dates:
+        secure = f'{{name: tls, tls: "127.0.0.1:{ports["TCP"]}", cert_file: {name}.crt, key_file: {name}.key}}'
+        file.write_text(file.read_text().replace(listener, secure))
+        result = run("check", "-c", str(file))
+        assert result.exit_code == 0, result.output
+        ((line, column),) = positions(file.read_text(), f"{name}.crt")
+        place = f"{file}:{line}:{column}: warning: cert_file: {file.parent}/{name}.crt "
+        found[name] = [text.removeprefix(place) for text in result.output.splitlines()[:-1]]
+        listener = secure
+    begin = now + timedelta(days=5)
+    assert found == {
+        "expired": ["has expired and clients reject it. Renew it, then reload."],
+        "soon": ["expires in 4 days. Renew it, then reload."],
+        "early": [f"is valid from {begin:%Y-%m-%d %H:%M} UTC on. Check the clock of this machine."],
+        "good": [],
+    }
+
+
+@pytest.fixture
+def stopped(file: Path) -> Path:
+    """Adds the spool of a bridge that does not run."""
+    spool = file.parent / "spool"
+    spool.mkdir()
+    (spool / "format").write_text("1\n")
+    (spool / "lock").write_text("1\n")
+    return file
+
+
+def test_tail_without_a_running_bridge_says_how_to_start_it(stopped: Path) -> None:
+    result = run("tail", "-c", str(stopped))
+    assert (result.exit_code, result.stderr) == (
+        1, "tail: no bridge is running. Start it with systemctl start syslog-bridge\n",
+    )  # fmt: skip
+
+
+def test_command_that_fails_is_named_as_it_was_typed(stopped: Path) -> None:
+    for words in (
+        ("spool", "move", "--intake", "linux", "--to", "lunix", "--yes"),
+        ("replay", "--intake", "linux", "--since", "-1h", "--yes"),
+    ):
+        result = run(*words, "-c", str(stopped))
+        assert result.exit_code == 1
+        typed = " ".join(word for word in words[:2] if not word.startswith("-"))
+        assert result.stderr.startswith(f"{typed}: "), result.stderr
+
+
+def test_reload_of_a_configuration_with_errors_says_that_nothing_was_changed(stopped: Path) -> None:
+    stopped.write_text(stopped.read_text().replace("unrouted: hold", "unroutd: hold"))
+    result = run("reload", "-c", str(stopped))
+    assert result.exit_code == 2
+    assert result.stderr.endswith("reload: nothing was changed. A running bridge keeps its configuration\n")
+
+
+def held(spool: Path, *senders: tuple[str, str]) -> None:
+    folder = spool / ".quarantine" / "unrouted"
+    folder.mkdir(parents=True)
+    entries = [QuarantineEntry(1795415040000, name, peer, b"<13>app: x", "no route") for name, peer in senders]
+    (folder / f"1795415040000000-{len(entries)}.jsonl").write_bytes(b"".join(entry.line() for entry in entries))
+
+
+def test_route_of_a_sender_at_two_listeners_is_suggested_once(stopped: Path) -> None:
+    held(stopped.parent / "spool", ("udp", "192.0.2.7"), ("tcp", "192.0.2.7"), ("udp", "192.0.2.8"))
+    found = run("unrouted", "list", "-c", str(stopped)).stdout
+    assert found.count('- name: "from-192.0.2.7"') == 1
+    assert found.count("The route above for this address also takes these messages.") == 1
+    assert found.count('- name: "from-192.0.2.8"') == 1
+
+
+def test_dry_run_of_a_reroute_tells_what_the_routes_take(stopped: Path) -> None:
+    held(stopped.parent / "spool", ("udp", "10.1.0.1"), ("udp", "10.2.0.1"), ("udp", "10.3.0.1"), ("udp", "192.0.2.8"))
+    words = ("unrouted", "reroute", "-c", str(stopped))
+    expected = "  1 to intake firewalls\n  2 to intake linux\n  1 still held\n"
+    assert run(*words, "--dry-run").stdout == (
+        f"would route 3 frames by the routes of the configuration file\n{expected}"
+    )
+    of_one = run(*words, "--dry-run", "--source", "192.0.2.8", "--output", "json").stdout
+    assert json.loads(of_one) == {
+        "dry_run": True, "frames": 0, "counts": {}, "moved": {}, "filtered": 0, "stayed": 1,
+    }  # fmt: skip
+    assert run(*words).stdout == expected.replace("  ", "")
+    assert run(*words, "--dry-run").stdout.startswith("would route 0 frames"), "the first dry run changed nothing"
