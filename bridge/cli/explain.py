@@ -12,6 +12,7 @@ from typing import cast
 import click
 
 from bridge.cli import options, survey
+from bridge.cli.changes import has_terminal
 from bridge.cli.configuration_file import is_named
 from bridge.cli.options import CliCommand, configuration_option, example, output_option
 from bridge.cli.survey import CaptureSettings
@@ -89,6 +90,8 @@ def explain(
     )  # fmt: skip
     cutter = Cutter(chosen, max_frame_size=config.max_frame_size, truncate=config.oversize == "truncate")
     # read1 returns the available bytes at once, so a frame from a pipe that stays open is explained immediately.
+    if has_terminal():
+        click.echo("Enter messages, one per line. Ctrl-D ends the input.", err=True)
     chunks = iter(partial(cast(BufferedReader, sys.stdin.buffer).read1, _READ_SIZE), b"")
     cuts = cutter.stream(chunks) if stream else cutter.lines(sys.stdin.buffer)
     explanations = filter(None, map(explainer.explain, cuts))

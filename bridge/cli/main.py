@@ -19,7 +19,7 @@ from bridge.cli.registry import COMMANDS, GROUPS
 from bridge.cli.suggest import SuggestingGroup
 
 WIDTH = 80
-"Columns of the help, at most."
+"Columns of the help and of questions, at most."
 
 
 class _LazyGroup(SuggestingGroup):

@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 WRONG_USAGE = 2
 """Exit code of wrong usage and of a configuration with errors."""
+_WHOLE = 1000
+"""Characters of a first sentence; click shows 45 and cuts the rest off."""
 
 
 configuration_option = configuration_file.configuration_option()
@@ -128,6 +130,12 @@ class CliGroup(SuggestingGroup):
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
         configuration_file.configuration_option(expose_value=False)(self)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes each subcommand with the whole first sentence of its help."""
+        commands = [(name, self.commands[name]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(limit=_WHOLE)) for name, command in commands])
 
 
 def example(*commands: str) -> str:

@@ -77,7 +77,9 @@ def list_(
             text = printable(entry.frame[:_SHOWN].decode("utf-8", "backslashreplace"))
             click.echo(f"{rfc3339(entry.received_ms)} {why:<8} {about:<16} {printable(entry.detail)}\n    {text}")
     if output == "text":
-        click.echo(", ".join(f"{why}: {found:,}" for why, found in total.items()) or "the quarantine is empty")
+        more = "" if total.total() <= count else f" (the latest {count:,} are shown: use --count for more)"
+        counts = ", ".join(f"{why}: {found:,}" for why, found in total.items())
+        click.echo(f"{counts}{more}" if counts else "the quarantine is empty")
 
 
 @quarantine.command(epilog=example("syslog-bridge quarantine retry --reason refused --intake firewalls"))

@@ -14,9 +14,11 @@ from typing import TypeVar
 import click
 
 from bridge.cli import setup_answers
+from bridge.cli.changes import has_terminal
 from bridge.cli.configuration_file import DEFAULT_FILE
 from bridge.cli.formats import format_table
-from bridge.cli.options import CliCommand, configuration_option, example, fail, parsed
+from bridge.cli.main import WIDTH
+from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, fail, parsed
 from bridge.cli.setup_answers import SetupAnswers, needs_identity
 from bridge.config import Config
 from bridge.config.addresses import REGIONS, address
@@ -41,8 +43,25 @@ _CHOICES = f"{_KEY}: enter another key, {_CHANGE}: change the answers, {_WRITE}:
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
+class _SetupCommand(CliCommand):
+    """Says what to do if questions cannot be answered, because standard input ends and is no terminal."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except click.Abort:
+            if has_terminal():
+                raise
+        click.echo(err=True)
+        fail(
+            "setup: standard input has no further answer. Nothing was written. Without a terminal, use"
+            " --non-interactive and --key-file FILE",
+            WRONG_USAGE,
+        )
+
+
 @click.command(
-    cls=CliCommand,
+    cls=_SetupCommand,
     epilog=example(
         "sudo syslog-bridge setup",
         "syslog-bridge setup --non-interactive --region FRA1 --key-file key.txt",
@@ -83,8 +102,8 @@ def setup(
     key = None if key_file is None or key_file == "-" else _read_key(Path(key_file))
     ask = _Asker(interactive=not non_interactive)
     if not non_interactive:
-        click.echo("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.")
-        click.echo("To find out by their messages what your devices are, run `syslog-bridge discover` first.\n")
+        _say("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.")
+        _say("To find out by their messages what your devices are, run `syslog-bridge discover` first.\n")
     if not force:
         # Before the first question. The name of the key file is known only later.
         Draft(file.absolute(), "", {}).refuse_existing()
@@ -130,6 +149,11 @@ def setup(
     click.echo("\n".join(_next_steps(draft.file, answers)))
 
 
+def _say(text: str) -> None:
+    """Prints sentences for the terminal."""
+    click.echo(click.wrap_text(text, WIDTH, preserve_paragraphs=True))
+
+
 def _check_key_file(key_file: str | None, *, non_interactive: bool) -> None:
     if non_interactive and key_file is None:
         raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - with the key on stdin")
@@ -147,7 +171,8 @@ def _ask_key(intake: str) -> str:
 def _ask_what_next(tests: Sequence[StepResult]) -> str:
     """Asks what to do after a failed test. Suggests another key if only the test event failed."""
     only_event = all(result.ok or result.step == "event" for result in tests)
-    click.echo(f"\nNothing is written yet, and your answers are kept. {_CHOICES}.")
+    click.echo()
+    _say(f"Nothing is written yet, and your answers are kept. {_CHOICES}.")
     chosen: str = click.prompt(
         "What next", type=click.Choice([_KEY, _CHANGE, _WRITE, _QUIT]), default=_KEY if only_event else _CHANGE
     )
@@ -163,10 +188,12 @@ def _answers(ask: "_Asker", spool: Path, given: Mapping[str, str | None]) -> Set
     identity = None
     if needs_identity(listeners):
         certificate = ask(
-            "Certificate of the TLS listener (PEM file)", given["certificate"], None, setup_answers.certificate
-        )
+            "Certificate of the TLS listener (PEM file)", given["certificate"], None, setup_answers.certificate,
+            option="--certificate",
+        )  # fmt: skip
         read_key = partial(setup_answers.private_key, certificate_file=certificate)
-        identity = certificate, ask("Its private key (PEM file)", given["private_key"], None, read_key)
+        private_key = ask("Its private key (PEM file)", given["private_key"], None, read_key, option="--private-key")
+        identity = certificate, private_key
     timezone = ask("Time zone of device times without one", given["timezone"], "UTC", setup_answers.zone)
     return SetupAnswers(collector, format_name, intake, sources, listeners, identity, timezone, spool)
 
@@ -211,15 +238,18 @@ class _Asker:
 
     def __call__(
         self, question: str, given: str | None, default: str | None, parse: Callable[[str], T],
-        listed: Callable[[], str] | None = None,
+        listed: Callable[[], str] | None = None, *, option: str = "",
     ) -> T:  # fmt: skip
-        """Asks one question; ``listed`` prints the possible answers if the user enters a question mark."""
+        """Asks one question; ``listed`` prints the possible answers if the user enters a question mark.
+
+        ``option`` is that of a question without a default.
+        """
         convert = parsed(parse)
         if given is not None and not self._again:
             return convert(given)
         if not self.interactive:
             if default is None:
-                raise click.UsageError(f"{question}: give it as an option, because --non-interactive does not ask")
+                raise click.UsageError(f"a tls:// listener needs {option} FILE, because --non-interactive does not ask")
             return convert(default)
         default = self._answered.get(question, given or default)
         while True:
@@ -258,7 +288,7 @@ def _next_steps(file: Path, answers: SetupAnswers) -> list[str]:
     if host in ("*", "0.0.0.0", "[::]"):
         host = "127.0.0.1"
     service = file == DEFAULT_FILE and _SYSTEMD.is_dir()
-    note = "(The message is delivered only if this machine is one of the senders. Else status shows it as unrouted.)"
+    note = "(The message is delivered only if this machine is one of the senders.\nElse status shows it as unrouted.)"
     return [
         "",
         "Next steps:",

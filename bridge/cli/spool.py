@@ -83,12 +83,19 @@ def show(
             )
         _show_unreadable(config, intake, count, output)
         return
-    for name, ms, event in islice(_events(config, intake, EventFilter(containing, host)), count):
+    events = _events(config, intake, EventFilter(containing, host))
+    found = False
+    for name, ms, event in islice(events, count):
+        found = True
         if output == "json":
             click.echo(_json_line(name, ms, masked(event)), nl=False)
             continue
         text = escaped(masked(event)).decode("utf-8", "backslashreplace")
         click.echo(f"{name:<16} {rfc3339(ms) if ms else 'no event time':<24}  {text}")
+    if output == "text" and not found:
+        click.echo("no events wait" if intake is None and not (host or containing) else "no such events wait", err=True)
+    elif output == "text" and next(events, None) is not None:
+        click.echo(f"... the oldest {count:,}. More events wait: use --count to see them", err=True)
 
 
 @spool.command(epilog=example("syslog-bridge spool export --intake firewalls --output events.jsonl"))
@@ -141,6 +148,8 @@ def move(
         return {name: count for name, count in found.items() if name != to}
 
     if dry_run:
+        if to not in config.intakes:
+            fail(f"spool move: intake {to} is not in the configuration. Its intakes are {', '.join(config.intakes)}")
         end_dry_run("move", "event", counts(), output)
     if intake is None:
         confirm(

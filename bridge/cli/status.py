@@ -59,7 +59,7 @@ def status(file: Path, complete: bool, output: str, by_health: bool, watched: bo
     elif not running:
         click.echo(status_text.of_files(report))
     elif complete:
-        click.echo(status_text.of_running(report))
+        click.echo(status_text.of_running(report, width=_terminal_width()))
     else:
         click.echo(screen(report, width=_terminal_width()))
     if by_health and not (running and headline_of(report)["state"] == HEALTHY):

@@ -5,11 +5,10 @@ From the top: health, intakes with their rates, what was received, delivered and
 """
 
 from collections.abc import Iterable, Sequence
-from textwrap import wrap
 from typing import Any
 
 from bridge.cli.options import aligned
-from bridge.cli.status_text import age, counts_text, rate_text, spool_line
+from bridge.cli.status_text import age, counts_text, rate_text, spool_line, wrapped
 from bridge.config.faults import printable
 from bridge.monitoring.problems import headline_of
 from bridge.util.counts import counted
@@ -41,7 +40,7 @@ def screen(status: JSON, *, width: int | None = None) -> str:
     attention = ["", "Needs attention", *shown] if shown else []
     more = f"... and {counted(left_out, 'more problem')}. " if left_out else ""
     end = f"{more}Details: syslog-bridge status --sources"
-    return "\n".join(_wrapped([*health, *middle, *attention, "", end], width))
+    return "\n".join(wrapped([*health, *middle, *attention, "", end], width))
 
 
 def _problems(summary: JSON) -> tuple[list[str], list[list[str]]]:
@@ -119,15 +118,4 @@ def _totals(status: JSON) -> Iterable[str]:
 
 
 def _lines(lines: Iterable[str]) -> int:
-    return len(_wrapped(lines, WIDTH))
-
-
-def _wrapped(lines: Iterable[str], width: int | None) -> list[str]:
-    """Breaks lines between words; the further lines of a problem are indented as its remedy."""
-    if width is None:
-        return list(lines)
-    return [
-        part for line in lines
-        for part in wrap(line, width, subsequent_indent="  ", break_on_hyphens=False)
-        or [""]
-    ]  # fmt: skip
+    return len(wrapped(lines, WIDTH))

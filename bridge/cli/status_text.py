@@ -1,6 +1,7 @@
 """Formats all of a status as text: one sentence first, then tables. Only the keys of the contract are required."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
 from typing import Any
 
 from bridge.cli.options import aligned
@@ -14,12 +15,16 @@ _MAX_ROWS = 30
 _MAX_ENDED = 5
 
 
-def of_running(status: dict[str, Any]) -> str:
-    """Formats the status of a running bridge (``/api/status``)."""
+def of_running(status: dict[str, Any], *, width: int | None = None) -> str:
+    """Formats the status of a running bridge (``/api/status``).
+
+    Sentences, but not tables, are wrapped for a terminal of ``width`` columns. None: they are not, as for a pipe.
+    """
     summary = headline_of(status)
-    lines = [*_headline(summary), *_ended(summary), *_listeners(status), *_intakes(status.get("intakes", []))]
+    lines = [*wrapped(_headline(summary), width), *_ended(summary), *_listeners(status)]
+    lines += _intakes(status.get("intakes", []))
     if spool := spool_line(status.get("spool")):
-        lines += ["", *spool]
+        lines += ["", *wrapped(spool, width)]
     lines += _cluster_node(status.get("fleet"))
     counts = status.get("sources_count", {})
     heads = ("address", "listener", "route", "intake", "events", "last seen", "clock")
@@ -47,7 +52,7 @@ def of_running(status: dict[str, Any]) -> str:
     columns = ("client", "listener", "address", "last seen", "pattern to accept it")
     total = status.get("clients_not_in_client_names_count")
     lines += _table("clients that client_names refuses", columns, refused, total)
-    lines += ["", *_ledger(status.get("ledger", {}))]
+    lines += ["", *wrapped(_ledger(status.get("ledger", {})), width, indent=14)]
     for name, title in (
         ("quarantine", "quarantined: "), ("redactions", "redacted: "),
         ("match_limit_exceeded", "match limit exceeded: "), ("truncated", "truncated: "),
@@ -96,6 +101,17 @@ def _headline(summary: dict[str, Any]) -> Iterator[str]:
             yield f"! {printable(problem['text'])}"
         if problem["remedy"]:
             yield f"  remedy: {printable(problem['remedy'])}"
+
+
+def wrapped(lines: Iterable[str], width: int | None, *, indent: int = 2) -> list[str]:
+    """Breaks lines between words; the further lines are indented, by default as the remedy of a problem."""
+    if width is None:
+        return list(lines)
+    return [
+        part for line in lines
+        for part in wrap(line, width, subsequent_indent=" " * indent, break_on_hyphens=False)
+        or [""]
+    ]  # fmt: skip
 
 
 def _ended(summary: dict[str, Any]) -> list[str]:

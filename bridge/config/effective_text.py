@@ -12,6 +12,7 @@ import yaml
 
 from bridge.config.addresses import Address
 from bridge.config.fields import Section
+from bridge.config.listener_sections import KINDS, ONLY_FOR
 from bridge.config.model import Config
 from bridge.config.secret import Secret
 from bridge.config.units import Share, as_written
@@ -28,13 +29,19 @@ def effective(config: Config) -> str:
     for intake in plain["intakes"].values():
         intake.update(intake.pop("destination"))
         del intake["name"]
+        if urls := intake.pop("urls", None):
+            intake["url"] = urls
     for listener in plain["listeners"]:
+        kind = next(kind for kind in KINDS if kind in listener)
+        for key in [key for key, kinds in ONLY_FOR.items() if kind not in kinds]:
+            listener.pop(key, None)
         if "mode" in listener:
             listener["mode"] = f"{listener['mode']:04o}"
     for route in plain["routes"]:
         if "except_" in route:
             route["except"] = route.pop("except_")
-    head = f"# the effective configuration of {', '.join(map(str, config.files))}; sha256 {config.sha256}\n"
+    head = "# For reading, not a configuration file: it has every default, and secrets are masked.\n"
+    head += f"# The effective configuration of {', '.join(map(str, config.files))}; sha256 {config.sha256}\n"
     return head + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
 
 

@@ -95,6 +95,9 @@ def test_effective_configuration_shows_defaults_and_no_secret(tmp_path: Path) ->
     assert shown["intakes"]["all"]["intake_key"] == "****" and "SecretSecret1234" not in output
     assert shown["batch"]["max_age"] == "2s" and shown["listeners"][0]["receive_buffer"] == 16 << 20
     assert shown["intakes"]["all"]["endpoint"] == "/plain/batch"
+    assert shown["intakes"]["all"]["url"] and "urls" not in shown["intakes"]["all"]
+    # Keys that do not apply to a UDP listener are not shown with a default.
+    assert set(shown["listeners"][0]) == {"name", "udp", "receive_buffer"}
 
 
 def test_samples_are_compared_with_their_expectations(tmp_path: Path) -> None:

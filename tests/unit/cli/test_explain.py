@@ -392,3 +392,10 @@ def test_a_configuration_file_given_as_option_must_exist(tmp_path):
     result = CliRunner().invoke(explain, ["-c", str(tmp_path / "none.yaml")], input="x\n")
     assert result.exit_code == 2
     assert "cannot read the file" in result.stderr
+
+
+def test_terminal_is_told_to_enter_messages(file, monkeypatch):
+    monkeypatch.setattr("bridge.cli.explain.has_terminal", lambda: True)
+    result = CliRunner().invoke(explain, ["-c", str(file)], input="<13>app: x\n")
+    assert result.stderr.startswith("Enter messages, one per line. Ctrl-D ends the input.\n")
+    assert "Enter" not in result.stdout

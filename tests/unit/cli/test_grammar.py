@@ -340,3 +340,35 @@ def test_help_imports_neither_twisted_nor_the_models() -> None:
     assert {name for name in found if name.split(".")[0] in ("twisted", "pydantic", "yaml", "rich")} == set()
     ours = {name for name in found if name.startswith("bridge.") and not name.startswith("bridge.cli")}
     assert ours == set()
+
+
+@pytest.mark.parametrize("group", ["spool", "quarantine", "unrouted", "config", "key"])
+def test_help_of_a_group_cuts_no_sentence(group: str) -> None:
+    text = " ".join(invoke(group, "--help").stdout.split())
+    command = main.get_command(click.Context(main), group)
+    assert isinstance(command, click.Group)
+    for each in command.commands.values():
+        assert each.get_short_help_str(limit=1000) in text
+    assert "..." not in text.partition("Commands:")[2]
+
+
+def test_dry_run_of_a_move_rejects_the_target_that_the_move_rejects(file: Path) -> None:
+    words = ("spool", "move", "--intake", "all", "--to", "other", "-c", str(file))
+    dry, done = invoke(*words, "--dry-run"), invoke(*words, "--yes")
+    assert (dry.exit_code, dry.stderr) == (done.exit_code, done.stderr)
+    assert dry.stderr == "spool move: intake other is not in the configuration. Its intakes are all\n"
+
+
+def test_lists_say_when_they_are_empty_or_cut(file: Path) -> None:
+    waiting = file.parent / "spool" / "all" / "1795415041000000-1795415041000-2-8.lines"
+    waiting.write_text("two\nsix\n")
+    words = ("spool", "show", "-c", str(file))
+    assert invoke(*words, "-n", "2").stderr == "... the oldest 2. More events wait: use --count to see them\n"
+    assert invoke(*words, "-n", "3").stderr == ""
+    assert invoke(*words, "--host", "nowhere").stderr == "no such events wait\n"
+    folder = file.parent / "spool" / ".quarantine" / "unrouted"
+    line = next(folder.iterdir()).read_bytes()
+    (folder / "1795415041000000-1.jsonl").write_bytes(line)
+    words = ("quarantine", "list", "-c", str(file))
+    assert invoke(*words, "-n", "1").stdout.endswith("unrouted: 2 (the latest 1 are shown: use --count for more)\n")
+    assert invoke(*words).stdout.endswith("unrouted: 2\n")

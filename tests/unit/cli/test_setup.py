@@ -229,3 +229,23 @@ def test_existing_configuration_is_replaced_only_with_force(tmp_path):
     assert (tmp_path / "etc/bridge.yaml").read_bytes() == before
     assert run_non_interactive(tmp_path, "--region", "FRA2", "--force").exit_code == 0
     assert (tmp_path / "etc/bridge.yaml.old").read_bytes() == before
+
+
+def test_answers_that_end_early_are_a_usage_error_with_the_way_out(tmp_path):
+    result = run(tmp_path, stdin_text="FRA1\n")
+    assert result.exit_code == 2
+    assert "Nothing was written. Without a terminal, use --non-interactive and --key-file FILE" in result.stderr
+    assert not (tmp_path / "etc").exists()
+
+
+def test_missing_certificate_is_named_by_its_option(tmp_path):
+    result = run_non_interactive(tmp_path, "--listen", "tls://*:6514")
+    assert result.exit_code == 2
+    assert "a tls:// listener needs --certificate FILE, because --non-interactive does not ask" in result.output
+
+
+def test_questions_fit_80_columns(tmp_path):
+    stdin_text = "\n" * 6 + f"{KEY}\nn\nquit\n"
+    result = run(tmp_path, stdin_text=stdin_text, connection_check=FakeConnectionCheck(BAD))
+    assert "Nothing is written yet" in result.output
+    assert [line for line in result.output.splitlines() if len(line) > 80] == []

@@ -211,3 +211,15 @@ def test_unix_listener_is_shown_with_its_path_instead_of_a_port():
     text = of_running({"listeners": {"udp": 5514, "local": 0}, "listener_details": details})
     rows = [line.split()[:2] for line in text.splitlines() if line.startswith(("  udp", "  local"))]
     assert rows == [["udp", "5514"], ["local", "/run/syslog-bridge/log"]]
+
+
+def test_sentences_of_the_complete_status_are_wrapped_for_a_terminal():
+    spool = {"bytes": 1, "limit_bytes": 10**9, "limited_by": "min_free", "free_bytes": 10**9, "min_free_bytes": 10**8}
+    ledger = dict.fromkeys(
+        ("received", "recovered", "replayed", "delivered", "spooled", "buffered", "quarantined"), 10**9
+    )
+    status = {"ledger": ledger | {"filtered": 0, "dropped": {}}, "spool": spool, "intakes": []}
+    assert max(map(len, of_running(status).splitlines())) > 80
+    lines = of_running(status, width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert " ".join(" ".join(lines).split()) == " ".join(of_running(status).split())
