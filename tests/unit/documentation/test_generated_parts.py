@@ -39,6 +39,12 @@ def test_every_key_of_the_configuration_is_in_the_reference() -> None:
     assert all(path in {key.path for key in configuration.all_keys()} for path in descriptions())
 
 
+def test_each_section_of_the_configuration_is_one_chapter() -> None:
+    chapters = re.findall(r"^## (.*)$", generated.PARTS["configuration"](), re.MULTILINE)
+    assert len(chapters) == len(set(chapters))
+    assert chapters[:2] == ["Top level", "`collector`"]
+
+
 @pytest.mark.parametrize(
     ("path", "type_text", "default"),
     [
@@ -49,6 +55,9 @@ def test_every_key_of_the_configuration_is_in_the_reference() -> None:
         ("batch.max_bytes", "size from `1KiB` to `10MiB`", "5MB"),
         ("collector.max_request_rate", "number from `0.01` to `100000`", "50"),
         ("spool.fsync", "`never` `backlog` `always`", "backlog"),
+        ("intakes.NAME.intake_key", "[secret](secrets.md)", ""),
+        ("redact[].pattern", "one or a list: name of a [pattern](redaction.md)", ""),
+        ("routes[].facility", "one or a list: facility, such as `auth` or `local0`, or 0 to 23", ""),
     ],
 )
 def test_types_bounds_and_defaults_are_those_of_the_models(path: str, type_text: str, default: str) -> None:

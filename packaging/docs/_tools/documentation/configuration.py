@@ -13,7 +13,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AfterValidator, PlainValidator
 
-from bridge.config import addresses, fields, networks, secret, units
+from bridge.config import addresses, fields, networks, redact_section, secret, units
 from bridge.config.descriptions import describe
 from bridge.config.document import Document
 from bridge.config.fields import Section
@@ -41,6 +41,11 @@ _TYPES: dict[object, str] = {
     fields._format: "name of a [format](payloads.md#formats)",
     fields._fingerprint: "SHA-256 fingerprint",
     fields._queue_prefix: "1 to 64 of `A-Z a-z 0-9 _ . -`",
+    fields._cipher_suite: "name of a cipher suite",
+    fields._regex: "regular expression (PCRE2)",
+    fields._facility: "facility, such as `auth` or `local0`, or 0 to 23",
+    redact_section._pattern: "name of a [pattern](redaction.md)",
+    redact_section._replacement: "text of `A-Z a-z 0-9 _ . : @ # * + -`",
     fields.intake_name: "name of an intake",
     fields.time_zone: "time zone such as `Europe/Paris`",
     addresses.address: "address and port",
@@ -51,6 +56,7 @@ _TYPES: dict[object, str] = {
     networks.networks: "addresses and networks, or `{file: PATH}`",
     secret.secret: "[secret](secrets.md)",
     secret.header_secret: "[secret](secrets.md)",
+    secret.intake_key: "[secret](secrets.md)",
 }
 "The description of each value parser, by the parser function."
 
@@ -74,12 +80,11 @@ def markdown() -> str:
     """Returns the reference: a chapter for each section, with an anchor for each key."""
     parts: list[str] = []
     chapter = None
-    for key in all_keys():
-        if ".except." in key.path:
-            continue
+    keys = [key for key in all_keys() if ".except." not in key.path]
+    # First the keys of the top level, wherever the models have them, so that they are one chapter.
+    for key in sorted(keys, key=lambda key: not _is_at_top(key)):
         head = key.path.split(".")[0].removesuffix("[]")
-        top = "." not in key.path and not key.path.endswith("[]")
-        here = "Top level" if top and not _is_section(key) else head
+        here = "Top level" if _is_at_top(key) else head
         if here != chapter:
             parts.append(f"## {here if here == 'Top level' else f'`{here}`'}\n\n")
             chapter = here
@@ -99,6 +104,11 @@ def markdown() -> str:
         if text.caution:
             parts.append(f"**Caution:** {text.caution}\n\n")
     return "".join(parts)
+
+
+def _is_at_top(key: Key) -> bool:
+    """Returns True if a key is in no section."""
+    return not _is_section(key) and "." not in key.path and not key.path.endswith("[]")
 
 
 def _is_section(key: Key) -> bool:
@@ -145,6 +155,7 @@ def _type(annotation: object, metadata: list[object]) -> str:
     for each in metadata:
         if isinstance(each, PlainValidator):
             found = found or _validator(each.func)
+            assert found, f"no description of the values of {each.func}: add it to _TYPES"
         elif isinstance(each, AfterValidator):
             closure = _closure(each.func)
             if "low" in closure:
