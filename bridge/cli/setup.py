@@ -103,7 +103,8 @@ def setup(
     ask = _Asker(interactive=not non_interactive)
     if not non_interactive:
         _say("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.")
-        _say("To find out by their messages what your devices are, run `syslog-bridge discover` first.\n")
+        _say("To find out by their messages what your devices are, run `syslog-bridge discover` first.")
+        click.echo()
     if not force:
         # Before the first question. The name of the key file is known only later.
         Draft(file.absolute(), "", {}).refuse_existing()

@@ -60,8 +60,6 @@ def _required(checked: Checked) -> None:
         # A courier needs no listeners: it may deliver only what other gateways receive.
         del examples["listeners"]
     for key, example in examples.items():
-        if any(suggestion(each, examples, "") == f": did you mean {key}?" for each in root.pruned if each not in root):
-            continue  # A misspelt key is an error already.
         node = root.get(key)
         if key not in root.pruned and not node and not (isinstance(node, Entries | Items) and node.pruned):
             root.fault(report, key, f"at least one is required. Write {key}: {example}.")

@@ -128,6 +128,12 @@ def suggestion(word: str, known: Iterable[str], otherwise: str, *, closeness: fl
 
     Ignores case and the difference of `-` and `_`. `closeness` is the minimum similarity, 0 to 1, that `difflib` finds.
     """
+    meant = nearest(word, known, closeness=closeness)
+    return f": did you mean {meant}?" if meant else otherwise
+
+
+def nearest(word: str, known: Iterable[str], *, closeness: float = 0.6) -> str | None:
+    """Returns the known word that was probably meant, as `suggestion` finds it, or None."""
     folded = {name.lower().replace("-", "_"): name for name in known}
     found = difflib.get_close_matches(word.lower().replace("-", "_"), list(folded), n=1, cutoff=closeness)
-    return f": did you mean {folded[found[0]]}?" if found else otherwise
+    return folded[found[0]] if found else None

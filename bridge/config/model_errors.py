@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.config.document import Document, keys_of, section_at, sections_with_key
-from bridge.config.faults import FaultAtKey, Place, Reported, ValidationContext, shown_word, suggestion
+from bridge.config.faults import FaultAtKey, Place, Reported, ValidationContext, nearest, shown_word, suggestion
 from bridge.config.yaml_tree import Entries, Items, Node
 
 Path = tuple[str | int, ...]
@@ -58,7 +58,12 @@ def _report(detail: ErrorDetails, root: Entries, reading: ValidationContext) -> 
     if isinstance(parent, Entries) and (kind == "extra_forbidden" or about_key or isinstance(cause, FaultAtKey)):
         place = parent.key_places[str(path[-1])]
     if kind == "extra_forbidden":
-        reading.report.at(place, _unknown(str(path[-1]), path[:-1]))
+        key, known = str(path[-1]), _known(path[:-1])
+        reading.report.at(place, _unknown(key, known))
+        meant = nearest(key, known)
+        if meant is not None and isinstance(parent, Entries) and meant not in parent:
+            # The key that was meant is written, too: that it is missing would be a second fault for one mistake.
+            parent.pruned.add(meant)
         return path
     if about_key:
         message = str(cause) if isinstance(cause, ValueError) else "a key must be text."
@@ -89,9 +94,12 @@ def _expected(path: Path) -> str:
     return f"expected a mapping here, with keys such as {', '.join(keys[:6])}."
 
 
-def _unknown(key: str, path: Path) -> str:
+def _known(path: Path) -> Sequence[str]:
     section = section_at(path)
-    known = keys_of(section) if section else []
+    return keys_of(section) if section else []
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
     name, colon, _ = key.partition(":")
     if colon and name in known:
         return f"a space is missing after {name}:. Write {name}: VALUE."
