@@ -17,7 +17,7 @@ from bridge.cli.configuration_file import DEFAULT_FILE
 from bridge.cli.discover_input import WHAT_TO_NAME, Watched, capture_of, collect, ports_of, running_bridge
 from bridge.cli.discover_shadow import shadow
 from bridge.cli.discover_update import update
-from bridge.cli.options import CliCommand, configuration_option, example, fail, parsed
+from bridge.cli.options import CliCommand, WholeNumber, configuration_option, example, fail, parsed
 from bridge.config import Config, load
 from bridge.config.addresses import REGIONS, Address, base_url
 from bridge.config.addresses import address as listen_address
@@ -67,7 +67,7 @@ def _port(text: str) -> tuple[str, Address]:
               help="Listen on a free port, such as udp://*:514. May be given several times.")  # fmt: skip
 @click.option("--for", "period", metavar="TIME", type=parsed(duration), default="10m", show_default=True,
               help="How long to listen. Ctrl-C ends it earlier.")  # fmt: skip
-@click.option("-n", "--count", type=click.IntRange(1), help="Stop after this number of messages.")
+@click.option("-n", "--count", metavar="N", type=WholeNumber(1), help="Stop after this number of messages.")
 @click.option("--timezone", "zones", metavar="ZONE", type=parsed(time_zone), multiple=True,
               help="A zone in which this site has devices; the first is the default.  [default: UTC]")  # fmt: skip
 @click.option("--write", "target", metavar="FILE", type=_PATH, help="Write a configuration to a new file.")

@@ -78,7 +78,7 @@ def output_option(*others: str, help: str = "", old: Mapping[str, str | None] = 
 def count_option(help: str, *, default: int) -> Decorator:
     """Returns a decorator that adds ``-n``/``--count``: how many messages a command shows, at most."""
     return click.option(
-        "-n", "--count", cls=RenamedOption, old={"--limit": None}, type=click.IntRange(1), default=default,
+        "-n", "--count", cls=RenamedOption, old={"--limit": None}, metavar="N", type=WholeNumber(1), default=default,
         show_default=True, help=help,
     )  # fmt: skip
 
@@ -168,6 +168,12 @@ def aligned(rows: Sequence[Sequence[str]], *, numbers: bool = False) -> list[str
 
 
 # Option types. click calls them with the text of the option; they raise BadParameter if the text is invalid.
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within bounds."""
+
+    name = "whole number"
 
 
 def address(text: str) -> "Address":

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from bridge.cli import options
-from bridge.cli.options import CliCommand, example, fail, parsed
+from bridge.cli.options import CliCommand, WholeNumber, example, fail, parsed
 from bridge.routing.conditions import Address
 from bridge.syslog import priorities
 from bridge.trial.message_sender import MessageSender, open_sender
@@ -50,7 +50,7 @@ def _word(text: str) -> str:
 )
 @click.option("--to", "target", metavar="URL", type=parsed(SendTarget.parse), required=True,
               help="Destination: udp, tcp, tls, relp or relp+tls://HOST:PORT, or unix:///PATH.")  # fmt: skip
-@click.option("--count", metavar="N", type=click.IntRange(1), help="Number of times to send MESSAGE.  [default: 1]")
+@click.option("--count", metavar="N", type=WholeNumber(1), help="Number of times to send MESSAGE.  [default: 1]")
 @click.option("--rate", metavar="N/s", type=_rate, help="Messages per second.  [default: no limit]")
 @click.option("--format", "form", type=click.Choice(["rfc3164", "rfc5424"]), default="rfc3164", show_default=True,
               help="Header format.")  # fmt: skip
@@ -61,7 +61,7 @@ def _word(text: str) -> str:
 )
 @click.option("--facility", metavar="NAME", type=parsed(_facility), help="Name or number.  [default: user]")
 @click.option("--severity", metavar="NAME", type=parsed(_severity), help="Name or number.  [default: notice]")
-@click.option("--priority", metavar="N", type=click.IntRange(0, 191), help="PRI, instead of facility and severity.")
+@click.option("--priority", metavar="N", type=WholeNumber(0, 191), help="PRI, instead of facility and severity.")
 @click.option("--timestamp", "when", metavar="TIME", type=options.clock_time,
               help="Time in the header, RFC 3339.  [default: local time]")  # fmt: skip
 @click.option("--from", "source", metavar="ADDRESS", type=options.address, help="Local address to send from.")

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import click
 
 from bridge.cli.execute import existing_spool, require_bridge
-from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail, output_option, with_spool
+from bridge.cli.options import WRONG_USAGE, CliCommand, WholeNumber, example, fail, output_option, with_spool
 from bridge.cli.why_target import UnknownSenderError, find_targets, request_sources
 from bridge.config import Config
 from bridge.config.faults import printable
@@ -43,7 +43,7 @@ MAX_SENDERS = 4
 @click.option(
     "--sent", "form", flag_value="sent", help="Show only events as sent; nothing for messages that a route drops."
 )
-@click.option("-n", "--count", type=click.IntRange(1), help="Stop after this number of messages.")
+@click.option("-n", "--count", metavar="N", type=WholeNumber(1), help="Stop after this number of messages.")
 @output_option(help="json: one object per line.")
 def tail(
     config: Config, sender: str | None, source: str | None, intake: str | None, form: str | None, count: int | None,

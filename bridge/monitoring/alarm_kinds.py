@@ -45,6 +45,10 @@ KINDS: dict[str, AlarmKind] = {
     "fleet": AlarmKind(DEGRADED, "the shared backlog does not work", "SyslogBridgeSharedBacklog"),
     "unconfigured": AlarmKind(DEGRADED, "events of an unknown intake wait", "SyslogBridgeIntakeUnconfigured"),
     "delivery": AlarmKind(DEGRADED, "the last request of an intake failed", "SyslogBridgeDeliveryError"),
+    # The gateway does not do what its configuration says, which may be the cause of problems of sources.
+    "drain": AlarmKind(DEGRADED, "the listeners are closed by command", "SyslogBridgeDrained"),
+    "reload": AlarmKind(DEGRADED, "the last reload failed or is not confirmed", "SyslogBridgeReloadFailed"),
+    "certificate": AlarmKind(DEGRADED, "a certificate of a listener expires", "SyslogBridgeCertificateExpires"),
     # Sources.
     "unrouted": AlarmKind(DEGRADED, "messages of a source match no route", "SyslogBridgeUnroutedSenders"),
     "rejected": AlarmKind(DEGRADED, "a listener rejects a source", "SyslogBridgeSourceRejected"),
@@ -62,9 +66,6 @@ KINDS: dict[str, AlarmKind] = {
     # The gateway.
     "sync": AlarmKind(DEGRADED, "the disk syncs slowly", "SyslogBridgeSlowDisk"),
     "descriptors": AlarmKind(DEGRADED, "the process has no free file descriptors", "SyslogBridgeDescriptors"),
-    "certificate": AlarmKind(DEGRADED, "a certificate of a listener expires", "SyslogBridgeCertificateExpires"),
-    "reload": AlarmKind(DEGRADED, "the last reload failed or is not confirmed", "SyslogBridgeReloadFailed"),
-    "drain": AlarmKind(DEGRADED, "the listeners are closed by command", "SyslogBridgeDrained"),
     "archive": AlarmKind(DEGRADED, "an archive exists that is not configured", "SyslogBridgeArchiveOrphaned"),
 }
 "All kinds, ordered by harm: problems are shown in this order within their state."

@@ -242,6 +242,7 @@ def test_port_of_another_program_is_answered_with_program_and_process(file: Path
         (("key", "set", "lunix", "-c", "FILE"), 2, "there is no intake lunix", "The intakes are firewalls, linux"),
         (("send", "--to", "127.0.0.1:514", "x"), 2, "invalid target", "Write udp://192.0.2.1:514"),
         (("explain", "--from", "firewall", "-c", "FILE"), 2, "is not an IP address", "such as 192.0.2.7"),
+        (("tail", "--count", "x", "-c", "FILE"), 2, "'x' is not a valid whole number", "'-n' / '--count'"),
         (("reload", "--confirm", "5", "-c", "FILE"), 2, "the unit is missing", "Write 5s for seconds"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

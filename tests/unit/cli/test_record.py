@@ -80,3 +80,7 @@ def test_usage(run, tmp_path):
 
 def test_an_empty_capture_fails(run):
     assert "0 samples of 0 frames" in run("--record", "-", input=b"", code=1).stderr
+
+
+def test_one_sample_is_not_several_samples(run):
+    assert "test: 1 sample of 1 frame recorded\n" in run("--record", "-", input=b"<13>app: x\n").stderr

@@ -130,3 +130,9 @@ def test_alerts_ask_for_kinds_that_exist() -> None:
 def test_each_kind_says_what_it_means(kind: str) -> None:
     meaning = KINDS[kind].meaning
     assert meaning and not meaning.endswith(".") and len(meaning) < 80
+
+
+def test_what_the_operator_has_done_comes_before_the_problems_of_sources() -> None:
+    kinds = list(KINDS)
+    first_of_sources = kinds.index("unrouted")
+    assert all(kinds.index(kind) < first_of_sources for kind in ("drain", "reload", "certificate"))
