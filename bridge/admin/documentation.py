@@ -3,8 +3,10 @@
 
 from pathlib import Path
 
-from twisted.web.resource import NoResource, Resource
+from twisted.web.resource import Resource
 from twisted.web.server import Request
+
+from bridge.admin.missing_page import NOT_INSTALLED, MissingPage
 
 FOLDER = Path("/usr/share/syslog-bridge/html")
 "The package installs the pages here. Other installations have none."
@@ -44,8 +46,7 @@ class Documentation(Resource):
             path = self._files[name]
             data = path.read_bytes()
         except (KeyError, OSError):
-            missing: bytes = NoResource().render(request)
-            return missing
+            return MissingPage(NOT_INSTALLED).render(request)
         request.setHeader("Content-Type", CONTENT_TYPES[path.suffix])
         request.setHeader("Cache-Control", "no-cache")
         return data

@@ -15,11 +15,12 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.resource import NoResource, Resource
+from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from bridge.admin.auth import Authentication
 from bridge.admin.documentation import CONTENT_TYPES, Documentation
+from bridge.admin.missing_page import MissingPage
 from bridge.admin.site import SECURITY_HEADERS, AdminChannel, AdminLimits, AdminRequest
 
 log = Logger(namespace="admin")
@@ -144,10 +145,13 @@ def site(
 
 
 class _Folder(Resource):
-    """Answers unknown paths with 404."""
+    """Answers its own path and unknown paths below it with 404."""
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        return NoResource()
+        return MissingPage()
+
+    def render_GET(self, request: Request) -> bytes:
+        return MissingPage().render(request)
 
 
 class AdminSite(Site):

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from bridge.admin.auth import Authentication
 from bridge.admin.documentation import Documentation
-from bridge.admin.resource import site
+from bridge.admin.resource import AdminSite, site
 
 TOKEN = "a-token-of-32-characters-in-all.."
 LINK = '<span id="documentation"><a href="docs/index.html">'
@@ -32,7 +32,10 @@ def folder(tmp_path: Path) -> Path:
 
 def get(folder: Path, path: str, *, token: str | None = None) -> tuple[int, str]:
     """Requests a path from loopback. Returns the status and the whole response as text."""
-    served = site({}, Authentication(lambda: token), documentation=Documentation(folder))
+    return request(site({}, Authentication(lambda: token), documentation=Documentation(folder)), path)
+
+
+def request(served: AdminSite, path: str) -> tuple[int, str]:
     served.timeOut = None
     protocol, transport = served.buildProtocol(None), StringTransport()
     protocol.makeConnection(transport)
@@ -72,6 +75,21 @@ def test_file_that_was_removed_is_404(folder: Path) -> None:
     (folder / "index.html").unlink()
     assert served.is_installed
     assert get(folder, "/docs/index.html")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/docs/operate", "no such page of the documentation. The Debian package installs it"),
+        ("/nosuch", "no such page. The status page is /, and /api/openapi.json lists all others"),
+        ("/api", "no such page."), ("/api/nosuch", "no such page."),
+    ],
+)  # fmt: skip
+def test_missing_page_says_where_the_others_are(folder: Path, path: str, text: str) -> None:
+    served = site({"api/status": lambda query: {}}, Authentication(lambda: None), documentation=Documentation(folder))
+    status, response = request(served, path)
+    assert (status, "Content-Type: text/plain; charset=utf-8\r\n" in response) == (404, True)
+    assert response.partition("\r\n\r\n")[2].startswith(text)
 
 
 def test_documentation_needs_the_token(folder: Path) -> None:
