@@ -33,6 +33,10 @@ from bridge.util.files import read_regular
 T = TypeVar("T")
 
 _FORMAT_QUESTION = "Format of your intake, such as fortigate; ? lists them"
+_INTRODUCTION = (
+    "Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels. To find out by their messages"
+    " what your devices are, run `syslog-bridge discover` first."
+)
 _SYSTEMD = Path("/run/systemd/system")
 _LARGEST_KEY = 4096
 "Maximum bytes of a key file, so that a file given by mistake is not read completely."
@@ -102,9 +106,7 @@ def setup(
     key = None if key_file is None or key_file == "-" else _read_key(Path(key_file))
     ask = _Asker(interactive=not non_interactive)
     if not non_interactive:
-        _say("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.")
-        _say("To find out by their messages what your devices are, run `syslog-bridge discover` first.")
-        click.echo()
+        _say(_INTRODUCTION)
     if not force:
         # Before the first question. The name of the key file is known only later.
         Draft(file.absolute(), "", {}).refuse_existing()
@@ -151,8 +153,8 @@ def setup(
 
 
 def _say(text: str) -> None:
-    """Prints sentences for the terminal."""
-    click.echo(click.wrap_text(text, WIDTH, preserve_paragraphs=True))
+    """Prints sentences for the terminal, and an empty line."""
+    click.echo(f"{click.wrap_text(text, WIDTH)}\n")
 
 
 def _check_key_file(key_file: str | None, *, non_interactive: bool) -> None:
