@@ -64,6 +64,8 @@ def _report(detail: ErrorDetails, root: Entries, reading: ValidationContext) -> 
         if meant is not None and isinstance(parent, Entries) and meant not in parent:
             # The key that was meant is written, too: that it is missing would be a second fault for one mistake.
             parent.pruned.add(meant)
+            parent.key_places.setdefault(meant, place)
+            parent.value_places.setdefault(meant, place)
         return path
     if about_key:
         message = str(cause) if isinstance(cause, ValueError) else "a key must be text."
