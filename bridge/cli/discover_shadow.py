@@ -1,7 +1,7 @@
 """Implements ``syslog-bridge discover --shadow``: compares the bridge with a forwarder that is in use."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -12,11 +12,15 @@ from bridge.setup.check_result import verdict
 from bridge.setup.configuration_writer import Draft, write
 from bridge.setup.import_files import read_text
 from bridge.setup.import_kind import import_file, kind_of
-from bridge.setup.shadow import Shadow, ShadowEvent, shadow_of
+from bridge.setup.shadow import Shadow, ShadowEvent, ShadowPair, ShadowRow, shadow_of
+from bridge.syslog.timestamps import rfc3339
 from bridge.util.counts import counted
+from bridge.util.files import shown_path
 
 _SHOWN = 160
 "Characters of an event that are shown."
+_BEFORE_DIFFERENCE = 40
+"Characters that are shown before the first one that differs."
 
 
 def shadow(
@@ -29,38 +33,62 @@ def shadow(
     if output == "json":
         click.echo(json.dumps(_json(found), ensure_ascii=False))
     else:
-        _print(found)
+        for line in _lines(found):
+            click.echo(printable(line))
     if target is None:
         return
     draft = Draft(target.absolute(), found.imported.as_yaml(forwarder.name), found.imported.keys)
     draft.refuse_existing()
     config = write(draft, secrets=not found.imported.names_files)
     assert config is not None
-    click.echo(f"wrote {draft.file} and {counted(len(draft.keys), 'file')} in {draft.file.parent / 'keys'}", err=True)
+    keys = shown_path(draft.file.parent / "keys")
+    click.echo(f"wrote {shown_path(draft.file)} and {counted(len(draft.keys), 'file')} in {keys}", err=True)
     click.echo(verdict(config), err=True)
 
 
-def _print(found: Shadow) -> None:
+def _lines(found: Shadow) -> Iterator[str]:
     for row in found.rows:
-        finding = row.finding
-        product = finding.identified.product or "unknown"
-        differences = row.differences
-        result = f"differs in {', '.join(differences)}" if differences else "the same"
-        click.echo(printable(f"{finding.place}: {product}: {result}"))
-        click.echo(f"  forwarder  {_shown(row.forwarder)}")
-        click.echo(f"  bridge     {_shown(row.bridge)}")
-    for note in found.notes:
-        click.echo(note)
+        yield f"{row.finding.place}: {row.finding.identified.product or 'unknown'}: {_result(row)}"
+        texts = [event.text or "" for event in (row.shown.forwarder, row.shown.bridge)]
+        begin = _begin(*texts) if "text" in row.shown.differences else 0
+        yield f"  forwarder  {_shown(row.shown.forwarder, begin)}"
+        yield f"  bridge     {_shown(row.shown.bridge, begin)}"
+    differing = sum(bool(row.differences) for row in found.rows)
+    yield f"{counted(differing, 'sender')} of {len(found.rows):,} would be delivered differently"
+    yield from found.notes
     for line in found.imported.not_carried:
-        click.echo(f"not carried over: {line}")
+        yield f"not carried over, so not compared: {line}"
 
 
-def _shown(event: ShadowEvent) -> str:
+def _result(row: ShadowRow) -> str:
+    if not row.differences:
+        return f"the same in {counted(len(row.pairs), 'message')}"
+    total = len(row.pairs)
+    counts = ", ".join(f"{name} ({count} of {total})" for name, count in row.differences.items())
+    return f"differs in {counts}"
+
+
+def _begin(one: str, other: str) -> int:
+    """Returns the first character of two texts that is shown, so that their difference is shown."""
+    pairs = enumerate(zip(one, other, strict=False))
+    same = next((at for at, (character, another) in pairs if character != another), min(len(one), len(other)))
+    return 0 if same < _SHOWN - _BEFORE_DIFFERENCE else same - _BEFORE_DIFFERENCE
+
+
+def _shown(event: ShadowEvent, begin: int) -> str:
     if event.intake is None:
-        return "not delivered"
-    text = printable(event.text or "")
-    text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    return f"key of intake {event.intake}, time {event.time or 'none'}: {text}"
+        return f"not delivered: {event.note}"
+    where = f"key of intake {event.intake}, time {_time(event) or 'of reception'}"
+    where += f" ({event.note})" if event.note else ""
+    if event.text is None:
+        return where
+    text = event.text[begin : begin + _SHOWN]
+    cut = "..." if begin + _SHOWN < len(event.text) else ""
+    return f"{where}: {'...' if begin else ''}{text}{cut}"
+
+
+def _time(event: ShadowEvent) -> str | None:
+    return None if event.time is None else rfc3339(round(event.time.timestamp() * 1000))
 
 
 def _json(found: Shadow) -> dict[str, object]:
@@ -68,7 +96,7 @@ def _json(found: Shadow) -> dict[str, object]:
         "senders": [
             {
                 "source": row.finding.source, "host": row.finding.host, "product": row.finding.identified.product,
-                "differences": row.differences, "forwarder": _event(row.forwarder), "bridge": _event(row.bridge),
+                "messages": len(row.pairs), "differences": row.differences, **_pair(row.shown),
             }
             for row in found.rows
         ],
@@ -76,5 +104,9 @@ def _json(found: Shadow) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _pair(pair: ShadowPair) -> dict[str, object]:
+    return {"forwarder": _event(pair.forwarder), "bridge": _event(pair.bridge)}
+
+
 def _event(event: ShadowEvent) -> dict[str, object]:
-    return {"intake": event.intake, "event_timestamp": event.time, "event": event.text}
+    return {"intake": event.intake, "event_timestamp": _time(event), "event": event.text, "note": event.note or None}

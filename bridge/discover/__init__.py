@@ -11,6 +11,6 @@ identified stays unrouted. The package opens no socket and no file.
 
 from bridge.discover.decide import FindingSettings, find_all, find_one
 from bridge.discover.finding import SenderFinding
-from bridge.discover.observer import Observer, Received
+from bridge.discover.observer import Observer, Received, SampleOrigin
 
-__all__ = ["FindingSettings", "Observer", "Received", "SenderFinding", "find_all", "find_one"]
+__all__ = ["FindingSettings", "Observer", "Received", "SampleOrigin", "SenderFinding", "find_all", "find_one"]

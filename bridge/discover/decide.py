@@ -13,7 +13,7 @@ from bridge.discover.clock_evidence import ClockEvidence, clock_evidence, utc
 from bridge.discover.finding import SenderFinding
 from bridge.discover.observer import ObservedHost, ObservedPeriod, ObservedSource, Observer, Received
 from bridge.discover.separation import distinguishing_programs, programs_to_name
-from bridge.explain.products import Identification, identify
+from bridge.explain.products import Identification, identify, spread
 
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?|[0-9a-f:.]{3,39}")
 "Names of hosts that a configuration may have."
@@ -133,10 +133,16 @@ class _Finder:
     ) -> SenderFinding:  # fmt: skip
         why = why or self._doubt(identified, period.count)
         app_names = app_names or (() if why else programs_to_name(identified, samples))
+        kept = list(spread(samples, MAX_SAMPLES))
+        origins = {
+            frame: origin for host in hosts for shape in host.shapes.values()
+            for frame, origin in zip(shape.samples, shape.origins, strict=True)
+        }  # fmt: skip
         return SenderFinding(
             source=self._source.address, host=host, identified=identified, route=not why, why=why, relay=relay,
             name=name, devices=devices, app_names=app_names, transports=self._transports, count=period.count,
-            first=period.first, last=period.last, longest_gap=period.longest_gap, samples=samples[:MAX_SAMPLES],
+            first=period.first, last=period.last, longest_gap=period.longest_gap, samples=kept,
+            origins=[origins[frame] for frame in kept],
             shapes=tuple(dict.fromkeys(shape for each in hosts for shape in each.shapes)),
             clock=_clock(hosts, period.last, self._settings.zones_of(self._source.address, host)),
         )  # fmt: skip

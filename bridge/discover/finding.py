@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bridge.discover.clock_evidence import ClockEvidence
+from bridge.discover.observer import SampleOrigin
 from bridge.explain.products import Identification
 
 FEW = 20
@@ -43,7 +44,9 @@ class SenderFinding:
     "Longest silence, in seconds."
     clock: ClockEvidence
     samples: Sequence[bytes] = field(default=(), repr=False)
-    "Messages, as received."
+    "Messages, as received: some of each shape."
+    origins: Sequence[SampleOrigin] = field(default=(), repr=False)
+    "The reception of each of them."
 
     @property
     def few(self) -> bool:

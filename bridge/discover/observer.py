@@ -8,6 +8,7 @@ number of both is limited.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from random import Random
+from sys import intern
 from typing import NamedTuple
 
 from bridge.syslog import parser
@@ -47,6 +48,13 @@ class Received(NamedTuple):
     "Name of the listener or kind of the port. Empty if it is not known."
 
 
+class SampleOrigin(NamedTuple):
+    """The reception of a kept message; the fields are those of ``Received``."""
+
+    time: float | None = None
+    transport: str = ""
+
+
 class ObservedPeriod:
     """Counts messages, and measures the period in which they arrived. Times are seconds since the epoch."""
 
@@ -79,11 +87,13 @@ class ObservedPeriod:
 class ObservedShape:
     """Counts the messages of one shape, and keeps a random sample of them."""
 
-    __slots__ = ("count", "samples")
+    __slots__ = ("count", "origins", "samples")
 
     def __init__(self) -> None:
         self.count = 0
         self.samples: list[bytes] = []
+        self.origins: list[SampleOrigin] = []
+        "The reception of each sample."
 
 
 class ObservedHost(ObservedPeriod):
@@ -171,7 +181,7 @@ class Observer(ObservedPeriod):
             source = self.sources[address] = ObservedSource(address)
         source.note(time)
         if transport and transport not in source.transports:
-            source.transports.add(transport)
+            source.transports.add(intern(transport))
         header = parser.read(frame)
         named = is_header_host(header)
         name = short_name(header.hostname) if named else ""
@@ -192,16 +202,17 @@ class Observer(ObservedPeriod):
             self._groups += 1
             shape = host.shapes[header.shape] = ObservedShape()
         shape.count += 1
-        if self._keep(shape, frame):
+        if self._keep(shape, frame, SampleOrigin(time, intern(transport))):
             host.note_clock(header, time)
 
-    def _keep(self, shape: ObservedShape, frame: bytes) -> bool:
+    def _keep(self, shape: ObservedShape, frame: bytes, origin: SampleOrigin) -> bool:
         """Keeps a message, so that each message of a shape is kept with the same probability. Returns True if kept."""
         samples = shape.samples
         if len(samples) < MAX_SAMPLE:
             if self._bytes >= MAX_SAMPLE_BYTES:
                 return False
             samples.append(_kept(frame))
+            shape.origins.append(origin)
             self._bytes += len(samples[-1])
             return True
         number = int(self._random.random() * shape.count)
@@ -209,6 +220,7 @@ class Observer(ObservedPeriod):
             return False
         self._bytes -= len(samples[number])
         samples[number] = _kept(frame)
+        shape.origins[number] = origin
         self._bytes += len(samples[number])
         return True
 

@@ -26,6 +26,7 @@ from bridge.setup.import_result import (
     url_of_host,
 )
 from bridge.setup.rsyslog_import import read_rsyslog
+from bridge.setup.rsyslog_template import FORWARDER, FORWARDER_HTTP
 from bridge.util.names import free_name
 
 _KINDS = ("udp", "tcp", "tls")
@@ -168,7 +169,7 @@ class _Reader:
                     f"port: {transport} {outer} is used by the entry in line {first.line}. Choose another port.",
                 )
                 return
-        self._listen(entry, title, kind, addresses, self._intake(title, key))
+        self._listen(entry, title, kind, addresses, self._intake(title, key, _template(entry)))
 
     def _listen(self, entry: Entries, title: str, kind: str, addresses: Sequence[tuple[str, int]], intake: str) -> None:
         files: tuple[str, str] | tuple[None, None] = (None, None)
@@ -208,13 +209,13 @@ class _Reader:
         self._report.at(entry.place_of("port"), "port: write a number from 1 to 65535.")
         return None
 
-    def _intake(self, title: str, key: str) -> str:
+    def _intake(self, title: str, key: str, template: str) -> str:
         """Returns the intake of an entry. Entries with the same key share one intake, and so one spool folder."""
         name = self._intakes.find(key)
         if name is not None:
             self._note(title, f"has the same key as intake {name}, so it became another listener of that intake")
             return name
-        name = self._intakes.add(title, key)
+        name = self._intakes.add(title, key, template=template)
         if name != title:
             self._note(title, f"the intake is named {name} (only a-z 0-9 _ . - are allowed)")
         return name
@@ -303,6 +304,10 @@ _ALWAYS = (
     "long events: up to 250 KiB; longer ones are quarantined and counted instead of being cut or lost silently",
     "not imported: events that are still in the forwarder's disk queue",
 )
+
+
+def _template(entry: Entries) -> str:
+    return FORWARDER_HTTP if (_text(entry, "protocol") or "").lower() == "http" else FORWARDER
 
 
 def _text(entry: Entries, key: str) -> str | None:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +15,10 @@ from bridge.setup.import_files import read_text
 from bridge.setup.import_receiver import ABOUT_CONDITIONS, ReceiverDraft
 from bridge.setup.import_result import DEFAULT_REGION, Imported, ImportedIntakes, host_of, place_of_host
 from bridge.setup.rsyslog_import import read_rsyslog
+from bridge.setup.rsyslog_template import RsyslogEvents
+from bridge.setup.sent_event import Reader
 from bridge.setup.syslog_ng_import import read_syslog_ng
+from bridge.setup.syslog_ng_template import SyslogNgEvents
 from bridge.util.errors import BridgeError
 from bridge.util.files import read_regular
 
@@ -46,11 +51,12 @@ def import_file(file: Path, kind: Kind | None, compose: Path | None, collector: 
     if kind == "forwarder":
         return _forwarder(file, compose, collector)
     draft = ReceiverDraft(replaced=collector is not None)
+    reader: Reader = RsyslogEvents.of
     if kind == "rsyslog":
         read_rsyslog([file], draft)
     else:
-        read_syslog_ng(file, draft)
-    return _receiver(file, draft, collector)
+        reader = partial(SyslogNgEvents.of, keeps_hostname=read_syslog_ng(file, draft))
+    return replace(_receiver(file, draft, collector), reader=reader)
 
 
 def _forwarder(file: Path, given: Path | None, collector: Mapping[str, str] | None) -> Imported:

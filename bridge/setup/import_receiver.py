@@ -47,6 +47,8 @@ class IntakeTarget:
     title: str
     host: str
     payload: str = "auto"
+    template: str = ""
+    "The text that is sent, as a template with ``sent_event.KEY`` for the key. Empty if it is not known."
 
     def __repr__(self) -> str:
         return f"IntakeTarget({self.title!r})"
@@ -263,7 +265,8 @@ class ReceiverDraft:
         own = {} if place is None or place == collector or main else place
         key, payload = destination.key, destination.payload
         found = intakes.find(key, payload, own)
-        return found or intakes.add(without_secrets(destination.title, (key,)), key, payload, own)
+        title, template = without_secrets(destination.title, (key,)), destination.template
+        return found or intakes.add(title, key, payload, own, template=template)
 
     def _warn_of_copies(self, number: int, rule: ReceiverRule, overlaps: Overlaps) -> None:
         if rule.destination is None:

@@ -12,6 +12,8 @@ from bridge.config.fields import SPOOL_NAMES
 from bridge.config.spool_place import DEFAULT_DIRECTORY
 from bridge.formats import UnknownFormat, find
 from bridge.setup.import_conditions import Alternative
+from bridge.setup.rsyslog_template import RsyslogEvents
+from bridge.setup.sent_event import Reader
 from bridge.util.names import free_name
 
 DEFAULT_REGION = "FRA1"
@@ -40,6 +42,8 @@ class Port:
     cert_file: str | None = None
     key_file: str | None = None
     client_ca_file: str | None = None
+    reads_rfc5424: bool = True
+    "False if the imported server reads every message there as one of RFC 3164."
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -67,6 +71,8 @@ class IntakeDraft:
     "The text format: guessed from the name and therefore a comment, unless it was identified by messages."
     place: Mapping[str, str] = field(default_factory=dict)
     identified: bool = False
+    template: str = ""
+    "The text that the imported server sends. Empty if it is not known."
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ class Imported:
     "What is carried over with a difference: file:line, the line without secrets, and the difference."
     not_carried: Sequence[str] = ()
     "What has no counterpart: file:line, the line without secrets, and the reason."
+    reader: Reader = RsyslogEvents.of
+    "Reads a message as the imported server does."
 
     @property
     def certificates(self) -> Sequence[str]:
@@ -165,12 +173,14 @@ class ImportedIntakes:
                 return name
         return None
 
-    def add(self, title: str, key: str, payload: str = "auto", place: Mapping[str, str] | None = None) -> str:
+    def add(
+        self, title: str, key: str, payload: str = "auto", place: Mapping[str, str] | None = None, *, template: str = ""
+    ) -> str:  # fmt: skip
         """Adds an intake and returns its name, made from a title."""
         base = re.sub("[^a-z0-9_.-]+", "-", title.lower()).strip("-_.")[:60] or "intake"
         name = free_name(base, {*self.keys, *SPOOL_NAMES})
         self.keys[name] = key
-        self.drafts[name] = IntakeDraft(payload, _guess_format(name), dict(place or {}))
+        self.drafts[name] = IntakeDraft(payload, _guess_format(name), dict(place or {}), template=template)
         return name
 
     def placeholders(self) -> list[str]:

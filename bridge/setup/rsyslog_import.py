@@ -8,6 +8,7 @@ from bridge.setup.import_files import NO_FILE, IncludedFiles, read_text
 from bridge.setup.import_receiver import ReceiverDraft
 from bridge.setup.rsyslog_inputs import RsyslogInputs
 from bridge.setup.rsyslog_rulesets import DEFAULT_RULESET, UNREADABLE, RsyslogDefinitions, RulesetWalker
+from bridge.setup.rsyslog_template import NOT_COMPUTED
 from bridge.setup.rsyslog_tree import RsyslogStatement, parse_rsyslog, unescaped
 
 _OWN_SETTING = "a setting of rsyslog itself; the bridge has its own"
@@ -93,6 +94,14 @@ def _sort(
 
 def _template(statement: RsyslogStatement) -> str:
     if statement.body:
-        parts = (f"%{part.one('name')}%" if part.kind == "property" else part.one("value") for part in statement.body)
-        return "".join(parts)
+        return "".join(map(_template_part, statement.body))
     return statement.one("string")
+
+
+def _template_part(part: RsyslogStatement) -> str:
+    if part.kind != "property":
+        return part.one("value")
+    given = {name for name in part.parameters if name not in ("name", "dateformat", "outname")}
+    if given == {"droplastlf"}:
+        given.clear()
+    return f"%{part.one('name')}:{NOT_COMPUTED}%" if given else f"%{part.one('name')}%"

@@ -10,6 +10,7 @@ from bridge.setup.import_receiver import PASSES_ON, IntakeTarget, ReceiverDraft,
 from bridge.setup.rsyslog_conditions import expression_condition
 from bridge.setup.rsyslog_selectors import property_filter, selector, split_rule
 from bridge.setup.rsyslog_tree import RsyslogStatement
+from bridge.setup.sent_event import KEY
 
 DEFAULT_RULESET = "RSYSLOG_DefaultRuleset"
 UNREADABLE = "this line could not be read; carry it over by hand"
@@ -193,7 +194,8 @@ class RulesetWalker:
                        + statement.one("httpheadervalue"))  # fmt: skip
             for header in headers:
                 if match := _HEADER_KEY.search(header):
-                    return IntakeTarget(match[1], statement.name or "intake", statement.one("server"))
+                    sent = self._found.templates.get(statement.one("template"), "")
+                    return IntakeTarget(match[1], statement.name or "intake", statement.one("server"), template=sent)
         return None
 
     def _to(self, host: str, template: str, statement: RsyslogStatement) -> IntakeTarget | None:
@@ -204,7 +206,8 @@ class RulesetWalker:
         payload = _payload(text[key.end() :])
         if payload is None:
             self._skip(statement, f"the text of template {template[:40]} has no counterpart; the message alone is sent")
-        return IntakeTarget(key[1], _title(template, statement), host, payload or "auto")
+        sent = text.replace(key[1], KEY)
+        return IntakeTarget(key[1], _title(template, statement), host, payload or "auto", sent)
 
     def _add(self, condition: Condition, destination: IntakeTarget | None, at: RsyslogStatement) -> None:
         self._draft.rule(ReceiverRule((self._group,), condition, destination, at.place, at.line))

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from bridge.setup.import_receiver import IntakeTarget
+from bridge.setup.sent_event import KEY
 from bridge.setup.syslog_ng_sources import NETWORK
+from bridge.setup.syslog_ng_template import PROTOCOL
 from bridge.setup.syslog_ng_tree import SyslogNgNode
 
 _KEY = re.compile(r"""intake_key=\\*["']?([^"'\\\]\s]+)""")
@@ -22,7 +24,9 @@ def intake_target(
     if driver.name == "http":
         found = next(filter(None, map(_HEADER_KEY.search, driver.values("headers"))), None)
         host = urlsplit(driver.one("url")).hostname or ""
-        return (IntakeTarget(found[1], _title(name), host) if found else None), ""
+        body = driver.one("body")
+        sent = templates.get(body, body)
+        return (IntakeTarget(found[1], _title(name), host, template=sent) if found else None), ""
     host = next(iter(driver.texts()), "")
     if driver.name not in NETWORK or not host:
         return None, ""
@@ -31,10 +35,12 @@ def intake_target(
     match = _KEY.search(template)
     if match is None:
         # The key is in the structured data that a rewrite has set; syslog() writes it before the message.
-        return (IntakeTarget(key, _title(title or name), host) if key else None), ""
+        sent = template or PROTOCOL
+        return (IntakeTarget(key, _title(title or name), host, template=sent) if key else None), ""
     payload = _payload_of(template[match.end() :])
     lost = "" if payload else "the text of the template has no counterpart; the message alone is sent"
-    return IntakeTarget(match[1], _title(name or title), host, payload or "auto"), lost
+    sent = template.replace(match[1], KEY)
+    return IntakeTarget(match[1], _title(name or title), host, payload or "auto", sent), lost
 
 
 def _title(name: str) -> str:

@@ -15,14 +15,13 @@ _OWN_SETTING = "settings of syslog-ng itself; the bridge has its own"
 _OTHER = "this statement has no counterpart; carry it over by hand"
 
 
-def read_syslog_ng(file: Path, draft: ReceiverDraft) -> None:
-    """Reads a file, and those that it includes, into a draft. Raises OSError."""
+def read_syslog_ng(file: Path, draft: ReceiverDraft) -> bool:
+    """Reads a file, and those that it includes, into a draft. Returns True if it keeps host names. Raises OSError."""
     text = read_text(file)
     version = re.search(r"(?m)^\s*@version\s*:\s*(\d+)", text)
     statements = list(_expanded(text, file, IncludedFiles(file), draft, {}))
-    filters = SyslogNgFilters(
-        keeps_hostname=_keeps_hostname(statements), typed=version is not None and int(version[1]) >= 4
-    )
+    keeps_hostname = _keeps_hostname(statements)
+    filters = SyslogNgFilters(keeps_hostname=keeps_hostname, typed=version is not None and int(version[1]) >= 4)
     definitions, paths = Definitions(filters), []
     for statement in statements:
         if statement[0].name == "log" and statement[-1].body is not None:
@@ -31,6 +30,7 @@ def read_syslog_ng(file: Path, draft: ReceiverDraft) -> None:
             own = statement[0].name == "options" and statement[-1].body is not None
             draft.skip(statement[0].place, statement[0].line, _OWN_SETTING if own else _OTHER)
     LogPaths(definitions, draft).run(paths)
+    return keeps_hostname
 
 
 def _keeps_hostname(statements: Sequence[Statement]) -> bool:

@@ -30,15 +30,17 @@ def source_port(driver: SyslogNgNode) -> Port | str:
     address = driver.one("ip") or driver.one("localip") or "*"
     address = "*" if address in ("0.0.0.0", "::") else address
     where = f"[{address}]:{number}" if ":" in address else f"{address}:{number}"
+    modern = name == "syslog" or "syslog-protocol" in (flag.lower() for flag in driver.values("flags"))
     if kind != "tls":
-        return Port(f"{kind}-{number}", kind, where)
+        return Port(f"{kind}-{number}", kind, where, reads_rfc5424=modern)
     if tls is None or not (tls.one("cert-file") and tls.one("key-file")):
         return "TLS without cert-file and key-file; add both by hand"
     verify = tls.one("peer-verify", "required-trusted").lower()
     authority = tls.one("ca-file") if verify in ("required-trusted", "yes") else ""
     if not authority and verify in ("required-trusted", "yes"):
         return "clients are verified with ca-dir; write the listener with client_ca_file and a file of the authorities"
-    return Port(f"tls-{number}", "tls", where, None, tls.one("cert-file"), tls.one("key-file"), authority or None)
+    files = tls.one("cert-file"), tls.one("key-file"), authority or None
+    return Port(f"tls-{number}", "tls", where, None, *files, reads_rfc5424=modern)
 
 
 def _default_port(name: str, kind: str) -> str:

@@ -18,20 +18,25 @@ _TEMPLATES = {
 
 def start(forwarding: Forwarding, *, directory: Path) -> Client:
     """Starts `rsyslogd`, which reads RFC 3164 or 5424 lines and forwards them. Raises PeerMissing."""
+    input_port = free_port()
+    process = launch(_configuration(forwarding, input_port, directory), directory=directory)
+    client = Client(process, input_port)
+    client.wait_ready()
+    return client
+
+
+def launch(configuration: str, *, directory: Path) -> Process:
+    """Starts `rsyslogd` in the foreground with this configuration. Raises PeerMissing."""
     unpacked = Unpacked.find("rsyslog")
     directory.mkdir(parents=True, exist_ok=True)
-    input_port = free_port()
-    configuration = directory / "rsyslog.conf"
-    configuration.write_text(_configuration(forwarding, input_port, directory))
-    process = Process(
-        [unpacked.program("rsyslogd"), "-n", "-f", str(configuration), "-i", str(directory / "rsyslog.pid")],
+    file = directory / "rsyslog.conf"
+    file.write_text(configuration)
+    return Process(
+        [unpacked.program("rsyslogd"), "-n", "-f", str(file), "-i", str(directory / "rsyslog.pid")],
         directory=directory,
         name="rsyslogd",
         env={**unpacked.environment, "RSYSLOG_MODDIR": unpacked.library("*/rsyslog")},
     )
-    client = Client(process, input_port)
-    client.wait_ready()
-    return client
 
 
 def _configuration(forwarding: Forwarding, input_port: int, directory: Path) -> str:

@@ -7,8 +7,8 @@ The ``table_*`` modules have one row a product: the literals and shapes of its m
 a sample of its messages (``tests/unit/syslog/samples``). The package uses no clock, reactor or file.
 """
 
-from bridge.explain.products.identify import Identification, identify
+from bridge.explain.products.identify import Identification, identify, spread
 from bridge.explain.products.signature import Product
 from bridge.explain.products.weights import PRODUCTS
 
-__all__ = ["PRODUCTS", "Identification", "Product", "identify"]
+__all__ = ["PRODUCTS", "Identification", "Product", "identify", "spread"]

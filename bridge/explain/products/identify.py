@@ -89,7 +89,7 @@ class _Rest(NamedTuple):
 
 def identify(frames: Sequence[bytes]) -> Identification:
     """Identifies a source by its frames, as received. Examines at most ``MAX_FRAMES`` of them."""
-    messages = [_message(frame) for frame in _spread(frames, MAX_FRAMES)]
+    messages = [_message(frame) for frame in spread(frames, MAX_FRAMES)]
     total = len(messages)
     support = Counter(match.product.name for message in messages for match in message.matches)
     if not support:
@@ -216,14 +216,14 @@ def _format(matched: Sequence[tuple[bytes, Match]]) -> tuple[str | None, str]:
         text_format = formats.find(name)
     except formats.UnknownFormat:
         return None, ""
-    verified = list(_spread([frame for frame, _ in matched], MAX_VERIFIED))
+    verified = list(spread([frame for frame, _ in matched], MAX_VERIFIED))
     fitting = sum(text_format.fits(payloads.event_for(text_format, frame, _CONTEXT)) for frame in verified)
     if fitting < MIN_FITTING * len(verified):
         return None, f"; only {fitting} of {counted(len(verified), 'event')} look like the format {text_format.name}"
     return text_format.name, ""
 
 
-def _spread(frames: Sequence[bytes], most: int) -> Iterator[bytes]:
+def spread(frames: Sequence[bytes], most: int) -> Iterator[bytes]:
     """Yields at most ``most`` frames, spread evenly over all of them."""
     count = min(len(frames), most)
     return (frames[number * len(frames) // count] for number in range(count))

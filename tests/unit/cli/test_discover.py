@@ -257,9 +257,20 @@ def test_shadow_compares_and_writes_the_imported_configuration(run, tmp_path):
     target = tmp_path / "new" / "bridge.yaml"
     result = run(data, "--shadow", str(forwarder), "--write", str(target))
     assert "192.0.2.1: Cisco ASA, FTD, Firepower: " in result.stdout
-    assert "forwarder  key of intake asa, time 2026-11-23T07:24:33.000Z: " in result.stdout
+    assert "forwarder  key of intake asa, time 2026-11-23T07:24:" in result.stdout
+    assert "1 sender of 1 would be delivered differently" in result.stdout
     assert "abcdef0123456789" not in result.output
     assert load(target).intakes["asa"].format == "cisco-secure-firewall"
     found = json.loads(run(data, "--shadow", str(forwarder), "--output", "json").stdout)
     assert [each["source"] for each in found["senders"]] == ["192.0.2.1"]
     assert "exclude each other" in run(data, "--shadow", str(forwarder), "--update", code=2).stderr
+
+
+def test_shadow_shows_the_part_of_long_texts_that_differs(run, tmp_path):
+    forwarder = tmp_path / "intakes.yaml"
+    forwarder.write_text("intakes:\n  - {name: all, protocol: udp, port: 514, intake_key: abcdef0123456789}\n")
+    frame = b"<13>Nov 23 07:24:00 web-1 app: " + b"x" * 300 + b"\tend"
+    lines = run(pcap([linked(packet(datagram(frame)))]), "--shadow", str(forwarder)).stdout.splitlines()
+    # rsyslog escapes control characters.
+    assert lines[1].endswith(f": ...{'x' * 40}#011end")
+    assert lines[2].endswith(f": ...{'x' * 40}\\tend")
