@@ -14,7 +14,15 @@ import click
 
 from bridge.cli import options
 from bridge.cli.configuration_file import DEFAULT_FILE
-from bridge.cli.discover_input import WHAT_TO_NAME, Watched, capture_of, collect, ports_of, running_bridge
+from bridge.cli.discover_input import (
+    WHAT_TO_NAME,
+    Watched,
+    capture_of,
+    collect,
+    not_permitted,
+    ports_of,
+    running_bridge,
+)
 from bridge.cli.discover_shadow import shadow
 from bridge.cli.discover_update import update
 from bridge.cli.options import CliCommand, WholeNumber, configuration_option, example, fail, parsed
@@ -149,7 +157,11 @@ def _opened(
         return capture_of(capture, stream=stream, source=None if source is None else str(source))
     if ports:
         return ports_of(ports, period)
-    if file == DEFAULT_FILE and not file.exists():
+    try:
+        exists = file != DEFAULT_FILE or file.exists()
+    except PermissionError as error:
+        raise not_permitted(error) from None
+    if not exists:
         raise BridgeError(f"there is no {file}, so no bridge can be followed", WHAT_TO_NAME)
     return running_bridge(load(file, secrets=False), period)
 

@@ -23,11 +23,13 @@ from bridge.operations.control_client import ControlError
 from bridge.operations.following import FollowedMessages
 from bridge.operations.port_receiver import PortReceiver
 from bridge.util.counts import counted
+from bridge.util.errors import BridgeError
 from bridge.util.files import shown_path
 
 _ANYWHERE = (("udp", "udp", "*:514"), ("tcp", "tcp", "*:514"))
 _MAX_PORTS = 8
-WHAT_TO_NAME = "Name what to watch: --capture FILE, or --listen udp://*:514 --listen tcp://*:514"
+_WITHOUT_BRIDGE = "--capture FILE, or --listen udp://*:514 --listen tcp://*:514"
+WHAT_TO_NAME = f"Name what to watch: {_WITHOUT_BRIDGE}"
 "What to do if no bridge can be followed."
 
 
@@ -93,14 +95,25 @@ def ports_of(ports: tuple[tuple[str, Address], ...], duration: timedelta) -> Ite
             watched.notes.append(f"{receiver.refused:,} TCP connections were refused, because there were too many.")
 
 
+def not_permitted(error: PermissionError) -> BridgeError:
+    """Returns the error of a user who may not follow the bridge."""
+    return BridgeError(
+        f"{error.filename}: permission denied. Only root and the bridge's user can follow the bridge",
+        f"Run the command with sudo, or watch without a bridge: {_WITHOUT_BRIDGE}",
+    )
+
+
 @contextmanager
 def running_bridge(config: Config, duration: timedelta) -> Iterator[Watched]:
     """Follows the bridge that runs with a configuration. Raises ControlError."""
     directory = config.spool.directory
-    if not spool_owner.has_owner(directory):
-        raise ControlError("no bridge is running", WHAT_TO_NAME)
     followed = FollowedMessages(directory, time.monotonic() + duration.total_seconds())
-    followed.start()
+    try:
+        if not spool_owner.has_owner(directory):
+            raise ControlError("no bridge is running", WHAT_TO_NAME)
+        followed.start()
+    except PermissionError as error:
+        raise not_permitted(error) from None
     click.echo(f"discover: following the bridge that owns {shown_path(directory)}", err=True)
     watched = Watched(iter(followed), f"the running bridge {shown_path(directory)}", _listeners(config))
     yield watched

@@ -8,9 +8,10 @@ from click.testing import CliRunner
 
 from bridge.cli import discover_input
 from bridge.cli.discover import discover
+from bridge.cli.main import main
 from bridge.cli.test import test as run_test
 from bridge.config import linted, load
-from tests.harness.captures import datagram, linked, packet, pcap
+from tests.harness.captures import CONFIGURATION, datagram, linked, packet, pcap
 from tests.harness.discovering import ASA, FORTIGATE, UNKNOWN, stamped
 
 FRAMES = [
@@ -245,6 +246,28 @@ def test_a_result_that_is_not_valid_is_taken_back(run, present):
     result = run(site(), "-c", str(present), "--update", "--apply", code=1)
     assert "the old files are back" in result.stderr
     assert present.read_text() == before
+
+
+@pytest.mark.parametrize("step", ["look for the file", "look for the bridge", "follow the bridge"])
+def test_a_user_without_permission_is_told_what_to_do(monkeypatch, tmp_path, step):
+    def refuse(*_arguments):
+        raise PermissionError(13, "Permission denied", "/var/lib/syslog-bridge/spool")
+
+    file = tmp_path / "bridge.yaml"
+    file.write_text(CONFIGURATION)
+    options = ["-c", str(file)]
+    if step == "look for the file":
+        options = []
+        monkeypatch.setattr(type(file), "exists", refuse)
+    elif step == "look for the bridge":
+        monkeypatch.setattr(discover_input.spool_owner, "has_owner", refuse)
+    else:
+        monkeypatch.setattr(discover_input.spool_owner, "has_owner", lambda directory: True)
+        monkeypatch.setattr(discover_input.FollowedMessages, "start", refuse)
+    result = CliRunner().invoke(main, ["discover", *options])
+    assert result.exit_code == 1
+    assert "spool: permission denied. Only root and the bridge's user can follow the bridge. " in result.stderr
+    assert "Run the command with sudo, or watch without a bridge: --capture FILE, or --listen udp://" in result.stderr
 
 
 # --- shadow ----------------------------------------------------------------------------------------------------------
