@@ -1,13 +1,11 @@
 """Implements ``syslog-bridge discover``: finds out what each sender is, and writes a configuration for all of them."""
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -24,6 +22,7 @@ from bridge.cli.discover_input import (
     running_bridge,
 )
 from bridge.cli.discover_shadow import shadow
+from bridge.cli.discover_text import circumstances, print_findings, print_notes
 from bridge.cli.discover_update import update
 from bridge.cli.options import CliCommand, WholeNumber, configuration_option, example, fail, parsed
 from bridge.config import Config, load
@@ -36,15 +35,13 @@ from bridge.config.units import duration
 from bridge.config.yaml_tree import Entries
 from bridge.discover import FindingSettings, Observer, SenderFinding, find_all
 from bridge.discover.changes import GROUPS, changes_of, zone_in
-from bridge.discover.configuration_text import Circumstances, configuration_text
-from bridge.discover.findings_text import json_of_finding, text_of_findings
+from bridge.discover.configuration_text import configuration_text
 from bridge.discover.plan import plan_of
 from bridge.discover.samples_file import sample_lines
 from bridge.ingest.from_config import router
 from bridge.routing.conditions import Address as SourceAddress
 from bridge.setup.check_result import verdict
 from bridge.setup.configuration_writer import Draft, write
-from bridge.util.counts import counted
 from bridge.util.errors import BridgeError
 from bridge.util.files import fsync_path, shown_path, write_new
 
@@ -134,17 +131,17 @@ def discover(
     findings = list(find_all(observer, settings, release=True))
     if present is not None:
         if output == "text":
-            _show_notes(observer, watched)
+            print_notes(observer, watched)
         changes = changes_of(present[0], findings, observer.seconds)
         update(file, present[0], present[1], changes, only=only, apply=applying, output=output)
         return
     if not observer.count:
-        _show_notes(observer, watched)
+        print_notes(observer, watched)
         fail("discover: no message was received")
     if forwarder is not None:
         shadow(forwarder, findings, collector, target, output=output)
         return
-    _print(observer, findings, watched, output)
+    print_findings(observer, findings, watched, output)
     if target is not None:
         assert collector is not None
         _write(target, observer, findings, watched, collector, settings, spool)
@@ -166,37 +163,8 @@ def _opened(
     return running_bridge(load(file, secrets=False), period)
 
 
-def _print(observer: Observer, findings: list[SenderFinding], watched: Watched, output: str) -> None:
-    if output == "json":
-        click.echo(json.dumps(_json(observer, findings, watched), ensure_ascii=False))
-        return
-    for text in text_of_findings(findings):
-        click.echo(text)
-    _show_notes(observer, watched)
-
-
 def _configured_zone(present: tuple[Config, Entries] | None) -> Callable[[str, str | None], ZoneInfo] | None:
     return None if present is None else partial(zone_in, router(present[0]))
-
-
-def _show_notes(observer: Observer, watched: Watched) -> None:
-    """Prints how much was received, and what was not read."""
-    seen = f"{counted(observer.count, 'message')} of {counted(len(observer.sources), 'sender')}"
-    click.echo(f"{seen}; watched: {watched.origin}")
-    for reason, skipped in sorted(watched.skipped.items(), key=lambda item: -item[1]):
-        click.echo(f"  {skipped:,} {reason}")
-    if observer.beyond:
-        click.echo(f"  {observer.beyond:,} of the messages are of further senders, which are not examined")
-    for note in watched.notes:
-        click.echo(note)
-
-
-def _json(observer: Observer, findings: list[SenderFinding], watched: Watched) -> Mapping[str, Any]:
-    return {
-        "messages": observer.count, "senders": len(observer.sources), "seconds": observer.seconds,
-        "not_examined": observer.beyond, "skipped": watched.skipped, "notes": watched.notes,
-        "findings": [json_of_finding(finding) for finding in findings],
-    }  # fmt: skip
 
 
 def _samples_file(target: Path) -> Path:
@@ -216,17 +184,10 @@ def _write(
     plan = plan_of(findings)
     if not plan.routes:
         fail(f"discover: no sender was identified, so {shown_path(target)} was not written")
-    notes = [*watched.notes, *(f"Not read: {skipped:,} {reason}." for reason, skipped in watched.skipped.items())]
-    if observer.beyond:
-        notes.append(f"Not examined: {counted(observer.beyond, 'message')} of further senders.")
-    text = configuration_text(
-        plan,
-        Circumstances(
-            collector=collector, timezone=settings.zones[0].key, listeners=watched.listeners, spool=spool,
-            file=str(target), origin=watched.origin, seconds=None if observer.first is None else observer.seconds,
-            messages=observer.count, senders=len(observer.sources), notes=notes,
-        ),
+    given = circumstances(
+        observer, watched, collector=collector, timezone=settings.zones[0].key, spool=spool, file=target
     )  # fmt: skip
+    text = configuration_text(plan, given)
     config: Config | None = write(Draft(target.absolute(), text, {}), secrets=False)
     assert config is not None
     samples = _samples_file(target)

@@ -5,7 +5,6 @@ option, because every user of a machine can see command lines, and shells save t
 """
 
 import errno
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,8 @@ from bridge.cli.formats import format_table
 from bridge.cli.main import WIDTH
 from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, fail, parsed
 from bridge.cli.setup_answers import SetupAnswers, needs_identity
+from bridge.cli.setup_discover import Site, discovered
+from bridge.cli.setup_keys import Answers, check_key_file, with_keys
 from bridge.config import Config
 from bridge.config.addresses import REGIONS, address
 from bridge.config.fields import intake_name
@@ -28,18 +29,14 @@ from bridge.listen.sockets import bind_error, try_port
 from bridge.setup.check_result import Connect, StepResult, lines_of, verdict
 from bridge.setup.configuration_writer import Draft, write
 from bridge.setup.repeated_check import probe_in_child
-from bridge.util.files import read_regular
 
 T = TypeVar("T")
 
 _FORMAT_QUESTION = "Format of your intake, such as fortigate; ? lists them"
-_INTRODUCTION = (
-    "Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels. To find out by their messages"
-    " what your devices are, run `syslog-bridge discover` first."
-)
+_INTRODUCTION = "Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels."
 _SYSTEMD = Path("/run/systemd/system")
-_LARGEST_KEY = 4096
-"Maximum bytes of a key file, so that a file given by mistake is not read completely."
+_OF_ONE_INTAKE = ("form", "intake", "source")
+"The options that are about one intake, which is not discovered."
 _KEY, _CHANGE, _WRITE, _QUIT = "key", "change", "write", "quit"
 _CHOICES = f"{_KEY}: enter another key, {_CHANGE}: change the answers, {_WRITE}: write it all the same, {_QUIT}"
 
@@ -77,10 +74,13 @@ class _SetupCommand(CliCommand):
     "--region", metavar="NAME|URL", help=f"{' '.join(REGIONS)}, or a base URL of the collector.  [default: FRA1]"
 )
 @click.option("--intake", metavar="NAME", help="Name for the intake.  [default: its format, or all]")
-@click.option("--key-file", metavar="FILE", help="File with the intake key; - for stdin.")
+@click.option("--key-file", metavar="FILE", help="File with the intake key; - for stdin. A folder: a file per intake.")
 @click.option("--format", "form", metavar="NAME", help="Text format of the intake's parser; see syslog-bridge formats.")
 @click.option("--source", metavar="NETWORKS", help="Senders, such as '10.1.0.1, 10.2.0.0/16', or all.  [default: all]")
 @click.option("--listen", metavar="URLS", help="Listeners: udp://, tcp://, tls://.  [default: udp://*:514 tcp://*:514]")
+@click.option(
+    "--discover", metavar="FILE|TIME", help="Take intakes and routes from a capture, or listen for some time."
+)
 @click.option("--certificate", metavar="FILE", help="Certificate of a tls:// listener, a PEM file.")
 @click.option("--private-key", metavar="FILE", help="Private key of the certificate, a PEM file.")
 @click.option("--timezone", metavar="ZONE", help="Time zone of device times without one.  [default: UTC]")
@@ -97,26 +97,27 @@ def setup(
 ) -> None:  # fmt: skip
     """Write a first configuration and test the connection.
 
-    Asks for region, format, name, senders, ports and key, and for a certificate if a port takes TLS. If the test fails,
-    your answers are kept: enter another key, change answers, or write the configuration all the same.
+    Asks for region and ports, and for a certificate if a port takes TLS. It then finds out what your devices are, as
+    `syslog-bridge discover` does, and takes intakes and routes from them, or asks for format, name and senders of one
+    intake. If the test fails, your answers are kept: enter another key, change answers, or write the configuration all
+    the same.
     """
     if sending and no_connect:
         raise click.UsageError("--send-test needs a connection, which --no-connect excludes")
-    _check_key_file(key_file, non_interactive=non_interactive)
-    key = None if key_file is None or key_file == "-" else _read_key(Path(key_file))
+    check_key_file(key_file, non_interactive=non_interactive)
+    if given["discover"] and any(given[name] for name in _OF_ONE_INTAKE):
+        raise click.UsageError(
+            "--discover and the options of one intake (--format, --intake, --source) exclude each other"
+        )
     ask = _Asker(interactive=not non_interactive)
     if not non_interactive:
         _say(_INTRODUCTION)
     if not force:
         # Before the first question. The name of the key file is known only later.
         Draft(file.absolute(), "", {}).refuse_existing()
-    answers = _answers(ask, spool.absolute(), given)
-    if key_file == "-":
-        key = _given_key(sys.stdin.read(_LARGEST_KEY))
-    elif key is None:
-        key = _ask_key(answers.intake)
+    answers, keys = with_keys(_answers(ask, spool.absolute(), file, given), key_file)
     if not non_interactive and not no_connect and not sending:
-        sending = click.confirm("Send a test event to the intake? Only this detects a wrong key", default=True)
+        sending = click.confirm("Send a test event to each intake? Only this detects a wrong key", default=True)
     tests: list[StepResult] = []
 
     def agree(config: Config) -> bool:
@@ -127,7 +128,7 @@ def setup(
         return all(result.ok for result in tests)
 
     while True:
-        draft = Draft(file.absolute(), answers.as_yaml(), {answers.intake: key})
+        draft = Draft(file.absolute(), answers.as_yaml(), keys)
         if not force:
             draft.refuse_existing()
         if (written := write(draft, agree=agree)) is not None:
@@ -139,15 +140,20 @@ def setup(
             )
         chosen = _ask_what_next(tests)
         if chosen == _KEY:
-            key = _ask_key(answers.intake)
+            answers, keys = with_keys(answers, None)
         elif chosen == _CHANGE:
             ask.again()
-            answers = _answers(ask, spool.absolute(), given)
+            answers = _answers(ask, spool.absolute(), file, given)
+            if len(keys) == len(answers.intakes) == 1:
+                # The intake may have another name now.
+                keys = dict(zip(answers.intakes, keys.values(), strict=True))
+            elif set(answers.intakes) != set(keys):
+                answers, keys = with_keys(answers, None)
         elif chosen == _WRITE:
             no_connect = True
         else:
             fail("setup: nothing was written. Fix the steps marked NO")
-    click.echo(f"wrote {draft.file} and {draft.key_file(answers.intake)}")
+    click.echo(f"wrote {', '.join(map(str, (draft.file, *map(draft.key_file, keys))))}")
     click.echo(verdict(written))
     click.echo("\n".join(_next_steps(draft.file, answers)))
 
@@ -155,20 +161,6 @@ def setup(
 def _say(text: str) -> None:
     """Prints sentences for the terminal, and an empty line."""
     click.echo(f"{click.wrap_text(text, WIDTH)}\n")
-
-
-def _check_key_file(key_file: str | None, *, non_interactive: bool) -> None:
-    if non_interactive and key_file is None:
-        raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - with the key on stdin")
-    if not non_interactive and not sys.stdin.isatty() and key_file == "-":
-        raise click.UsageError("the key is read from stdin, so questions cannot be answered: add --non-interactive")
-
-
-def _ask_key(intake: str) -> str:
-    key: str = click.prompt(
-        f"Intake key of {intake} (not shown)", hide_input=True, value_proc=parsed(setup_answers.key)
-    )
-    return key
 
 
 def _ask_what_next(tests: Sequence[StepResult]) -> str:
@@ -182,11 +174,8 @@ def _ask_what_next(tests: Sequence[StepResult]) -> str:
     return chosen
 
 
-def _answers(ask: "_Asker", spool: Path, given: Mapping[str, str | None]) -> SetupAnswers:
+def _answers(ask: "_Asker", spool: Path, file: Path, given: Mapping[str, str | None]) -> Answers:
     collector = ask("SEKOIA.IO region, or URL of the collector", given["region"], "FRA1", setup_answers.collector)
-    format_name = ask(_FORMAT_QUESTION, given["form"], "none", setup_answers.format, listed=format_table)
-    intake = ask("Name for the intake (a-z 0-9 - _ .)", given["intake"], format_name or "all", intake_name)
-    sources = ask("Senders: addresses and networks, or all", given["source"], "all", setup_answers.sources)
     listeners = _ask_listeners(ask, given["listen"])
     identity = None
     if needs_identity(listeners):
@@ -198,6 +187,13 @@ def _answers(ask: "_Asker", spool: Path, given: Mapping[str, str | None]) -> Set
         private_key = ask("Its private key (PEM file)", given["private_key"], None, read_key, option="--private-key")
         identity = certificate, private_key
     timezone = ask("Time zone of device times without one", given["timezone"], "UTC", setup_answers.zone)
+    if not any(given[name] for name in _OF_ONE_INTAKE):
+        site = Site(collector, listeners, identity, timezone, spool, file)
+        if (found := discovered(ask, given["discover"], site)) is not None:
+            return found
+    format_name = ask(_FORMAT_QUESTION, given["form"], "none", setup_answers.format, listed=format_table)
+    intake = ask("Name for the intake (a-z 0-9 - _ .)", given["intake"], format_name or "all", intake_name)
+    sources = ask("Senders: addresses and networks, or all", given["source"], "all", setup_answers.sources)
     return SetupAnswers(collector, format_name, intake, sources, listeners, identity, timezone, spool)
 
 
@@ -269,21 +265,7 @@ class _Asker:
             return answer
 
 
-def _given_key(text: str) -> str:
-    return parsed(setup_answers.key)(text)
-
-
-def _read_key(file: Path) -> str:
-    try:
-        return _given_key(read_regular(file, _LARGEST_KEY).decode())
-    except OSError as error:
-        text = f"cannot read {file}: {error.strerror}. To pass the key through a pipe, use --key-file -"
-        raise click.BadParameter(text, param_hint="--key-file") from None
-    except UnicodeDecodeError:
-        raise click.BadParameter(f"{file} is not UTF-8 text", param_hint="--key-file") from None
-
-
-def _next_steps(file: Path, answers: SetupAnswers) -> list[str]:
+def _next_steps(file: Path, answers: Answers) -> list[str]:
     option = "" if file == DEFAULT_FILE else f" -c {file}"
     plain = [listener for listener in answers.listeners if listener[0] != "tls"]
     kind, at = (plain or answers.listeners)[0]
@@ -298,5 +280,5 @@ def _next_steps(file: Path, answers: SetupAnswers) -> list[str]:
         "  sudo systemctl enable --now syslog-bridge" if service else f"  syslog-bridge run{option}",
         *([f"  syslog-bridge send --to {kind}://{host}:{port} 'a first message'"] if plain else []),
         f"  sudo syslog-bridge status{option}",
-        *((note,) if answers.sources else ()),
+        *((note,) if answers.routed else ()),
     ]

@@ -4,12 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from bridge.config import addresses as read
 from bridge.config.addresses import REGIONS
 from bridge.config.faults import printable
 from bridge.config.fields import time_zone
+from bridge.config.units import duration
 from bridge.formats import find
 from bridge.tls.pem import PemError, read_certificates, read_identity
 
@@ -33,6 +35,16 @@ class SetupAnswers:
     "Absolute paths of the certificate and of its private key, for a TLS listener."
     timezone: str
     spool: Path
+
+    @property
+    def intakes(self) -> tuple[str, ...]:
+        """The names of the intakes, each of which needs a key."""
+        return (self.intake,)
+
+    @property
+    def routed(self) -> bool:
+        """True if only the named senders are delivered."""
+        return bool(self.sources)
 
     def as_yaml(self) -> str:
         """Returns the configuration, with comments for editing it later."""
@@ -138,6 +150,22 @@ def listeners(text: str) -> tuple[tuple[str, str], ...]:
 def zone(text: str) -> str:
     """Parses the name of a time zone. Raises ValueError."""
     return time_zone(text).key
+
+
+def discovery(text: str) -> Path | timedelta | None:
+    """Parses the path of a capture, or a time to listen; no is None. Raises ValueError."""
+    if text.strip().lower() in ("no", "n", ""):
+        return None
+    path = Path(text).expanduser()
+    if path.exists():
+        return path
+    try:
+        period = duration(text)
+    except ValueError:
+        raise ValueError(f"'{printable(text)}' is no file, and no time such as 10m. Enter no to leave it out") from None
+    if not period:
+        raise ValueError("the time to listen is 0: enter a time such as 10m, or no")
+    return period
 
 
 def key(text: str) -> str:

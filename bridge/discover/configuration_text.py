@@ -7,6 +7,7 @@ the table of products. What is not certain is a comment.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bridge import formats
 from bridge.discover.clock_evidence import span
@@ -23,11 +24,15 @@ _COMMENT = 110
 class Circumstances:
     """Holds the parts of a configuration that are no findings, and how the findings were made."""
 
+    command: str = "discover"
+    "The command that writes it."
     collector: Mapping[str, str]
     "``region`` or ``url``, which the operator gave."
     timezone: str
     listeners: Sequence[tuple[str, str, str]]
     "Name, kind and address of each listener."
+    identity: tuple[Path, Path] | None = None
+    "Certificate and private key of listeners of kind ``tls``."
     spool: str
     file: str
     "Path of the configuration."
@@ -50,7 +55,7 @@ def configuration_text(plan: Plan, given: Circumstances) -> str:
         f"collector: {_flow(given.collector)}",
         "",
         "listeners:",
-        *(f"  - {{name: {json.dumps(name)}, {kind}: {json.dumps(at)}}}" for name, kind, at in given.listeners),
+        *(_listener(given, *listener) for listener in given.listeners),
         "",
         *_sources(plan.sources),
         *_intakes(plan, given),
@@ -64,11 +69,19 @@ def configuration_text(plan: Plan, given: Circumstances) -> str:
     return "\n".join(lines)
 
 
+def _listener(given: Circumstances, name: str, kind: str, at: str) -> str:
+    files = ""
+    if kind == "tls" and given.identity is not None:
+        certificate, key = (json.dumps(str(path)) for path in given.identity)
+        files = f", cert_file: {certificate}, key_file: {key}"
+    return f"  - {{name: {json.dumps(name)}, {kind}: {json.dumps(at)}{files}}}"
+
+
 def _head(plan: Plan, given: Circumstances) -> Iterator[str]:
     watched = "" if given.seconds is None else f" in {span(given.seconds)}"
     few = len({finding.place for route in plan.routes for finding in route.findings if finding.few})
     few += sum(finding.few for finding in plan.held)
-    yield "# Written by `syslog-bridge discover`. Read it, then run `syslog-bridge check` to find errors."
+    yield f"# Written by `syslog-bridge {given.command}`. Read it, then run `syslog-bridge check` to find errors."
     yield from _comment(
         f"Watched: {given.origin}; {counted(given.messages, 'message')} of {counted(given.senders, 'sender')}{watched}."
         " A device that was silent in this time is not in this file."

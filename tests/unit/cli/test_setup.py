@@ -72,7 +72,7 @@ def test_every_option_is_applied(tmp_path):
 
 
 def test_dialogue_asks_again_after_an_invalid_answer(tmp_path):
-    answers = ["mars", "usa1", "fortigat", "fortigate", "", "10.1.0.0/8", "10.1.0.0/16", "514", "", "", KEY, "y"]
+    answers = ["mars", "usa1", "514", "", "", "", "fortigat", "fortigate", "", "10.1.0.0/8", "10.1.0.0/16", KEY, "y"]
     connection_check = FakeConnectionCheck(GOOD)
     result = run(tmp_path, connection_check=connection_check, stdin_text="\n".join(answers) + "\n")
     assert result.exit_code == 0, result.output
@@ -116,7 +116,7 @@ def test_nothing_is_written_if_the_connection_check_fails(tmp_path):
 
 
 def test_user_can_write_despite_a_failed_check(tmp_path):
-    stdin_text = "\n".join(["", "", "", "", "", "", KEY, "n", "write"]) + "\n"
+    stdin_text = "\n".join(["", "", "", "", "", "", "", KEY, "n", "write"]) + "\n"
     assert run(tmp_path, connection_check=FakeConnectionCheck(BAD), stdin_text=stdin_text).exit_code == 0
     assert (tmp_path / "etc/bridge.yaml").exists()
 
@@ -136,7 +136,17 @@ class ResultsInTurn(FakeConnectionCheck):
 def test_answers_are_kept_when_the_key_is_refused(tmp_path):
     refused = StepResult("http://127.0.0.1/plain/batch", ("fw",), "event", False, "the collector answers 401")
     connection_check = ResultsInTurn([GOOD, refused], [GOOD, refused], [GOOD])
-    answers = ["usa1", "fortigate", "fw", "10.1.0.0/16", "udp://127.0.0.1:0", "Europe/Paris", "refused0refused0", "y"]
+    answers = [
+        "usa1",
+        "udp://127.0.0.1:0",
+        "Europe/Paris",
+        "no",
+        "fortigate",
+        "fw",
+        "10.1.0.0/16",
+        "refused0refused0",
+        "y",
+    ]
     # Enter chooses another key, as only the event failed.
     stdin_text = "\n".join([*answers, "", "wrong0wrong0wron", "key", KEY]) + "\n"
     result = run(tmp_path, connection_check=connection_check, stdin_text=stdin_text)
@@ -151,8 +161,8 @@ def test_answers_are_kept_when_the_key_is_refused(tmp_path):
 
 def test_changed_answers_begin_with_the_former_ones(tmp_path):
     connection_check = ResultsInTurn([BAD], [GOOD])
-    answers = ["usa1", "fortigate", "fw", "10.1.0.0/16", "udp://127.0.0.1:0", "Europe/Paris", KEY, "n", "change"]
-    stdin_text = "\n".join([*answers, "fra1", "", "", "", "", ""]) + "\n"
+    answers = ["usa1", "udp://127.0.0.1:0", "Europe/Paris", "no", "fortigate", "fw", "10.1.0.0/16", KEY, "n", "change"]
+    stdin_text = "\n".join([*answers, "fra1", "", "", "", "", "", ""]) + "\n"
     result = run(
         tmp_path, "--region", "mco1", connection_check=connection_check, stdin_text=stdin_text.partition("\n")[2]
     )
@@ -164,7 +174,7 @@ def test_changed_answers_begin_with_the_former_ones(tmp_path):
 
 
 def test_quitting_after_a_failed_test_writes_nothing(tmp_path):
-    stdin_text = "\n".join(["", "", "", "", "udp://127.0.0.1:0", "", KEY, "n", "quit"]) + "\n"
+    stdin_text = "\n".join(["", "udp://127.0.0.1:0", "", "", "", "", "", KEY, "n", "quit"]) + "\n"
     result = run(tmp_path, connection_check=FakeConnectionCheck(BAD), stdin_text=stdin_text)
     assert result.exit_code == 1
     assert "nothing was written" in result.output
@@ -172,7 +182,7 @@ def test_quitting_after_a_failed_test_writes_nothing(tmp_path):
 
 
 def test_question_mark_lists_the_formats(tmp_path):
-    stdin_text = "\n".join(["", "?", "fortigate", "", "", "udp://127.0.0.1:0", "", KEY, "n"]) + "\n"
+    stdin_text = "\n".join(["", "udp://127.0.0.1:0", "", "", "?", "fortigate", "", "", KEY, "n"]) + "\n"
     result = run(tmp_path, stdin_text=stdin_text)
     assert result.exit_code == 0, result.output
     assert "paloalto" in result.output and "fortinet-fortigate" in result.output
@@ -182,8 +192,8 @@ def test_question_mark_lists_the_formats(tmp_path):
 def test_tls_listener_asks_for_a_certificate_until_it_fits(tmp_path):
     authority = Authority(tmp_path / "pki")
     issued, other = authority.issue("gateway"), authority.issue("other")
-    answers = ["", "", "", "", "tls://127.0.0.1:0", str(tmp_path / "none.pem"), str(issued.certificate)]
-    stdin_text = "\n".join([*answers, str(other.private_key), str(issued.private_key), "", KEY, "n"]) + "\n"
+    answers = ["", "tls://127.0.0.1:0", str(tmp_path / "none.pem"), str(issued.certificate)]
+    stdin_text = "\n".join([*answers, str(other.private_key), str(issued.private_key), *[""] * 5, KEY, "n"]) + "\n"
     result = run(tmp_path, stdin_text=stdin_text)
     assert result.exit_code == 0, result.output
     assert f"cannot read {tmp_path}/none.pem" in result.output
@@ -202,7 +212,7 @@ def test_tls_listener_asks_for_a_certificate_until_it_fits(tmp_path):
 def test_port_in_use_is_asked_for_again(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = f"tcp://127.0.0.1:{server.getsockname()[1]}"
-        answers = ["", "", "", "", taken, "n", taken, "y", "", KEY, "n"]
+        answers = ["", taken, "n", taken, "y", *[""] * 5, KEY, "n"]
         asked = run(tmp_path, stdin_text="\n".join(answers) + "\n")
         told = run_non_interactive(tmp_path, "--listen", taken, "--force")
     assert (asked.exit_code, told.exit_code) == (0, 0), asked.output
