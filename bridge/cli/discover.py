@@ -1,7 +1,7 @@
 """Implements ``syslog-bridge discover``: finds out what each sender is, and writes a configuration for all of them."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
@@ -21,7 +21,7 @@ from bridge.cli.discover_input import (
     ports_of,
     running_bridge,
 )
-from bridge.cli.discover_shadow import shadow
+from bridge.cli.discover_shadow import Forwarder, shadow
 from bridge.cli.discover_text import circumstances, print_findings, print_notes
 from bridge.cli.discover_update import update
 from bridge.cli.options import CliCommand, WholeNumber, configuration_option, example, fail, parsed
@@ -65,7 +65,7 @@ def _port(text: str) -> tuple[str, Address]:
 )
 @configuration_option
 @click.option("--capture", metavar="FILE", type=_PATH,
-              help="Read a capture: text, samples, or a pcap of UDP. - is stdin.")  # fmt: skip
+              help="Read a capture: text, samples, or a pcap. - is stdin.")  # fmt: skip
 @click.option("--stream", is_flag=True, help="Read a text capture as one TCP connection, not one message per line.")
 @click.option("--from", "source", metavar="ADDRESS", type=options.address, help="Sender of all messages of a text.")
 @click.option("--listen", "ports", metavar="URL", type=parsed(_port), multiple=True,
@@ -85,7 +85,7 @@ def _port(text: str) -> tuple[str, Address]:
 @click.option("--only", metavar="GROUP", type=click.Choice(GROUPS), multiple=True,
               help="With --update: only new, changed, zones or gone. May be given several times.")  # fmt: skip
 @click.option("--apply", "applying", is_flag=True, help="With --update: write the diff, check it, and reload.")
-@click.option("--shadow", "forwarder", metavar="FILE", type=_PATH,
+@click.option("--shadow", "forwarder_file", metavar="FILE", type=_PATH,
               help="Compare with a forwarder in use: its intakes.yaml, rsyslog.conf or syslog-ng.conf.")  # fmt: skip
 @click.option("--min-confidence", metavar="PERCENT", type=click.IntRange(1, 100), default=60, show_default=True,
               help="Hold the messages of senders whose product is less certain.")  # fmt: skip
@@ -95,7 +95,7 @@ def discover(
     file: Path, capture: Path | None, stream: bool, source: SourceAddress | None, ports: Ports,
     period: timedelta, count: int | None, zones: tuple[ZoneInfo, ...], target: Path | None,
     region: str | None, url: str | None, spool: str, updating: bool, only: tuple[str, ...], applying: bool,
-    forwarder: Path | None, min_confidence: int, output: str,
+    forwarder_file: Path | None, min_confidence: int, output: str,
 ) -> None:  # fmt: skip
     """Find out which product each sender is, and write a configuration.
 
@@ -111,9 +111,9 @@ def discover(
     if region and url:
         raise click.UsageError("--region and --url exclude each other")
     collector = {"region": region} if region else {"url": url} if url else None
-    if forwarder is not None and updating:
+    if forwarder_file is not None and updating:
         raise click.UsageError("--shadow and --update exclude each other")
-    if target is not None and collector is None and forwarder is None:
+    if target is not None and collector is None and forwarder_file is None:
         raise click.UsageError("--write needs --region or --url: the region of the collector is not guessed")
     if (only or applying) and not updating:
         raise click.UsageError("--only and --apply need --update")
@@ -121,10 +121,12 @@ def discover(
         raise click.UsageError("--update and --write exclude each other")
     if target is not None:
         _refuse_existing(target)
+    forwarder = None if forwarder_file is None else Forwarder.of(forwarder_file, collector)
     present = load_with_places(file) if updating else None
     settings = FindingSettings(zones or (ZoneInfo("UTC"),), _configured_zone(present), min_confidence / 100)
     observer = Observer()
-    with _opened(file, capture, stream, source, ports, period) as watched:
+    known = forwarder.ports if forwarder is not None else ()
+    with _opened(file, capture, stream, source, ports, period, known) as watched:
         interrupted = not collect(watched, observer, count)
     if interrupted:
         watched.notes.append("Interrupted: the findings are of what was received until then.")
@@ -139,7 +141,7 @@ def discover(
         print_notes(observer, watched)
         fail("discover: no message was received")
     if forwarder is not None:
-        shadow(forwarder, findings, collector, target, output=output)
+        shadow(forwarder, findings, target, output=output)
         return
     print_findings(observer, findings, watched, output)
     if target is not None:
@@ -148,10 +150,12 @@ def discover(
 
 
 def _opened(
-    file: Path, capture: Path | None, stream: bool, source: SourceAddress | None, ports: Ports, period: timedelta
+    file: Path, capture: Path | None, stream: bool, source: SourceAddress | None, ports: Ports, period: timedelta,
+    known: Collection[int],
 ) -> AbstractContextManager[Watched]:  # fmt: skip
     if capture is not None:
-        return capture_of(capture, stream=stream, source=None if source is None else str(source))
+        sender = None if source is None else str(source)
+        return capture_of(capture, stream=stream, source=sender, ports_of_syslog=known)
     if ports:
         return ports_of(ports, period)
     try:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -48,21 +48,23 @@ class Watched:
 
 
 @contextmanager
-def capture_of(path: Path, *, stream: bool, source: str | None) -> Iterator[Watched]:
-    """Opens a capture. Raises CaptureError."""
+def capture_of(
+    path: Path, *, stream: bool, source: str | None, ports_of_syslog: Collection[int] = ()
+) -> Iterator[Watched]:  # fmt: skip
+    """Opens a capture. ``ports_of_syslog``: those besides 514 where every message is syslog. Raises CaptureError."""
     config = parse_text(BUILT_IN)
     settings = CaptureSettings(path, config.listeners[0], stream, None if source is None else ip_address(source))
-    with opened(config, settings) as capture:
-        ports: dict[int, int] = {}
+    with opened(config, settings, ports_of_syslog) as capture:
+        ports: dict[tuple[str, int], int] = {}
         where = "stdin" if str(path) == "-" else shown_path(path)
         watched = Watched(_captured(capture, ports), f"the capture {where}")
         yield watched
         watched.skipped = dict(capture.skipped)
         watched.notes += notes_of(capture)
         if ports:
-            busiest = sorted(sorted(ports, key=lambda port: (-ports[port], port))[:_MAX_PORTS])
+            busiest = sorted(sorted(ports, key=lambda port: (-ports[port], port))[:_MAX_PORTS], key=_udp_first)
             watched.listeners = [
-                ("udp" if len(busiest) == 1 else f"udp-{port}", "udp", f"*:{port}") for port in busiest
+                (kind if len(busiest) == 1 else f"{kind}-{port}", kind, f"*:{port}") for kind, port in busiest
             ]
         elif capture.kind == "text":
             watched.notes.append(
@@ -71,14 +73,19 @@ def capture_of(path: Path, *, stream: bool, source: str | None) -> Iterator[Watc
             )
 
 
-def _captured(capture: Capture, ports: dict[int, int]) -> Iterator[Received]:
+def _udp_first(port: tuple[str, int]) -> tuple[bool, int]:
+    return port[0] != "udp", port[1]
+
+
+def _captured(capture: Capture, ports: dict[tuple[str, int], int]) -> Iterator[Received]:
     for captured in capture:
-        port = captured.port
+        kind, port = captured.kind, captured.port
         if port is not None:
-            ports[port] = ports.get(port, 0) + 1
+            ports[kind, port] = ports.get((kind, port), 0) + 1
         yield Received(
             captured.frame, "" if captured.source is None else str(captured.source),
-            None if captured.received is None else captured.received.timestamp(), "" if port is None else f"udp {port}",
+            None if captured.received is None else captured.received.timestamp(),
+            "" if port is None else f"{kind} {port}",
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from bridge.setup.check_result import verdict
 from bridge.setup.configuration_writer import Draft, write
 from bridge.setup.import_files import read_text
 from bridge.setup.import_kind import import_file, kind_of
+from bridge.setup.import_result import Imported
 from bridge.setup.shadow import Shadow, ShadowEvent, ShadowPair, ShadowRow, shadow_of
 from bridge.syslog.timestamps import rfc3339
 from bridge.util.counts import counted
@@ -23,13 +25,30 @@ _BEFORE_DIFFERENCE = 40
 "Characters that are shown before the first one that differs."
 
 
+@dataclass(frozen=True, slots=True)
+class Forwarder:
+    """An imported forwarder in use, and its configuration file."""
+
+    file: Path
+    imported: Imported
+
+    @classmethod
+    def of(cls, file: Path, collector: Mapping[str, str] | None) -> "Forwarder":
+        """Imports a forwarder, before anything is watched. Raises OSError and BridgeError."""
+        return cls(file, import_file(file, kind_of(read_text(file)), None, collector))
+
+    @property
+    def ports(self) -> set[int]:
+        """The numbers of the ports where it receives."""
+        return {int(port.address.rpartition(":")[2]) for port in self.imported.ports}
+
+
 def shadow(
-    forwarder: Path, findings: Sequence[SenderFinding], collector: Mapping[str, str] | None, target: Path | None,
-    *, output: str,
+    forwarder: Forwarder, findings: Sequence[SenderFinding], target: Path | None, *, output: str
 ) -> None:  # fmt: skip
     """Prints the comparison for each sender and, with ``target``, writes the imported configuration with formats."""
-    imported = import_file(forwarder, kind_of(read_text(forwarder)), None, collector)
-    found = shadow_of(imported, forwarder.name, findings)
+    imported, name = forwarder.imported, forwarder.file.name
+    found = shadow_of(imported, name, findings)
     if output == "json":
         click.echo(json.dumps(_json(found), ensure_ascii=False))
     else:
@@ -37,7 +56,7 @@ def shadow(
             click.echo(printable(line))
     if target is None:
         return
-    draft = Draft(target.absolute(), found.imported.as_yaml(forwarder.name), found.imported.keys)
+    draft = Draft(target.absolute(), found.imported.as_yaml(name), found.imported.keys)
     draft.refuse_existing()
     config = write(draft, secrets=not found.imported.names_files)
     assert config is not None

@@ -55,7 +55,7 @@ spool: {directory: unused}
               )  # fmt: skip
 @output_option(help="json: one object per line.")
 @click.option("--survey", "capture", metavar="FILE", type=click.Path(path_type=Path),
-              help="Summarise a capture by source and shape instead: text, samples, or a pcap of UDP. - is stdin.",
+              help="Summarise a capture by source and shape instead: text, samples, or a pcap. - is stdin.",
               )  # fmt: skip
 @click.option("--anonymise", metavar="OUT", type=click.Path(path_type=Path),
               help="With --survey: also write samples to a new file, with addresses, names and long numbers replaced.",

@@ -51,7 +51,7 @@ def record_capture(config: Config, path: Path) -> None:
 
 
 def _recorded(config: Config, router: Router, captured: CapturedFrame) -> bytes | None:
-    listener = _listener(config, captured.port)
+    listener = _listener(config, captured.kind, captured.port)
     assert captured.received is not None
     explainer = Explainer(
         config, Origin(listener, captured.source), received=captured.received, strict=True, router=router, max_reasons=0
@@ -72,9 +72,10 @@ def _expectation(explanation: Explanation) -> dict[str, object] | None:
     return {key: values[key] for key in EXPECTED}
 
 
-def _listener(config: Config, port: int | None) -> Listener:
-    """Returns the listener that would receive the datagram: that of its port, else the first one for datagrams."""
-    datagrams = [each for each in config.listeners if each.udp]
+def _listener(config: Config, kind: str, port: int | None) -> Listener:
+    """Returns the listener that would receive the frame: that of its port, else the first one of its transport."""
     if port is None:
         return config.listeners[0]
-    return next((each for each in datagrams if each.udp and each.udp.port == port), (datagrams or config.listeners)[0])
+    same = [(each, at) for each in config.listeners if (at := each.udp if kind == "udp" else each.tcp)]
+    listeners = [each for each, at in same if at.port == port] or [each for each, _ in same] or config.listeners
+    return listeners[0]

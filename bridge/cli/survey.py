@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_bytes
@@ -36,16 +36,15 @@ class CaptureSettings(NamedTuple):
 
 
 @contextmanager
-def opened(config: Config, settings: CaptureSettings) -> Iterator[Capture]:
-    """Opens a capture as the configuration's listeners would read it."""
-    ports = {each.udp.port for each in config.listeners if each.udp}
+def opened(config: Config, settings: CaptureSettings, more_ports: Collection[int] = ()) -> Iterator[Capture]:
+    """Opens a capture as the configuration's listeners, and listeners on more ports, would read it."""
+    addresses = [address for each in config.listeners for address in (each.udp, each.tcp) if address]
+    ports = {SYSLOG_PORT, *more_ports, *(address.port for address in addresses)}
     cutter = Cutter(
         settings.listener, max_frame_size=config.max_frame_size, truncate=config.oversize == "truncate"
     )  # fmt: skip
     with open_capture(settings.path) as stream:
-        yield Capture(
-            stream, cutter, by_stream=settings.stream, ports=frozenset({SYSLOG_PORT, *ports}), source=settings.source
-        )
+        yield Capture(stream, cutter, by_stream=settings.stream, ports=frozenset(ports), source=settings.source)
 
 
 def read_all(capture: Capture, take: Callable[[CapturedFrame], None]) -> bool:

@@ -51,7 +51,7 @@ _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 @click.command(cls=CliCommand, epilog=example("syslog-bridge test -c bridge.yaml samples.yaml"))
 @configuration_option
 @click.option("--record", metavar="CAPTURE", type=click.Path(path_type=Path),
-              help="Print the samples of a capture as this version handles them: text, samples, or a pcap of UDP."
+              help="Print the samples of a capture as this version handles them: text, samples, or a pcap."
               " - is stdin.")  # fmt: skip
 @output_option()
 @click.argument("samples", type=click.Path(path_type=Path), nargs=-1)

@@ -29,8 +29,8 @@ from bridge.syslog.reader import read_columns
 from bridge.util.counts import counted
 
 _NOTHING: Mapping[str, Any] = dict.fromkeys(("intake", "event", "event_timestamp", "timestamp"))
-_SAME_TIME = timedelta(seconds=2)
-"Times that differ by less are the same: a header has whole seconds, and a message is some time under way."
+_SAME_TIME = timedelta(seconds=10)
+"Times that differ by less are the same: clocks are some seconds off, and a message is some time under way."
 
 
 @dataclass(frozen=True, slots=True)

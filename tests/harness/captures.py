@@ -1,4 +1,4 @@
-"""Builds pcap and pcapng files of syslog over UDP, packet by packet."""
+"""Builds pcap and pcapng files of syslog over UDP and TCP, packet by packet."""
 
 import struct
 from collections.abc import Iterable
@@ -21,6 +21,11 @@ spool: {directory: unused}
 def datagram(payload: bytes, *, port: int = 514) -> bytes:
     """Returns a UDP datagram."""
     return struct.pack("!HHHH", 40000, port, 8 + len(payload), 0) + payload
+
+
+def segment(payload: bytes, number: int, *, port: int = 514, source_port: int = 40000, flags: int = 0x18) -> bytes:
+    """Returns a TCP segment. ``number``: the sequence number of its first byte."""
+    return struct.pack("!HHIIBBHHH", source_port, port, number % (1 << 32), 0, 0x50, flags, 8192, 0, 0) + payload
 
 
 def packet(data: bytes, source: str = "192.0.2.7", *, protocol: int = 17, fragment: int = 0) -> bytes:

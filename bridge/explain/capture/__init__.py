@@ -1,4 +1,4 @@
-"""Reads the frames of a capture: text, samples, or a pcap or pcapng of syslog over UDP.
+"""Reads the frames of a capture: text, samples, or a pcap or pcapng of syslog over UDP and TCP.
 
 with open_capture(path) as stream:
     capture = Capture(stream, cutter, by_stream=False, ports=frozenset({514}))

@@ -24,7 +24,9 @@ class CapturedFrame(NamedTuple):
     source: Address | None = None
     received: datetime | None = None
     port: int | None = None
-    "Destination port of the datagram."
+    "Destination port."
+    kind: str = "udp"
+    "``udp`` or ``tcp``."
 
 
 def sample_line(captured: CapturedFrame, **more: object) -> bytes:

@@ -1,6 +1,6 @@
-"""Reads the UDP datagrams of a pcap or pcapng file. Needs dpkt, the extra ``pcap``.
+"""Reads the UDP datagrams and TCP streams of a pcap or pcapng file. Needs dpkt, the extra ``pcap``.
 
-The file is read packet by packet. Everything that is not a whole datagram is returned as a reason.
+The file is read packet by packet. Everything that is not syslog is returned as a reason.
 """
 
 import re
@@ -13,6 +13,8 @@ from typing import BinaryIO
 import dpkt
 
 from bridge.explain.capture.captured import CapturedFrame
+from bridge.explain.capture.tcp_streams import Segment, TcpStreams
+from bridge.routing.conditions import Address
 
 MAGIC_NG = b"\n\r\r\n"
 
@@ -47,20 +49,26 @@ class _Limited:
 def read_packets(stream: BinaryIO, magic: bytes, ports: frozenset[int]) -> Iterator[CapturedFrame | str]:
     """Yields the syslog frames of a file, and a reason for each packet that is not one.
 
-    Datagrams to ``ports`` are syslog, and so are all that begin with a PRI. Raises DamagedFileError.
+    Datagrams and streams to ``ports`` are syslog, and so are all that begin with a PRI. Raises DamagedFileError.
     """
-    limited = _Limited(stream)
+    limited, streams = _Limited(stream), TcpStreams(ports)
     try:
         reader = dpkt.pcapng.Reader(limited) if magic == MAGIC_NG else dpkt.pcap.Reader(limited)
         link = reader.datalink()
         for time, data in reader:
-            yield frame_of(link, float(time), bytes(data), ports)
+            found = _content(link, float(time), bytes(data), ports)
+            if isinstance(found, Segment):
+                yield from streams.take(found)
+            else:
+                yield found
     except _UNREADABLE:
+        yield from streams.end()
         raise DamagedFileError from None
+    yield from streams.end()
 
 
-def frame_of(link: int, time: float, data: bytes, ports: frozenset[int]) -> CapturedFrame | str:
-    """Returns the syslog frame of one packet, or why it has none."""
+def _content(link: int, time: float, data: bytes, ports: frozenset[int]) -> CapturedFrame | Segment | str:
+    """Returns the syslog frame or the TCP segment of one packet, or why it has none."""
     try:
         packet = _network_layer(link, data)
         if packet is None:
@@ -69,9 +77,9 @@ def frame_of(link: int, time: float, data: bytes, ports: frozenset[int]) -> Capt
             return packet
         if _is_fragment(packet):
             return "IP fragments, which are not reassembled"
-        if packet.p != dpkt.ip.IP_PROTO_UDP:
-            return "TCP packets (of a capture, only syslog over UDP is read)" if packet.p == 6 else "not UDP"
-        return _datagram(packet, time, ports)
+        if packet.p == dpkt.ip.IP_PROTO_TCP:
+            return _segment(packet, time)
+        return _datagram(packet, time, ports) if packet.p == dpkt.ip.IP_PROTO_UDP else "neither UDP nor TCP"
     except _UNREADABLE:
         return "packets that are damaged or cut short"
     except OverflowError:
@@ -125,7 +133,25 @@ def _datagram(packet: dpkt.ip.IP | dpkt.ip6.IP6, time: float, ports: frozenset[i
         return "packets that are damaged or cut short"
     if not data.strip(b"\r\n\0"):
         return "empty datagrams"
-    address = ip_address(bytes(packet.src))
+    return CapturedFrame(data, _address(packet.src), datetime.fromtimestamp(time, UTC), datagram.dport)
+
+
+def _segment(packet: dpkt.ip.IP | dpkt.ip6.IP6, time: float) -> Segment | str:
+    segment = packet.data
+    if not isinstance(segment, dpkt.tcp.TCP):
+        return "packets that are damaged or cut short"
+    data = bytes(segment.data)
+    if isinstance(packet, dpkt.ip.IP):
+        # A frame of Ethernet is padded to its least length.
+        data = data[: max(0, packet.len - 4 * packet.hl - 4 * segment.off)] if packet.len else data
+    datetime.fromtimestamp(time, UTC)
+    return Segment(
+        time, _address(packet.src), segment.sport, _address(packet.dst), segment.dport, segment.seq, segment.flags, data
+    )  # fmt: skip
+
+
+def _address(data: bytes) -> Address:
+    address = ip_address(bytes(data))
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return CapturedFrame(data, address, datetime.fromtimestamp(time, UTC), datagram.dport)
+        return address.ipv4_mapped
+    return address

@@ -11,7 +11,7 @@ from bridge.cli.discover import discover
 from bridge.cli.main import main
 from bridge.cli.test import test as run_test
 from bridge.config import linted, load
-from tests.harness.captures import CONFIGURATION, datagram, linked, packet, pcap
+from tests.harness.captures import CONFIGURATION, datagram, linked, packet, pcap, segment
 from tests.harness.discovering import ASA, FORTIGATE, UNKNOWN, stamped
 
 FRAMES = [
@@ -125,7 +125,7 @@ def test_stdin_and_streams(run):
 
 def test_skipped_packets_and_an_empty_capture_are_reported(run):
     data = pcap([linked(packet(datagram(FORTIGATE % b"fw-1"))), linked(packet(b"x" * 40, protocol=6))])
-    assert "1 TCP packets" in run(data).stdout
+    assert "1 TCP segments to other ports that do not begin with a PRI" in run(data).stdout
     assert "no message was received" in run(b"", code=1).stderr
     assert "Name a file" in CliRunner().invoke(discover, ["--capture", "/nowhere/x"]).stderr
 
@@ -287,6 +287,46 @@ def test_shadow_compares_and_writes_the_imported_configuration(run, tmp_path):
     found = json.loads(run(data, "--shadow", str(forwarder), "--output", "json").stdout)
     assert [each["source"] for each in found["senders"]] == ["192.0.2.1"]
     assert "exclude each other" in run(data, "--shadow", str(forwarder), "--update", code=2).stderr
+
+
+def test_shadow_reads_tcp_and_messages_without_a_pri_on_the_ports_of_the_forwarder(run, tmp_path):
+    forwarder = tmp_path / "intakes.yaml"
+    entry = "{{name: {0}, protocol: {0}, port: 20516, intake_key: {0}abcdef012345678}}"
+    forwarder.write_text(f"intakes:\n  - {entry.format('tcp')}\n  - {entry.format('udp')}\n")
+    frame = b"words without a header"
+    data = pcap(
+        [
+            linked(packet(segment(b"", 0, port=20516, flags=2), "192.0.2.1", protocol=6)),
+            linked(packet(segment(frame + b"\n", 1, port=20516), "192.0.2.1", protocol=6)),
+            linked(packet(datagram(frame, port=20516), "192.0.2.2")),
+        ]
+    )
+    found = json.loads(run(data, "--shadow", str(forwarder), "--output", "json").stdout)["senders"]
+    assert {each["source"]: each["forwarder"]["intake"] for each in found} == {"192.0.2.1": "tcp", "192.0.2.2": "udp"}
+
+
+def test_shadow_reads_the_forwarder_before_it_watches(tmp_path):
+    file = tmp_path / "intakes.yaml"
+    file.write_text("intakes: []\n")
+    result = CliRunner().invoke(main, ["discover", "--capture", str(tmp_path / "none.pcap"), "--shadow", str(file)])
+    assert result.exit_code != 0
+    assert "intakes.yaml" in result.stderr
+
+
+def test_the_listeners_of_a_capture_have_its_ports_and_transports(run, tmp_path):
+    lines = b"".join(FORTIGATE % b"fw-1" + b"\n" for _ in range(20))
+    data = pcap(
+        [
+            linked(packet(segment(lines, 1, port=6514), "192.0.2.2", protocol=6)),
+            *(linked(packet(datagram(ASA % (stamped(number), b"asa-1")), "192.0.2.1")) for number in range(20)),
+        ]
+    )
+    target = tmp_path / "bridge.yaml"
+    run(data, "--region", "FRA1", "--write", str(target))
+    listeners = load(target, secrets=False).listeners
+    assert [(each.name, each.kind, str(each.address)) for each in listeners] == [
+        ("udp-514", "udp", "*:514"), ("tcp-6514", "tcp", "*:6514")
+    ]  # fmt: skip
 
 
 def test_shadow_shows_the_part_of_long_texts_that_differs(run, tmp_path):

@@ -5,7 +5,7 @@ import yaml
 from click.testing import CliRunner
 
 from bridge.cli.test import test as command
-from tests.harness.captures import CONFIGURATION, SSH, datagram, linked, packet, pcap
+from tests.harness.captures import CONFIGURATION, SSH, datagram, linked, packet, pcap, segment
 
 FRAMES = [
     SSH,
@@ -48,6 +48,13 @@ def test_recorded_samples_pass_and_show_a_change(run, tmp_path):
     changed = run(samples, code=1).stdout
     assert "payload is 'content', expected 'message'" in changed
     assert "event is 'sshd[4711]: Accepted" in changed
+
+
+def test_a_stream_of_tcp_is_recorded_for_the_listener_of_its_port(run, tmp_path):
+    capture = tmp_path / "c.pcap"
+    capture.write_bytes(pcap([linked(packet(segment(SSH + b"\n", 1, port=5514), protocol=6))]))
+    (recorded,) = yaml.safe_load(run("--record", capture).stdout)
+    assert recorded["listener"] == "tcp"
 
 
 def test_a_recording_can_be_recorded_again(run, tmp_path):
