@@ -9,6 +9,7 @@ import click
 
 from bridge.config.faults import printable
 from bridge.discover import SenderFinding
+from bridge.discover.findings_text import MAX_SHOWN
 from bridge.setup.check_result import verdict
 from bridge.setup.configuration_writer import Draft, write
 from bridge.setup.import_files import read_text
@@ -66,12 +67,14 @@ def shadow(
 
 
 def _lines(found: Shadow) -> Iterator[str]:
-    for row in found.rows:
+    for row in found.rows[:MAX_SHOWN]:
         yield f"{row.finding.place}: {row.finding.identified.product or 'unknown'}: {_result(row)}"
         texts = [event.text or "" for event in (row.shown.forwarder, row.shown.bridge)]
         begin = _begin(*texts) if "text" in row.shown.differences else 0
         yield f"  forwarder  {_shown(row.shown.forwarder, begin)}"
         yield f"  bridge     {_shown(row.shown.bridge, begin)}"
+    if len(found.rows) > MAX_SHOWN:
+        yield f"and {len(found.rows) - MAX_SHOWN:,} more, which --output json lists"
     differing = sum(bool(row.differences) for row in found.rows)
     yield f"{counted(differing, 'sender')} of {len(found.rows):,} would be delivered differently"
     yield from found.notes

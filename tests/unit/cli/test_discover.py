@@ -305,6 +305,16 @@ def test_shadow_reads_tcp_and_messages_without_a_pri_on_the_ports_of_the_forward
     assert {each["source"]: each["forwarder"]["intake"] for each in found} == {"192.0.2.1": "tcp", "192.0.2.2": "udp"}
 
 
+def test_shadow_lists_a_limited_number_of_senders(run, tmp_path):
+    forwarder = tmp_path / "intakes.yaml"
+    forwarder.write_text("intakes:\n  - {name: all, protocol: udp, port: 514, intake_key: abcdef0123456789}\n")
+    data = pcap(linked(packet(datagram(UNKNOWN), f"10.0.{number >> 8}.{number & 255}")) for number in range(503))
+    text = run(data, "--shadow", str(forwarder)).stdout
+    assert text.count("  bridge  ") == 500
+    assert "and 3 more, which --output json lists" in text
+    assert "503 senders of 503 would be delivered differently" in text
+
+
 def test_shadow_reads_the_forwarder_before_it_watches(tmp_path):
     file = tmp_path / "intakes.yaml"
     file.write_text("intakes: []\n")
