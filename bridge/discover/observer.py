@@ -5,8 +5,10 @@ a random sample of its messages is kept. A forged address or host name takes no 
 number of both is limited.
 """
 
+from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import isnan, nan
 from random import Random
 from sys import intern
 from typing import NamedTuple
@@ -87,13 +89,32 @@ class ObservedPeriod:
 class ObservedShape:
     """Counts the messages of one shape, and keeps a random sample of them."""
 
-    __slots__ = ("count", "origins", "samples")
+    __slots__ = ("_times", "_transports", "count", "samples")
 
     def __init__(self) -> None:
         self.count = 0
         self.samples: list[bytes] = []
-        self.origins: list[SampleOrigin] = []
-        "The reception of each sample."
+        # An array takes a tenth of the memory of tuples. NaN stands for a time that is not known.
+        self._times = array("d")
+        self._transports: list[str] = []
+
+    @property
+    def origins(self) -> list[SampleOrigin]:
+        """The reception of each sample."""
+        return [
+            SampleOrigin(None if isnan(time) else time, transport)
+            for time, transport in zip(self._times, self._transports, strict=True)
+        ]
+
+    def keep(self, frame: bytes, origin: SampleOrigin, number: int | None = None) -> None:
+        """Keeps a message, in the place of the sample with a number if it is given."""
+        time = nan if origin.time is None else origin.time
+        if number is None:
+            self.samples.append(frame)
+            self._times.append(time)
+            self._transports.append(origin.transport)
+        else:
+            self.samples[number], self._times[number], self._transports[number] = frame, time, origin.transport
 
 
 class ObservedHost(ObservedPeriod):
@@ -211,16 +232,14 @@ class Observer(ObservedPeriod):
         if len(samples) < MAX_SAMPLE:
             if self._bytes >= MAX_SAMPLE_BYTES:
                 return False
-            samples.append(_kept(frame))
-            shape.origins.append(origin)
+            shape.keep(_kept(frame), origin)
             self._bytes += len(samples[-1])
             return True
         number = int(self._random.random() * shape.count)
         if number >= MAX_SAMPLE:
             return False
         self._bytes -= len(samples[number])
-        samples[number] = _kept(frame)
-        shape.origins[number] = origin
+        shape.keep(_kept(frame), origin, number)
         self._bytes += len(samples[number])
         return True
 
