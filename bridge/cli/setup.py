@@ -20,7 +20,7 @@ from bridge.cli.main import WIDTH
 from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, fail, parsed
 from bridge.cli.setup_answers import SetupAnswers, needs_identity
 from bridge.cli.setup_discover import Site, discovered
-from bridge.cli.setup_keys import Answers, check_key_file, with_keys
+from bridge.cli.setup_keys import Answers, after_change, check_key_file, with_keys
 from bridge.config import Config
 from bridge.config.addresses import REGIONS, address
 from bridge.config.fields import intake_name
@@ -143,12 +143,7 @@ def setup(
             answers, keys = with_keys(answers, None)
         elif chosen == _CHANGE:
             ask.again()
-            answers = _answers(ask, spool.absolute(), file, given)
-            if len(keys) == len(answers.intakes) == 1:
-                # The intake may have another name now.
-                keys = dict(zip(answers.intakes, keys.values(), strict=True))
-            elif set(answers.intakes) != set(keys):
-                answers, keys = with_keys(answers, None)
+            answers, keys = after_change(_answers(ask, spool.absolute(), file, given), keys)
         elif chosen == _WRITE:
             no_connect = True
         else:

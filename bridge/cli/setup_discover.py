@@ -101,7 +101,7 @@ def discovered(ask: Asker, given: str | None, site: Site) -> DiscoveredAnswers |
         if not ask.interactive and found is None:
             fail("setup: no device was identified, so nothing was written")
         if found is None:
-            click.echo("No device was identified. Setup goes on with its questions.\n")
+            click.echo("No device was identified. Answer the questions about one intake.\n")
             return None
         if ask.interactive and not click.confirm(f"Use {_summary(found.plan)} of these findings?", default=True):
             return None

@@ -18,7 +18,7 @@ _LARGEST_KEY = 4096
 
 
 def check_key_file(key_file: str | None, *, non_interactive: bool) -> None:
-    """Raises UsageError if the option cannot be used so, before the first question is asked."""
+    """Raises UsageError if the option cannot be used so, before the first question."""
     if non_interactive and key_file is None:
         raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - with the key on stdin")
     if not non_interactive and not sys.stdin.isatty() and key_file == "-":
@@ -36,6 +36,14 @@ def with_keys(answers: Answers, key_file: str | None) -> tuple[Answers, dict[str
     while not (keys := _ask_keys(answers.intakes, optional=len(answers.intakes) > 1)):
         click.echo("Enter the key of at least one intake.")
     return answers.only(keys), keys
+
+
+def after_change(answers: Answers, keys: dict[str, str]) -> tuple[Answers, dict[str, str]]:
+    """Returns changed answers with the keys so far, or with new ones if there are other intakes now."""
+    if isinstance(answers, SetupAnswers) and len(keys) == 1:
+        # The intake may have another name now.
+        return answers, dict(zip(answers.intakes, keys.values(), strict=True))
+    return (answers, keys) if set(answers.intakes) == set(keys) else with_keys(answers, None)
 
 
 def _ask_keys(intakes: Sequence[str], *, optional: bool = False) -> dict[str, str]:

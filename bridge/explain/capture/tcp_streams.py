@@ -48,20 +48,76 @@ class Segment(NamedTuple):
 
 
 class _Flow:
-    """Holds the state of one direction of a connection."""
+    """Reads one direction of a connection. ``known``: its port is one of syslog, so its text needs no PRI."""
 
-    __slots__ = ("framer", "ignored", "next", "pending", "time", "whole")
+    __slots__ = ("_framer", "_ignored", "_known", "_next", "_pending", "_time", "_whole")
 
-    def __init__(self, number: int, *, whole: bool) -> None:
-        self.next = number
+    def __init__(self, number: int, *, known: bool, whole: bool) -> None:
+        self._next = number
         "Sequence number of the next byte."
-        self.whole = whole
+        self._known = known
+        self._whole = whole
         "True if a message begins there."
-        self.framer: StreamFramer | None = None
-        self.ignored = ""
+        self._framer: StreamFramer | None = None
+        self._ignored = ""
         "Why the stream is not read."
-        self.pending: dict[int, bytes] = {}
-        self.time = 0.0
+        self._pending: dict[int, bytes] = {}
+        self._time = 0.0
+
+    def take(self, segment: Segment) -> Iterator[CapturedFrame | str]:
+        """Yields the frames that a segment completes, or why it has none."""
+        ahead = (segment.number - self._next + _HALF) % _ALL - _HALF
+        if ahead > 0:
+            self._pending[segment.number] = segment.data
+            if len(self._pending) <= MAX_PENDING:
+                return
+            yield LOST
+            self._next = min(self._pending, key=lambda number: (number - self._next) % _ALL)
+            self._framer, self._whole = None, False
+        else:
+            # A segment that is sent again may have more data than before.
+            yield from self._read(segment.data[-ahead:], segment)
+        while (data := self._pending.pop(self._next, None)) is not None:
+            yield from self._read(data, segment)
+
+    def close(self, segment: Segment) -> Iterator[CapturedFrame | str]:
+        """Yields the frames that the end of the connection completes."""
+        if self._framer is not None:
+            yield from _frames(self._framer, self._framer.close()[0], segment)
+
+    def end(self, source: Address, port: int) -> Iterator[CapturedFrame | str]:
+        """Yields the frames that end with the capture. An incomplete line is left out."""
+        if self._framer is not None:
+            yield from _idle(self._framer, Segment(self._time, source, 0, source, port, 0, 0, b""))
+
+    def _read(self, data: bytes, segment: Segment) -> Iterator[CapturedFrame | str]:
+        """Reads the next bytes of a stream."""
+        self._next = (self._next + len(data)) % _ALL
+        if not data:
+            return
+        if self._framer is None and not self._ignored:
+            data = self._begin(data)
+        if self._ignored or self._framer is None:
+            yield self._ignored or WITHOUT_BEGINNING
+            return
+        if segment.time - self._time > IDLE_SECONDS:
+            yield from _idle(self._framer, segment)
+        self._time = segment.time
+        yield from _frames(self._framer, self._framer.feed(data), segment)
+
+    def _begin(self, data: bytes) -> bytes:
+        """Decides whether and from where a stream is read; returns the data from there on."""
+        at = 0
+        if _TLS.match(data):
+            self._ignored = OF_TLS
+        elif not _START.match(data) and not (self._known and self._whole):
+            found = (_NEXT_LINE.search(data) or _NEXT_COUNT.search(data)) if self._known else None
+            if found is None:
+                self._ignored = "" if self._known else OF_OTHERS
+                return data
+            at = found.end()
+        self._framer = StreamFramer("auto", MAX_FRAME)
+        return data[at:]
 
 
 class TcpStreams:
@@ -74,76 +130,29 @@ class TcpStreams:
     def take(self, segment: Segment) -> Iterator[CapturedFrame | str]:
         """Yields the frames that a segment completes, or why it has none. A segment without data has nothing."""
         key = (segment.source, segment.source_port, segment.target, segment.port)
+        known = segment.port in self._ports
         if segment.flags & SYN:
             if not segment.flags & ACK:
-                self._add(key, _Flow((segment.number + 1) % _ALL, whole=True))
+                self._add(key, _Flow((segment.number + 1) % _ALL, known=known, whole=True))
             return
         flow = self._flows.get(key)
         if segment.data:
-            flow = flow or self._add(key, _Flow(segment.number, whole=False))
-            yield from self._ordered(flow, segment)
+            flow = flow or self._add(key, _Flow(segment.number, known=known, whole=False))
+            yield from flow.take(segment)
         if segment.flags & FIN_OR_RST and flow is not None:
             del self._flows[key]
-            if flow.framer is not None:
-                yield from _frames(flow.framer, flow.framer.close()[0], segment)
+            yield from flow.close(segment)
 
     def end(self) -> Iterator[CapturedFrame | str]:
-        """Yields the frames that end with the capture. A line that is not complete is none."""
-        for (source, source_port, target, port), flow in self._flows.items():
-            if flow.framer is not None:
-                last = Segment(flow.time, source, source_port, target, port, 0, 0, b"")
-                yield from _idle(flow.framer, last)
+        """Yields the frames that end with the capture. An incomplete line is left out."""
+        for (source, _, _, port), flow in self._flows.items():
+            yield from flow.end(source, port)
 
     def _add(self, key: tuple[Address, int, Address, int], flow: _Flow) -> _Flow:
         if len(self._flows) >= MAX_FLOWS:
             del self._flows[next(iter(self._flows))]
         self._flows[key] = flow
         return flow
-
-    def _ordered(self, flow: _Flow, segment: Segment) -> Iterator[CapturedFrame | str]:
-        ahead = (segment.number - flow.next + _HALF) % _ALL - _HALF
-        if ahead > 0:
-            flow.pending[segment.number] = segment.data
-            if len(flow.pending) <= MAX_PENDING:
-                return
-            yield LOST
-            flow.next = min(flow.pending, key=lambda number: (number - flow.next) % _ALL)
-            flow.framer, flow.whole = None, False
-        else:
-            # A segment that is sent again may have more data than before.
-            yield from self._read(flow, segment.data[-ahead:], segment)
-        while (data := flow.pending.pop(flow.next, None)) is not None:
-            yield from self._read(flow, data, segment)
-
-    def _read(self, flow: _Flow, data: bytes, segment: Segment) -> Iterator[CapturedFrame | str]:
-        """Reads the next bytes of a stream."""
-        flow.next = (flow.next + len(data)) % _ALL
-        if not data:
-            return
-        if flow.framer is None and not flow.ignored:
-            data = self._begin(flow, data, segment.port)
-        if flow.ignored or flow.framer is None:
-            yield flow.ignored or WITHOUT_BEGINNING
-            return
-        if segment.time - flow.time > IDLE_SECONDS:
-            yield from _idle(flow.framer, segment)
-        flow.time = segment.time
-        yield from _frames(flow.framer, flow.framer.feed(data), segment)
-
-    def _begin(self, flow: _Flow, data: bytes, port: int) -> bytes:
-        """Decides whether and from where a stream is read; returns the data from there on."""
-        known = port in self._ports
-        at = 0
-        if _TLS.match(data):
-            flow.ignored = OF_TLS
-        elif not _START.match(data) and not (known and flow.whole):
-            found = (_NEXT_LINE.search(data) or _NEXT_COUNT.search(data)) if known else None
-            if found is None:
-                flow.ignored = "" if known else OF_OTHERS
-                return data
-            at = found.end()
-        flow.framer = StreamFramer("auto", MAX_FRAME)
-        return data[at:]
 
 
 def _idle(framer: StreamFramer, segment: Segment) -> Iterator[CapturedFrame | str]:
