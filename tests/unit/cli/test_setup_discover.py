@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from tests.harness.ports import free_port
 
 ASA_KEY, FORTIGATE_KEY = "asaasaasa0000001", "fortifort0000002"
 KEYS = {"cisco-secure-firewall": ASA_KEY, "fortinet-fortigate": FORTIGATE_KEY}
+PATIENCE = 60.0
+"Seconds after which a process that does not go on fails the test."
 FRAMES = [
     *((ASA % (stamped(number), b"asa-1"), "192.0.2.1") for number in range(5)),
     *((FORTIGATE % b"fw-1", "192.0.2.2") for _ in range(5)),
@@ -152,9 +155,12 @@ class Terminal:
         os.close(other)
 
     def wait_for(self, text: str) -> None:
-        """Reads until a text is shown."""
-        while text not in self.shown and self._read():
+        """Reads until a text is shown. Progress is shown all the time, so the wait as a whole is bounded."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.shown and time.monotonic() < deadline and self._read():
             pass
+        if text not in self.shown:
+            self._process.kill()
         assert text in self.shown, self.shown
         self.shown = self.shown.partition(text)[2]
 
@@ -171,11 +177,11 @@ class Terminal:
         while self._read():
             pass
         os.close(self._fd)
-        return self._process.wait(60)
+        return self._process.wait(PATIENCE)
 
     def _read(self) -> bool:
         """Reads what is shown next; returns False at the end of the process."""
-        ready, _, _ = select.select([self._fd], [], [], 60)
+        ready, _, _ = select.select([self._fd], [], [], PATIENCE)
         if not ready:
             self._process.kill()
             pytest.fail(f"nothing is shown any more: {self.shown}")
@@ -198,7 +204,7 @@ def test_at_a_terminal_ctrl_c_ends_listening_and_keeps_what_was_found(tmp_path):
         datagrams.connect(("127.0.0.1", port))
         for _ in range(5):
             datagrams.send(FORTIGATE % b"fw-1")
-    terminal.wait_for("discover: 5 messages of 1 senders")
+    terminal.wait_for("discover: 5 messages of 1 sender")
     terminal.type("\x03")
     terminal.wait_for("Fortinet FortiGate")
     terminal.answer("Use the 1 intake and 1 route of these findings? [Y/n]", "")
