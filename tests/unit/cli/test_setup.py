@@ -255,7 +255,7 @@ def test_missing_certificate_is_named_by_its_option(tmp_path):
 
 
 def test_questions_fit_80_columns(tmp_path):
-    stdin_text = "\n" * 6 + f"{KEY}\nn\nquit\n"
+    stdin_text = "\n" * 7 + f"{KEY}\nn\nquit\n"
     result = run(tmp_path, stdin_text=stdin_text, connection_check=FakeConnectionCheck(BAD))
     assert "Nothing is written yet" in result.output
     assert [line for line in result.output.splitlines() if len(line) > 80] == []
