@@ -8,7 +8,7 @@ Column = Sequence[bytes]
 
 FIELDS = (
     "raw", "device", "priority", "second", "fraction", "offset", "hostname", "content", "app_name", "procid", "msgid",
-    "structured_data", "msg", "text", "auto", "format",
+    "structured_data", "msg", "text", "auto",
 )  # fmt: skip
 """Names of all columns. ``raw`` is the frame, ``text`` is MSG from its first non-blank, ``auto`` is the text, with
 MSGID and structured data if they are a vendor's (``structured_data``). The others are fields of ``grammar.Header``."""

@@ -5,14 +5,13 @@ that. The order is that of their speed:
 
 1. headers of one layout and one second, if one column is needed: ``fast.single_second``
 2. plain headers of RFC 3164 with different seconds: ``fast.many_seconds``
-3. frames of any kind, if only time and text are needed: ``fast.mixed_formats``
-4. any other read: ``fast.fields``
+3. frames of any kind: ``fast.mixed_formats``
+4. frames with line ends, and any frames without PCRE2: ``fast.one_by_one``
 """
 
 from bridge.syslog.columns import ALWAYS, AUTO, Columns, TextBlock
-from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.fast.many_seconds import ManySeconds
-from bridge.syslog.fast.mixed_formats import read_mixed
+from bridge.syslog.fast.mixed_formats import parse_all
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.fast.single_second import SingleSecond
 from bridge.syslog.frames import Frames
@@ -51,9 +50,7 @@ class Reader:
                 block = self._many_seconds.read(frames)
             if block is not None:
                 return block
-            if wanted <= AUTO:
-                return read_mixed(frames, fields | ALWAYS, self._layouts_pause)
-        return parse_all(frames, fields | ALWAYS)
+        return parse_all(frames, fields | ALWAYS, self._layouts_pause)
 
 
 def read_columns(frames: Frames, fields: frozenset[str]) -> Columns:

@@ -110,7 +110,7 @@ _COUNTED = rb"[0-9]++: " + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?&after)"
 _OF_BSD = b"|".join(in_block(row.pattern) for row in TIMED.rows if row.needs == "bsd")
 _RELAYED = (
     _BSD + b"(?=" + cisco.MAY_BE_RELAYED + b")(?!" + _OF_BSD + b"|(?&shapes))"
-    + b"(?>(?:" + cisco.NO_ORIGIN + grammar.HOST + b" )?)"
+    + b"(?>(?:" + cisco.NO_ORIGIN + grammar.HOST + rb"(?<!\.) )?)"
     + b"(?|[*.]?(?|" + _PLAIN + b"|" + _ISO
     + b"|(?=" + cisco.MAY_BE_SECOND + b")(?!" + cisco.OF_APPLICATION.pattern + b")" + _OTHER + b")"
     + _ONE_BLANK + _NO_ZONE
@@ -121,13 +121,15 @@ _RELAYED = (
 # --- no leading time ---
 _UNTIMED = [row for row in UNTIMED.rows if row.name != "cef-alone"]
 # After a tag without pid, neither the rest of a Cisco header nor a time may follow.
-_TAG_ALONE = (
-    rb"(?(p)(?!(?i:error|warning|info|notice|debug|critical|alert|fatal|message)[\[:])[a-z_][a-z_./-]*+"
-    rb"(?:\[[0-9]++\]: (?!CEF:)|: (?=[a-z\[(\"'<]))|(?!))"
-)
+_NO_LEVEL = rb"(?!(?i:error|warning|info|notice|debug|critical|alert|fatal|message)[\[:])"
+_TAG_ALONE = b"(?(p)" + _NO_LEVEL + rb"[a-z_][a-z0-9_./-]*+(?:\[[0-9]++\]: (?!CEF:)|: (?=[a-z{\[(\"'<]))|(?!))"
 # Texts whose time is one of the values. ``mixed_rows`` reads it.
-_CEF = rb"(?:(?=LEEF:[ ]?[0-9])|(?(p)[a-z_]++\[[0-9]++\]: )?+(?=CEF:[ ]?[0-9])" + mark(OF_CEF) + b")"
-_PAIRS = rb"(?(w)(?!)) {0,3}+(?=[A-Za-z_][\w.-]*+=(?!=))" + mark(OF_PAIRS)
+_CEF = (
+    rb"(?:(?=LEEF:[ ]?[0-9])|(?(p)" + _NO_LEVEL + rb"[a-z_][a-z0-9_./-]*+(?:\[[0-9]++\])?: )?+(?=CEF:[ ]?[0-9])"
+    + mark(OF_CEF) + b")"
+)  # fmt: skip
+# The words of an origin may contain `=`.
+_PAIRS = rb"(?(w)(?!))(?! {0,3}+[^:%\n]*+: [^%\n]*+%) {0,3}+(?=[A-Za-z_][\w.-]*+=(?!=))" + mark(OF_PAIRS)
 _JSON = rb"(?(w)(?!))(?=\{)" + mark(OF_JSON)
 _UNKNOWN = mark(UNKNOWN)
 # Text without a syslog header. Text that may be a header of some shape is left to the reference parser.

@@ -1,7 +1,7 @@
 """Defines how the headers of whole reads are laid out: one row per layout, and one way to build an expression of a row.
 
 A row accepts less than the reference parser, with the same meaning. The reference parser, or the general expression,
-reads the frames that no row matches. ``fields`` builds an expression that captures columns, for any times.
+reads the frames that no row matches. ``mixed_formats`` builds an expression that captures columns, for any times.
 ``single_second`` builds one that ends where a column begins, for one second.
 """
 
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from bridge.syslog.columns import ALWAYS
 from bridge.syslog.fast import plain_patterns as plain
-from bridge.syslog.grammar import CEF, LEVEL, UPPER_LEVEL
-from bridge.syslog.shapes.cisco import MAY_BE_SECOND
+from bridge.syslog.grammar import CEF, IPV4, LEVEL, UPPER_LEVEL
+from bridge.syslog.shapes.cisco import MAY_BE_SECOND, OF_APPLICATION, TASK
 from bridge.syslog.time_formats import MONTHS
 from bridge.syslog.time_zones import ABBREVIATIONS
 
@@ -63,20 +63,34 @@ _ISO_TIME = (Field("second", plain.ISO), _FRACTION, Field("offset", plain.OFFSET
 _NAME, _TAG = Field("hostname", plain.HOST), Field("app_name", plain.TAG)
 _HOST_WORD, _APP, _PID, _MSGID = (Field(name, plain.WORD) for name in ("hostname", "app_name", "procid", "msgid"))
 # A tag ends with a pid or a colon. Cisco's mnemonic after a colon is the tag.
-_AFTER_TAG = (rb"\]: |" + plain.COLON + b"(?!%))", "msg", plain.TEXT_FOLLOWS, "text")
+_AFTER_TAG = (
+    rb"\]: |" + plain.COLON + b"(?! *+\*?%)|" + plain.NO_MAC + rb":(?=CEF:[^\s\[]*+(?:\s|\Z)))", "msg", plain.TEXT_FOLLOWS,
+    "text",
+)  # fmt: skip
+_TAGGED = ("content", _TAG, rb"(?:\[", Field("procid", plain.PID), *_AFTER_TAG)
 # Date and time of day are one field. ``second_of`` removes the key between them.
-_DATE = (b"date=", Field("second", rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} time=" + _CLOCK), Field("fraction", b""), b" ")
+_DATE = (b"date=", Field("second", rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} time=" + _CLOCK), _FRACTION, b" ")
 # Their lengths are limited, so that all pairs before the zone are in the part that the reference parser searches. No
 # value may contain `key=`.
 _VALUE = rb'(?:"[^"=\n]{0,60}+"|[^" \n=,;|]{0,60}+)'
 _PAIRS = rb"(?:(?!tz=|timezone=)[A-Za-z0-9_]{1,20}+=" + _VALUE + b" ){0,16}+"
 _DAY_AND_CLOCK = rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} " + _CLOCK
-_NO_OTHER_TIME = b"(?!.*date=)(?!.*ntime=)"
-# Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler.
+# Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler, JSON, `key=value`, and a log
+# with its own time.
 _TAGLESS = (
     rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF + rb"|MSWinEventLog[ \t#,]"
-    rb"|CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ |[0-9]++-PPE-[0-9]++ :(?! ++\*?%))"
+    rb"|CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ |[0-9]++-PPE-[0-9]++ :(?! *+\*?%)|[\"{\[](?![^\s:]*+ (?:-|[0-9]++) )"
+    rb"|[A-Za-z_]\w*+=(?!=)[^\s\[]*+(?= (?!(?:-|[0-9]++) )|\t)|" + OF_APPLICATION.pattern + rb"[^%\n]*+(?:\n|\Z))"
 )  # fmt: skip
+# A number is a host only before a tag.
+_NO_NUMBER = rb" (?![0-9]++(?:\.[0-9]++)? )"
+_FACILITY = rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\."
+
+
+def _no_other(*keys: bytes) -> bytes:
+    """Returns an expression that fails if a key before `=` ends with one of these."""
+    return rb"(?=[^=\n]*+(?:" + b"".join(b"(?<!" + key + b")" for key in keys) + rb"=[^=\n]*+)*+(?:\n|\Z))"
+
 
 LAYOUTS = (
     Layout("rfc5424", (
@@ -84,10 +98,8 @@ LAYOUTS = (
         Field("structured_data", plain.SD),
         b"(?: " + plain.BOM + rb"(?=[ \t]*+.)|(?=\n|\Z))", "msg", rb"[ \t]*+", "text",
     ), b"rfc5424"),
-    Layout("rfc3164", (
-        "device", *_ANY_TIME, b" ", _NAME, b" ", "content", _TAG, rb"(?:\[", Field("procid", plain.PID), *_AFTER_TAG,
-    )),
-    Layout("tagless", ("device", *_ANY_TIME, b" ", _NAME, b" ", "content", "msg", "text", _TAGLESS)),
+    Layout("rfc3164", ("device", *_ANY_TIME, b" ", _NAME, b" ", *_TAGGED)),
+    Layout("tagless", ("device", *_ANY_TIME, _NO_NUMBER, _NAME, b" ", "content", "msg", "text", _TAGLESS)),
     Layout("hostless", (
         "device", *_ANY_TIME, rb" (?![A-Z]{1,5}\[)", "content", _TAG, rb"\[", Field("procid", plain.PID),
         rb"\]: (?!%|" + MAY_BE_SECOND + b")", "msg", plain.TEXT_FOLLOWS, "text",
@@ -102,58 +114,116 @@ LAYOUTS = (
         Field("hostname", rb"[A-Za-z0-9][A-Za-z0-9._-]{0,60}+"), b'"?+ devid=' + _VALUE + b" " + _PAIRS + b'tz="',
         Field("offset", rb"[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), rb'"(?![^ \n])',
     ), b"none"),
+    Layout("fortimail", (
+        "device", "content", "msg", "text", *_DATE, b"device_id=" + _no_other(b"tz", b"timezone", b"eventtime"),
+    ), b"none", frozenset(("hostname",))),
     # A `tz` anywhere would take precedence.
     Layout("sophos", (
         "device", "content", "msg", "text", b'device="[A-Z]++" ', *_DATE, b'timezone="',
         Field("offset", _ZONE + rb"|[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), rb'"(?!.*tz=)',
     ), b"none", frozenset(("hostname",))),
-    # SonicWall and Stormshield. A `date` or `eventtime` anywhere would take precedence.
+    Layout("sophos-model", (
+        "device", "content", "msg", "text", b"device_name=" + _VALUE + b' timestamp="', Field("second", plain.ISO),
+        _FRACTION, Field("offset", rb"[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), b'" ' + _no_other(b"date", b"time"),
+    ), b"none", frozenset(("hostname",))),
+    # SonicWall and Stormshield. A `date` or `eventtime` anywhere would take precedence, and so would another zone.
     Layout("sonicwall", (
-        "device", "content", "msg", "text", b"id=firewall sn=" + _VALUE + b' time="', Field("second", _DAY_AND_CLOCK),
-        Field("fraction", b""), b" ", Field("offset", b"UTC"), b'" ' + _NO_OTHER_TIME,
+        "device", "content", "msg", b" {0,3}+", "text", b"id=firewall sn=" + _VALUE + b' time="',
+        Field("second", _DAY_AND_CLOCK), Field("fraction", b""), Field("offset", b"UTC", b" ", b'(?=")'),
+        b'" ' + _no_other(b"date", b"ntime", b"tz", b"timezone"),
     ), b"none", frozenset(("hostname",))),
     Layout("stormshield", (
         "device", "content", "msg", "text", b'id=firewall time="', Field("second", _DAY_AND_CLOCK),
         Field("fraction", b""), b'" fw=' + _VALUE + b" tz=", Field("offset", rb"[+-](?:0[0-9]|1[0-4])[0-5][0-9]"),
-        b" " + _NO_OTHER_TIME,
+        b" " + _no_other(b"date", b"ntime"),
     ), b"none", frozenset(("hostname",))),
     Layout("meraki", (
         "device", b"(?:1 )?", Field("second", b"[1-9][0-9]{9}"), Field("fraction", rb"\.[0-9]{1,9}"), b" ",
         Field("hostname", rb"(?![0-9]++ )[A-Za-z0-9_.-]++"), b" ", "content", "msg", "text", b"(?=[a-z][a-z_-]++ )",
     )),
     Layout("netscaler", (
-        b" ?+", "device", Field("second", rb"[0-9]{2}/[0-9]{2}/" + _YEAR + b":" + _CLOCK),
-        Field("fraction", b""), Field("offset", b"GMT|UTC", b" ", b"(?= )"), b" ", _NAME, b" ", "content", "msg",
-        "text", rb"(?=[0-9]++-PPE-[0-9]++ :(?! ++\*?%))",
+        "device", Field("second", b"(?:[0-9]{2}/[0-9]{2}/" + _YEAR + b"|" + _YEAR + b"/[0-9]{2}/[0-9]{2}):" + _CLOCK),
+        Field("fraction", b""), Field("offset", b"GMT|UTC", b" ", b"(?= )"),
+        Field("hostname", plain.HOST, b" ", b"(?= )"), b" ++", "content", "msg", "text",
+        rb"(?=[0-9]++-PPE-[0-9]++ :(?! *+\*?%))",
     )),
     Layout("cisco-untimed", ("device", Field("second", b""), *_CISCO_TEXT)),
     Layout("cisco-counted", (b"(?:" + _COUNTER + b"){1,2}[*.]?", "device", *_CISCO_TIME, b": ", *_CISCO_TEXT)),
     Layout("cisco-origin", (
-        b"(?:" + _COUNTER + b")?", "device", Field("hostname", _HOST), b": (?:" + _COUNTER + b")?[*.]?", *_CISCO_TIME,
-        b": ", *_CISCO_TEXT,
+        b"(?:" + _COUNTER + b")?", "device", Field("hostname", _HOST), b": (?:" + _COUNTER + b")?" + TASK + b"[*.]?",
+        *_CISCO_TIME, b": ", *_CISCO_TEXT,
     )),
     Layout("cisco-timed", (
         "device", *_CISCO_TIME, b"(?:: | ", Field("hostname", _HOST), b"(?: : |: " + _ASA + b"| ))", *_CISCO_TEXT,
+    )),
+    Layout("cisco-iso", (
+        "device", *_ISO_TIME, b" ", Field("hostname", _HOST), b"(?: : |: " + _ASA + b"| )", *_CISCO_TEXT,
     )),
     Layout("cisco-xr", (
         b"(?:" + _COUNTER + b")?[A-Z0-9]{1,4}/[A-Z0-9/]++:", "device", *_CISCO_TIME, b" ?: ", "content",
         rb"[A-Za-z0-9_./-]++\[", Field("procid", b"[0-9]++"), rb"\]: ", "msg", "text",
         Field("app_name", _MNEMONIC.replace(b"(?=:)", b"(?= ?:)")),
     )),
+    # JSON after a word, or CEF after `1 TIME HOST `, which is not RFC 5424
+    Layout("word-before-json", (
+        "device", *_ANY_TIME, _NO_NUMBER + b"(?!" + _FACILITY + b")", _NAME, b" ", "content", "msg", "text",
+        b"(?!" + LEVEL + rb" )[A-Za-z][A-Za-z0-9_-]*+ \{",
+    )),
+    Layout("versioned-cef", (
+        "device", b"1 ", *_ISO_TIME, b" ", _NAME, b" ", "content", "msg", "text",
+        b"(?=" + CEF + rb")(?!\S++ \S++ \S++ [-\[])",
+    )),
+    # The name of a device between host and tag
+    Layout("facility-and-level", (
+        "device", *_ANY_TIME, b" " + _FACILITY + LEVEL + b" (?!(?:" + LEVEL + b"|" + IPV4 + b") )", _NAME, b" ",
+        *_TAGGED,
+    )),
+    Layout("unifi", (
+        "device", *_ANY_TIME, b"(?: ", _NAME, rb"[, ]| )[0-9A-Fa-f]{12},[A-Za-z0-9_.+-]++:? ++(?:: ++)?", *_TAGGED,
+    )),
+    Layout("host-and-address", (
+        "device", *_ANY_TIME, b" ", _NAME, b" " + IPV4 + b" ", "content", _TAG, rb"\[", Field("procid", b"[0-9]++"),
+        rb"\]: ", "msg", plain.TEXT_FOLLOWS, "text",
+    )),
+    Layout("watchguard", (
+        "device", *_ANY_TIME, b" ", _NAME, rb" (?:[0-9A-Z]{6,20} )?\((?:[0-9]{4}(?:-[0-9]{2}){2}T)?" + _CLOCK + rb"\) ",
+        *_TAGGED,
+    )),
+    # ESXi and Junos
+    Layout("rfc5424-without-version", (
+        "device", *_ISO_TIME, b" ", _NAME, b" ", Field("app_name", rb"[A-Za-z][A-Za-z0-9_.-]*+"), b" ",
+        Field("procid", b"-|[0-9]++"), b" ", Field("msgid", b"-|[A-Z][A-Z0-9_]*+"), b" ",
+        Field("structured_data", plain.SD), rb"(?: (?!\xef\xbb\xbf)(?=[ \t]*+.)|(?=\n|\Z))", "msg", rb"[ \t]*+", "text",
+    ), b"rfc5424"),
 )  # fmt: skip
 PLAIN_5424, PLAIN_3164 = LAYOUTS[:2]
-AUTO_5424 = Layout("rfc5424-auto", (b"1 ", *_ISO_TIME, plain.after_offset_auto()), b"rfc5424")
-"The layout of RFC 5424 up to the column ``auto``."
+_WITHOUT_VERSION = LAYOUTS[-1]
+_ITS_FIELDS = (
+    b"(?= " + plain.HOST + rb" [A-Za-z][A-Za-z0-9_.-]*+ (?:-|[0-9]++) (?:-|[A-Z][A-Z0-9_]*+) )(?!.*\xef\xbb\xbf)"
+)  # fmt: skip
+
+
+def up_to_auto(layout: Layout, *marks: bytes) -> Layout:
+    """Returns the layout up to the column ``auto``, which may begin with structured data. ``marks``: see
+    ``plain_patterns.after_offset_auto``."""
+    if layout.format != b"rfc5424":
+        return layout
+    begin, end = (b"1 ", b"") if layout is PLAIN_5424 else (b"", _ITS_FIELDS)
+    return Layout(layout.name, (begin, *_ISO_TIME, end, plain.after_offset_auto(*marks)), b"rfc5424")
 
 
 def expression(
-    layout: Layout, needs: frozenset[str], given: Mapping[str, bytes] = MappingProxyType({}), until: str = ""
-) -> bytes:
+    layout: Layout, needs: frozenset[str], given: Mapping[str, bytes] = MappingProxyType({}), until: str = "",
+    *, blank: bool = False,
+) -> bytes:  # fmt: skip
     """Returns the expression of a layout after the PRI. Its groups are the columns ``needs``.
 
-    It matches whole frames or, with ``until``, ends where that column begins. Fields that are ``given`` are literal.
+    It matches whole frames or, with ``until``, ends where that column begins, and the group of a column that begins
+    before ends where the next one begins. That column is not empty, unless it may be ``blank``. Fields that are
+    ``given`` are literal.
     """
-    pattern = closing = b""
+    # One blank after the PRI does not belong to the payload.
+    pattern, closing, opened = b" ?+", b"", b""
     for part in layout.parts:
         if isinstance(part, bytes):
             pattern += part
@@ -161,14 +231,16 @@ def expression(
         name = part if isinstance(part, str) else part.name
         group = b"(?P<" + name.encode() + b">" if name in needs else b""
         if isinstance(part, str):
+            if until and (group or name == until):
+                pattern, opened = pattern + opened, b")"
             pattern += b"(?=" if name == until else group
-            closing += b")" * (name == until or name in needs)
+            closing += b")" * (name == until or (name in needs and not until))
         elif name not in given:
             field = (group or b"(?:") + part.pattern + b")"
             pattern += b"(?:" + part.before + field + part.after + b")?" if part.before else field
         elif text := given[name]:
             pattern += part.before + re.escape(text) + part.after
-    return pattern + (b"." if until and closing else b"" if until else b".*+") + closing
+    return pattern + (b"." if until and closing and not blank else b"" if until else b".*+") + closing
 
 
 def layout_of(block: bytes, needs: frozenset[str]) -> tuple[Layout | None, dict[str, bytes]]:

@@ -2,7 +2,7 @@
 
 Examples are devices with random clocks, a relay that replays a day, and a read in which one second ends. One expression
 removes the headers and leaves the PRI and the second: looking up both as one text is much cheaper than splitting them.
-It accepts the same headers as ``fields`` and rejects any other read.
+It accepts the same headers as ``layouts`` and rejects any other read.
 """
 
 import re
@@ -12,7 +12,7 @@ from bridge.syslog.fast.pcre2 import shortener
 from bridge.syslog.fast.plain_patterns import AFTER_BSD, BSD, PRI
 from bridge.syslog.fast.retry_pause import RetryPause
 
-# Rejects days that the month does not have. ``fields`` rejects them as well.
+# Rejects days that the month does not have. The other readers reject them as well.
 _STAMP = rb"\n" + PRI + b"(?!Feb 3|(?:Apr|Jun|Sep|Nov) 31)" + BSD
 _FIRST = re.compile(_STAMP + b" ")
 _shortened = shortener(_STAMP, AFTER_BSD)

@@ -1,25 +1,28 @@
-"""Parses socket reads in which frames of any kind are mixed, if only time and text are needed.
+"""Parses socket reads in which frames of any kind are mixed.
 
 Two expressions run over the read in PCRE2. The first is made of all ``layouts`` and matches most frames of most reads.
-The second, which is many times larger, matches headers of any kind (``any_header``) in the frames that are left. Both
-replace each header by a line with the stamp (``columns``); the text up to the next header is the second line. The
-reference parser reads frames that neither matches. Without PCRE2 it reads all frames. If most frames of the last reads
-had other headers, the second expression runs first.
+The second, which is many times larger, matches headers of any kind (``any_header``) in the frames that are left, if
+only time and text are needed. Both replace each header by lines: the stamp (``columns``), and the other columns that
+are needed. The text up to the next header is the last line. The reference parser reads frames that neither matches.
+Without PCRE2 it reads all frames. If most frames of the last reads had other headers, the second expression runs first.
 
-For the column ``auto``, a third line has MSGID and structured data of vendors. They are kept from plain headers of RFC
-5424 only. The reference parser reads any other header with structured data.
+For the column ``auto``, a line has MSGID and structured data of vendors. They are kept from headers of RFC 5424 only.
+The reference parser reads any other header with structured data.
 """
 
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from operator import add
 
-from bridge.syslog.columns import ALWAYS, NO_STAMP, TEXT, Columns
+from bridge.syslog.columns import ALWAYS, AUTO, NO_STAMP, TEXT, Column, Columns
 from bridge.syslog.fast.any_header import any_header
-from bridge.syslog.fast.fields import parse_each
-from bridge.syslog.fast.layouts import LAYOUTS, PLAIN_5424, expression
+from bridge.syslog.fast.layouts import LAYOUTS, Field, Layout, expression, up_to_auto
 from bridge.syslog.fast.mixed_rows import (
     DATA_IN_PLACE,
     MSGID_IN_PLACE,
+    OF_5424,
     REPLACEMENT,
     UNKNOWN,
     Rows,
@@ -27,39 +30,141 @@ from bridge.syslog.fast.mixed_rows import (
     in_milliseconds,
     mark,
 )
-from bridge.syslog.fast.pcre2 import Rewriter, rewriter
-from bridge.syslog.fast.plain_patterns import BOM, ISO_TIME, PRI, SD, WORD, after_offset_auto
+from bridge.syslog.fast.one_by_one import parse_each
+from bridge.syslog.fast.pcre2 import Rewriter, rewriter, shortener
+from bridge.syslog.fast.plain_patterns import BOM, PRI, SD
 from bridge.syslog.fast.retry_pause import RetryPause
-from bridge.syslog.frames import list_of
+from bridge.syslog.frames import BLANK, Frames, list_of
+from bridge.syslog.grammar import PRIVAL, content_5424
+from bridge.syslog.structured_data import auto_text
 
 _UNKNOWN = NO_STAMP + UNKNOWN
-_MSG = b"(?: " + BOM + rb"[ \t]*+|(?=\n|\Z))"
-_AFTER_OFFSET = b" " + WORD + b" " + WORD + b"(?<!:) " + WORD + b" " + WORD + b" (?:" + SD + b")" + _MSG
-_AFTER_OFFSET_AUTO = after_offset_auto(mark(DATA_IN_PLACE), mark(MSGID_IN_PLACE))
+_BEGINS = ("device", "content", "msg")
+"Columns that end with the frame, in the order in which they begin. Each is a line up to where the next one begins."
+_WORDS = ("hostname", "app_name", "procid", "msgid", "structured_data")
+_GROUP = re.compile(rb"\(\?P<(\w+)>")
+_TIME = ("second", "fraction", "offset")
+
+
+# PCRE2 copies a group byte by byte, and everything outside of matches at once.
+_after_data = shortener(rb"\n(?:" + SD + b")", b"(?: " + BOM + rb"|(?=\n|\Z))")
 
 
 @cache
-def _known_layout(*, auto: bool) -> Rewriter | None:
-    """Returns the rewriter for headers of known layouts. It marks other frames, which stay whole."""
-    rfc5424 = b"1 " + ISO_TIME + (_AFTER_OFFSET_AUTO if auto else _AFTER_OFFSET)
-    others = (expression(layout, ALWAYS, until="text") for layout in LAYOUTS if layout is not PLAIN_5424)
+def _auto_layouts() -> Rewriter | None:
+    """Returns the rewriter for headers of known layouts, for the column ``auto``. It marks other frames."""
+    auto = [up_to_auto(layout, mark(DATA_IN_PLACE), mark(MSGID_IN_PLACE)) for layout in LAYOUTS]
+    known = b"|".join(expression(layout, ALWAYS, until="text") for layout in auto)
     return rewriter(
-        rb"\n++(?|" + PRI + b"(?|" + in_milliseconds(b"|".join((rfc5424, *others))) + b")|" + mark(UNKNOWN) + b")",
-        REPLACEMENT + (b"${kept}\n" if auto else b""),
+        rb"\n++(?|" + PRI + b"(?|" + in_milliseconds(known) + b")|" + mark(UNKNOWN) + b")", REPLACEMENT + b"${kept}\n"
     )
 
 
+@cache
+def _known_layouts(columns: tuple[str, ...]) -> Rewriter | None:
+    """Returns the rewriter for headers of known layouts, with a line for each of the columns. It marks other frames."""
+    known = [
+        in_milliseconds(expression(variant, ALWAYS | {*columns}, until="text", blank=variant.format == b"rfc5424"))
+        for layout in LAYOUTS
+        if layout.unknown.isdisjoint(columns)
+        for variant in _variants(layout, columns)
+    ]
+    # A group has a number, and must have the same one in all alternatives. Their order differs, so a column may have
+    # several numbers.
+    numbers = [b"priority"]
+    for pattern in known:
+        at = 1
+        for name in _GROUP.findall(pattern):
+            if name not in numbers[at:]:
+                numbers.insert(at, name)
+            at = numbers.index(name, at) + 1
+    places = {
+        name: b"".join(b"${%d}" % number for number, found in enumerate(numbers, 1) if found == name.encode())
+        for name in (*_TIME, *columns)
+    }
+    pri = b"<(" + PRIVAL + b")>" if "priority" in columns else PRI + b"(){0}"
+    alternatives = b"|".join(_with_numbers(pattern, numbers) for pattern in known)
+    return rewriter(
+        rb"\n++(?|" + pri + b"(?|" + alternatives + b")|" + mark(UNKNOWN) + b")",
+        b"\n" + b"\t".join(places[name] for name in _TIME) + b"${*MARK}\n"
+        + b"".join(places[name] + b"\n" for name in columns),
+    )  # fmt: skip
+
+
+def _variants(layout: Layout, columns: tuple[str, ...]) -> Iterable[Layout]:
+    """Yields a layout whose fields are empty if they are ``-``, and that marks rows whose content is not in the frame.
+
+    Where structured data are wanted, they stay at the beginning of the text, in a variant of their own.
+    """
+    of_5424 = layout.format == b"rfc5424"
+    parts: list[bytes | str | Field] = [mark(OF_5424) if of_5424 and "content" in columns else b""]
+    for part in layout.parts:
+        if isinstance(part, Field) and part.name == "structured_data" and part.name in columns:
+            rest = b"".join(part for part in layout.parts[layout.parts.index(part) + 1 :] if isinstance(part, bytes))
+            yield replace(
+                layout, parts=(*parts, "text", b"(?:" + part.pattern + b")(?<=\\])" + rest, mark(DATA_IN_PLACE))
+            )
+            parts.append(b"-")
+        elif isinstance(part, Field) and part.name in (_WORDS if of_5424 else ("procid",)):
+            parts += (rb"(?:-(?=[ \]\n]|\Z)|", part, b")")
+        else:
+            parts.append(part)
+    yield replace(layout, parts=tuple(parts))
+
+
+def _with_numbers(pattern: bytes, numbers: list[bytes]) -> bytes:
+    """Replaces the names of groups by the numbers that they have in ``numbers``, with empty groups for the others."""
+    at = 1
+
+    def number(name: re.Match[bytes]) -> bytes:
+        nonlocal at
+        before, at = at, numbers.index(name[1], at) + 1
+        return b"(){0}" * (at - before - 1) + b"("
+
+    return _GROUP.sub(number, pattern)
+
+
+def parse_all(frames: Frames, needs: frozenset[str], pause: RetryPause | None = None) -> Columns:
+    """Parses all frames of a read into the columns ``needs``, which include the times.
+
+    Frames that consist of blanks, NUL and line ends only make no row. ``pause`` is that of the sender (``read_mixed``).
+    """
+    if isinstance(frames, list):
+        return parse_each(frames, needs, holds_lf=True)
+    return read_mixed(frames, needs, pause)
+
+
 def read_mixed(block: bytes, needs: frozenset[str] = TEXT, pause: RetryPause | None = None) -> Columns:
-    """Returns the columns of a block's frames: the times, and ``text``, ``auto`` or both.
+    """Returns the times and further columns of a block's frames.
 
     ``pause`` remembers whether the layouts fit the earlier reads of a sender.
     """
-    auto = "auto" in needs
-    rewriters = _known_layout, any_header
-    skip = pause is not None and pause.should_skip()
-    found = _rows(rewriters[skip](auto=auto), block, auto=auto)
+    if needs <= AUTO:
+        found = _read_texts(block, auto="auto" in needs, pause=pause)
+    else:
+        found = _read_known(block, needs)
     if found is None:
         return parse_each(list_of(block), needs)
+    blank = complete(found, block, split="text" in needs or not needs <= AUTO)
+    fields: dict[str, Column] = {"stamp": found.stamps, **found.columns}
+    if "auto" in needs and needs <= AUTO:
+        fields["auto"] = list(map(add, found.kept, found.texts)) if any(found.kept) else found.texts
+    elif "auto" in needs:
+        fields["auto"] = list(map(auto_text, fields["msgid"], fields["structured_data"], found.texts))
+    if "raw" in needs:
+        fields["raw"] = [frame for frame in list_of(block) if frame.strip(BLANK)]
+    fields["text"] = found.texts
+    return Columns(len(found.texts), {name: fields[name] for name in needs & fields.keys() | {"stamp"}}, blank)
+
+
+def _read_texts(block: bytes, *, auto: bool, pause: RetryPause | None) -> Rows | None:
+    """Returns the times and texts of a block's frames, or None if PCRE2 cannot rewrite it."""
+    names = ("kept",) if auto else ()
+    rewriters = _auto_layouts() if auto else _known_layouts(()), any_header(auto=auto)
+    skip = pause is not None and pause.should_skip()
+    found = _rows(rewriters[skip], block, names)
+    if found is None:
+        return None
     unknown = [row for row, stamp in enumerate(found.stamps) if stamp == _UNKNOWN] if _UNKNOWN in found.stamps else []
     if pause and not skip and 2 * len(unknown) > len(found.texts):
         pause.record_failure()
@@ -67,25 +172,58 @@ def read_mixed(block: bytes, needs: frozenset[str] = TEXT, pause: RetryPause | N
         pause.reset()
     if unknown:
         rest = b"\n" + b"\n".join([found.texts[row] for row in unknown])
-        others = _rows(rewriters[not skip](auto=auto), rest, auto=auto)
-        for column, values in zip(found, others or (), strict=False):
+        others = _rows(rewriters[not skip], rest, names)
+        for column, values in zip(found[:3], others or (), strict=False):
             for row, value in zip(unknown, values, strict=False):
                 column[row] = value
-    blank = complete(found, block, split="text" in needs)
-    fields = {"stamp": found.stamps}
-    if "text" in needs:
-        fields["text"] = found.texts
-    if auto:
-        fields["auto"] = list(map(add, found.kept, found.texts)) if any(found.kept) else found.texts
-    return Columns(len(found.texts), dict(fields), blank)
+    return found
 
 
-def _rows(rewrite: Rewriter | None, block: bytes, *, auto: bool) -> Rows | None:
+def _read_known(block: bytes, needs: frozenset[str]) -> Rows | None:
+    """Returns the rows of a block with any columns, without those of unknown layouts. Returns None as above."""
+    wanted = {*needs} - ALWAYS - {"auto", "raw", "text"}
+    wanted |= {"msgid", "structured_data"} if "auto" in needs else set()
+    wanted |= {"app_name", "procid", "msg"} if "content" in needs else set()
+    begins = [name for name in _BEGINS if name in wanted]
+    names = (*sorted(wanted.difference(begins)), *begins)
+    found = _rows(_known_layouts(names), block, names)
+    if found is None:
+        return None
+    columns, ending = found.columns, found.texts
+    for name in reversed(begins):
+        ending = list(map(add, columns[name], ending)) if any(columns[name]) else ending.copy()
+        columns[name] = ending
+    if "structured_data" in wanted:
+        _cut_data(found)
+    if "content" in needs:
+        fields = zip(columns["app_name"], columns["procid"], columns["msg"], strict=True)
+        columns["content"] = [
+            content_5424(*parts) if stamp.endswith((OF_5424, DATA_IN_PLACE)) else content
+            for stamp, content, parts in zip(found.stamps, columns["content"], fields, strict=True)
+        ]
+    return found
+
+
+def _cut_data(rows: Rows) -> None:
+    """Moves structured data from the beginning of the texts to their column."""
+    places = [row for row, stamp in enumerate(rows.stamps) if stamp.endswith(DATA_IN_PLACE)]
+    if not places:
+        return
+    lines, _ = _after_data(b"\n" + b"\n".join(map(rows.texts.__getitem__, places))) or (b"", 0)
+    data = rows.columns["structured_data"]
+    for row, element, text in zip(places, *(iter(lines.split(b"\n")[at::2]) for at in (1, 2)), strict=True):
+        data[row], rows.texts[row] = element, text.lstrip(b" \t")
+        if "msg" in rows.columns:
+            rows.columns["msg"][row] = text
+
+
+def _rows(rewrite: Rewriter | None, block: bytes, names: Sequence[str]) -> Rows | None:
     """Returns the rows of a block, or None if PCRE2 cannot rewrite it."""
     rewritten = rewrite(block) if rewrite else None
     if rewritten is None:
         return None
     lines = rewritten[0].split(b"\n")
-    size = 3 if auto else 2
+    size = 2 + len(names)
     # The first item is empty, because a block begins with an LF.
-    return Rows(lines[1::size], lines[size::size], lines[2::size] if auto else [])
+    columns = {name: lines[at::size] for at, name in enumerate(names, 2)}
+    return Rows(lines[1::size], lines[size::size], columns.pop("kept", []), columns)

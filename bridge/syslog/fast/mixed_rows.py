@@ -14,10 +14,9 @@ from typing import NamedTuple
 from bridge.syslog import parser
 from bridge.syslog.columns import stamp_of
 from bridge.syslog.fast.layouts import second_of
-from bridge.syslog.fast.pairs import times_of_pairs
+from bridge.syslog.fast.pairs import times_of_cef, times_of_json, times_of_pairs
 from bridge.syslog.fast.plain_patterns import FRACTION, VENDOR_SD, WORD
 from bridge.syslog.frames import BLANK
-from bridge.syslog.shapes import keyvalue
 from bridge.syslog.structured_data import auto_text
 from bridge.syslog.time_formats import Stamp, scan
 from bridge.syslog.timestamps import is_time
@@ -26,6 +25,8 @@ UNSPLIT, OF_PAIRS, OF_CEF, OF_JSON = b"\tt", b"\tk", b"\tc", b"\tj"
 """Marks of rows whose time is one text with fraction and zone, or in the text: of pairs, of CEF, of a JSON object."""
 DATA_IN_PLACE, MSGID_IN_PLACE = b"\td", b"\tm"
 "Marks of rows whose text begins with structured data, or with MSGID and structured data, for the column ``auto``."
+OF_5424 = b"\t5"
+"Mark of rows of RFC 5424, whose column ``content`` is made of several fields."
 UNKNOWN = b"\t?"
 "Mark of rows that no expression has matched."
 REPLACEMENT = b"\n${second}\t${fraction}\t${offset}${*MARK}\n"
@@ -54,6 +55,8 @@ class Rows(NamedTuple):
     texts: list[bytes]
     kept: list[bytes]
     "What precedes each text in the column ``auto``; no rows if that column is not wanted."
+    columns: dict[str, list[bytes]]
+    "Further columns."
 
 
 def complete(rows: Rows, block: bytes, *, split: bool) -> dict[int, bytes]:
@@ -87,7 +90,7 @@ def _without_mark(stamp: bytes) -> bytes:
         if time is None:
             return b""
         second, fraction, offset, *_ = time
-    elif mark not in (b"", DATA_IN_PLACE, MSGID_IN_PLACE):
+    elif mark not in (b"", DATA_IN_PLACE, MSGID_IN_PLACE, OF_5424):
         return b""
     second = second_of(second)
     if second and not is_time(second, offset):
@@ -136,21 +139,16 @@ def _split_time(text: bytes) -> Stamp | None:
     return None
 
 
-def _time_of_json(text: bytes) -> Stamp | None:
-    found = keyvalue.read_json(b"", text)
-    return Stamp(found.second, found.fraction, found.offset, 0, "") if found else None
-
-
 _READERS: dict[bytes, Callable[[Sequence[bytes]], Sequence[Stamp | None]]] = {
     OF_PAIRS: times_of_pairs,
-    OF_CEF: lambda texts: [*map(keyvalue.time_of_cef, texts)],
-    OF_JSON: lambda texts: [*map(_time_of_json, texts)],
+    OF_CEF: times_of_cef,
+    OF_JSON: times_of_json,
 }
 
 
 def _reparse(rows: Rows, unresolved: set[int], blank_rows: set[int], block: bytes) -> dict[int, bytes]:
     """Reads rows again with the reference parser, and deletes rows of blank frames. Returns ``Columns.blank``."""
-    stamps, texts, kept = rows
+    stamps, texts, kept, columns = rows
     # An empty frame makes no row, except at the end.
     frames = [*filter(None, block.split(b"\n")), b""]
     blank: dict[int, bytes] = {}
@@ -166,12 +164,14 @@ def _reparse(rows: Rows, unresolved: set[int], blank_rows: set[int], block: byte
             parts = read(frame)
             stamps[row] = stamp_of(parts.second, parts.fraction, parts.offset)
             texts[row] = parts.msg.lstrip(b" \t")
+            for name, column in columns.items():
+                column[row] = getattr(parts, name)
             if kept:
                 event = auto_text(parts.msgid, parts.structured_data, texts[row])
                 kept[row] = event[: len(event) - len(texts[row])]
         if not texts[row]:
             blank[row - len(empty)] = frame
     if empty:
-        for column in filter(None, rows):
+        for column in filter(None, (stamps, texts, kept, *columns.values())):
             column[:] = [value for row, value in enumerate(column) if row not in empty]
     return blank

@@ -11,7 +11,7 @@ For the column ``auto``, another expression for RFC 5424 keeps the structured da
 from functools import lru_cache
 
 from bridge.syslog.columns import Column, SameSecond
-from bridge.syslog.fast.layouts import AUTO_5424, PLAIN_5424, Layout, expression, layout_of, second_of
+from bridge.syslog.fast.layouts import PLAIN_5424, Layout, expression, layout_of, second_of, up_to_auto
 from bridge.syslog.fast.pcre2 import Cut, cutter
 from bridge.syslog.fast.plain_patterns import PRI
 from bridge.syslog.fast.retry_pause import RetryPause
@@ -44,9 +44,9 @@ class _Moment:
         if self._cut is None:
             self._seen += 1
             if self._seen >= self.MIN_READS and (not self.second or is_time(self.second, self.offset)):
-                kept = self.column == "auto" and self.layout is PLAIN_5424
-                layout, until = (AUTO_5424, "") if kept else (self.layout, self.column.replace("auto", "text"))
-                pattern = expression(layout, frozenset(("fraction",)), self._given, until or "end")
+                kept = self.column == "auto" and self.layout.format == b"rfc5424"
+                layout, until = (up_to_auto(self.layout), "end") if kept else (self.layout, self.column)
+                pattern = expression(layout, frozenset(("fraction",)), self._given, until.replace("auto", "text"))
                 self._cut = cutter(rb"\n" + PRI + pattern, self.groups, b"kept" if kept else b"")
         return self._cut
 

@@ -26,11 +26,11 @@ _ORIGIN = rb"(?:" + NO_ORIGIN + rb"(?P<host>" + CISCO_HOST + rb"):? )?"
 # IOS: `logging host ... session-id ... sequence-num-session`
 _DATA = rb"(?:(?P<sd>" + SD_ELEMENT + rb"): )?"
 _NODE = rb"(?:(?![0-9/]++:)[A-Z0-9]{1,4}/[A-Z0-9/]++:)?"
-_TASK = rb"(?:\*(?![A-Z][a-z]{2} [ 0-9])[A-Za-z0-9_.\x28\x29/#-]++(?: [A-Za-z0-9_.\x28\x29/#-]++){0,3}: )?"
+TASK = rb"(?:\*(?![A-Z][a-z]{2} [ 0-9])[A-Za-z0-9_.\x28\x29/#-]++(?: [A-Za-z0-9_.\x28\x29/#-]++){0,3}: )?"
 _MARK = rb"(?:[*.](?!%))?"
 _TIME_FOLLOWS = rb"(?=[0-9A-Z%]|\*%)"
 
-HEAD = re.compile(_FIRST_COUNTER + _ORIGIN + _DATA + _COUNTER + _NODE + _TASK + _MARK + _TIME_FOLLOWS)
+HEAD = re.compile(_FIRST_COUNTER + _ORIGIN + _DATA + _COUNTER + _NODE + TASK + _MARK + _TIME_FOLLOWS)
 # The words of an origin-id end in a colon. They are any text, but neither JSON, structured data nor ``key="value"``.
 _ORIGIN_WORD = rb"[^\s:%*\"\[\]{}<>]++"
 WORDS_HEAD = re.compile(
@@ -51,7 +51,7 @@ _TIMELESS_TAIL = re.compile(_PROCESS)
 _TAIL_REPEATED = re.compile(rb" ?: (?P<content>)(?P<msg>)(?=last message repeated )")
 _RELAY = rb"(?:" + NO_ORIGIN + rb"(?P<relay>" + HOST + rb")(?: ?:)? ++)?"
 _SECOND = re.compile(
-    _RELAY + rb"(?:[0-9]++: |:(?! ))?" + _ORIGIN + _DATA + _COUNTER + _NODE + _TASK + _MARK + rb"(?=[0-9A-Z])"
+    _RELAY + rb"(?:[0-9]++: |:(?! ))?" + _ORIGIN + _DATA + _COUNTER + _NODE + TASK + _MARK + rb"(?=[0-9A-Z])"
 )
 # Behind a relay, a header without time or with an uptime begins with a counter.
 _UNTIMED_SECOND = re.compile(_RELAY + rb"[0-9]++: " + _ORIGIN + _DATA + _COUNTER + _MARK + rb"(?=[0-9%]|\*%)")

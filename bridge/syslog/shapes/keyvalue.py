@@ -36,8 +36,8 @@ _RT = re.compile(rb"(?<=[ |])rt=([^=|]++)")
 _CLAVISTER = re.compile(rb"\[([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})\] EFW: [A-Z][A-Z0-9_]*+: prio=")
 
 _GMT = re.compile(rb"\((GMT[+-][0-9]{1,2}:[0-9]{2})\)")
-_TIME_MEMBERS = (b"logtimestamp", b"eventtime", b"@timestamp", b"timestamp", b"creationtime")
-_TIME_MEMBER = re.compile(rb'[{,]\s*+"((?i:' + b"|".join(_TIME_MEMBERS) + rb'))"\s*+:\s*+"([^"\\]*+)"')
+TIME_MEMBERS = (b"logtimestamp", b"eventtime", b"@timestamp", b"timestamp", b"creationtime")
+_TIME_MEMBER = re.compile(rb'[{,]\s*+"((?i:' + b"|".join(TIME_MEMBERS) + rb'))"\s*+:\s*+"([^"\\]*+)"')
 _NESTS = re.compile(rb"[{\[]")
 # A member whose value is a string, any other string, and the brackets that nest.
 _TOKEN = re.compile(rb'"([^"\\]*+)"\s*+:\s*+"([^"\\]*+)"|"(?:[^"\\]++|\\[\x00-\xff])*+"|[{\[]|[}\]]')
@@ -129,7 +129,7 @@ def read_json(priority: bytes, text: bytes) -> Header | None:
             values = _members(text)
             break
         values.setdefault(member[1].lower(), member[2])
-    stamp = _time({b"time": next((values[key] for key in _TIME_MEMBERS if key in values), b"")})
+    stamp = time_of_member(next((values[key] for key in TIME_MEMBERS if key in values), b""))
     if not stamp.second:
         return None
     return Header(
@@ -170,13 +170,18 @@ def time_of_cef(text: bytes) -> Stamp:
     return time_of_rt(time[1]) if time else NO_TIME
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=5000)
 def time_of_rt(value: bytes) -> Stamp:
     """Returns the time in the value of CEF's ``rt``. Text after the time is ignored."""
-    stamp = scan(value)
     if epoch := _EPOCH.match(value):
-        stamp = Stamp(epoch[1], b"." + epoch[2] if epoch[2] else b"", b"", 0, "epoch")
+        return Stamp(epoch[1], b"." + epoch[2] if epoch[2] else b"", b"", 0, "epoch")
+    stamp = scan(value)
     return stamp if stamp is not None and is_time(stamp.second, stamp.offset) else NO_TIME
+
+
+def time_of_member(value: bytes) -> Stamp:
+    """Returns the time in the value of a JSON object's member."""
+    return _time_of(b"", value, b"", b"", b"")
 
 
 def _time(values: Mapping[bytes, bytes]) -> Stamp:

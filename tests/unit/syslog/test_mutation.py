@@ -7,11 +7,12 @@ import pytest
 
 from bridge.batching import GroupLimits, group
 from bridge.routing.profile import Disposition
-from bridge.syslog.columns import FIELDS
+from bridge.syslog.columns import FIELDS, stamp_of
 from bridge.syslog.frames import block_of, list_of
 from bridge.syslog.parser import read
 from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import TimeReader
+from tests.unit.syslog.fast.generated import stamps
 from tests.unit.syslog.mutation import NOW, ZONE, mutated, run
 
 LONG = 10_000_000
@@ -38,10 +39,12 @@ def test_fast_equals_reference_and_each_frame_is_one_event():
         for read_frames in (frames, [frame.replace(b"\n", b" ") for frame in frames]):
             columns = read_columns(block_of(read_frames), needs)
             assert columns.count == len(read_frames)
+            times = stamps(columns)
             for i, frame in enumerate(list_of(block_of(read_frames))):
                 header = read(frame)
-                for name in ("priority", "second", "fraction", "offset", "hostname", "app_name", "procid", "msgid",
-                             "structured_data", "msg", "content", "device"):  # fmt: skip
+                assert times[i] == stamp_of(header.second, header.fraction, header.offset)
+                for name in ("priority", "hostname", "app_name", "procid", "msgid", "structured_data", "msg", "content",
+                             "device"):  # fmt: skip
                     assert columns[name][i] == getattr(header, name), (name, frame)
             for form in ("message", "auto", "content", "device", "raw", "line", "structured", "rfc5424", "json"):
                 disposition = Disposition("deliver", "r", "i", payload=form, timestamp="event", zone=ZONE)

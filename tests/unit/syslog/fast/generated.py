@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.syslog import parser
 from bridge.syslog.columns import TEXT, Columns, stamp_of
-from bridge.syslog.fast.fields import parse_all
+from bridge.syslog.fast.mixed_formats import parse_all
 from bridge.syslog.grammar import Header
 
 
@@ -48,8 +48,8 @@ def block(*frames: bytes) -> bytes:
 
 
 def rows(columns: Columns) -> list[tuple[bytes, ...]]:
-    """Returns the time's three parts and the text of each row."""
-    return list(zip(columns["second"], columns["fraction"], columns["offset"], columns["text"], strict=True))
+    """Returns the stamp and the text of each row."""
+    return list(zip(stamps(columns), columns["text"], strict=True))
 
 
 def stamps(columns: Columns) -> list[bytes]:

@@ -13,8 +13,7 @@ from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog import parse, parser
 from bridge.syslog.columns import ALWAYS, AUTO, TEXT, Columns, SameSecond, TextBlock, stamp_of
 from bridge.syslog.fast import mixed_formats, pcre2, single_second
-from bridge.syslog.fast.fields import parse_all
-from bridge.syslog.fast.mixed_formats import read_mixed
+from bridge.syslog.fast.mixed_formats import parse_all, read_mixed
 from bridge.syslog.fast.single_second import SingleSecond, _Moment
 from bridge.syslog.frames import block_of
 from bridge.syslog.intake_key import without_key
@@ -131,7 +130,7 @@ def test_damaged_messages_equal_reference(seed: int) -> None:
 
 
 def test_reference_parser_reads_all_without_pcre2(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mixed_formats, "_known_layout", lambda auto: None)
+    monkeypatch.setattr(mixed_formats, "_auto_layouts", lambda: None)
     check_mixed([HEAD + b"ID " + SRX, HEAD + b"ID " + CLOCK + b" text", *FRAMES])
 
 

@@ -1,4 +1,4 @@
-"""Tests that ``fields`` and the reference parser give the same result for every frame."""
+"""Tests that all columns of a read are those of the reference parser."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog import parser
-from bridge.syslog.columns import ALWAYS, FIELDS, Columns
-from bridge.syslog.fast.fields import parse_all
+from bridge.syslog.columns import ALWAYS, FIELDS, Columns, stamp_of
+from bridge.syslog.fast.mixed_formats import parse_all
 from bridge.syslog.frames import block_of, list_of
 from bridge.syslog.structured_data import auto_text
 from tests.harness.examples import examples
@@ -18,6 +18,7 @@ from tests.unit.syslog.fast.generated import (
     ONE_SECOND_5424,
     CountedReference,
     HitRate,
+    stamps,
 )
 
 EVERYTHING = frozenset(FIELDS)
@@ -33,13 +34,14 @@ NEEDS = [
 def reference(frames, needs):
     """Returns count, {column: values} and blank rows, made with ``parser.read`` alone."""
     rows = [frame for frame in frames if frame.strip(b" \t\r\n\0")]
-    columns = {name: [] for name in FIELDS if name in needs | ALWAYS}
+    columns = {name: [] for name in FIELDS if name in needs - ALWAYS} | {"stamp": []}
     blank = {}
     for i, frame in enumerate(rows):
         parts = parser.read(frame)
         text = parts.msg.lstrip(b" \t")
         auto = auto_text(parts.msgid, parts.structured_data, text)
-        known = parts._asdict() | {"raw": frame, "text": text, "auto": auto, "format": parts.format.encode()}
+        known = parts._asdict() | {"raw": frame, "text": text, "auto": auto}
+        known["stamp"] = stamp_of(parts.second, parts.fraction, parts.offset)
         for name, column in columns.items():
             column.append(known[name])
         if not parts.msg.strip(b" \t"):
@@ -49,7 +51,8 @@ def reference(frames, needs):
 
 def fast(frames, needs):
     read = parse_all(frames, needs | ALWAYS)
-    return read.count, {name: list(read[name]) for name in FIELDS if name in needs | ALWAYS}, read.blank
+    columns = {name: list(read[name]) for name in FIELDS if name in needs - ALWAYS} | {"stamp": stamps(read)}
+    return read.count, columns, read.blank
 
 
 def check(frames):
@@ -94,9 +97,9 @@ def test_fast_equals_reference_if_frames_contain_line_ends(messages, data):
 def test_read_of_one_kind_never_uses_the_reference_parser(monkeypatch):
     monkeypatch.setattr(parser, "read", None)
     lines = [b"<30>Nov 23 07:24:0%d gw sshd[%d]: text %d" % (i, i, i) for i in range(5)]
-    assert parse_all(block_of(lines), EVERYTHING)["text"] == tuple(b"text %d" % i for i in range(5))
+    assert parse_all(block_of(lines), EVERYTHING)["text"] == [b"text %d" % i for i in range(5)]
     lines = [b'<30>1 2026-11-23T07:24:0%d.5Z gw app - - [a b="%d"] text %d' % (i, i, i) for i in range(5)]
-    assert parse_all(block_of(lines), EVERYTHING)["msg"] == tuple(b"text %d" % i for i in range(5))
+    assert parse_all(block_of(lines), EVERYTHING)["msg"] == [b"text %d" % i for i in range(5)]
 
 
 # Frames on which the two once differed, or could easily differ.
@@ -141,7 +144,7 @@ def test_value_does_not_extend_into_the_next_frame():
 def test_empty_reads_have_no_rows():
     for frames in ([], [b""], [b"", b" \0\r"]):
         read = parse_all(block_of(frames), EVERYTHING)
-        assert (read.count, set(read.fields)) == (0, set(FIELDS))
+        assert (read.count, set(read.fields) - {"stamp"} - ALWAYS) == (0, set(FIELDS) - ALWAYS)
 
 
 @settings(max_examples=200, deadline=None)

@@ -7,14 +7,14 @@ import pytest
 
 from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog import parse, parser
-from bridge.syslog.columns import ALWAYS, FIELDS
+from bridge.syslog.columns import ALWAYS, FIELDS, stamp_of
 from bridge.syslog.fast import layouts
-from bridge.syslog.fast.fields import parse_all
+from bridge.syslog.fast.mixed_formats import parse_all
 from bridge.syslog.fast.single_second import SingleSecond, _Moment
 from bridge.syslog.frames import block_of
 from bridge.syslog.shapes import SHAPES
 from bridge.syslog.structured_data import auto_text
-from tests.unit.syslog.fast.generated import HitRate
+from tests.unit.syslog.fast.generated import HitRate, stamps
 from tests.unit.syslog.mutation import mutated
 
 KINDS = {
@@ -39,6 +39,7 @@ KINDS = {
         b"<180>91: edge-7: .Nov 23 08:24:00.631 CET: %CDP-4-NATIVE_VLAN_MISMATCH: Native VLAN mismatch",
         b"<180>91: 192.0.2.1: 000090: Nov 23 2026 08:24:00 UTC: %FOO-6-BAR: x",
         b"<180>edge-7: Nov 23 08:24:00: %FOO-6-BAR: x",
+        b"<134>wlc-1: *apfMsConnTask_1: Nov 23 07:24:00.123: %APF-6-RADIUS_OVERRIDE_DISABLED: x",
         b"<189>nexus-1: 2026 Nov 23 07:24:00.103 UTC: %ETHPORT-5-IF_UP: Interface Ethernet1/7 is up in mode access",
     ],
     "tagless": [
@@ -46,7 +47,49 @@ KINDS = {
         b"<134>Nov 23 07:24:00 dam-01 CEF:0|Example|Database Guard|4.1|101|Login failed|5|suser=anna src=192.0.2.9",
         b"<142>2026-11-23T07:24:00.5+01:00 fb LEEF:1.0|WatchGuard|XTM|12.8.2|30000148|disp=Allow",
         b"<14>Nov 23 07:24:00 dc1.example.org MSWinEventLog\t1\tSecurity\t4711\tMon Nov 23 07:24:00 2026\t4624\tok",
+        b'<134>Nov 23 07:24:00 web-1 {"EventTime":"2026-11-23 07:24:00","EventID":4624}',
+        b'<134>Nov 23 07:24:00 usg-6 src="192.0.2.31:5050" dst="198.51.100.9:53" msg="DNS query"',
+        b"<12> Nov 23 07:24:00 am-1 2026-11-23 07:24:00,535, am-1.example.org, audit.admin, INFO, 434343",
         b"<181>Nov 23 07:24:00 ise-lyon CISE_Passed_Authentications 0000200417 2 0 2026-11-23 07:24:00.031 +00:00 x",
+    ],
+    "cisco-iso": [
+        b"<113>2026-11-23T07:24:00Z ftd-3 : %FTD-1-430003: EventPriority: Low",
+        b"<166> 2026-11-23T07:24:00.250+01:00 ftd-3: %ASA-6-302013: Built outbound TCP connection 7",
+        b"<189>2026-11-23T07:24:00Z sw-3 %SYS-5-CONFIG_I: Configured from console",
+    ],
+    "word-before-json": [
+        b'<165>Nov 23 07:24:00 dt-2 darktrace {"pbid":9120,"time":1795418638000,"score":0.44}',
+        b'<13> 2026-11-23T07:24:00.5Z zscaler-nss NSS {"sourcetype" : "zscalernss-fw", "event" : {"action":"Allow"}}',
+    ],
+    "versioned-cef": [
+        b"<5>1 2026-11-23T07:24:00Z VAULT-1 CEF:0|Cyber-Ark|Vault|12.6|7|Logon|5|act=Logon suser=anna",
+        b"<13>1 2026-11-23T07:24:00.5+01:00 q-1 LEEF:1.0|Example|Product|1.0|4711|src=192.0.2.0\tsev=5",
+    ],
+    "facility-and-level": [
+        b"<14>Nov 23 07:24:00 user.info nas-1 Connection: User [anna] logged in from [192.0.2.9]",
+        b"<14>Nov 23 07:24:00 local0.err meeting-1 authp[7]: connection is up",
+    ],
+    "unifi": [
+        b"<30>Nov 23 07:24:00 cabinet 788a20000001,UAP-nanoHD-6.6.55+15189: stahtd: [STA-TRACKER].x(): {}",
+        b"<27>Nov 23 07:24:00 U7PG2,788a20000001,v4.0.66.10832: logread[5495]: Logread connected to 192.0.2.1:514",
+        b"<14>Nov 23 07:24:00 02005e44000a,U6-Mesh-6.6.55+15189: : hostapd[41]: wifi0: associated",
+    ],
+    "host-and-address": [
+        b"<30>Nov 23 07:24:00 grid-2 192.0.2.53 dhcpd[4711]: DHCPREQUEST for 192.0.2.91",
+    ],
+    "watchguard": [
+        b'<140>Nov 23 07:24:00 Fb-West 80D40A7700112 (2026-11-23T07:24:00) http-proxy[91]: msg_id="1AFF-00"',
+        b'<140>Nov 23 07:24:00 Fb-West (07:24:00) firewall: msg_id="3000-0150" Allow',
+    ],
+    "rfc5424-without-version": [
+        b'<14>2026-11-23T07:24:00.003Z srx-1 RT_FLOW - RT_FLOW_SESSION_CLOSE [junos@2636.1.1 a="b"] c',
+        b"<13>2026-11-23T07:24:00.535Z esx-1 FIREWALL-PKTLOG - - - INET TERM PASS 5096 OUT TCP",
+    ],
+    "fortimail": [
+        b"<190>date=2026-11-23 time=07:24:00.124 device_id=FEVM04 log_id=0300004711 type=spam subtype=default",
+    ],
+    "sophos-model": [
+        b'<30>device_name="SFW" timestamp="2026-11-23T08:24:00+0100" device_model="XGS136" log_id="010101600001"',
     ],
     "hostless": [
         b"<134>Nov 23 07:24:00 filterlog[4711]: 69,,,1000000103,vmx1,match,block,in,4,0x0",
@@ -63,7 +106,7 @@ KINDS = {
     ],
     "sonicwall": [
         b'<134>id=firewall sn=18B1690000AA time="2026-11-23 07:24:00 UTC" fw=198.51.100.2 pri=6 msg="Opened" n=5',
-        b'<134>id=firewall sn=18B1690000AA time="2026-11-23 07:24:00 UTC" fw="a b" tz=CET timestamp=1795418640',
+        b'<134>  id=firewall sn=18B1690000AA time="2026-11-23 07:24:00" fw="a b" pri=6 timestamp=1795418640 msg="x"',
     ],
     "stormshield": [
         b'<14>id=firewall time="2026-11-23 08:24:00" fw="sns-west" tz=+0100 startime="2026-11-23 08:23:59" pri=5',
@@ -81,6 +124,7 @@ KINDS = {
     "netscaler": [
         b"<134> 11/23/2026:07:24:00 GMT adc-1 0-PPE-0 : default TCP CONN_TERMINATE 1087 0 :  Source 192.0.2.3:44010",
         b"<134>23/11/2026:07:24:00 adc-1 10-PPE-3 : default SSLLOG x 7 0 : y",
+        b"<134> 2026/11/23:07:24:00 GMT  0-PPE-0 : default APPFW APPFW_STARTURL 1088 0 :  192.0.2.3",
     ],
     "fortinet": [
         b'<189>date=2026-11-23 time=02:24:00 devname="fgt-a" devid="FG0" eventtime=1795418640 tz="-0500" type="utm"',
@@ -90,7 +134,10 @@ KINDS = {
 COLUMNS = ("text", "auto", "content", "device")
 PLAIN = [
     b"<30>Nov 23 07:24:00 gw sshd[7]: text",
-    b"<30>2026-11-23T07:24:00.250Z gw app:   text",
+    b"<30> 2026-11-23T07:24:00.250Z gw app:   text",
+    b"<30>Nov 23 07:24:00 gw (squid-1): 1795418640.123 TCP_MISS/200",
+    b"<134>Nov 23 07:24:00 ltm-b ASM:CEF:0|F5|ASM|16.1|Illegal URL|Illegal URL|5|dvchost=ltm-b",
+    b"<13>Nov 23 07:24:00 gm-1 httpd: 2020-09-24 13:31:18.634Z [admin2]: Login_Allowed",
     b'<30>1 2026-11-23T07:24:00.250Z gw app 7 ID1 [a@1 b="c"] text',
     b"<30>1 2026-11-23T07:24:00+01:00 gw app - - - \xef\xbb\xbftext",
 ]
@@ -109,7 +156,8 @@ def test_fast_equals_reference(kind):
         for needs in NEEDS if seed < 3 else NEEDS[:1]:
             columns = parse_all(block_of(frames), needs | ALWAYS)
             assert columns.count == len(frames)
-            for name in (needs | ALWAYS) - {"raw", "text", "auto", "format"}:
+            assert stamps(columns) == [stamp_of(parts.second, parts.fraction, parts.offset) for parts in read]
+            for name in needs - ALWAYS - {"raw", "text", "auto"}:
                 assert list(columns[name]) == [getattr(parts, name) for parts in read], name
             if "text" in needs:
                 assert list(columns["text"]) == [parts.msg.lstrip(b" \t") for parts in read]
@@ -117,8 +165,6 @@ def test_fast_equals_reference(kind):
                 assert list(columns["auto"]) == [
                     auto_text(parts.msgid, parts.structured_data, parts.msg.lstrip(b" \t")) for parts in read
                 ]
-            if "format" in needs:
-                assert list(columns["format"]) == [parts.format.encode() for parts in read]
             if "raw" in needs:
                 assert list(columns["raw"]) == frames
 
@@ -158,8 +204,10 @@ def test_block_equals_reference(kind: str, column: str) -> None:
 )
 def test_frames_that_only_resemble_a_layout(frame: bytes) -> None:
     columns = parse_all(block_of([frame] * 2), frozenset(FIELDS))
-    for name in ("second", "offset", "hostname", "app_name", "msg"):
-        assert columns[name][1] == getattr(parser.read(frame), name)
+    parts = parser.read(frame)
+    assert stamps(columns)[1] == stamp_of(parts.second, parts.fraction, parts.offset)
+    for name in ("hostname", "app_name", "msg"):
+        assert columns[name][1] == getattr(parts, name)
     assert read_as_block([frame] * 2, "text") in (None, [reference(frame, "text")] * 2)
 
 
@@ -198,7 +246,8 @@ def test_reads_of_several_layouts_are_read_layout_by_layout(monkeypatch) -> None
         random.Random(seed).shuffle(frames)
         mixed = frames + odd if seed % 2 else [*odd, *frames]
         columns, read = parse_all(block_of(mixed), needs), [parser.read(frame) for frame in mixed if frame.strip()]
-        for name in needs - {"raw", "text", "auto", "format"}:
+        assert stamps(columns) == [stamp_of(parts.second, parts.fraction, parts.offset) for parts in read]
+        for name in needs - ALWAYS - {"raw", "text", "auto"}:
             assert list(columns[name]) == [getattr(parts, name) for parts in read], name
         assert list(columns["raw"]) == [frame for frame in mixed if frame.strip()]
         assert [columns["raw"][row] for row in columns.blank] == [odd[3]]

@@ -150,10 +150,10 @@ def test_most_shapes_never_use_the_reference_parser(monkeypatch: pytest.MonkeyPa
 
 
 def test_reference_parser_reads_all_without_pcre2(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mixed_formats, "_known_layout", lambda auto: None)
+    monkeypatch.setattr(mixed_formats, "_known_layouts", lambda columns: None)
     check(FRAMES)
 
 
 def test_reference_parser_reads_all_if_pcre2_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mixed_formats, "_known_layout", lambda auto: lambda block: None)
+    monkeypatch.setattr(mixed_formats, "_known_layouts", lambda columns: lambda block: None)
     check(FRAMES)

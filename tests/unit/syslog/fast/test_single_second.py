@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.syslog.columns import TEXT
-from bridge.syslog.fast.fields import parse_all
+from bridge.syslog.fast.mixed_formats import parse_all
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.fast.single_second import SingleSecond, _Moment
 from tests.unit.syslog.fast.generated import (
@@ -36,7 +36,7 @@ def strip(read: bytes, times: int = _Moment.MIN_READS) -> list[tuple[bytes, ...]
 
 def test_plain_read_is_stripped() -> None:
     read = block(b"<30>Nov 23 07:24:00 gw unbound[7640]: [1:0] info: a", b"<0>Nov 23 07:24:00 h-2.example app:   b: c")
-    assert strip(read) == [(SECOND, b"", b"", b"[1:0] info: a"), (SECOND, b"", b"", b"b: c")]
+    assert strip(read) == [(SECOND + b"\t\t", b"[1:0] info: a"), (SECOND + b"\t\t", b"b: c")]
 
 
 def test_read_of_structured_data_is_stripped() -> None:
@@ -45,7 +45,7 @@ def test_read_of_structured_data_is_stripped() -> None:
         b"<191>1 2026-11-23T07:24:00Z - - - - - x",
     )
     second = b"2026-11-23T07:24:00"
-    assert strip(read) == [(second, b".250", b"Z", b"text"), (second, b"", b"Z", b"x")]
+    assert strip(read) == [(second + b"\t.250\tZ", b"text"), (second + b"\t\tZ", b"x")]
 
 
 @pytest.mark.parametrize(
