@@ -88,10 +88,10 @@ def events(form: str, columns: Columns, context: EventContext) -> Sequence[bytes
             )
         ]
     if form == "structured":
-        return [
-            with_data(msgid, data, text)
-            for msgid, data, text in zip(columns["msgid"], columns["structured_data"], columns["text"], strict=True)
-        ]
+        parts = columns["msgid"], columns["structured_data"], columns["text"]
+        if not any(b"" in column for column in parts):
+            return list(map(b" ".join, zip(*parts, strict=True)))
+        return list(map(with_data, *parts))
     if form == "rfc5424":
         return [
             b"<%s>1 %s %s %s %s %s %s %s"

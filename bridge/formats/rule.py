@@ -6,11 +6,13 @@ line end, an edit is one substitution over all rows, not one per frame.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 Column = Sequence[bytes]
+
+_GROUP = re.compile(rb"\\([1-9])")
 
 
 class ColumnsLike(Protocol):
@@ -39,8 +41,9 @@ class Choice:
         object.__setattr__(self, "_expression", re.compile(self.begins))
 
     def matches(self, columns: ColumnsLike) -> list[re.Match[bytes] | None]:
-        """Returns a match or None for each row."""
-        return list(map(self._expression.match, columns[self.column]))
+        """Returns a match or None for each row. The list is empty if no row matches."""
+        found = list(map(self._expression.match, columns[self.column]))
+        return found if any(found) else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +56,19 @@ class Beginning:
     "Text that every match of ``begins`` needs in the event. If no row contains it, the edit is skipped."
     _one: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
     _all: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
+    _row: bytes | Callable[[re.Match[bytes]], bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_one", re.compile(self.begins))
         # The literal LF lets the expression find the rows quickly.
         object.__setattr__(self, "_all", re.compile(rb"\n(?:" + self.begins + rb")"))
+        object.__setattr__(self, "_row", _filled(b"\n", self.replacement))
 
     def on_block(self, block: bytes) -> bytes:
         """Edits a block of rows, which has an LF before each row and none inside."""
         if self.required_text not in block:
             return block
-        return self._all.sub(rb"\n" + self.replacement, block)
+        return self._all.sub(self._row, block)
 
     def on_event(self, event: bytes) -> bytes:
         """Edits one event, which may contain LFs."""
@@ -71,6 +76,24 @@ class Beginning:
             return event
         match = self._one.match(event)
         return event if match is None else match.expand(self.replacement) + event[match.end() :]
+
+
+def _filled(before: bytes, template: bytes) -> bytes | Callable[[re.Match[bytes]], bytes]:
+    """Returns what replaces a match: literal bytes, or a function that fills the groups of a template.
+
+    ``re.sub`` with a template hashes the whole expression at each call, which takes 20 microseconds.
+    """
+    literals, numbers = _GROUP.split(template)[::2], [int(number) - 1 for number in _GROUP.findall(template)]
+    if not numbers:
+        return before + template
+    first, *others = literals
+
+    def fill(match: re.Match[bytes]) -> bytes:
+        groups = match.groups(b"")
+        parts = [groups[number] + literal for number, literal in zip(numbers, others, strict=True)]
+        return b"".join((before, first, *parts))
+
+    return fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +132,18 @@ class FormatRule:
 
     def forms(self, default: str, columns: ColumnsLike) -> list[str]:
         """Returns the payload form of each row."""
-        forms = [default] * columns.count
-        for choice in reversed(self.choices):
-            forms = [choice.form if match else form for match, form in zip(choice.matches(columns), forms, strict=True)]
-        return forms
+        found: list[tuple[Choice, list[re.Match[bytes] | None]]] = []
+        last = [default] * columns.count
+        for choice in self.choices:
+            matches = choice.matches(columns)
+            if matches and all(matches):
+                # No further choice is considered.
+                last = [choice.form] * columns.count
+                break
+            found += [(choice, matches)] if matches else []
+        for choice, matches in reversed(found):
+            last = [choice.form if match else form for match, form in zip(matches, last, strict=True)]
+        return last
 
     def edited_block(self, block: bytes) -> bytes:
         """Applies all edits to a block of rows, which has an LF before each row and none inside."""

@@ -41,6 +41,7 @@ from bridge.syslog.structured_data import auto_text
 _UNKNOWN = NO_STAMP + UNKNOWN
 _BEGINS = ("device", "content", "msg")
 "Columns that end with the frame, in the order in which they begin. Each is a line up to where the next one begins."
+_MARKS = OF_5424, DATA_IN_PLACE
 _WORDS = ("hostname", "app_name", "procid", "msgid", "structured_data")
 _GROUP = re.compile(rb"\(\?P<(\w+)>")
 _TIME = ("second", "fraction", "offset")
@@ -173,35 +174,53 @@ def _read_texts(block: bytes, *, auto: bool, pause: RetryPause | None) -> Rows |
     if unknown:
         rest = b"\n" + b"\n".join([found.texts[row] for row in unknown])
         others = _rows(rewriters[not skip], rest, names)
-        for column, values in zip(found[:3], others or (), strict=False):
-            for row, value in zip(unknown, values, strict=False):
-                column[row] = value
+        if others:
+            _replace(found.stamps, unknown, others.stamps)
+            _replace(found.texts, unknown, others.texts)
+            if auto:
+                _replace(found.kept, unknown, others.kept)
     return found
 
 
 def _read_known(block: bytes, needs: frozenset[str]) -> Rows | None:
     """Returns the rows of a block with any columns, without those of unknown layouts. Returns None as above."""
-    wanted = {*needs} - ALWAYS - {"auto", "raw", "text"}
-    wanted |= {"msgid", "structured_data"} if "auto" in needs else set()
-    wanted |= {"app_name", "procid", "msg"} if "content" in needs else set()
-    begins = [name for name in _BEGINS if name in wanted]
-    names = (*sorted(wanted.difference(begins)), *begins)
+    names, of_5424 = _names(needs)
+    if b">1 " in block[:9]:
+        names = of_5424
     found = _rows(_known_layouts(names), block, names)
+    marked = {stamp for stamp in {*found.stamps} if stamp.endswith(_MARKS)} if found else None
+    if marked and names != of_5424:
+        names = of_5424
+        found = _rows(_known_layouts(names), block, names)
     if found is None:
         return None
     columns, ending = found.columns, found.texts
-    for name in reversed(begins):
-        ending = list(map(add, columns[name], ending)) if any(columns[name]) else ending.copy()
-        columns[name] = ending
-    if "structured_data" in wanted:
+    for name in reversed(_BEGINS):
+        if name in columns:
+            ending = list(map(add, columns[name], ending)) if any(columns[name]) else ending.copy()
+            columns[name] = ending
+    if marked and "structured_data" in columns:
         _cut_data(found)
-    if "content" in needs:
+    if marked and "content" in needs:
         fields = zip(columns["app_name"], columns["procid"], columns["msg"], strict=True)
         columns["content"] = [
-            content_5424(*parts) if stamp.endswith((OF_5424, DATA_IN_PLACE)) else content
+            content_5424(*parts) if stamp in marked else content
             for stamp, content, parts in zip(found.stamps, columns["content"], fields, strict=True)
         ]
     return found
+
+
+@cache
+def _names(needs: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the columns that are lines of their own, without and with those of which RFC 5424's content is made."""
+    wanted = needs - ALWAYS - {"auto", "raw", "text"}
+    if "auto" in needs:
+        wanted |= {"msgid", "structured_data"}
+    return _ordered(wanted), _ordered(wanted | {"app_name", "procid", "msg"} if "content" in needs else wanted)
+
+
+def _ordered(names: frozenset[str]) -> tuple[str, ...]:
+    return (*sorted(names.difference(_BEGINS)), *(name for name in _BEGINS if name in names))
 
 
 def _cut_data(rows: Rows) -> None:
@@ -210,11 +229,20 @@ def _cut_data(rows: Rows) -> None:
     if not places:
         return
     lines, _ = _after_data(b"\n" + b"\n".join(map(rows.texts.__getitem__, places))) or (b"", 0)
-    data = rows.columns["structured_data"]
-    for row, element, text in zip(places, *(iter(lines.split(b"\n")[at::2]) for at in (1, 2)), strict=True):
-        data[row], rows.texts[row] = element, text.lstrip(b" \t")
-        if "msg" in rows.columns:
-            rows.columns["msg"][row] = text
+    parts = lines.split(b"\n")
+    found = {"structured_data": parts[1::2], "msg": parts[2::2]}
+    for name in found.keys() & rows.columns.keys():
+        _replace(rows.columns[name], places, found[name])
+    _replace(rows.texts, places, [text.lstrip(b" \t") for text in found["msg"]])
+
+
+def _replace(column: list[bytes], places: Sequence[int], values: Sequence[bytes]) -> None:
+    """Replaces the values of rows, or of all rows, which is faster."""
+    if len(places) == len(column):
+        column[:] = values
+        return
+    for row, value in zip(places, values, strict=True):
+        column[row] = value
 
 
 def _rows(rewrite: Rewriter | None, block: bytes, names: Sequence[str]) -> Rows | None:
