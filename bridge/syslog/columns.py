@@ -13,8 +13,9 @@ FIELDS = (
 """Names of all columns. ``raw`` is the frame, ``text`` is MSG from its first non-blank, ``auto`` is the text, with
 MSGID and structured data if they are a vendor's (``structured_data``). The others are fields of ``grammar.Header``."""
 
-ALWAYS = frozenset(("second", "fraction", "offset"))
-"Columns that every read has."
+TIME = ("second", "fraction", "offset")
+ALWAYS = frozenset(TIME)
+"Columns that every read has, or ``stamp`` in their place."
 TEXT = ALWAYS | {"text"}
 "Columns of a read of times and texts."
 AUTO = TEXT | {"auto"}

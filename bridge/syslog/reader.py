@@ -6,16 +6,17 @@ that. The order is that of their speed:
 1. headers of one layout and one second, if one column is needed: ``fast.single_second``
 2. plain headers of RFC 3164 with different seconds: ``fast.many_seconds``
 3. frames of any kind: ``fast.mixed_formats``
-4. frames with line ends, and any frames without PCRE2: ``fast.one_by_one``
+4. frames with line ends, and any frames without PCRE2: ``one_by_one``
 """
 
 from bridge.syslog.columns import ALWAYS, AUTO, Columns, TextBlock
 from bridge.syslog.fast.many_seconds import ManySeconds
-from bridge.syslog.fast.mixed_formats import parse_all
+from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.fast.single_second import SingleSecond
 from bridge.syslog.frames import Frames
 from bridge.syslog.intake_key import count_keyed, has_key, with_original, without_keys
+from bridge.syslog.one_by_one import parse_each
 from bridge.util import pcre2
 
 
@@ -50,14 +51,20 @@ class Reader:
                 block = self._many_seconds.read(frames)
             if block is not None:
                 return block
-        return parse_all(frames, fields | ALWAYS, self._layouts_pause)
+        return _parse_rows(frames, fields | ALWAYS, self._layouts_pause)
 
 
 def read_columns(frames: Frames, fields: frozenset[str]) -> Columns:
     """Parses the frames of one read into columns, as ``Reader.read`` does, without a memory of earlier reads."""
     if has_key(frames):
-        return _keyed(frames, parse_all(without_keys(frames), fields | ALWAYS))
-    return parse_all(frames, fields | ALWAYS)
+        return _keyed(frames, _parse_rows(without_keys(frames), fields | ALWAYS))
+    return _parse_rows(frames, fields | ALWAYS)
+
+
+def _parse_rows(frames: Frames, needs: frozenset[str], pause: RetryPause | None = None) -> Columns:
+    if isinstance(frames, list):
+        return parse_each(frames, needs, holds_lf=True)
+    return read_mixed(frames, needs, pause)
 
 
 def _keyed(frames: Frames, found: Columns) -> Columns:

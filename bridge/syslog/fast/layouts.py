@@ -64,9 +64,13 @@ _NAME, _TAG = Field("hostname", plain.HOST), Field("app_name", plain.TAG)
 _HOST_WORD, _APP, _PID, _MSGID = (Field(name, plain.WORD) for name in ("hostname", "app_name", "procid", "msgid"))
 # A tag ends with a pid or a colon. Cisco's mnemonic after a colon is the tag.
 _AFTER_TAG = (
-    rb"\]: |" + plain.COLON + b"(?! *+\*?%)|" + plain.NO_MAC + rb":(?=CEF:[^\s\[]*+(?:\s|\Z)))", "msg", plain.TEXT_FOLLOWS,
-    "text",
+    rb"\]: |" + plain.COLON + rb"(?! *+\*?%)|" + plain.NO_MAC + rb":(?=CEF:[^\s\[]*+(?:\s|\Z)))", "msg",
+    plain.TEXT_FOLLOWS, "text",
 )  # fmt: skip
+_WHOLE = ("device", "content", "msg", "text")
+_NO_NAME = frozenset(("hostname",))
+_OFFSET, _NO_FRACTION = Field("offset", rb"[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), Field("fraction", b"")
+_CISCO_HOST = Field("hostname", _HOST)
 _TAGGED = ("content", _TAG, rb"(?:\[", Field("procid", plain.PID), *_AFTER_TAG)
 # Date and time of day are one field. ``second_of`` removes the key between them.
 _DATE = (b"date=", Field("second", rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} time=" + _CLOCK), _FRACTION, b" ")
@@ -75,16 +79,17 @@ _DATE = (b"date=", Field("second", rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} time=" + _C
 _VALUE = rb'(?:"[^"=\n]{0,60}+"|[^" \n=,;|]{0,60}+)'
 _PAIRS = rb"(?:(?!tz=|timezone=)[A-Za-z0-9_]{1,20}+=" + _VALUE + b" ){0,16}+"
 _DAY_AND_CLOCK = rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} " + _CLOCK
-# Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler, JSON, `key=value`, and a log
-# with its own time.
+# Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler, JSON (also after a word),
+# `key=value`, and a log with its own time.
 _TAGLESS = (
     rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF + rb"|MSWinEventLog[ \t#,]"
     rb"|CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ |[0-9]++-PPE-[0-9]++ :(?! *+\*?%)|[\"{\[](?![^\s:]*+ (?:-|[0-9]++) )"
-    rb"|[A-Za-z_]\w*+=(?!=)[^\s\[]*+(?= (?!(?:-|[0-9]++) )|\t)|" + OF_APPLICATION.pattern + rb"[^%\n]*+(?:\n|\Z))"
+    rb"|[A-Za-z_]\w*+=(?!=)[^\s\[]*+(?= (?!(?:-|[0-9]++) )|\t)|" + OF_APPLICATION.pattern + rb"[^%\n]*+(?:\n|\Z)"
+    b"|(?!" + LEVEL + rb" )[A-Za-z][A-Za-z0-9_-]*+ \{)"
 )  # fmt: skip
-# A number is a host only before a tag.
-_NO_NUMBER = rb" (?![0-9]++(?:\.[0-9]++)? )"
 _FACILITY = rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\."
+# A number is a host only before a tag.
+_NO_OTHER_NAME = rb" (?![0-9]++(?:\.[0-9]++)? |" + _FACILITY + b")"
 
 
 def _no_other(*keys: bytes) -> bytes:
@@ -99,7 +104,7 @@ LAYOUTS = (
         b"(?: " + plain.BOM + rb"(?=[ \t]*+.)|(?=\n|\Z))", "msg", rb"[ \t]*+", "text",
     ), b"rfc5424"),
     Layout("rfc3164", ("device", *_ANY_TIME, b" ", _NAME, b" ", *_TAGGED)),
-    Layout("tagless", ("device", *_ANY_TIME, _NO_NUMBER, _NAME, b" ", "content", "msg", "text", _TAGLESS)),
+    Layout("tagless", ("device", *_ANY_TIME, _NO_OTHER_NAME, _NAME, b" ", *_WHOLE[1:], _TAGLESS)),
     Layout("hostless", (
         "device", *_ANY_TIME, rb" (?![A-Z]{1,5}\[)", "content", _TAG, rb"\[", Field("procid", plain.PID),
         rb"\]: (?!%|" + MAY_BE_SECOND + b")", "msg", plain.TEXT_FOLLOWS, "text",
@@ -110,70 +115,56 @@ LAYOUTS = (
         rb"(?:\[", Field("procid", b"[0-9]++"), *_AFTER_TAG,
     )),
     Layout("fortinet", (
-        "device", "content", "msg", "text", *_DATE, rb'devname=(?:"(?=[^" ]++" )|(?![^ ]*+"))',
+        *_WHOLE, *_DATE, rb'devname=(?:"(?=[^" ]++" )|(?![^ ]*+"))',
         Field("hostname", rb"[A-Za-z0-9][A-Za-z0-9._-]{0,60}+"), b'"?+ devid=' + _VALUE + b" " + _PAIRS + b'tz="',
-        Field("offset", rb"[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), rb'"(?![^ \n])',
+        _OFFSET, rb'"(?![^ \n])',
     ), b"none"),
-    Layout("fortimail", (
-        "device", "content", "msg", "text", *_DATE, b"device_id=" + _no_other(b"tz", b"timezone", b"eventtime"),
-    ), b"none", frozenset(("hostname",))),
+    Layout("fortimail", (*_WHOLE, *_DATE, b"device_id=" + _no_other(b"tz", b"zone", b"eventtime")), b"none", _NO_NAME),
     # A `tz` anywhere would take precedence.
     Layout("sophos", (
-        "device", "content", "msg", "text", b'device="[A-Z]++" ', *_DATE, b'timezone="',
+        *_WHOLE, b'device="[A-Z]++" ', *_DATE, b'timezone="',
         Field("offset", _ZONE + rb"|[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), rb'"(?!.*tz=)',
-    ), b"none", frozenset(("hostname",))),
+    ), b"none", _NO_NAME),
     Layout("sophos-model", (
-        "device", "content", "msg", "text", b"device_name=" + _VALUE + b' timestamp="', Field("second", plain.ISO),
-        _FRACTION, Field("offset", rb"[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), b'" ' + _no_other(b"date", b"time"),
-    ), b"none", frozenset(("hostname",))),
+        *_WHOLE, b"device_name=" + _VALUE + b' timestamp="', *_ISO_TIME[:2], _OFFSET, b'" ' + _no_other(b"time"),
+    ), b"none", _NO_NAME),
     # SonicWall and Stormshield. A `date` or `eventtime` anywhere would take precedence, and so would another zone.
     Layout("sonicwall", (
         "device", "content", "msg", b" {0,3}+", "text", b"id=firewall sn=" + _VALUE + b' time="',
-        Field("second", _DAY_AND_CLOCK), Field("fraction", b""), Field("offset", b"UTC", b" ", b'(?=")'),
+        Field("second", _DAY_AND_CLOCK), _NO_FRACTION, Field("offset", b"UTC", b" ", b'(?=")'),
         b'" ' + _no_other(b"date", b"ntime", b"tz", b"timezone"),
-    ), b"none", frozenset(("hostname",))),
+    ), b"none", _NO_NAME),
     Layout("stormshield", (
-        "device", "content", "msg", "text", b'id=firewall time="', Field("second", _DAY_AND_CLOCK),
-        Field("fraction", b""), b'" fw=' + _VALUE + b" tz=", Field("offset", rb"[+-](?:0[0-9]|1[0-4])[0-5][0-9]"),
-        b" " + _no_other(b"date", b"ntime"),
-    ), b"none", frozenset(("hostname",))),
+        *_WHOLE, b'id=firewall time="', Field("second", _DAY_AND_CLOCK), _NO_FRACTION, b'" fw=' + _VALUE + b" tz=",
+        _OFFSET, b" " + _no_other(b"date", b"ntime"),
+    ), b"none", _NO_NAME),
     Layout("meraki", (
         "device", b"(?:1 )?", Field("second", b"[1-9][0-9]{9}"), Field("fraction", rb"\.[0-9]{1,9}"), b" ",
-        Field("hostname", rb"(?![0-9]++ )[A-Za-z0-9_.-]++"), b" ", "content", "msg", "text", b"(?=[a-z][a-z_-]++ )",
+        Field("hostname", rb"(?![0-9]++ )[A-Za-z0-9_.-]++"), b" ", *_WHOLE[1:], b"(?=[a-z][a-z_-]++ )",
     )),
     Layout("netscaler", (
         "device", Field("second", b"(?:[0-9]{2}/[0-9]{2}/" + _YEAR + b"|" + _YEAR + b"/[0-9]{2}/[0-9]{2}):" + _CLOCK),
-        Field("fraction", b""), Field("offset", b"GMT|UTC", b" ", b"(?= )"),
-        Field("hostname", plain.HOST, b" ", b"(?= )"), b" ++", "content", "msg", "text",
-        rb"(?=[0-9]++-PPE-[0-9]++ :(?! *+\*?%))",
+        _NO_FRACTION, Field("offset", b"GMT|UTC", b" ", b"(?= )"), Field("hostname", plain.HOST, b" ", b"(?= )"),
+        b" ++", *_WHOLE[1:], rb"(?=[0-9]++-PPE-[0-9]++ :(?! *+\*?%))",
     )),
     Layout("cisco-untimed", ("device", Field("second", b""), *_CISCO_TEXT)),
     Layout("cisco-counted", (b"(?:" + _COUNTER + b"){1,2}[*.]?", "device", *_CISCO_TIME, b": ", *_CISCO_TEXT)),
     Layout("cisco-origin", (
-        b"(?:" + _COUNTER + b")?", "device", Field("hostname", _HOST), b": (?:" + _COUNTER + b")?" + TASK + b"[*.]?",
+        b"(?:" + _COUNTER + b")?", "device", _CISCO_HOST, b": (?:" + _COUNTER + b")?" + TASK + b"[*.]?",
         *_CISCO_TIME, b": ", *_CISCO_TEXT,
     )),
     Layout("cisco-timed", (
-        "device", *_CISCO_TIME, b"(?:: | ", Field("hostname", _HOST), b"(?: : |: " + _ASA + b"| ))", *_CISCO_TEXT,
+        "device", *_CISCO_TIME, b"(?:: | ", _CISCO_HOST, b"(?: : |: " + _ASA + b"| ))", *_CISCO_TEXT,
     )),
-    Layout("cisco-iso", (
-        "device", *_ISO_TIME, b" ", Field("hostname", _HOST), b"(?: : |: " + _ASA + b"| )", *_CISCO_TEXT,
-    )),
+    Layout("cisco-iso", ("device", *_ISO_TIME, b" ", _CISCO_HOST, b"(?: : |: " + _ASA + b"| )", *_CISCO_TEXT)),
     Layout("cisco-xr", (
         b"(?:" + _COUNTER + b")?[A-Z0-9]{1,4}/[A-Z0-9/]++:", "device", *_CISCO_TIME, b" ?: ", "content",
         rb"[A-Za-z0-9_./-]++\[", Field("procid", b"[0-9]++"), rb"\]: ", "msg", "text",
         Field("app_name", _MNEMONIC.replace(b"(?=:)", b"(?= ?:)")),
     )),
-    # JSON after a word, or CEF after `1 TIME HOST `, which is not RFC 5424
-    Layout("word-before-json", (
-        "device", *_ANY_TIME, _NO_NUMBER + b"(?!" + _FACILITY + b")", _NAME, b" ", "content", "msg", "text",
-        b"(?!" + LEVEL + rb" )[A-Za-z][A-Za-z0-9_-]*+ \{",
-    )),
     Layout("versioned-cef", (
-        "device", b"1 ", *_ISO_TIME, b" ", _NAME, b" ", "content", "msg", "text",
-        b"(?=" + CEF + rb")(?!\S++ \S++ \S++ [-\[])",
+        "device", b"1 ", *_ISO_TIME, b" ", _NAME, b" ", *_WHOLE[1:], b"(?=" + CEF + rb")(?!\S++ \S++ \S++ [-\[])",
     )),
-    # The name of a device between host and tag
     Layout("facility-and-level", (
         "device", *_ANY_TIME, b" " + _FACILITY + LEVEL + b" (?!(?:" + LEVEL + b"|" + IPV4 + b") )", _NAME, b" ",
         *_TAGGED,
@@ -182,14 +173,12 @@ LAYOUTS = (
         "device", *_ANY_TIME, b"(?: ", _NAME, rb"[, ]| )[0-9A-Fa-f]{12},[A-Za-z0-9_.+-]++:? ++(?:: ++)?", *_TAGGED,
     )),
     Layout("host-and-address", (
-        "device", *_ANY_TIME, b" ", _NAME, b" " + IPV4 + b" ", "content", _TAG, rb"\[", Field("procid", b"[0-9]++"),
-        rb"\]: ", "msg", plain.TEXT_FOLLOWS, "text",
+        "device", *_ANY_TIME, b" ", _NAME, b" " + IPV4 + rb" (?=[^\s:\[\]]++\[[0-9]++\]:)", *_TAGGED,
     )),
     Layout("watchguard", (
         "device", *_ANY_TIME, b" ", _NAME, rb" (?:[0-9A-Z]{6,20} )?\((?:[0-9]{4}(?:-[0-9]{2}){2}T)?" + _CLOCK + rb"\) ",
         *_TAGGED,
     )),
-    # ESXi and Junos
     Layout("rfc5424-without-version", (
         "device", *_ISO_TIME, b" ", _NAME, b" ", Field("app_name", rb"[A-Za-z][A-Za-z0-9_.-]*+"), b" ",
         Field("procid", b"-|[0-9]++"), b" ", Field("msgid", b"-|[A-Z][A-Z0-9_]*+"), b" ",
@@ -197,15 +186,13 @@ LAYOUTS = (
     ), b"rfc5424"),
 )  # fmt: skip
 PLAIN_5424, PLAIN_3164 = LAYOUTS[:2]
-_WITHOUT_VERSION = LAYOUTS[-1]
 _ITS_FIELDS = (
     b"(?= " + plain.HOST + rb" [A-Za-z][A-Za-z0-9_.-]*+ (?:-|[0-9]++) (?:-|[A-Z][A-Z0-9_]*+) )(?!.*\xef\xbb\xbf)"
 )  # fmt: skip
 
 
 def up_to_auto(layout: Layout, *marks: bytes) -> Layout:
-    """Returns the layout up to the column ``auto``, which may begin with structured data. ``marks``: see
-    ``plain_patterns.after_offset_auto``."""
+    """Returns the layout up to the column ``auto``. ``marks`` are those of ``plain_patterns.after_offset_auto``."""
     if layout.format != b"rfc5424":
         return layout
     begin, end = (b"1 ", b"") if layout is PLAIN_5424 else (b"", _ITS_FIELDS)

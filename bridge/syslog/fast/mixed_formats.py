@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import cache
 from operator import add
 
-from bridge.syslog.columns import ALWAYS, AUTO, NO_STAMP, TEXT, Column, Columns
+from bridge.syslog.columns import ALWAYS, AUTO, NO_STAMP, TEXT, TIME, Column, Columns
 from bridge.syslog.fast.any_header import any_header
 from bridge.syslog.fast.layouts import LAYOUTS, Field, Layout, expression, up_to_auto
 from bridge.syslog.fast.mixed_rows import (
@@ -30,12 +30,12 @@ from bridge.syslog.fast.mixed_rows import (
     in_milliseconds,
     mark,
 )
-from bridge.syslog.fast.one_by_one import parse_each
 from bridge.syslog.fast.pcre2 import Rewriter, rewriter, shortener
 from bridge.syslog.fast.plain_patterns import BOM, PRI, SD
 from bridge.syslog.fast.retry_pause import RetryPause
-from bridge.syslog.frames import BLANK, Frames, list_of
+from bridge.syslog.frames import BLANK, list_of
 from bridge.syslog.grammar import PRIVAL, content_5424
+from bridge.syslog.one_by_one import parse_each
 from bridge.syslog.structured_data import auto_text
 
 _UNKNOWN = NO_STAMP + UNKNOWN
@@ -44,9 +44,6 @@ _BEGINS = ("device", "content", "msg")
 _MARKS = OF_5424, DATA_IN_PLACE
 _WORDS = ("hostname", "app_name", "procid", "msgid", "structured_data")
 _GROUP = re.compile(rb"\(\?P<(\w+)>")
-_TIME = ("second", "fraction", "offset")
-
-
 # PCRE2 copies a group byte by byte, and everything outside of matches at once.
 _after_data = shortener(rb"\n(?:" + SD + b")", b"(?: " + BOM + rb"|(?=\n|\Z))")
 
@@ -81,13 +78,13 @@ def _known_layouts(columns: tuple[str, ...]) -> Rewriter | None:
             at = numbers.index(name, at) + 1
     places = {
         name: b"".join(b"${%d}" % number for number, found in enumerate(numbers, 1) if found == name.encode())
-        for name in (*_TIME, *columns)
+        for name in (*TIME, *columns)
     }
     pri = b"<(" + PRIVAL + b")>" if "priority" in columns else PRI + b"(){0}"
     alternatives = b"|".join(_with_numbers(pattern, numbers) for pattern in known)
     return rewriter(
         rb"\n++(?|" + pri + b"(?|" + alternatives + b")|" + mark(UNKNOWN) + b")",
-        b"\n" + b"\t".join(places[name] for name in _TIME) + b"${*MARK}\n"
+        b"\n" + b"\t".join(places[name] for name in TIME) + b"${*MARK}\n"
         + b"".join(places[name] + b"\n" for name in columns),
     )  # fmt: skip
 
@@ -123,16 +120,6 @@ def _with_numbers(pattern: bytes, numbers: list[bytes]) -> bytes:
         return b"(){0}" * (at - before - 1) + b"("
 
     return _GROUP.sub(number, pattern)
-
-
-def parse_all(frames: Frames, needs: frozenset[str], pause: RetryPause | None = None) -> Columns:
-    """Parses all frames of a read into the columns ``needs``, which include the times.
-
-    Frames that consist of blanks, NUL and line ends only make no row. ``pause`` is that of the sender (``read_mixed``).
-    """
-    if isinstance(frames, list):
-        return parse_each(frames, needs, holds_lf=True)
-    return read_mixed(frames, needs, pause)
 
 
 def read_mixed(block: bytes, needs: frozenset[str] = TEXT, pause: RetryPause | None = None) -> Columns:
@@ -184,9 +171,8 @@ def _read_texts(block: bytes, *, auto: bool, pause: RetryPause | None) -> Rows |
 
 def _read_known(block: bytes, needs: frozenset[str]) -> Rows | None:
     """Returns the rows of a block with any columns, without those of unknown layouts. Returns None as above."""
-    names, of_5424 = _names(needs)
-    if b">1 " in block[:9]:
-        names = of_5424
+    short, of_5424 = _names(needs)
+    names = of_5424 if b">1 " in block[:9] else short
     found = _rows(_known_layouts(names), block, names)
     marked = {stamp for stamp in {*found.stamps} if stamp.endswith(_MARKS)} if found else None
     if marked and names != of_5424:
@@ -237,12 +223,12 @@ def _cut_data(rows: Rows) -> None:
 
 
 def _replace(column: list[bytes], places: Sequence[int], values: Sequence[bytes]) -> None:
-    """Replaces the values of rows, or of all rows, which is faster."""
+    """Replaces the values of rows. All at once are faster."""
     if len(places) == len(column):
         column[:] = values
-        return
-    for row, value in zip(places, values, strict=True):
-        column[row] = value
+    else:
+        for row, value in zip(places, values, strict=True):
+            column[row] = value
 
 
 def _rows(rewrite: Rewriter | None, block: bytes, names: Sequence[str]) -> Rows | None:

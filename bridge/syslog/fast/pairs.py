@@ -28,7 +28,7 @@ _cef = rewriter(_BEGIN + rb"(?>[^ |\n]++|[ |](?!rt=[^=|\n]))*+(?:.rt=(?P<rt>[^=|
 _MEMBER = rb'"(?i:%b)"[ \t\r\f\x0b]*+:[ \t\r\f\x0b]*+"%b"'
 _ANY = _MEMBER % (b"|".join(keyvalue.TIME_MEMBERS), rb'[^"\\\n]*+')
 _OWN = b"|".join(
-    b"(?(%b)(?!))" % group + _MEMBER % (name, rb'(?P<%b>[^"\\\n{\[]++)' % group)
+    b"(?(%b)(?!))" % group + _MEMBER % (name, rb'(?P<%b>[^"\\\n\t{\[]++)' % group)
     for name, group in zip(keyvalue.TIME_MEMBERS, (b"a", b"b", b"c", b"d", b"e"), strict=True)
 )
 _json = rewriter(

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bridge.syslog import parser
 from bridge.syslog.columns import ALWAYS, FIELDS, Columns, TextBlock
-from bridge.syslog.fast.one_by_one import parse_each
 from bridge.syslog.frames import Frames, block_of
 from bridge.syslog.intake_key import ELEMENT_ID, has_key, masked, without_key, without_keys
+from bridge.syslog.one_by_one import parse_each
 from bridge.syslog.reader import Reader, read_columns
 from bridge.syslog.timestamps import milliseconds
 from tests.unit.syslog.fast.generated import MANY_SECONDS, NEARLY, ONE_SECOND, ONE_SECOND_5424, stamps

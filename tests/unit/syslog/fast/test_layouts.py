@@ -9,9 +9,9 @@ from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog import parse, parser
 from bridge.syslog.columns import ALWAYS, FIELDS, stamp_of
 from bridge.syslog.fast import layouts
-from bridge.syslog.fast.mixed_formats import parse_all
 from bridge.syslog.fast.single_second import SingleSecond, _Moment
 from bridge.syslog.frames import block_of
+from bridge.syslog.reader import read_columns
 from bridge.syslog.shapes import SHAPES
 from bridge.syslog.structured_data import auto_text
 from tests.unit.syslog.fast.generated import HitRate, stamps
@@ -50,16 +50,14 @@ KINDS = {
         b'<134>Nov 23 07:24:00 web-1 {"EventTime":"2026-11-23 07:24:00","EventID":4624}',
         b'<134>Nov 23 07:24:00 usg-6 src="192.0.2.31:5050" dst="198.51.100.9:53" msg="DNS query"',
         b"<12> Nov 23 07:24:00 am-1 2026-11-23 07:24:00,535, am-1.example.org, audit.admin, INFO, 434343",
+        b'<165>Nov 23 07:24:00 dt-2 darktrace {"pbid":9120,"time":1795418638000,"score":0.44}',
+        b'<13> 2026-11-23T07:24:00.5Z zscaler-nss NSS {"sourcetype" : "zscalernss-fw", "event" : {"action":"Allow"}}',
         b"<181>Nov 23 07:24:00 ise-lyon CISE_Passed_Authentications 0000200417 2 0 2026-11-23 07:24:00.031 +00:00 x",
     ],
     "cisco-iso": [
         b"<113>2026-11-23T07:24:00Z ftd-3 : %FTD-1-430003: EventPriority: Low",
         b"<166> 2026-11-23T07:24:00.250+01:00 ftd-3: %ASA-6-302013: Built outbound TCP connection 7",
         b"<189>2026-11-23T07:24:00Z sw-3 %SYS-5-CONFIG_I: Configured from console",
-    ],
-    "word-before-json": [
-        b'<165>Nov 23 07:24:00 dt-2 darktrace {"pbid":9120,"time":1795418638000,"score":0.44}',
-        b'<13> 2026-11-23T07:24:00.5Z zscaler-nss NSS {"sourcetype" : "zscalernss-fw", "event" : {"action":"Allow"}}',
     ],
     "versioned-cef": [
         b"<5>1 2026-11-23T07:24:00Z VAULT-1 CEF:0|Cyber-Ark|Vault|12.6|7|Logon|5|act=Logon suser=anna",
@@ -154,7 +152,7 @@ def test_fast_equals_reference(kind):
         frames = intact[seed % len(intact) :] + [frame for frame in frames if frame.strip(b" \t\r\0")]
         read = [parser.read(frame) for frame in frames]
         for needs in NEEDS if seed < 3 else NEEDS[:1]:
-            columns = parse_all(block_of(frames), needs | ALWAYS)
+            columns = read_columns(block_of(frames), needs | ALWAYS)
             assert columns.count == len(frames)
             assert stamps(columns) == [stamp_of(parts.second, parts.fraction, parts.offset) for parts in read]
             for name in needs - ALWAYS - {"raw", "text", "auto"}:
@@ -176,7 +174,7 @@ def test_read_of_one_kind_never_uses_the_reference_parser(kind, monkeypatch):
         read = block_of([frame] * 3)
         layout, _ = layouts.layout_of(read, ALWAYS)
         assert layout and layout.name == kind
-        assert parse_all(read, frozenset(FIELDS) - layout.unknown).count == 3
+        assert read_columns(read, frozenset(FIELDS) - layout.unknown).count == 3
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "rfc3164", "rfc5424"])
@@ -203,7 +201,7 @@ def test_block_equals_reference(kind: str, column: str) -> None:
     ],
 )
 def test_frames_that_only_resemble_a_layout(frame: bytes) -> None:
-    columns = parse_all(block_of([frame] * 2), frozenset(FIELDS))
+    columns = read_columns(block_of([frame] * 2), frozenset(FIELDS))
     parts = parser.read(frame)
     assert stamps(columns)[1] == stamp_of(parts.second, parts.fraction, parts.offset)
     for name in ("hostname", "app_name", "msg"):
@@ -245,17 +243,17 @@ def test_reads_of_several_layouts_are_read_layout_by_layout(monkeypatch) -> None
     for seed in range(20):
         random.Random(seed).shuffle(frames)
         mixed = frames + odd if seed % 2 else [*odd, *frames]
-        columns, read = parse_all(block_of(mixed), needs), [parser.read(frame) for frame in mixed if frame.strip()]
+        columns, read = read_columns(block_of(mixed), needs), [parser.read(frame) for frame in mixed if frame.strip()]
         assert stamps(columns) == [stamp_of(parts.second, parts.fraction, parts.offset) for parts in read]
         for name in needs - ALWAYS - {"raw", "text", "auto"}:
             assert list(columns[name]) == [getattr(parts, name) for parts in read], name
         assert list(columns["raw"]) == [frame for frame in mixed if frame.strip()]
         assert [columns["raw"][row] for row in columns.blank] == [odd[3]]
     monkeypatch.setattr(parser, "read", None)
-    assert parse_all(block_of(frames), needs).count == len(frames)
+    assert read_columns(block_of(frames), needs).count == len(frames)
 
 
 def test_layouts_are_linear() -> None:
     for kind, frames in KINDS.items():
         for length in (1_000, 100_000):
-            assert parse_all(block_of([frames[0], frames[0] + b' a="b c' * length]), ALWAYS).count == 2, kind
+            assert read_columns(block_of([frames[0], frames[0] + b' a="b c' * length]), ALWAYS).count == 2, kind

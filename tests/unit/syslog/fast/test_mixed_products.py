@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from bridge.syslog import parser
 from bridge.syslog.columns import ALWAYS, TEXT
-from bridge.syslog.fast import mixed_formats
-from bridge.syslog.fast.mixed_formats import parse_all, read_mixed
-from bridge.syslog.fast.pairs import times_of_pairs
+from bridge.syslog.fast import mixed_formats, pcre2
+from bridge.syslog.fast.mixed_formats import read_mixed
+from bridge.syslog.fast.pairs import times_of_cef, times_of_json, times_of_pairs
+from bridge.syslog.reader import read_columns
 from bridge.syslog.shapes import keyvalue
 from tests.bench.mix import MIXES, read_mix
 from tests.unit.syslog.fast.generated import CountedReference, HitRate, block
@@ -92,7 +93,7 @@ def test_frames_without_a_layout_do_not_send_the_others_to_the_reference_parser(
     expected = [parser.read(frame).hostname for frame in frames]
     reference_parser = CountedReference()
     monkeypatch.setattr(parser, "read", reference_parser)
-    assert list(parse_all(block(*frames), TEXT | {"hostname"})["hostname"]) == expected
+    assert list(read_columns(block(*frames), TEXT | {"hostname"})["hostname"]) == expected
     # Besides the two odd frames, the layouts without a host name: Sophos, SonicWall, Stormshield, FortiMail.
     assert reference_parser.calls <= 3 * (2 + 5)
 
@@ -125,3 +126,97 @@ def test_times_of_pairs_equal_reference() -> None:
 
     compare()
     hits.check(0.99)
+
+
+_MEMBERS = st.sampled_from(
+    [b'"EventTime":"2026-11-23 07:24:00"', b'"n":1', b'"LogTimestamp": "Mon Nov 23 07:24:00 2026"', b'"log":"a, {b}"',
+     b'"@timestamp" : "2026-11-23T07:24:00.417+01:00"', b'"timestamp":""', b'"timestamp":"Feb 30 07:24:00"',
+     b'"eventtime":"1795418640"', b'"x":{"y":"z"}',
+     b'"x":{"timestamp":"2026-11-23T07:24:00Z"}', b'"log":"\\"timestamp\\""']
+)  # fmt: skip
+OBJECTS = st.lists(
+    st.lists(_MEMBERS, max_size=5).map(lambda own: b"{" + b", ".join(own) + b"}"), min_size=1, max_size=5
+)
+
+
+@needs_pcre2
+def test_times_of_json_equal_reference() -> None:
+    hits = HitRate()
+
+    @settings(max_examples=500, deadline=None)
+    @given(OBJECTS)
+    def compare(texts: list[bytes]) -> None:
+        for text, stamp in zip(texts, times_of_json(texts), strict=True):
+            expected = keyvalue.read_json(b"", text) or SimpleNamespace(second=b"", fraction=b"", offset=b"")
+            hits.note(stamp is not None)
+            assert stamp is None or stamp[:3] == (expected.second, expected.fraction, expected.offset)
+
+    compare()
+    hits.check(0.5)
+
+
+_EXTENSIONS = st.lists(
+    st.sampled_from(
+        [
+            b"rt=1795418640250",
+            b"rt=Nov 23 2026 07:24:00 UTC",
+            b"rt=",
+            b"start=1795418640250",
+            b"dvchost=a",
+            b"msg=a rt b",
+        ]
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(_EXTENSIONS.map(lambda own: b"CEF:0|A|B|1|2|rt|3|" + b" ".join(own)), min_size=1, max_size=5))
+def test_times_of_cef_equal_reference(texts: list[bytes]) -> None:
+    found = times_of_cef(texts)
+    assert [stamp and stamp[:3] for stamp in found] == [
+        keyvalue.time_of_cef(text)[:3] if pcre2.load() else None for text in texts
+    ]
+
+
+@needs_pcre2
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'<13>{"EventTime":"2026-11-23 07:24:00","Hostname":"dc2.example.org","EventID":4624}',
+        b'{"@timestamp":"2026-11-23T07:24:00.417Z","kubernetes":{"pod":"a"},"log":"GET /"}',
+        b'<14>{"log":"no time"}',
+        b"<134>CEF:0|FireEye|CMS|9.0|MC|malware-callback|7|rt=1795418640250 dvchost=cms-1 proto=tcp",
+        b"<149>fenotify-3463232.alert: CEF:0|Trellix|MPS|10.0|IM|match|1|rt=Nov 23 2026 07:24:00 UTC src=192.0.2.10",
+        b'<164>fenotify-7441437.warning: {"msg":"normal","product":"HX"}',
+        b"<86>apache2: pam_succeed_if(httpd:auth): requirement not met",
+    ],
+)
+def test_times_in_texts_never_use_the_reference_parser(frame: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    check([frame] * 2)
+    monkeypatch.setattr(parser, "read", None)
+    monkeypatch.setattr(keyvalue, "read_json", None)
+    assert read_mixed(block(frame, frame)).count == 2
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"time=1795418640|hostname00089: Nov 23 2026 07:24:00.398 UTC: %FOO-6-BAR: by address",
+        b"<13>Nov 23 07:24:01 relay. Nov 23 07:24:00 bastion-2 sshd[4711]: Accepted publickey for anna",
+        b'<134>{"LogTimestamp": "\tMon Nov 23 07:24:00 2026","Customer": "x"}',
+        b'<13>{"EventTime":"2<13>{","LogTimestamp":"Nov 23 2026 07:24:00","EventID":4624}',
+        b"<134>Nov 23 07:24:00 ltm-b ASM:CEF:0|F5|ASM|16.1[1]: egal URL|Illegal URL|5|dvchost=ltm-b",
+        b"<134> 23/11/2026:07:24:00  0-PPE-0 : %ASA-6-302013: default TCP CONN_DELINK 1088 0 :  Source 192.0.2.3:44010",
+        b"<189>20261123T072400Zdc-sw-2: 2026 Nov 23 07:24:00 UTC: %ETHPORT-5-SPEED: Interface Ethernet1/33",
+        b"<30> 2026-11-23T07:24:00.250Z gw app:   %ASA-6-302013: text",
+        b'<134>Nov 23 07:24:00 41 {"a":1}',
+        b"<134>Nov 23 07:24:00 user.info nas {a}",
+        b'<134>Nov 23 07:24:00 web info {"a": 1}',
+    ],
+)
+def test_texts_that_resemble_a_layout_equal_reference(frame: bytes) -> None:
+    check([frame, frame])
+    columns = read_columns(block(frame, frame), frozenset(("content", "device", "app_name", "text")))
+    for name in ("content", "device", "app_name"):
+        assert list(columns[name]) == [getattr(parser.read(frame), name)] * 2
