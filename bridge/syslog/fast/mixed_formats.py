@@ -41,7 +41,6 @@ from bridge.syslog.structured_data import auto_text
 _UNKNOWN = NO_STAMP + UNKNOWN
 _BEGINS = ("device", "content", "msg")
 "Columns that end with the frame, in the order in which they begin. Each is a line up to where the next one begins."
-_MARKS = OF_5424, DATA_IN_PLACE
 _WORDS = ("hostname", "app_name", "procid", "msgid", "structured_data")
 _GROUP = re.compile(rb"\(\?P<(\w+)>")
 # PCRE2 copies a group byte by byte, and everything outside of matches at once.
@@ -161,7 +160,7 @@ def _read_texts(block: bytes, *, auto: bool, pause: RetryPause | None) -> Rows |
     if unknown:
         rest = b"\n" + b"\n".join([found.texts[row] for row in unknown])
         others = _rows(rewriters[not skip], rest, names)
-        if others:
+        if others and len(others.texts) == len(unknown):
             _replace(found.stamps, unknown, others.stamps)
             _replace(found.texts, unknown, others.texts)
             if auto:
@@ -174,10 +173,9 @@ def _read_known(block: bytes, needs: frozenset[str]) -> Rows | None:
     short, of_5424 = _names(needs)
     names = of_5424 if b">1 " in block[:9] else short
     found = _rows(_known_layouts(names), block, names)
-    marked = {stamp for stamp in {*found.stamps} if stamp.endswith(_MARKS)} if found else None
+    marked = {stamp for stamp in {*found.stamps} if stamp.endswith((OF_5424, DATA_IN_PLACE))} if found else None
     if marked and names != of_5424:
-        names = of_5424
-        found = _rows(_known_layouts(names), block, names)
+        found = _rows(_known_layouts(of_5424), block, of_5424)
     if found is None:
         return None
     columns, ending = found.columns, found.texts
@@ -212,10 +210,11 @@ def _ordered(names: frozenset[str]) -> tuple[str, ...]:
 def _cut_data(rows: Rows) -> None:
     """Moves structured data from the beginning of the texts to their column."""
     places = [row for row, stamp in enumerate(rows.stamps) if stamp.endswith(DATA_IN_PLACE)]
-    if not places:
-        return
     lines, _ = _after_data(b"\n" + b"\n".join(map(rows.texts.__getitem__, places))) or (b"", 0)
     parts = lines.split(b"\n")
+    if len(parts) != 1 + 2 * len(places):
+        _replace(rows.stamps, places, [_UNKNOWN] * len(places))
+        return
     found = {"structured_data": parts[1::2], "msg": parts[2::2]}
     for name in found.keys() & rows.columns.keys():
         _replace(rows.columns[name], places, found[name])

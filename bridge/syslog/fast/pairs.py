@@ -69,6 +69,7 @@ def _time_of(members: bytes) -> Stamp:
 def _values(rewrite: Rewriter | None, texts: Sequence[bytes]) -> list[bytes | None]:
     """Returns the values of each text, each after a TAB but the first, or None for a text that does not match."""
     rewritten = rewrite(b"\n" + b"\n".join(texts)) if rewrite else None
-    if rewritten is None:
+    lines = rewritten[0].split(b"\n")[1:] if rewritten else []
+    if len(lines) != len(texts):
         return [None] * len(texts)
-    return [line[1:] if line[:1] == b"\t" else None for line in rewritten[0].split(b"\n")[1:]]
+    return [line[1:] if line[:1] == b"\t" else None for line in lines]

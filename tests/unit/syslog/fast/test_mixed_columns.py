@@ -98,3 +98,9 @@ def test_reference_parser_reads_all_if_pcre2_does_not(rewrite: object, monkeypat
     for needs in (AUTO, ALWAYS | {"content", "procid"}):
         assert read_mixed(block(*INTACT), needs).count == len(INTACT)
         check(INTACT, needs)
+
+
+@needs_pcre2
+def test_reference_parser_reads_structured_data_if_pcre2_cannot_cut_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mixed_formats, "_after_data", lambda block: None)
+    check(INTACT, frozenset(("structured_data", "msgid", "text")))
