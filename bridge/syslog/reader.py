@@ -51,17 +51,18 @@ class Reader:
                 block = self._many_seconds.read(frames)
             if block is not None:
                 return block
-        return _parse_rows(frames, fields | ALWAYS, self._layouts_pause)
+        return parse_rows(frames, fields | ALWAYS, self._layouts_pause)
 
 
 def read_columns(frames: Frames, fields: frozenset[str]) -> Columns:
     """Parses the frames of one read into columns, as ``Reader.read`` does, without a memory of earlier reads."""
     if has_key(frames):
-        return _keyed(frames, _parse_rows(without_keys(frames), fields | ALWAYS))
-    return _parse_rows(frames, fields | ALWAYS)
+        return _keyed(frames, parse_rows(without_keys(frames), fields | ALWAYS))
+    return parse_rows(frames, fields | ALWAYS)
 
 
-def _parse_rows(frames: Frames, needs: frozenset[str], pause: RetryPause | None = None) -> Columns:
+def parse_rows(frames: Frames, needs: frozenset[str], pause: RetryPause | None = None) -> Columns:
+    """Parses the frames of one read into columns, and leaves intake keys in them. ``pause``: see ``read_mixed``."""
     if isinstance(frames, list):
         return parse_each(frames, needs, holds_lf=True)
     return read_mixed(frames, needs, pause)

@@ -17,7 +17,7 @@ from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.fast.single_second import SingleSecond, _Moment
 from bridge.syslog.frames import block_of
 from bridge.syslog.intake_key import without_key
-from bridge.syslog.reader import Reader, read_columns
+from bridge.syslog.reader import Reader, parse_rows
 from bridge.syslog.structured_data import vendor_ids
 from tests.unit.syslog import test_linear
 from tests.unit.syslog.fast.generated import (
@@ -246,7 +246,7 @@ def test_usual_messages_never_use_the_reference_parser(
 @given(VENDORS | st.lists(_with_data(TIMES, MSG) | st.sampled_from([b"", b" ", b"text"]), min_size=1, max_size=6))
 def test_columns_with_other_fields_equal_reference(frames: list[bytes]) -> None:
     rows = [frame for frame in frames if frame.strip(b" \t\r\n\0")]
-    columns = read_columns(block(*frames), AUTO | {"hostname"})
+    columns = parse_rows(block(*frames), AUTO | {"hostname"})
     read = list(map(parser.read, rows))
     assert list(columns["auto"]) == list(map(expected, rows))
     assert list(columns["text"]) == [parts.msg.lstrip(b" \t") for parts in read]
@@ -263,7 +263,7 @@ def test_usual_columns_never_use_the_reference_parser(monkeypatch: pytest.Monkey
     @given(USUAL)
     def check(frames: list[bytes]) -> None:
         before = reference_parser.calls
-        assert read_columns(block(*frames), PAYLOAD_NEEDS[form] | ALWAYS | {"hostname"}).count == len(frames)
+        assert parse_rows(block(*frames), PAYLOAD_NEEDS[form] | ALWAYS | {"hostname"}).count == len(frames)
         hits.note(len(frames) - (reference_parser.calls - before), len(frames))
 
     check()

@@ -8,7 +8,7 @@ from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog import parser
 from bridge.syslog.columns import ALWAYS, FIELDS, Columns, stamp_of
 from bridge.syslog.frames import block_of, list_of
-from bridge.syslog.reader import read_columns
+from bridge.syslog.reader import parse_rows
 from bridge.syslog.structured_data import auto_text
 from tests.harness.examples import examples
 from tests.unit.syslog.fast.generated import (
@@ -50,7 +50,7 @@ def reference(frames, needs):
 
 
 def fast(frames, needs):
-    read = read_columns(frames, needs | ALWAYS)
+    read = parse_rows(frames, needs | ALWAYS)
     columns = {name: list(read[name]) for name in FIELDS if name in needs - ALWAYS} | {"stamp": stamps(read)}
     return read.count, columns, read.blank
 
@@ -75,7 +75,7 @@ def test_frames_that_fit_rarely_use_the_reference_parser(monkeypatch):
     @given(ONE_SECOND | MANY_SECONDS | ONE_SECOND_5424 | MANY_SECONDS_5424)
     def check_count(frames):
         before = reference_parser.calls
-        assert read_columns(block_of(frames), EVERYTHING).count == len(frames)
+        assert parse_rows(block_of(frames), EVERYTHING).count == len(frames)
         hits.note(len(frames) - (reference_parser.calls - before), len(frames))
 
     check_count()
@@ -91,15 +91,15 @@ def test_fast_equals_reference_if_frames_contain_line_ends(messages, data):
     read = block_of(frames)
     assert read is frames
     check(read)
-    assert read_columns(read, EVERYTHING).holds_lf
+    assert parse_rows(read, EVERYTHING).holds_lf
 
 
 def test_read_of_one_kind_never_uses_the_reference_parser(monkeypatch):
     monkeypatch.setattr(parser, "read", None)
     lines = [b"<30>Nov 23 07:24:0%d gw sshd[%d]: text %d" % (i, i, i) for i in range(5)]
-    assert read_columns(block_of(lines), EVERYTHING)["text"] == [b"text %d" % i for i in range(5)]
+    assert parse_rows(block_of(lines), EVERYTHING)["text"] == [b"text %d" % i for i in range(5)]
     lines = [b'<30>1 2026-11-23T07:24:0%d.5Z gw app - - [a b="%d"] text %d' % (i, i, i) for i in range(5)]
-    assert read_columns(block_of(lines), EVERYTHING)["msg"] == [b"text %d" % i for i in range(5)]
+    assert parse_rows(block_of(lines), EVERYTHING)["msg"] == [b"text %d" % i for i in range(5)]
 
 
 # Frames on which the two once differed, or could easily differ.
@@ -143,7 +143,7 @@ def test_value_does_not_extend_into_the_next_frame():
 
 def test_empty_reads_have_no_rows():
     for frames in ([], [b""], [b"", b" \0\r"]):
-        read = read_columns(block_of(frames), EVERYTHING)
+        read = parse_rows(block_of(frames), EVERYTHING)
         assert (read.count, set(read.fields) - {"stamp"} - ALWAYS) == (0, set(FIELDS) - ALWAYS)
 
 
@@ -156,7 +156,7 @@ def test_block_and_list_contain_the_same_frames(frames):
 @example([0, 2])
 @given(st.lists(st.integers(0, 3), max_size=6))
 def test_take_keeps_the_values_of_each_row(rows):
-    read = read_columns(
+    read = parse_rows(
         block_of([b"<1>Nov 23 07:24:00 a x: 1", b"<13>", b"<2>Nov 23 07:24:00 b y: 2", b"<14>  "]), EVERYTHING
     )
     part = read.take(rows)

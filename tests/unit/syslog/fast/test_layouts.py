@@ -11,7 +11,7 @@ from bridge.syslog.columns import ALWAYS, FIELDS, stamp_of
 from bridge.syslog.fast import layouts
 from bridge.syslog.fast.single_second import SingleSecond, _Moment
 from bridge.syslog.frames import block_of
-from bridge.syslog.reader import read_columns
+from bridge.syslog.reader import parse_rows
 from bridge.syslog.shapes import SHAPES
 from bridge.syslog.structured_data import auto_text
 from tests.unit.syslog.fast.generated import HitRate, stamps
@@ -152,7 +152,7 @@ def test_fast_equals_reference(kind):
         frames = intact[seed % len(intact) :] + [frame for frame in frames if frame.strip(b" \t\r\0")]
         read = [parser.read(frame) for frame in frames]
         for needs in NEEDS if seed < 3 else NEEDS[:1]:
-            columns = read_columns(block_of(frames), needs | ALWAYS)
+            columns = parse_rows(block_of(frames), needs | ALWAYS)
             assert columns.count == len(frames)
             assert stamps(columns) == [stamp_of(parts.second, parts.fraction, parts.offset) for parts in read]
             for name in needs - ALWAYS - {"raw", "text", "auto"}:
@@ -174,7 +174,7 @@ def test_read_of_one_kind_never_uses_the_reference_parser(kind, monkeypatch):
         read = block_of([frame] * 3)
         layout, _ = layouts.layout_of(read, ALWAYS)
         assert layout and layout.name == kind
-        assert read_columns(read, frozenset(FIELDS) - layout.unknown).count == 3
+        assert parse_rows(read, frozenset(FIELDS) - layout.unknown).count == 3
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "rfc3164", "rfc5424"])
@@ -201,7 +201,7 @@ def test_block_equals_reference(kind: str, column: str) -> None:
     ],
 )
 def test_frames_that_only_resemble_a_layout(frame: bytes) -> None:
-    columns = read_columns(block_of([frame] * 2), frozenset(FIELDS))
+    columns = parse_rows(block_of([frame] * 2), frozenset(FIELDS))
     parts = parser.read(frame)
     assert stamps(columns)[1] == stamp_of(parts.second, parts.fraction, parts.offset)
     for name in ("hostname", "app_name", "msg"):
@@ -243,17 +243,17 @@ def test_reads_of_several_layouts_are_read_layout_by_layout(monkeypatch) -> None
     for seed in range(20):
         random.Random(seed).shuffle(frames)
         mixed = frames + odd if seed % 2 else [*odd, *frames]
-        columns, read = read_columns(block_of(mixed), needs), [parser.read(frame) for frame in mixed if frame.strip()]
+        columns, read = parse_rows(block_of(mixed), needs), [parser.read(frame) for frame in mixed if frame.strip()]
         assert stamps(columns) == [stamp_of(parts.second, parts.fraction, parts.offset) for parts in read]
         for name in needs - ALWAYS - {"raw", "text", "auto"}:
             assert list(columns[name]) == [getattr(parts, name) for parts in read], name
         assert list(columns["raw"]) == [frame for frame in mixed if frame.strip()]
         assert [columns["raw"][row] for row in columns.blank] == [odd[3]]
     monkeypatch.setattr(parser, "read", None)
-    assert read_columns(block_of(frames), needs).count == len(frames)
+    assert parse_rows(block_of(frames), needs).count == len(frames)
 
 
 def test_layouts_are_linear() -> None:
     for kind, frames in KINDS.items():
         for length in (1_000, 100_000):
-            assert read_columns(block_of([frames[0], frames[0] + b' a="b c' * length]), ALWAYS).count == 2, kind
+            assert parse_rows(block_of([frames[0], frames[0] + b' a="b c' * length]), ALWAYS).count == 2, kind

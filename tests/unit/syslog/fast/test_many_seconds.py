@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.syslog.columns import TEXT
 from bridge.syslog.fast.many_seconds import ManySeconds
-from bridge.syslog.reader import read_columns
+from bridge.syslog.reader import parse_rows
 from bridge.syslog.timestamps import milliseconds
 from tests.unit.syslog.fast.generated import MANY_SECONDS, NEARLY, block, check_reads_that_fit, rows
 from tests.unit.syslog.fast.test_single_second import NOT_PLAIN
@@ -66,4 +66,4 @@ def test_reads_that_fit_equal_fields() -> None:
 def test_result_equals_fields(frames: list[bytes], same: bool) -> None:
     read = block(*(frames[:1] * len(frames) if same else frames))
     result = strip(read)
-    assert result is None or result == rows(read_columns(read, TEXT))
+    assert result is None or result == rows(parse_rows(read, TEXT))

@@ -16,7 +16,7 @@ from bridge.syslog.columns import ALWAYS, TEXT
 from bridge.syslog.fast import mixed_formats, pcre2
 from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.fast.pairs import times_of_cef, times_of_json, times_of_pairs
-from bridge.syslog.reader import read_columns
+from bridge.syslog.reader import parse_rows
 from bridge.syslog.shapes import keyvalue
 from tests.bench.mix import MIXES, read_mix
 from tests.unit.syslog.fast.generated import CountedReference, HitRate, block
@@ -93,7 +93,7 @@ def test_frames_without_a_layout_do_not_send_the_others_to_the_reference_parser(
     expected = [parser.read(frame).hostname for frame in frames]
     reference_parser = CountedReference()
     monkeypatch.setattr(parser, "read", reference_parser)
-    assert list(read_columns(block(*frames), TEXT | {"hostname"})["hostname"]) == expected
+    assert list(parse_rows(block(*frames), TEXT | {"hostname"})["hostname"]) == expected
     # Besides the two odd frames, the layouts without a host name: Sophos, SonicWall, Stormshield, FortiMail.
     assert reference_parser.calls <= 3 * (2 + 5)
 
@@ -217,6 +217,6 @@ def test_times_in_texts_never_use_the_reference_parser(frame: bytes, monkeypatch
 )
 def test_texts_that_resemble_a_layout_equal_reference(frame: bytes) -> None:
     check([frame, frame])
-    columns = read_columns(block(frame, frame), frozenset(("content", "device", "app_name", "text")))
+    columns = parse_rows(block(frame, frame), frozenset(("content", "device", "app_name", "text")))
     for name in ("content", "device", "app_name"):
         assert list(columns[name]) == [getattr(parser.read(frame), name)] * 2

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bridge.syslog.columns import TEXT
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.fast.single_second import SingleSecond, _Moment
-from bridge.syslog.reader import read_columns
+from bridge.syslog.reader import parse_rows
 from tests.unit.syslog.fast.generated import (
     NEARLY,
     ONE_SECOND,
@@ -133,7 +133,7 @@ def test_reads_that_fit_equal_fields() -> None:
 def test_result_equals_fields(frames: list[bytes], same: bool) -> None:
     read = block(*(frames[:1] * len(frames) if same else frames))
     result = strip(read)
-    assert result is None or result == rows(read_columns(read, TEXT))
+    assert result is None or result == rows(parse_rows(read, TEXT))
 
 
 def test_connections_share_the_expression_of_a_second() -> None:
