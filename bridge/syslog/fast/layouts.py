@@ -158,7 +158,7 @@ LAYOUTS = (
     )),
     Layout("cisco-iso", ("device", *_ISO_TIME, b" ", _CISCO_HOST, b"(?: : |: " + _ASA + b"| )", *_CISCO_TEXT)),
     Layout("cisco-xr", (
-        b"(?:" + _COUNTER + b")?[A-Z0-9]{1,4}/[A-Z0-9/]++:", "device", *_CISCO_TIME, b" ?: ", "content",
+        b"(?:" + _COUNTER + b")?(?![0-9/]++:)[A-Z0-9]{1,4}/[A-Z0-9/]++:", "device", *_CISCO_TIME, b" ?: ", "content",
         rb"[A-Za-z0-9_./-]++\[", Field("procid", b"[0-9]++"), rb"\]: ", "msg", "text",
         Field("app_name", _MNEMONIC.replace(b"(?=:)", b"(?= ?:)")),
     )),
@@ -170,7 +170,8 @@ LAYOUTS = (
         *_TAGGED,
     )),
     Layout("unifi", (
-        "device", *_ANY_TIME, b"(?: ", _NAME, rb"[, ]| )[0-9A-Fa-f]{12},[A-Za-z0-9_.+-]++:? ++(?:: ++)?", *_TAGGED,
+        "device", *_ANY_TIME, b"(?: (?!(?:[A-Z]{2,5}|[0-9]{4}),)", _NAME,
+        rb"[, ]| )[0-9A-Fa-f]{12},[A-Za-z0-9_.+-]++:? ++(?:: ++)?", *_TAGGED,
     )),
     Layout("host-and-address", (
         "device", *_ANY_TIME, b" ", _NAME, b" " + IPV4 + rb" (?=[^\s:\[\]]++\[[0-9]++\]:)", *_TAGGED,
