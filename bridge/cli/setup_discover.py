@@ -25,7 +25,7 @@ from bridge.util.errors import BridgeError
 
 T = TypeVar("T")
 
-_QUESTION = "Discover your devices by their messages? A capture file, a time to listen such as 10m, or no"
+_QUESTION = "Discover your devices? A capture file, a time such as 10m, or no"
 _NO_KEY = "no key of its intake was given to setup"
 
 
