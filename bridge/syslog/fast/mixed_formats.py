@@ -31,7 +31,7 @@ from bridge.syslog.fast.mixed_rows import (
     mark,
 )
 from bridge.syslog.fast.pcre2 import Rewriter, rewriter, shortener
-from bridge.syslog.fast.plain_patterns import BOM, PRI, SD
+from bridge.syslog.fast.plain_patterns import BOM, PID, PRI, SD
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.frames import BLANK, list_of
 from bridge.syslog.grammar import PRIVAL, content_5424
@@ -102,7 +102,7 @@ def _variants(layout: Layout, columns: tuple[str, ...]) -> Iterable[Layout]:
                 layout, parts=(*parts, "text", b"(?:" + part.pattern + b")(?<=\\])" + rest, mark(DATA_IN_PLACE))
             )
             parts.append(b"-")
-        elif isinstance(part, Field) and part.name in (_WORDS if of_5424 else ("procid",)):
+        elif isinstance(part, Field) and (part.name in _WORDS if of_5424 else part.pattern == PID):
             parts += (rb"(?:-(?=[ \]\n]|\Z)|", part, b")")
         else:
             parts.append(part)

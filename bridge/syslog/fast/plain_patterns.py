@@ -8,12 +8,12 @@ from bridge.syslog.shapes import cisco
 from bridge.syslog.structured_data import DESCRIPTIVE
 from bridge.syslog.time_formats import MONTHS
 
-# HOSTNAME: not a zone name, a half of the day, a year (all may follow a time), a time, a level or Snare's first word,
-# and no colon. If the first letter rules these out, there is no lookahead, because a lookahead costs as much as the
-# rest of the name.
+# HOSTNAME: not a zone name, a half of the day, a year (all may follow a time), a time, a level, Snare's first word or
+# WatchGuard's serial number, and no colon. If the first letter rules these out, there is no lookahead, because a
+# lookahead costs as much as the rest of the name.
 HOST = (
     rb"(?:[a-z][A-Za-z0-9._-]*+|(?![A-Z]{2,5} |[AP]M[.,]|[0-9]{4}(?:[ -]|[0-9]{4}T)|(?:GMT|UTC)-[0-9]|MSWinEventLog |"
-    + UPPER_LEVEL + rb" )[A-Z0-9][A-Za-z0-9._-]*+)"
+    rb"[0-9][0-9A-F]{12} |" + UPPER_LEVEL + rb" )[A-Z0-9][A-Za-z0-9._-]*+)"
 )  # fmt: skip
 TAG = rb"(?:\(?[a-z_][A-Za-z0-9_./()-]*+|(?!CEF:|LEEF:)[A-Z][A-Za-z0-9_./()-]*+)"
 PID = rb"[A-Za-z0-9_.:-]*+"

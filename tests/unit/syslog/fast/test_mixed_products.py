@@ -152,7 +152,7 @@ def test_times_of_json_equal_reference() -> None:
             assert stamp is None or stamp[:3] == (expected.second, expected.fraction, expected.offset)
 
     compare()
-    hits.check(0.5)
+    hits.check(0.3)
 
 
 _EXTENSIONS = st.lists(
