@@ -96,7 +96,7 @@ _N2 = rb"[0-9]{2}"
 FORMATS = (
     # RFC 3164 section 4.1.2 and similar formats. ctime(3) puts the year last, date(1) puts the zone before it.
     TimeFormat("bsd-year-before-zone", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK + b" " + _YEAR
-           + rb"(?=" + ZONE + rb")", b"",
+           + rb"(?= )(?=" + ZONE + rb")", b"",
            named_month, b"Nov 23 08:24:00 2026 CET", "2026-11-23T07:24:00Z"),
     TimeFormat("bsd-year-after", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, _YEAR,
            named_month, b"Nov 23 07:24:00 2026", "2026-11-23T07:24:00Z"),

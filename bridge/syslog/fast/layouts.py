@@ -97,12 +97,14 @@ def _no_other(*keys: bytes) -> bytes:
     return rb"(?=[^=\n]*+(?:" + b"".join(b"(?<!" + key + b")" for key in keys) + rb"=[^=\n]*+)*+(?:\n|\Z))"
 
 
+_RFC5424 = (
+    b"1 ", *_ISO_TIME, b" ", _HOST_WORD, b" ", _APP, b"(?<!:) ", _PID, b" ", _MSGID, b" ",
+    Field("structured_data", plain.SD), b"(?: " + plain.BOM + rb"(?=[ \t]*+.)|(?=\n|\Z))", "msg", rb"[ \t]*+", "text",
+)  # fmt: skip
+_BY_RELAY = plain.BSD + b" " + plain.HOST + rb" (?=1 (?:19|20)[0-9]{2}-)"
+
 LAYOUTS = (
-    Layout("rfc5424", (
-        "device", b"1 ", *_ISO_TIME, b" ", _HOST_WORD, b" ", _APP, b"(?<!:) ", _PID, b" ", _MSGID, b" ",
-        Field("structured_data", plain.SD),
-        b"(?: " + plain.BOM + rb"(?=[ \t]*+.)|(?=\n|\Z))", "msg", rb"[ \t]*+", "text",
-    ), b"rfc5424"),
+    Layout("rfc5424", ("device", *_RFC5424), b"rfc5424"),
     Layout("rfc3164", ("device", *_ANY_TIME, b" ", _NAME, b" ", *_TAGGED)),
     Layout("tagless", ("device", *_ANY_TIME, _NO_OTHER_NAME, _NAME, b" ", *_WHOLE[1:], _TAGLESS)),
     Layout("hostless", (
@@ -180,6 +182,10 @@ LAYOUTS = (
         "device", *_ANY_TIME, b" ", _NAME, rb" (?:[0-9A-Z]{6,20} )?\((?:[0-9]{4}(?:-[0-9]{2}){2}T)?" + _CLOCK + rb"\) ",
         *_TAGGED,
     )),
+    Layout("clavister", (
+        *_WHOLE, rb"\[", Field("second", _DAY_AND_CLOCK), _NO_FRACTION, rb"\] EFW: [A-Z][A-Z0-9_]*+: prio=",
+    ), b"none", _NO_NAME),
+    Layout("rfc5424-relayed", ("device", _BY_RELAY, *_RFC5424), b"rfc5424"),
     Layout("rfc5424-without-version", (
         "device", *_ISO_TIME, b" ", _NAME, b" ", Field("app_name", rb"[A-Za-z][A-Za-z0-9_.-]*+"), b" ",
         Field("procid", b"-|[0-9]++"), b" ", Field("msgid", b"-|[A-Z][A-Z0-9_]*+"), b" ",
@@ -187,6 +193,7 @@ LAYOUTS = (
     ), b"rfc5424"),
 )  # fmt: skip
 PLAIN_5424, PLAIN_3164 = LAYOUTS[:2]
+_RELAYED_5424 = LAYOUTS[-2]
 _ITS_FIELDS = (
     b"(?= " + plain.HOST + rb" [A-Za-z][A-Za-z0-9_.-]*+ (?:-|[0-9]++) (?:-|[A-Z][A-Z0-9_]*+) )(?!.*\xef\xbb\xbf)"
 )  # fmt: skip
@@ -196,7 +203,7 @@ def up_to_auto(layout: Layout, *marks: bytes) -> Layout:
     """Returns the layout up to the column ``auto``. ``marks`` are those of ``plain_patterns.after_offset_auto``."""
     if layout.format != b"rfc5424":
         return layout
-    begin, end = (b"1 ", b"") if layout is PLAIN_5424 else (b"", _ITS_FIELDS)
+    begin, end = {PLAIN_5424: (b"1 ", b""), _RELAYED_5424: (_BY_RELAY + b"1 ", b"")}.get(layout, (b"", _ITS_FIELDS))
     return Layout(layout.name, (begin, *_ISO_TIME, end, plain.after_offset_auto(*marks)), b"rfc5424")
 
 

@@ -156,6 +156,10 @@ def test_time_of_a_device(time, clock):
     check(b"<189>" + time + b" gw-3 app[4]: x", "gw-3", "app", "4", b"x", clock)
 
 
+def test_host_that_begins_like_a_year_and_a_zone():
+    check(b"<30>Nov 23 07:24:00 2001CET named[77]: x", "2001CET", "named", "77", b"x", "07:24:00")
+
+
 @pytest.mark.parametrize(
     ("text", "app_name", "msg"),
     [
