@@ -105,7 +105,7 @@ def test_key_in_the_text_is_neither_kept_nor_shown(relayed: Bridge, tmp_path: Pa
         "127.0.3.1": 2, "127.0.3.2": 2, "127.0.3.3": 1, "127.0.3.4": 3, HELD: 1,
     }  # fmt: skip
     assert "intake key in the text" in cli(relayed, "status", "--sources").stdout
-    assert "had an intake key in their text" in cli(relayed, "why", HELD).stdout
+    assert "had an intake key in the text" in cli(relayed, "why", HELD).stdout
 
 
 def assert_not_shown(bridge: Bridge) -> None:

@@ -152,7 +152,8 @@ def test_page_explains_problems_in_words(browser: Browser, tmp_path: Path) -> No
                 send(bridge, "127.0.1.2", bsd("app: local time", 2 * 3600))
                 send(bridge, "127.0.2.1", bsd("app: for the wrong key"))
                 now = datetime.now(UTC)
-                fortigate = f'<189>date={now:%Y-%m-%d} time={now:%H:%M:%S} devname="fw" devid="FG1" type="traffic"'
+                fields = 'devname="fw" devid="FG100F1" logid="0000000013" type="traffic"'
+                fortigate = f"<189>date={now:%Y-%m-%d} time={now:%H:%M:%S} {fields}"
                 send(bridge, "127.0.3.1", fortigate.encode())
                 browser.wait_text("#state", "Critical")
                 for words in (
