@@ -23,6 +23,7 @@ import yaml
 from bridge.syslog import parse
 from tests.harness.ports import free_port
 from tests.harness.process import Process
+from tests.harness.stream_server import counted_message, serving
 from tests.peers import syslog_ng
 from tests.peers.unpacked import Unpacked
 
@@ -226,23 +227,8 @@ def syslog_sink() -> Iterator[SyslogSink]:
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            while True:
-                count = b""
-                while (byte := self.rfile.read(1)).isdigit():
-                    count += byte
-                if not count:
-                    return
-                sink.take(self.rfile.read(int(count)))
+            while (message := counted_message(self.rfile)) is not None:
+                sink.take(message)
 
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        sink.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield sink
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as sink.port:
+        yield sink

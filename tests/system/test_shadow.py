@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import socketserver
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from bridge.setup.import_kind import import_file
 from tests.harness.captures import datagram, linked, packet, pcap
 from tests.harness.forwarder_readings import MESSAGES, Reading
 from tests.harness.ports import free_port
+from tests.harness.stream_server import counted_message, serving
 from tests.peers import rsyslog, syslog_ng
 from tests.peers.unpacked import PeerMissing
 
@@ -68,24 +68,11 @@ def listening() -> Iterator[Sink]:
             while first := self.rfile.read(1):
                 if first == b"<":
                     sink.arrived.append(first + self.rfile.readline())
-                    continue
-                count = first
-                while (byte := self.rfile.read(1)).isdigit():
-                    count += byte
-                sink.arrived.append(self.rfile.read(int(count)))
+                elif message := counted_message(self.rfile, first):
+                    sink.arrived.append(message)
 
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        sink.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield sink
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as sink.port:
+        yield sink
 
 
 def frames(name: str) -> list[tuple[str, int, bytes]]:
