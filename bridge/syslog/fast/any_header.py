@@ -120,9 +120,13 @@ _RELAYED = (
 
 # --- no leading time ---
 _UNTIMED = [row for row in UNTIMED.rows if row.name != "cef-alone"]
-# After a tag without pid, neither the rest of a Cisco header nor a time may follow.
+# After a tag without pid, neither the rest of a Cisco header, such as structured data, nor a time may follow.
 _NO_LEVEL = rb"(?!(?i:error|warning|info|notice|debug|critical|alert|fatal|message)[\[:])"
-_TAG_ALONE = b"(?(p)" + _NO_LEVEL + rb"[a-z_][a-z0-9_./-]*+(?:\[[0-9]++\]: (?!CEF:)|: (?=[a-z{\[(\"'<]))|(?!))"
+_TAG_ALONE = (
+    b"(?(p)"
+    + _NO_LEVEL
+    + rb"[a-z_][a-z0-9_./-]*+(?:\[[0-9]++\]: (?!CEF:)|: (?=[a-z{\[(\"'<])(?!\[[^\s=\]\"]++(?: .*?)?\]: ))|(?!))"
+)
 # Texts whose time is one of the values. ``mixed_rows`` reads it.
 _CEF = (
     rb"(?:(?=LEEF:[ ]?[0-9])|(?(p)" + _NO_LEVEL + rb"[a-z_][a-z0-9_./-]*+(?:\[[0-9]++\])?: )?+(?=CEF:[ ]?[0-9])"
@@ -131,7 +135,6 @@ _CEF = (
 # The words of an origin may contain `=`.
 _PAIRS = rb"(?(w)(?!))(?! {0,3}+[^:%\n]*+: [^%\n]*+%) {0,3}+(?=[A-Za-z_][\w.-]*+=(?!=))" + mark(OF_PAIRS)
 _JSON = rb"(?(w)(?!))(?=\{)" + mark(OF_JSON)
-_UNKNOWN = mark(UNKNOWN)
 # Text without a syslog header. Text that may be a header of some shape is left to the reference parser.
 _PLAIN_TEXT = (
     rb"(?<=\n)(?=<)|(?<=>|> |\n)(?(p)|(?![0-9]++ [<\xef]))(?=[A-Za-z0-9])"
@@ -145,10 +148,10 @@ _PLAIN_TEXT = (
 # d is set if an element may be in the header of Cisco IOS. The reference parser reads such a row, and any header that
 # ends with a bracket, which may be that of structured data.
 _CISCO_DATA = (
-    rb"(?:(?=(?:(?:[0-9]*+: |:)(?:[^\s\[]\S*+ ){0,6}+|(?:[^\s\[]\S*+ )?+)"
+    rb"(?>(?=(?:(?:[0-9]*+: |:)(?:[^\s\[]\S*+ ){0,6}+|(?:[^\s\[]\S*+ )?+)"
     rb"\[[^\s=\]\"]++(?: [^\s=\]\"]++=\"|\]: ))(?P<d>)|)"
 )
-_MAY_HAVE_DATA = rb"(?:(?(d)|(?<=\]|\] |\] " + grammar.BOM + rb"))" + mark(UNKNOWN) + b")?+"
+_NO_DATA = rb"(?!(?(d)|(?<=\]|\] |\] " + grammar.BOM + rb")))"
 
 _DEFINITIONS = {
     b"zone": ZONE,
@@ -180,7 +183,6 @@ _ALTERNATIVES = (
     b"(?=[A-Za-z])" + _CISCO,
     b"(?=[A-Za-z%])(?!(?&time))" + rows(_UNTIMED, _TAG_ALONE),
     _PLAIN_TEXT,
-    _UNKNOWN,
 )  # fmt: skip
 # w is set after Kiwi's prefix. A header must then follow.
 _KIWI = b"(?>(?(p)" + in_block(KIWI.pattern) + b"(?P<w>)|(?!))|)"
@@ -206,10 +208,11 @@ _DEFINED = [*((name, _with_calls(pattern)) for name, pattern in _DEFINITIONS.ite
 @cache
 def any_header(*, auto: bool) -> Rewriter | None:
     """Returns the rewriter for blocks of frames. It is compiled at first use, which takes some milliseconds."""
-    before, after = (_CISCO_DATA, _MAY_HAVE_DATA) if auto else (b"", b"")
+    # Atomic: no later alternative may match a header that is left to the reference parser.
+    begin, before, after = (b"(?>", _CISCO_DATA, b")" + _NO_DATA) if auto else (b"", b"", b"")
     return rewriter(
         b"(?(DEFINE)" + b"".join(b"(?<" + name + b">" + pattern + b")" for name, pattern in _DEFINED) + b")"
-        rb"\n++(?:(?:\xef\xbb\xbf)?+(?:[1-9][0-9]{0,5} (?=<))?+(?P<p>" + PRI + b") ?+)?+" + _KIWI
-        + before + b"(?|" + _with_calls(b"|".join(_ALTERNATIVES)) + b")" + after + rb"[ \t]*+",
+        rb"\n++(?:" + begin + rb"(?:(?:\xef\xbb\xbf)?+(?:[1-9][0-9]{0,5} (?=<))?+(?P<p>" + PRI + b") ?+)?+" + _KIWI
+        + before + b"(?|" + _with_calls(b"|".join(_ALTERNATIVES)) + b")" + after + rb"[ \t]*+|" + mark(UNKNOWN) + b")",
         REPLACEMENT + (b"\n" if auto else b""),
     )  # fmt: skip

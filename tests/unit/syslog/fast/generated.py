@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.syslog import parser
 from bridge.syslog.columns import TEXT, Columns, stamp_of
+from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.grammar import Header
 from bridge.syslog.reader import parse_rows
 
@@ -57,6 +58,13 @@ def stamps(columns: Columns) -> list[bytes]:
     if "stamp" in columns.fields:
         return list(columns["stamp"])
     return list(map(stamp_of, *columns.times()))
+
+
+def paused() -> RetryPause:
+    """Returns the memory of a sender whose last read had headers of unknown layouts."""
+    pause = RetryPause()
+    pause.record_failure()
+    return pause
 
 
 def check_reads_that_fit(

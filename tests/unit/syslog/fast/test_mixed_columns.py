@@ -8,13 +8,13 @@ import pytest
 from bridge.formats.registry import FORMATS
 from bridge.routing.profile import PAYLOAD_NEEDS, Disposition, needs_of
 from bridge.syslog import parser
-from bridge.syslog.columns import ALWAYS, AUTO, stamp_of
+from bridge.syslog.columns import ALWAYS, AUTO, Columns, stamp_of
 from bridge.syslog.fast import mixed_formats
 from bridge.syslog.fast.layouts import LAYOUTS
 from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.reader import read_columns
 from bridge.syslog.structured_data import auto_text
-from tests.unit.syslog.fast.generated import block, stamps
+from tests.unit.syslog.fast.generated import block, paused, stamps
 from tests.unit.syslog.fast.test_layouts import KINDS, PLAIN
 from tests.unit.syslog.fast.test_mixed_formats import FRAMES, needs_pcre2
 from tests.unit.syslog.mutation import mutated
@@ -26,6 +26,7 @@ EMPTY = [
     b'<30>1 2026-11-23T07:24:00Z gw - 7 ID [a@1 b="c"] ',
     b'<30>2026-11-23T07:24:00Z gw app - ID [a@1 b="c"]',
     b'<30>2026-11-23T07:24:00Z gw app - - [a@1 b="c"] \xef\xbb\xbftext',
+    b'<30>1 - - - - - [a@1 b="c"] <31>Nov 23 07:25:00 gw-2 app: text',
 ]
 
 
@@ -48,9 +49,14 @@ NEEDS = [
 
 
 def check(frames: Sequence[bytes], needs: frozenset[str]) -> None:
+    check_columns(frames, needs, read_columns(block(*frames), needs))
+    if needs <= AUTO:
+        check_columns(frames, needs, read_mixed(block(*frames), needs | ALWAYS, paused()))
+
+
+def check_columns(frames: Sequence[bytes], needs: frozenset[str], columns: Columns) -> None:
     rows = [frame for frame in frames if frame.strip(b" \t\r\n\0")]
     read = [parser.read(frame) for frame in rows]
-    columns = read_columns(block(*frames), needs)
     assert columns.count == len(rows)
     assert needs - ALWAYS <= columns.fields.keys()
     for name in needs - ALWAYS - {"raw", "text", "auto"}:

@@ -14,7 +14,15 @@ from bridge.syslog.fast import mixed_formats, pcre2
 from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.frames import block_of
 from bridge.syslog.shapes import SHAPES
-from tests.unit.syslog.fast.generated import MANY_SECONDS, MANY_SECONDS_5424, CountedReference, HitRate, block, stamps
+from tests.unit.syslog.fast.generated import (
+    MANY_SECONDS,
+    MANY_SECONDS_5424,
+    CountedReference,
+    HitRate,
+    block,
+    paused,
+    stamps,
+)
 from tests.unit.syslog.mutation import mutated
 from tests.unit.syslog.samples import SAMPLES
 
@@ -30,13 +38,14 @@ needs_pcre2 = pytest.mark.skipif(
 def check(frames: Sequence[bytes]) -> None:
     rows = [frame for frame in frames if frame.strip(b" \t\r\n\0")]
     read = [parser.read(frame) for frame in rows]
-    columns = read_mixed(b"".join(b"\n" + frame for frame in frames))
-    assert columns.count == len(rows)
-    assert set(columns.fields) in ({"stamp", "text"}, TEXT)
-    assert stamps(columns) == [stamp_of(parts.second, parts.fraction, parts.offset) for parts in read]
-    assert list(columns["text"]) == [parts.msg.lstrip(b" \t") for parts in read]
     empty = {row: frame for row, frame in enumerate(rows) if not read[row].msg.strip(b" \t")}
-    assert columns.blank == empty
+    for pause in (None, paused()):
+        columns = read_mixed(b"".join(b"\n" + frame for frame in frames), pause=pause)
+        assert columns.count == len(rows)
+        assert set(columns.fields) in ({"stamp", "text"}, TEXT)
+        assert stamps(columns) == [stamp_of(parts.second, parts.fraction, parts.offset) for parts in read]
+        assert list(columns["text"]) == [parts.msg.lstrip(b" \t") for parts in read]
+        assert columns.blank == empty
 
 
 @pytest.mark.parametrize("frame", FRAMES)
@@ -128,6 +137,9 @@ def test_small_reads_equal_reference(frames: list[bytes]) -> None:
         b"<167>Nov 23 07:24:00 20261123T072400Z45 %PIX-7-710005: UDP request discarded",
         b"time=1795418640|lille: Nov 23 07:24:00: %SYS-5-RESTART: System restarted",
         b"<86>Nov 23 07:24:00 web-5  1 2026-11-23T07:24:00.250Z bastion-2 sshd 4711 - - text",
+        b'<27>edge-4: [syslog@9 s_sn="77" s_id="edge-4:514"]: Nov 23 07:24:00: last message repeated 2 times',
+        b"<13><14>Nov 23 07:24:00 gw app: a header behind a second PRI is text",
+        b"<13><14>1 2026-11-23T07:24:00Z gw app - - - text",
     ],
 )
 def test_regression_equals_reference(frame: bytes) -> None:
