@@ -76,6 +76,12 @@ def check_columns(frames: Sequence[bytes], needs: frozenset[str], columns: Colum
         assert columns.blank == {row: frame for row, frame in enumerate(rows) if not texts[row]}
 
 
+@pytest.mark.parametrize("needs", [frozenset(("text",)), frozenset(("auto",))], ids=["text", "auto"])
+def test_header_behind_another_one_is_text(needs: frozenset[str]) -> None:
+    for header in (b"<13>", b'<13>1 - - - - - [a@1 b="c"] ', b'<13>Nov 23 07:24:00 gw app: [a@1 b="c"] '):
+        check([header + frame for frame in (*INTACT, *FRAMES)], needs)
+
+
 @pytest.mark.parametrize("needs", NEEDS, ids=lambda needs: "-".join(sorted(needs)))
 def test_columns_equal_reference(needs: frozenset[str]) -> None:
     frames = [*INTACT, *EMPTY, *FRAMES]
