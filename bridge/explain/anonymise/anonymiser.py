@@ -165,7 +165,9 @@ def _end_of_time(frame: bytes) -> tuple[int, bytes]:
     """Returns where the time of the header ends, or the PRI if there is none, and the HOSTNAME that stands there."""
     header = parser.read(frame)
     end = frame.find(b">") + 1 if header.priority else 0
-    if header.second and header.hostname and (at := frame.find(header.hostname, end)) >= 0:
+    # A host within the text (`devname=`, `fw=`) ends no header.
+    at = frame.find(header.hostname, end, len(frame) - len(header.msg))
+    if header.second and header.hostname and at >= 0:
         # The counters of a device stand before the time, so the host is what ends it.
         return at, header.hostname
     return end, b""

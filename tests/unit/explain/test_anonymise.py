@@ -23,6 +23,8 @@ TEMPLATES = [
     ' subtype="forward" level="notice" vd="root" srcip={v4} dstip={other} user="{user}" sessionid={number}',
     '<165>1 2026-11-23T07:24:00.003Z {host}.corp.example app 42 ID [x@32473 user="{user}" ip="{v6}"]'
     " by {user}@{host}.org",
+    '<134>id=firewall sn=C0{number} time="2026-11-23 07:24:00 UTC" fw={v4} pri=6 c=1024 m=537 msg="Connection closed"'
+    ' n=2 src={other}:55:X0 usr="{user}"',
     "<134>Nov 23 07:24:00 {host} CEF:0|Fortinet|FortiGate|7.0|13|traffic|3|"
     "src={v4} suser={user} dvchost={host} cn1={number}",
     '<14>Nov 23 07:24:00 {host} {{"user":"{user}","host":"{host}","ip":"{v6}","id":{number},"mac":"{mac}"}}',
