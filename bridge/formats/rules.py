@@ -91,7 +91,7 @@ IOS_DATE = FormatRule(
         ),
         Beginning(
             rb"(?!" + _IOS_TIME + rb"(?: " + _IOS_ZONE + rb")? ?: %|" + _IOS_ORIGIN + _IOS_TIME
-            + rb")[^%\n]{0,200}?(?<![^ \n])[*.]?(" + _IOS_TIME + rb"(?: " + _IOS_ZONE + rb"(?= [^: \n%]))?) (?!"
+            + rb")[^%\n]{0,200}?(?<![^ \n])[*.]?(" + _IOS_TIME + rb"(?: " + _IOS_ZONE + rb"(?= [^: \n%]))?):? (?!"
             + _IOS_ZONE + rb" ?:)"
             # An IPv6 address is not a host name for the parser.
             rb"(?:(" + _IOS_HOST + rb")(?=[^\n]{3,99}?(: ))|\[?[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]*[0-9a-fA-F:]\]?)"

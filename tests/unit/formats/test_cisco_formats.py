@@ -23,6 +23,8 @@ IOS = [
     (BSD + b" sw-4 %SYS-5-RESTART: x", b"sw-4: " + BSD + b": %SYS-5-RESTART: x"),
     (BSD + b" sw-4: %SYS-5-RESTART: x", b"sw-4: " + BSD + b": %SYS-5-RESTART: x"),
     (BSD + b" sw-4 : %SYS-5-RESTART: x", b"sw-4: " + BSD + b": %SYS-5-RESTART: x"),
+    (BSD + b": sw-4: %SYS-5-RESTART: x", b"sw-4: " + BSD + b": %SYS-5-RESTART: x"),
+    (b"Nov 23 07:24:00.631: 192.0.2.44: %SEC-5-A: x", b"192.0.2.44: Nov 23 07:24:00.631: %SEC-5-A: x"),
     (BSD + b" core: %SYS-5-RESTART: x", b"core: " + BSD + b": %SYS-5-RESTART: x"),
     (b"Nov  3 2026 07:24:00.417 sw_4.example.org : %SYS-5-A: x",
      b"sw_4.example.org: Nov  3 2026 07:24:00.417: %SYS-5-A: x"),
