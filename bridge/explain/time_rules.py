@@ -17,7 +17,7 @@ LAYOUTS = {
     "bsd-12-hours-fraction-first": "the layout 'Mmm d yyyy hh:mm:ss.fff AM'",
     "bsd-year-before": "the layout 'Mmm d yyyy hh:mm:ss'",
     "bsd": "the layout 'Mmm d hh:mm:ss'",
-    "year-first": "the layout 'yyyy Mmm d hh:mm:ss'",
+    "bsd-year-first": "the layout 'yyyy Mmm d hh:mm:ss'",
     "day-first": "the layout 'd Mmm yyyy hh:mm:ss'",
     "iso": "the layout of RFC 3339",
     "iso-unpadded": "the layout of RFC 3339, with numbers of one digit",

@@ -75,8 +75,8 @@ FACILITY_AND_LEVEL = (
 MNEMONIC = rb"%[A-Za-z0-9_][A-Za-z0-9_/.]*+(?:-[A-Za-z0-9_/.]++){2,9}(?=[ ]?:| \[)"
 # `CEF:` and `LEEF:` are the beginning of the message, never a tag.
 CEF = rb"(?:CEF|LEEF):[ ]?[0-9]"
-# The module of Force10 and Dell before a mnemonic.
-STACK_UNIT = rb"(?:%[A-Z0-9]++(?:-[A-Z])?:[A-Z0-9]{1,4} (?=%))?"
+# The module before a mnemonic: of Force10 and Dell (`%STKUNIT0-M:CP`), or the virtual device of NX-OS (`%$ VDC-1 %$`).
+STACK_UNIT = rb"(?:%(?:[A-Z0-9]++(?:-[A-Z])?:[A-Z0-9]{1,4}|\$ [A-Za-z0-9_.-]{1,64} %\$) (?=%))?"
 # RFC 3164 section 4.1.3: TAG ends at `[pid]` followed by `:` or a blank, or at `:`, and never contains a blank. Before
 # `:` alone it must be the name of a program: not an address, a time, a drive letter or the scheme of a URL.
 # Before a `[pid]` that begins with a digit it may be any word.

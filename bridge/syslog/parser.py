@@ -19,6 +19,7 @@ import re
 
 from bridge.syslog.grammar import (
     BOM,
+    CEF,
     FACILITY_AND_LEVEL,
     HOST,
     HOST_BEFORE_TAG,
@@ -58,6 +59,9 @@ RELAYED = re.compile(rb"(" + HOST_BEFORE_TAG + rb") ++(?:: ++)?(?!(?i:" + UPPER_
 _RELAY_AND_VERSION = re.compile(HOST + rb" (?=1 (?:(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}|[0-9]{9,10}\.))")
 _VERSION = re.compile(rb"1 ++(?=[0-9A-Z])")
 _KIWI = re.compile(KIWI.pattern)
+# Cisco's mark of a clock that is not synchronised.
+_CLOCK_MARK = re.compile(rb"[*.](?=[A-Z][a-z]{2} [ 0-9]|(?:19|20)[0-9]{2}[ -])")
+_BEFORE_OBJECT = re.compile(rb"(" + HOST + rb") ++(?=\{|" + CEF + rb")")
 
 
 def read(frame: bytes) -> Header:
@@ -98,6 +102,8 @@ def _untimed(priority: bytes, device: bytes) -> Header | None:
         return header
     if priority and (at := cisco.after_counter(device)) and (header := _timed(priority, device, at, at)):
         return header._replace(shape="counted") if header.shape == "rfc3164" else header
+    if _CLOCK_MARK.match(device) and (header := _timed(priority, device, 0, 1)):
+        return header
     header = LAST.read(priority, device, 0, 0, NO_TIME)
     return header and keyvalue.of_cef(header)
 
@@ -145,8 +151,8 @@ def _timed(priority: bytes, text: bytes, start: int, at: int, *, versioned: bool
     if gap is None:
         return None
     if stamp.format == "epoch":
-        # Seconds since 1970 are a time only in Meraki's layout.
-        return EPOCH.read(priority, text, start, gap.end(), stamp)
+        header = EPOCH.read(priority, text, start, gap.end(), stamp)
+        return header or (None if gap[1] else _after_epoch(priority, text, start, gap.end(), stamp))
     like_5424 = versioned and stamp.format == "iso"
     if like_5424 and (header := VERSIONED.read(priority, text, start, gap.end(), stamp)):
         return header
@@ -159,6 +165,13 @@ def _timed(priority: bytes, text: bytes, start: int, at: int, *, versioned: bool
     if not versioned and (header := _after_relay(priority, text, start, gap.end())):
         return header
     return _header_after_time(priority, text, start, gap.end(), stamp, like_5424=like_5424)
+
+
+def _after_epoch(priority: bytes, text: bytes, start: int, at: int, stamp: Stamp) -> Header | None:
+    """Parses HOST TAG: MSG after seconds since 1970. Proxies begin their text with such a number, so it is the time of a
+    header only before a host and a tag, JSON or CEF."""
+    host = RELAYED.match(text, at) or _BEFORE_OBJECT.match(text, at)
+    return host and tagged(priority, text, start, stamp, "rfc3164", host[1], host.end())
 
 
 def _header_after_time(priority: bytes, text: bytes, start: int, at: int, stamp: Stamp, *, like_5424: bool) -> Header:

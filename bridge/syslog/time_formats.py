@@ -109,7 +109,7 @@ FORMATS = (
     TimeFormat("bsd", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, b"",
            named_month, b"Nov  3 07:24:00", "2026-11-03T07:24:00Z"),
     # NX-OS
-    TimeFormat("year-first", _YEAR + b" " + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, b"",
+    TimeFormat("bsd-year-first", _YEAR + b" " + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, b"",
            named_month, b"2026 Nov 23 00:24:00 PDT", "2026-11-23T07:24:00Z"),
     # RFC 2822, and named(8) with dashes
     TimeFormat("day-first", _WEEKDAY + _DAY + b"[ -]" + _MONTH + b"[ -]" + _YEAR + b" " + _CLOCK, b"",

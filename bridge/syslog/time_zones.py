@@ -29,7 +29,7 @@ _NAMES = b"|".join(sorted(ABBREVIATIONS, reverse=True))
 ZONE = (
     rb"(?:(?:[Zz]|" + OFFSET + rb")(?![A-Za-z0-9_/.-])| {0,2}(?:" + OFFSET
     + rb"|(?:GMT|UTC)(?:\+[0-9]{1,2}(?::?[0-9]{2})?|-[0-9]{1,2}(?::?[0-9]{2})?)"
-    + rb"|[A-Z]{1,5} [+-][0-9]{1,2}:[0-9]{2}|(?:" + _NAMES + rb")(?: DST)?|DST|(?:"
+    + rb"|[A-Z]{1,5} [+-][0-9]{1,2}:[0-9]{2}|(?:" + _NAMES + rb")(?: DST)?|DST|Z(?=[ :])|(?:"
     + _NAMES.lower() + rb")(?= ?:))(?![A-Za-z0-9_/.-]))"
 )  # fmt: skip
 "Expression for the zone after a time, including the blanks before it."

@@ -172,7 +172,7 @@ LAYOUTS = (
         *_TAGGED,
     )),
     Layout("unifi", (
-        "device", *_ANY_TIME, b"(?: (?!(?:[A-Z]{2,5}|[0-9]{4}),)", _NAME,
+        "device", *_ANY_TIME, b"(?: (?!(?:[A-Z]{1,5}|[0-9]{4}),)", _NAME,
         rb"[, ]| )[0-9A-Fa-f]{12},[A-Za-z0-9_.+-]++:? ++(?:: ++)?", *_TAGGED,
     )),
     Layout("host-and-address", (

@@ -12,7 +12,7 @@ from bridge.syslog.time_formats import MONTHS
 # WatchGuard's serial number, and no colon. If the first letter rules these out, there is no lookahead, because a
 # lookahead costs as much as the rest of the name.
 HOST = (
-    rb"(?:[a-z][A-Za-z0-9._-]*+|(?![A-Z]{2,5} |[AP]M[.,]|[0-9]{4}(?:[ -]|[0-9]{4}T)|(?:GMT|UTC)-[0-9]|MSWinEventLog |"
+    rb"(?:[a-z][A-Za-z0-9._-]*+|(?![A-Z]{1,5} |[AP]M[.,]|[0-9]{4}(?:[ -]|[0-9]{4}T)|(?:GMT|UTC)-[0-9]|MSWinEventLog |"
     rb"[0-9][0-9A-F]{12} |" + UPPER_LEVEL + rb" )[A-Z0-9][A-Za-z0-9._-]*+)"
 )  # fmt: skip
 TAG = rb"(?:\(?[a-z_][A-Za-z0-9_./()-]*+|(?!CEF:|LEEF:)[A-Z][A-Za-z0-9_./()-]*+)"

@@ -22,7 +22,9 @@ from bridge.syslog.timestamps import is_time
 NO_ORIGIN = rb"(?![0-9]++: |[*.]|[A-Z][a-z]{2} [ 0-9][0-9 ]|(?:19|20)[0-9]{2} [A-Z][a-z]{2} |[0-9]{4}-[0-9]{1,2}-)"
 _FIRST_COUNTER = rb"(?P<counter>[0-9]*+: |:(?! ))?"
 _COUNTER = rb"(?:[0-9]*+: )?"
-_ORIGIN = rb"(?:" + NO_ORIGIN + rb"(?P<host>" + CISCO_HOST + rb"):? )?"
+# An uptime before a mnemonic is not a host.
+_UNITS = rb"(?:[0-9]++[ywdhms]){1,5}"
+_ORIGIN = rb"(?:" + NO_ORIGIN + rb"(?!" + _UNITS + rb": \*?%)(?P<host>" + CISCO_HOST + rb"):? )?"
 # IOS: `logging host ... session-id ... sequence-num-session`
 _DATA = rb"(?:(?P<sd>" + SD_ELEMENT + rb"): )?"
 _NODE = rb"(?:(?![0-9/]++:)[A-Z0-9]{1,4}/[A-Z0-9/]++:)?"
@@ -37,7 +39,7 @@ WORDS_HEAD = re.compile(
     _FIRST_COUNTER + NO_ORIGIN + rb"(?P<host>" + _ORIGIN_WORD + rb"(?: " + _ORIGIN_WORD + rb"){0,5}): " + _DATA
     + _COUNTER + _MARK + _TIME_FOLLOWS
 )  # fmt: skip
-UPTIME = re.compile(rb"(?:(?:[0-9]++[ywdhms]){1,5}|[0-9]{1,3}:[0-9]{2}:[0-9]{2})(?=: )")
+UPTIME = re.compile(rb"(?:" + _UNITS + rb"|[0-9]{1,3}:[0-9]{2}:[0-9]{2})(?=: )")
 _PROCESS = rb"(?P<content>)(?:[A-Za-z0-9_./-]++\[(?P<pid>[0-9]++)\]: ?)?\*?(?P<msg>)(?=" + STACK_UNIT + rb"(?P<app>"
 _PROCESS += MNEMONIC + rb"))"
 _NO_ZONE_BEFORE = rb"(?<=[0-9])(?<![+-][0-9]{2}:[0-9]{2})(?<![+-][0-9]{4})(?<![+-][0-9]:[0-9]{2})"

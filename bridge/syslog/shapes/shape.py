@@ -39,7 +39,8 @@ class Shape(NamedTuple):
     "Expression for the parts of the header, besides separators, that no field keeps."
     format: str = "rfc3164"
     needs: str = ""
-    "Name of the only timestamp format that the row accepts, or `pri` if the frame must have a PRI. Empty for neither."
+    """Beginning of the names of the timestamp formats that the row accepts, or ``pri`` if the frame must have a PRI.
+    Empty for neither."""
 
 
 class ShapeTable:
@@ -61,7 +62,7 @@ class ShapeTable:
         if match is None or match.lastgroup is None:
             return None
         row, (host, app, pid, msgid, sd, content, msg) = self._groups[match.lastgroup]
-        if row.needs and not (priority if row.needs == "pri" else row.needs == stamp.format):
+        if row.needs and not (priority if row.needs == "pri" else stamp.format.startswith(row.needs)):
             return None
         field = _nil if row.format == "rfc5424" else _given
         hostname = field(match[host]) if host else b""

@@ -20,7 +20,7 @@ _BEFORE_DEVICE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[1-9][0-9]{0,5} (?:\xef\xbb\x
 # Includes a clock mark, the version, NILVALUE, the BOM, FreeBSD's `<facility.level>` and the counter after Huawei's
 # fraction.
 _SEPARATORS = (
-    rb"[ \t:\[\]]|[*.](?=[A-Z][a-z]{2} |[12][0-9]{3}-)|\xef\xbb\xbf|1 |-(?= |\]|\Z)"
+    rb"[ \t:\[\]]|[*.](?=[A-Z][a-z]{2} |[12][0-9]{3}[ -])|\xef\xbb\xbf|1 |-(?= |\]|\Z)"
     rb"|<[a-z0-9]+\.[a-z0-9]+>(?= )|\.[0-9]{1,3}(?=[ +-])"
 )
 _PLAIN = re.compile(_SEPARATORS)

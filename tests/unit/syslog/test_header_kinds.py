@@ -150,6 +150,11 @@ def test_text_that_resembles_a_header_behind_a_relay(text):
         (b"Nov 23 10:24:00 EAT", "07:24:00"),
         (b"11/23/2026 7:24:00 AM", "07:24:00"),
         (b"23/11/2026, 07:24:00 PM", "19:24:00"),
+        (b"Nov 23 07:24:00 Z", "07:24:00"),
+        (b"2026-11-23 07:24:00.5 Z", "07:24:00"),
+        (b"1795418640.25", "07:24:00"),
+        (b"*Nov 23 07:24:00", "07:24:00"),
+        (b".2026 Nov 23 08:24:00.1 CET", "07:24:00"),
     ],
 )
 def test_time_of_a_device(time, clock):
@@ -186,10 +191,58 @@ def test_serial_number_of_watchguard(text, app_name, msg):
         (b":192.0.2.7: ", "192.0.2.7", None),
         (b"41: Nov 22 23:24:00 PST -8:00: ", None, "07:24:00"),
         (b"Nov 23 07:24:00.6: sw-3: ", "sw-3", "07:24:00"),
+        (b"Nov 23 2026 07:24:00 sw-3: ", "sw-3", "07:24:00"),
+        (b"Nov 23 07:24:00 2026 192.0.2.7: ", "192.0.2.7", "07:24:00"),
+        (b"2026 Nov 23 07:24:00 2001:db8::7: ", "2001:db8::7", "07:24:00"),
+        # An uptime is not a host.
+        (b"41: 2y10w: ", None, None),
+        (b"3d04h: ", None, None),
+        (b"41: 1w0d: *", None, None),
+        (b"41: sw-3: 2y10w: ", "sw-3", None),
+        (b"3d: Nov 23 07:24:00: ", "3d", "07:24:00"),
     ],
 )
 def test_host_in_front_of_a_mnemonic(header, hostname, clock):
     check(b"<189>" + header + b"%SYS-5-X: y", hostname, "%SYS-5-X", None, b"%SYS-5-X: y", clock)
+
+
+@pytest.mark.parametrize(
+    ("header", "hostname", "clock"),
+    [
+        (b": 2026 Nov 23 07:24:00 UTC: ", None, "07:24:00"),
+        (b"2026 Nov 23 07:24:00 nx-3 ", "nx-3", "07:24:00"),
+        (b"Nov 23 07:24:00 nx-3: ", "nx-3", "07:24:00"),
+        (b"", None, None),
+    ],
+)
+def test_virtual_device_before_a_mnemonic(header, hostname, clock):
+    msg = b"%$ VDC-2 %$ %ETHPORT-5-IF_UP: y"
+    check(b"<189>" + header + msg, hostname, "%ETHPORT-5-IF_UP", None, msg, clock)
+
+
+@pytest.mark.parametrize("text", [b'{"k": "v: w"}', b"CEF:0|a|b|c|d|e|f|g", b"LEEF:1.0|a|b|c|d|k=v"])
+@pytest.mark.parametrize("time", [b"1795418640.25", b"1 1795418640.25", b"*Nov 23 07:24:00"])
+def test_text_without_tag_after_a_rare_time(time, text):
+    check(b"<189>" + time + b" gw-3 " + text, "gw-3", None, None, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"1795418640.123     45 192.0.2.9 TCP_MISS/200 1039 GET http://example.org/ - DIRECT/192.0.2.1 text/html",
+        b"1795418640.123\tCx1\t192.0.2.9\t53: x",
+        b"1795418640.123: gw-3 app: x",
+        b"1795418640 gw-3 app: x",
+        b"1795418640.123 WARN pool: x",
+        b"*Nov 23 is a day: x",
+        b"* Nov 23 07:24:00 gw-3 app: x",
+    ],
+)
+def test_text_that_begins_like_a_time_stays_whole(text):
+    account(b"<189>" + text)
+    assert_fast_equals_reference(b"<189>" + text)
+    message = parse(b"<189>" + text, received=NOW)
+    assert (message.timestamp, message.hostname, message.msg) == (None, None, text)
 
 
 def test_words_before_a_mnemonic_alone_are_text():
