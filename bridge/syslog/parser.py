@@ -61,7 +61,7 @@ _VERSION = re.compile(rb"1 ++(?=[0-9A-Z])")
 _KIWI = re.compile(KIWI.pattern)
 # Cisco's mark of a clock that is not synchronised.
 _CLOCK_MARK = re.compile(rb"[*.](?=[A-Z][a-z]{2} [ 0-9]|(?:19|20)[0-9]{2}[ -])")
-_BEFORE_OBJECT = re.compile(rb"(" + HOST + rb") ++(?=\{|" + CEF + rb")")
+_BEFORE_OBJECT = re.compile(rb"((?![0-9]++(?:\.[0-9]++)? )" + HOST + rb") ++(?=\{|" + CEF + rb")")
 
 
 def read(frame: bytes) -> Header:

@@ -35,10 +35,8 @@ _TIME_FOLLOWS = rb"(?=[0-9A-Z%]|\*%)"
 HEAD = re.compile(_FIRST_COUNTER + _ORIGIN + _DATA + _COUNTER + _NODE + TASK + _MARK + _TIME_FOLLOWS)
 # The words of an origin-id end in a colon. They are any text, but neither JSON, structured data nor ``key="value"``.
 _ORIGIN_WORD = rb"[^\s:%*\"\[\]{}<>]++"
-WORDS_HEAD = re.compile(
-    _FIRST_COUNTER + NO_ORIGIN + rb"(?P<host>" + _ORIGIN_WORD + rb"(?: " + _ORIGIN_WORD + rb"){0,5}): " + _DATA
-    + _COUNTER + _MARK + _TIME_FOLLOWS
-)  # fmt: skip
+_ORIGIN_WORDS = NO_ORIGIN + rb"(?P<host>" + _ORIGIN_WORD + rb"(?: " + _ORIGIN_WORD + rb"){0,5}): "
+WORDS_HEAD = re.compile(_FIRST_COUNTER + _ORIGIN_WORDS + _DATA + _COUNTER + _MARK + _TIME_FOLLOWS)
 UPTIME = re.compile(rb"(?:" + _UNITS + rb"|[0-9]{1,3}:[0-9]{2}:[0-9]{2})(?=: )")
 _PROCESS = rb"(?P<content>)(?:[A-Za-z0-9_./-]++\[(?P<pid>[0-9]++)\]: ?)?\*?(?P<msg>)(?=" + STACK_UNIT + rb"(?P<app>"
 _PROCESS += MNEMONIC + rb"))"
@@ -57,6 +55,8 @@ _SECOND = re.compile(
 )
 # Behind a relay, a header without time or with an uptime begins with a counter.
 _UNTIMED_SECOND = re.compile(_RELAY + rb"[0-9]++: " + _ORIGIN + _DATA + _COUNTER + _MARK + rb"(?=[0-9%]|\*%)")
+# So does one with an origin of several words.
+_WORDS_SECOND = re.compile(_RELAY + rb"[0-9]++: " + _ORIGIN_WORDS + _DATA + _COUNTER + _MARK + rb"(?=[0-9A-Z])")
 # A quick check for a second time, without named groups: it rejects most messages. The fast readers apply
 # MAY_BE_SECOND after a tag. NetScaler's date (`11/23/2026:07:24:00`) is not here: behind a relay it begins the text, as
 # the intake's parser expects.
@@ -168,8 +168,8 @@ def second(priority: bytes, text: bytes, start: int, at: int, first: Stamp) -> S
     head = _SECOND.match(text, at)
     stamp = head and scan(text, head.end())
     if not head or not stamp or not is_time(stamp.second, stamp.offset):
-        untimed = _untimed_second(priority, text, start, at, first)
-        return untimed and Second(untimed, first, b"")
+        header = _untimed_second(priority, text, start, at, first) or _second_after_words(priority, text, start, at)
+        return header and Second(header, first, b"")
     relay = head["relay"] or b""
     if tail := TAIL.match(text, stamp.end):
         return Second(_build_header("cisco-relayed", priority, text, start, head, stamp, tail), stamp, relay)
@@ -187,6 +187,13 @@ def _untimed_second(priority: bytes, text: bytes, start: int, at: int, first: St
     uptime = UPTIME.match(text, head.end())
     tail = TAIL.match(text, uptime.end()) if uptime else _TIMELESS_TAIL.match(text, head.end())
     return tail and _build_header("cisco-relayed", priority, text, start, head, first, tail)
+
+
+def _second_after_words(priority: bytes, text: bytes, start: int, at: int) -> Header | None:
+    head = _WORDS_SECOND.match(text, at)
+    stamp = head and scan(text, head.end())
+    tail = TAIL.match(text, stamp.end) if stamp and is_time(stamp.second, stamp.offset) else None
+    return _build_header("cisco-relayed", priority, text, start, head, stamp, tail) if head and stamp and tail else None
 
 
 def _build_header(

@@ -26,6 +26,9 @@ _ASA = rb"%(?:ASA|FTD|PIX|FWSM|ACE|NGIPS)-"
 _MNEMONIC = rb"(?P<msg>)(?=" + STACK_UNIT + rb"(?P<app>" + MNEMONIC + rb"))"
 _DAEMON = rb"(?:dhcpdv6|dhcpd|named|httpd|sshd|ntpd|chronyd|radiusd|snmpd|syslogd|rsyslogd|kernel|dnsmasq|unbound):"
 
+# RFC 5424 section 6.4: a BOM before MSG is not part of it.
+_BEFORE_MSG = rb"(?: (?:\xef\xbb\xbf)?+|\Z)(?P<msg>)"
+
 # MAC,FIRMWARE of UniFi
 UNIFI = rb"[0-9A-Fa-f]{12},[A-Za-z0-9_.+-]++:?" + _BLANKS + rb"(?::" + _BLANKS + rb")?"
 UNIFI_DROPS = rb",?[0-9A-Fa-f]{12},[A-Za-z0-9_.+-]++"
@@ -134,7 +137,7 @@ TIMED = ShapeTable(
     # RFC 5424 without its version: Juniper, VMware. The fields are restricted, so that plain text does not match.
     Shape("rfc5424-without-version",
         rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Z][A-Z0-9_]*+) "
-        rb"(?P<sd>-|(?:" + SD_ELEMENT + rb")++)(?: |\Z)(?P<msg>)",
+        rb"(?P<sd>-|(?:" + SD_ELEMENT + rb")++)" + _BEFORE_MSG,
         b'<165>2026-11-23T07:24:00.003Z srx-1 RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.129 reason="policy"]',
         format="rfc5424", needs="iso"),
     Shape("bracketed-host", rb"\[(?P<host>" + IPV4 + rb"|" + IPV6 + rb")\]" + _BLANKS,
@@ -155,7 +158,7 @@ _FIELDS = (
 # After `1 ` and a date of ISO 8601, if the header is not valid RFC 5424: fields are missing, or the time has a blank
 # instead of the T.
 VERSIONED = ShapeTable(
-    Shape("rfc5424-other-time", _FIELDS + rb" (?P<sd>-|" + _SD + rb")(?: |\Z)(?P<msg>)",
+    Shape("rfc5424-other-time", _FIELDS + rb" (?P<sd>-|" + _SD + rb")" + _BEFORE_MSG,
         b"<166>1 2026-11-23 07:24:00 leaf-3 bgp#zebra 292 - -  message repeated 3 times: [ route withdrawn ]",
         format="rfc5424"),
     # Check Point: the text in brackets is not valid structured data
@@ -167,7 +170,7 @@ VERSIONED = ShapeTable(
     # The pid is part of the app name, so one field is missing: BIND through some relays
     Shape("rfc5424-pid-in-app",
         rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:\[\]]++)\[(?P<pid>[0-9]++)\] (?P<msgid>-|[A-Z][A-Z0-9_]*+) "
-        rb"(?P<sd>-|(?:" + SD_ELEMENT + rb")++)(?: |\Z)(?P<msg>)",
+        rb"(?P<sd>-|(?:" + SD_ELEMENT + rb")++)" + _BEFORE_MSG,
         b"<174>1 2026-11-23T07:24:00Z resolver-2 named[4711] - -  info: client 192.0.2.77#53110: query: example.org IN",
         format="rfc5424"),
 )  # fmt: skip

@@ -200,6 +200,8 @@ def test_serial_number_of_watchguard(text, app_name, msg):
         (b"41: 1w0d: *", None, None),
         (b"41: sw-3: 2y10w: ", "sw-3", None),
         (b"3d: Nov 23 07:24:00: ", "3d", "07:24:00"),
+        (b"Nov 23 07:24:03 rel-3 41: Lille Nord: Nov 23 07:24:00: ", "Lille Nord", "07:24:00"),
+        (b"Nov 23 07:24:03 rel-3 41: Lille Nord: 000007: *Nov 23 08:24:00.1 CET: ", "Lille Nord", "07:24:00"),
     ],
 )
 def test_host_in_front_of_a_mnemonic(header, hostname, clock):
@@ -257,3 +259,18 @@ def test_first_word_of_a_text_is_no_host(text):
 
 def test_cef_after_a_level_is_no_tag():
     check(START + b"ltm-3 info  CEF:0|a|b", "ltm-3", None, None, b"info  CEF:0|a|b")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"1 2026-11-23T07:24:00+0000 gw-3 app w-4 ID7 -",
+        b'1 2026-11-23 07:24:00 gw-3 app w-4 ID7 [a@1 b="c"]',
+        b"1 2026-11-23T07:24:00Z gw-3 app w-4 ID7 -",
+        b'2026-11-23T07:24:00Z gw-3 app 4 ID7 [a@1 b="c"]',
+    ],
+)
+def test_byte_order_mark_before_msg_is_dropped(header):
+    procid = "w-4" if b"w-4" in header else "4"
+    check(b"<134>" + header + b" \xef\xbb\xbfx", "gw-3", "app", procid, b"x")
+    check(b"<134>" + header + b" x\xef\xbb\xbf", "gw-3", "app", procid, b"x\xef\xbb\xbf")
