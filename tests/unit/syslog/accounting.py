@@ -24,6 +24,7 @@ _SEPARATORS = (
     rb"|<[a-z0-9]+\.[a-z0-9]+>(?= )|\.[0-9]{1,3}(?=[ +-])"
 )
 _PLAIN = re.compile(_SEPARATORS)
+_CLOCK_MARK = re.compile(rb"[*.](?=[A-Z12])")
 # A message counter, or the version of RFC 5424.
 _VERSION = re.compile(rb"[0-9]*: |1 +")
 _RELAY = re.compile(rb"(?:[ :\t]*<[a-z0-9]+\.[a-z0-9]+>(?= ))?[ :\t]*[^\s]+[ :\t]*")
@@ -72,6 +73,8 @@ def _own_header(header: bytes, at: int, parts: Header) -> int:
         if version := _VERSION.match(header, at):
             at = version.end()
         at += len(header[at:]) - len(header[at:].lstrip(b" "))
+        if mark := _CLOCK_MARK.match(header, at):
+            at = mark.end()
         stamp = scan(header, at)
         if stamp and scan(header, after := len(header) - len(header[stamp.end :].lstrip(b" :"))):
             # The time of a relay without a name.
