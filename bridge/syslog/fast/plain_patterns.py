@@ -20,7 +20,8 @@ PID = rb"[A-Za-z0-9_.:-]*+"
 # Before `:` alone, a MAC address is not a tag. After a tag without pid, a second time and Cisco's mnemonic may follow,
 # from a device behind a relay. Then the tag is the device's name.
 NO_MAC = rb"(?<!-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2})(?<!\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})"
-COLON = NO_MAC + rb": (?!\*%|" + cisco.MAY_BE_SECOND + rb"[^%\n]*+%)"
+_SECOND = cisco.MAY_BE_SECOND + rb"[^%\n]*+%"
+COLON = NO_MAC + rb": (?!\*%|" + _SECOND + rb"|\[[^\]\n]*+\]: " + _SECOND + rb")"
 PRI = rb"<(?:[1-9]?[0-9]>|1[0-8][0-9]>|19[01]>)"
 _MONTH = b"(?:" + b"|".join(MONTHS) + b")"
 # Only texts that are a valid time in any zone. With ``+25:00`` or the year 0000, the text is not a header.

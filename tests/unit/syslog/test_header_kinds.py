@@ -200,6 +200,7 @@ def test_serial_number_of_watchguard(text, app_name, msg):
         (b"41: 1w0d: *", None, None),
         (b"41: sw-3: 2y10w: ", "sw-3", None),
         (b"3d: Nov 23 07:24:00: ", "3d", "07:24:00"),
+        (b'Nov 23 07:24:03 rel-3 sw-3: [syslog@9 s_sn="4"]: *Nov 23 07:24:00.5 UTC: ', "sw-3", "07:24:00"),
         (b"Nov 23 07:24:03 rel-3 41: Lille Nord: Nov 23 07:24:00: ", "Lille Nord", "07:24:00"),
         (b"Nov 23 07:24:03 rel-3 41: Lille Nord: 000007: *Nov 23 08:24:00.1 CET: ", "Lille Nord", "07:24:00"),
     ],
