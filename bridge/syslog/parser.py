@@ -168,8 +168,10 @@ def _timed(priority: bytes, text: bytes, start: int, at: int, *, versioned: bool
 
 
 def _after_epoch(priority: bytes, text: bytes, start: int, at: int, stamp: Stamp) -> Header | None:
-    """Parses HOST TAG: MSG after seconds since 1970. Proxies begin their text with such a number, so it is the time of a
-    header only before a host and a tag, JSON or CEF."""
+    """Parses HOST TAG: MSG after seconds since 1970.
+
+    Proxies begin their text with such a number, so it is a header's time only before a host and a tag, JSON or CEF.
+    """
     host = RELAYED.match(text, at) or _BEFORE_OBJECT.match(text, at)
     return host and tagged(priority, text, start, stamp, "rfc3164", host[1], host.end())
 
