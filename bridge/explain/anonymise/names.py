@@ -8,6 +8,7 @@ from typing import NamedTuple
 from bridge.explain.products import PRODUCTS
 from bridge.formats import FORMATS
 from bridge.syslog import parser
+from bridge.syslog.time_formats import scan
 
 _VALUE = rb"""(?:\\?"([^"\\]{1,128})|'([^'\n]{1,128})|([^\s"',;|)\]}>&]{1,128}))"""
 _KEY = (
@@ -20,7 +21,9 @@ _KEY = (
 _SET = rb"""\\?["']?[ ]?[=:]"""
 # A forwarder writes a tab as #011, and WORD has its digits in it.
 _TABBED = re.compile(rb"(?i)(?<![\w.-])" + _KEY + rb"[ ]?[=:](?:[ \t]|#011){0,8}#(011[^\s\"',;#]{1,64})")
-_KEYED = re.compile(rb"(?i)(?<![\w.-])" + _KEY + _SET + rb"(?:[ \t]|#011){0,8}" + _VALUE)
+# After `user= `, the next `key=` is not the value.
+_BLANKS = rb"(?:(?<==)(?:[ \t]|#011){1,8}+(?![\w.-]{1,64}=)|(?<!=)(?:[ \t]|#011){0,8}|)"
+_KEYED = re.compile(rb"(?i)(?<![\w.-])" + _KEY + _SET + _BLANKS + _VALUE)
 _LIST = re.compile(rb"(?i)(?<![\w.-])" + _KEY + _SET + rb"""[ ]?\[((?:\s?\\?"[^"\\]{1,128}\\?"\s?,?){1,20})""")
 _EXTENSION = re.compile(rb"(?i)(?<![\w.-])" + _KEY + rb"=([^\s=|]{1,64}(?:[ ](?![^\s=]{1,64}=)[^\s=|]{1,64}){1,5})")
 "A value of CEF, which may have several words."
@@ -112,7 +115,10 @@ def find_names(frames: Iterable[bytes]) -> Names:
 
 def _values(frames: Iterable[bytes]) -> Iterator[bytes]:
     for frame in frames:
-        yield parser.read(frame).hostname
+        hostname = parser.read(frame).hostname
+        # RFC 5424 allows a time in the place of the host. Its words are in the times of other frames, too.
+        if scan(hostname) is None:
+            yield hostname
         for finder in (*_FINDERS, _EXTENSION) if b"CEF:" in frame else _FINDERS:
             for match in finder.finditer(frame):
                 yield from filter(None, match.groups())

@@ -109,6 +109,29 @@ def test_address_of_a_sender():
     assert str(result.address(ip_address("203.0.113.9"))).encode() in result.frames[0]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'<189>date=2026-11-23 time=07:24:00 devname= devid="F1" logid=1 type=traffic',
+        b"<134>1 2026-11-23T07:24:00Z 2026-11-23T07:24:00Z app - - - x",
+    ],
+)
+def test_an_odd_message_does_not_hide_others(odd):
+    frames = [
+        b'<189>date=2026-11-23 time=07:24:00 devname="fgt-lyon" devid="FGT60F" logid="13" type="traffic"',
+        b"<166>2026-11-23T07:24:00Z: %ASA-6-302013: Built inbound TCP connection",
+    ]
+    assert None not in anonymise([odd, *frames], KEY).frames[1:]
+
+
+def test_a_name_after_an_equals_sign_and_blanks_is_replaced():
+    frame = b"<13>Nov 23 07:24:00 h9 app: user=  alphonse group= staff=1 login : bertrand"
+    new = anonymise([frame], KEY).frames[0]
+    assert b"alphonse" not in new
+    assert b"bertrand" not in new
+    assert b" group= staff=1 login : " in new
+
+
 def test_examples_of_the_formats_are_read_alike():
     result = anonymise(EXAMPLES, KEY)
     # Some products are recognised by a host name, which is replaced.
