@@ -108,7 +108,7 @@ LAYOUTS = (
     Layout("rfc3164", ("device", *_ANY_TIME, b" ", _NAME, b" ", *_TAGGED)),
     Layout("tagless", ("device", *_ANY_TIME, _NO_OTHER_NAME, _NAME, b" ", *_WHOLE[1:], _TAGLESS)),
     Layout("hostless", (
-        "device", *_ANY_TIME, rb" (?![A-Z]{1,5}\[)", "content", _TAG, rb"\[", Field("procid", plain.PID),
+        "device", *_ANY_TIME, rb" (?![A-Z]{1,5}[\[()])", "content", _TAG, rb"\[", Field("procid", plain.PID),
         rb"\]: (?!%|" + MAY_BE_SECOND + b")", "msg", plain.TEXT_FOLLOWS, "text",
     )),
     # F5 writes the blade before the host and the level before the tag.

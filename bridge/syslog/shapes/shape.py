@@ -39,8 +39,8 @@ class Shape(NamedTuple):
     "Expression for the parts of the header, besides separators, that no field keeps."
     format: str = "rfc3164"
     needs: str = ""
-    """Beginning of the names of the timestamp formats that the row accepts, or ``pri`` if the frame must have a PRI.
-    Empty for neither."""
+    """Name of the only timestamp format that the row accepts; ``bsd`` stands for all formats with the name of a month.
+    ``pri`` if the frame must have a PRI. Empty for neither."""
 
 
 class ShapeTable:
@@ -62,7 +62,7 @@ class ShapeTable:
         if match is None or match.lastgroup is None:
             return None
         row, (host, app, pid, msgid, sd, content, msg) = self._groups[match.lastgroup]
-        if row.needs and not (priority if row.needs == "pri" else stamp.format.startswith(row.needs)):
+        if row.needs and not (priority if row.needs == "pri" else _is_of(stamp.format, row.needs)):
             return None
         field = _nil if row.format == "rfc5424" else _given
         hostname = field(match[host]) if host else b""
@@ -81,6 +81,10 @@ class ShapeTable:
             row.format, row.name, priority, stamp.second, stamp.fraction, stamp.offset, hostname, app_name, procid,
             _nil(match[msgid]) if msgid else b"", _nil(match[sd]) if sd else b"", text_of_msg, shown, text[start:],
         )  # fmt: skip
+
+
+def _is_of(timestamp_format: str, needs: str) -> bool:
+    return timestamp_format == needs or (needs == "bsd" and timestamp_format.startswith("bsd-"))
 
 
 def _nil(field: bytes | None) -> bytes:

@@ -140,6 +140,8 @@ def test_small_reads_equal_reference(frames: list[bytes]) -> None:
         b'<27>edge-4: [syslog@9 s_sn="77" s_id="edge-4:514"]: Nov 23 07:24:00: last message repeated 2 times',
         b"<13><14>Nov 23 07:24:00 gw app: a header behind a second PRI is text",
         b"<13><14>1 2026-11-23T07:24:00Z gw app - - - text",
+        b'<30>2026-11-23T07:24: gw app - ID [a@1 b="c"]',
+        b"<86>Nov 23 07:24:00 CET(sd-pam)[2041]: session closed",
     ],
 )
 def test_regression_equals_reference(frame: bytes) -> None:
