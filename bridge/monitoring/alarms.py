@@ -4,7 +4,7 @@ Alarms are written to the log, shown in the status and, with ``admin.alerts_inta
 """
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -35,7 +35,8 @@ class Alarms:
     """Holds the alarms of one bridge. ``emit`` sends a self event; it must not raise. ``clock`` is monotonic."""
 
     MOST = 1000
-    "Maximum number of active alarms. Further ones are ignored: a longer list of sources would not help the operator."
+    "Maximum number of active alarms of one kind. Further ones are ignored: a longer list of sources would not help the"
+    " operator. Alarms of other kinds are not affected, so forged senders cannot hide them."
     MOST_ENDED = 20
     "Maximum number of ended alarms of one kind that are remembered, the latest."
 
@@ -48,6 +49,8 @@ class Alarms:
     ) -> None:
         self.current: dict[tuple[str, str], Alarm] = {}
         "The active alarms, by (kind, about)."
+        self._counts: Counter[str] = Counter()
+        "The number of active alarms, by kind."
         self._ended: dict[str, deque[Alarm]] = {}
         "The latest ended alarms by kind."
         self._emit = emit
@@ -61,11 +64,15 @@ class Alarms:
         """Returns the texts of the active alarms, by (kind, about)."""
         return {key: alarm.text for key, alarm in self.current.items()}
 
+    def count(self, kind: str) -> int:
+        """Returns the number of active alarms of a kind."""
+        return self._counts[kind]
+
     def on(self, kind: str, about: str, text: str, *, lasts: float | None = None, remedy: str = "") -> None:
         """Raises an alarm. An active alarm is reported again only if its text has changed. With ``lasts``, the alarm
         ends this many seconds after the last call. ``remedy`` says what to do."""
         key = (kind, about)
-        if key not in self.current and len(self.current) >= self.MOST:
+        if key not in self.current and self.count(kind) >= self.MOST:
             return
         now = self._clock()
         if lasts is None:
@@ -75,6 +82,7 @@ class Alarms:
         before = self.current.get(key)
         if before is not None and (before.text, before.remedy) == (text, remedy):
             return
+        self._counts[kind] += before is None
         self.current[key] = Alarm(kind, about, text, remedy, now if before is None else before.since)
         log.warn("{text}", text=f"{text.rstrip('.')}. To do: {remedy}" if remedy else text)
         self._emit_event(kind, about, "on", text, remedy)
@@ -83,6 +91,7 @@ class Alarms:
         """Ends an alarm and reports ``text``. Does nothing if the alarm is not active."""
         self._ends.pop((kind, about), None)
         if (alarm := self.current.pop((kind, about), None)) is not None:
+            self._counts[kind] -= 1
             ended = self._ended.setdefault(kind, deque(maxlen=self.MOST_ENDED))
             ended.append(replace(alarm, ended=self._clock()))
             log.info("{text}", text=text)

@@ -36,6 +36,8 @@ REMEMBERED_SECONDS = 86_400.0
 "Seconds for which a loss is remembered after its end."
 MAX_NAMES = 100
 "Number of intakes, listeners or sources of a loss that are remembered."
+MAX_CLOCK_ALARMS = 100
+"Number of sources with an alarm for their clock. The status counts them all; senders can be forged at will."
 MAX_FIGURES = 100_000
 "Number of remembered counter values above which the values of forgotten sources are removed."
 
@@ -125,6 +127,8 @@ class LossMonitor:
             if self._increase(_CLOCK, address, count):
                 # The text of an active alarm stays: a new figure in it would report the alarm again at each check.
                 active = self._alarms.current.get(("clock", address))
+                if active is None and self._alarms.count("clock") >= MAX_CLOCK_ALARMS:
+                    continue
                 text = active.text if active else _clock_text(peers[address])
                 self._alarms.on("clock", address, text, lasts=ENDS_AFTER)
         for address, count in missing.items():

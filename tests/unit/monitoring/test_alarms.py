@@ -92,6 +92,19 @@ def test_alarm_has_its_start_and_remedy_and_is_remembered_after_its_end() -> Non
     assert list(alarms.ended()) == [], "an alarm that is active again has not ended"
 
 
+def test_many_alarms_of_one_kind_do_not_hide_those_of_another() -> None:
+    alarms = Alarms()
+    for number in range(Alarms.MOST + 1):
+        alarms.on("silence", str(number), "silent")
+    alarms.on("spool", "disk", "the disk is full")
+    assert (alarms.count("silence"), alarms.count("spool")) == (Alarms.MOST, 1)
+    assert ("spool", "disk") in alarms.current
+    alarms.on("silence", "0", "silent for longer")
+    alarms.off("silence", "0", "sends again")
+    alarms.on("silence", str(Alarms.MOST), "silent")
+    assert ("silence", str(Alarms.MOST)) in alarms.current, "there is room for another one again"
+
+
 def test_ended_alarms_are_bounded_for_each_kind() -> None:
     alarms = Alarms()
     alarms.on("loss", "fw", "events are dropped")

@@ -5,7 +5,14 @@ from typing import Any
 
 from bridge.accounting import Ledger
 from bridge.monitoring.alarms import Alarms
-from bridge.monitoring.loss_monitor import ENDS_AFTER, MAX_NAMES, MERGED_SECONDS, REMEMBERED_SECONDS, LossMonitor
+from bridge.monitoring.loss_monitor import (
+    ENDS_AFTER,
+    MAX_CLOCK_ALARMS,
+    MAX_NAMES,
+    MERGED_SECONDS,
+    REMEMBERED_SECONDS,
+    LossMonitor,
+)
 from bridge.monitoring.problems.losses import MATCH_LIMIT
 
 
@@ -120,6 +127,17 @@ def test_source_at_two_listeners_is_counted_once() -> None:
     (row,) = losses.look(ENDS_AFTER)
     assert (row["events"], row["ended_seconds"]) == (8, ENDS_AFTER), "no message was lost since"
     assert losses.alarms.active == {}
+
+
+def test_alarms_for_clocks_of_sources_are_bounded() -> None:
+    losses = Losses()
+    losses.peers += [source(f"10.0.{n // 250}.{n % 250}", outside=1) for n in range(3 * MAX_CLOCK_ALARMS)]
+    losses.look()
+    assert losses.alarms.count("clock") == len(losses.alarms.active) == MAX_CLOCK_ALARMS
+    losses.look(ENDS_AFTER)
+    losses.peers[-1].outside += 1
+    losses.look()
+    assert list(losses.alarms.active) == [("clock", losses.peers[-1].address)]
 
 
 def test_sources_that_exceed_their_rate_limit_are_named() -> None:
