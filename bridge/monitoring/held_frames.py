@@ -1,7 +1,7 @@
 """Reports frames that are held in quarantine: in the status, and with an alarm when further ones are held."""
 
 from bridge.monitoring.alarms import Alarms
-from bridge.monitoring.problems.held import HELD, faults_text, owner_text
+from bridge.monitoring.problems.held import HELD, faults_text, owner_text, remedy_of
 from bridge.spool.quarantine import Quarantine
 from bridge.syslog.timestamps import rfc3339
 
@@ -33,7 +33,7 @@ class HeldFrames:
                 # The text of an active alarm stays, or each further name would report it again.
                 active = self._alarms.active.get((reason.kind, code))
                 text = f"{reason.noun}s{owner_text(row)} are held and not sent{faults_text(row)}"
-                self._alarms.on(reason.kind, code, active or text, lasts=ENDS_AFTER, remedy=reason.remedy)
+                self._alarms.on(reason.kind, code, active or text, lasts=ENDS_AFTER, remedy=remedy_of(code))
 
     def rows(self) -> list[dict[str, object]]:
         """Returns a row for each reason for which frames are held, for ``/api/status``.

@@ -24,7 +24,7 @@ class HeldReason:
     """Describes a reason. ``kind`` is the kind of its problem, ``noun`` what is held."""
 
     kind: str
-    remedy: str
+    what_to_do: str
     noun: str = "message"
     state: str = DEGRADED
     all_faults: bool = False
@@ -46,7 +46,7 @@ HELD = {
     ),
     "oversize": HeldReason(
         "oversize",
-        "shorten the messages at their source, or raise max_frame_size;"
+        "shorten the messages at their source, or raise max_frame_size (an event has at most 250 KiB);"
         ' "syslog-bridge quarantine retry --reason oversize" delivers what is held of them',
     ),
     "damaged": HeldReason(
@@ -64,6 +64,16 @@ def held_problems(situation: Situation) -> Iterator[Problem]:
     for row in situation.rows("held"):
         if (reason := HELD.get(row["reason"])) is not None:
             yield _problem(row, reason, situation)
+
+
+def remedy_of(code: str) -> str:
+    """Returns what to do about frames that are held for a reason, and how to give them up."""
+    return f"{HELD[code].what_to_do}; {purge_text(code)}"
+
+
+def purge_text(code: str) -> str:
+    """Returns the command that deletes the frames that are held for a reason."""
+    return f'"syslog-bridge quarantine purge --reason {code}" deletes what is held'
 
 
 def faults_text(row: JSON) -> str:
@@ -90,7 +100,7 @@ def _problem(row: JSON, reason: HeldReason, situation: Situation) -> Problem:
     is_, was = ("is", "was") if row["events"] == 1 else ("are", "were")
     fault = faults_text(row)
     return Problem(
-        reason.kind, f"{what} {is_} held and not sent{at}{fault}", reason.remedy,
+        reason.kind, f"{what} {is_} held and not sent{at}{fault}", remedy_of(row["reason"]),
         reason.state if is_recent else NOTICE, since, (*row["sources"], *row["intakes"]),
         past=f"{what} {was} held{fault}",
     )  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge.monitoring.alarm_kinds import DEGRADED, NOTICE
+from bridge.monitoring.problems.held import purge_text
 from bridge.monitoring.problems.problem import Problem
 from bridge.monitoring.problems.rejections import rejection_problems
 from bridge.monitoring.problems.situation import Situation
@@ -58,15 +59,16 @@ def _unrouted(situation: Situation) -> Iterator[Problem]:
         kept = "" if held is None else f": {counted(held, 'message')} {verb(held, 'is', 'are')} held"
         yield Problem(
             "unrouted", f"Messages from {senders} match no route{kept}",
-            'add the route that "syslog-bridge unrouted list" and the status page show',
+            f'add the route that "syslog-bridge unrouted list" and the status page show; {purge_text("unrouted")}',
             affected=tuple(map(_name, rows)), past=f"Messages from {senders} matched no route",
         )  # fmt: skip
     elif held:
         # Those sources have a route now, or have not sent since the start.
         yield Problem(
             "unrouted", f"{counted(held, 'message')} that matched no route {verb(held, 'is', 'are')} held",
-            'run "syslog-bridge unrouted list"; once routes match, run "syslog-bridge unrouted reroute"', NOTICE,
-            about="held",
+            'run "syslog-bridge unrouted list"; once routes match, run "syslog-bridge unrouted reroute";'
+            f" {purge_text('unrouted')}",
+            NOTICE, about="held",
         )  # fmt: skip
 
 

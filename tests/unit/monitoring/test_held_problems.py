@@ -39,7 +39,8 @@ def test_unredacted_messages_are_a_problem_with_number_begin_source_rule_and_rem
         "state": "degraded", "kind": "unredacted",
         "text": f"3 messages from source 192.0.2.7 are held and not sent since 04:40 UTC: {SLOW}",
         "remedy": "simplify the regex of the rule and reload, then run"
-        ' "syslog-bridge quarantine retry --reason unredacted"',
+        ' "syslog-bridge quarantine retry --reason unredacted"; "syslog-bridge quarantine purge --reason unredacted"'
+        " deletes what is held",
         "since": "2026-11-29T04:40:00Z", "affected": ["192.0.2.7"], "ended": None,
     }  # fmt: skip
 
@@ -70,7 +71,10 @@ def test_each_reason_of_the_quarantine_is_described() -> None:
     """`unrouted` is described with the sources that have no route."""
     assert set(HELD) == set(REASONS) - {"unrouted"}
     assert summarize(held("unrouted"))["problems"] == []
-    assert all(reason.remedy for reason in HELD.values())
+    for code in HELD:
+        assert only(held(code))["remedy"].endswith(
+            f'"syslog-bridge quarantine purge --reason {code}" deletes what is held'
+        )
 
 
 @pytest.mark.parametrize(
