@@ -101,6 +101,8 @@ def _headline(summary: dict[str, Any]) -> Iterator[str]:
             yield f"! {printable(problem['text'])}"
         if problem["remedy"]:
             yield f"  remedy: {printable(problem['remedy'])}"
+    if (more := len(summary["problems"]) - _MAX_ROWS) > 0:
+        yield f"... and {counted(more, 'more problem')}; use --output json to see all"
 
 
 def wrapped(lines: Iterable[str], width: int | None, *, indent: int = 2) -> list[str]:
@@ -116,7 +118,7 @@ def wrapped(lines: Iterable[str], width: int | None, *, indent: int = 2) -> list
 
 def _ended(summary: dict[str, Any]) -> list[str]:
     rows = ((row["ended"], row["since"] or "-", row["text"]) for row in summary["ended"][:_MAX_ENDED])
-    return _table("ended", ("ended", "began", "problem"), rows)
+    return _table("ended", ("ended", "began", "problem"), rows, len(summary["ended"]))
 
 
 def spool_line(spool: object) -> list[str]:

@@ -13,18 +13,18 @@ from typing import NamedTuple, TypeVar
 
 from twisted.logger import Logger
 
-from bridge.monitoring.problems.problem import read_moment
+from bridge.monitoring.problems.problem import Problem, read_moment
 from bridge.util.files import read_regular, write_replacing
 from bridge.util.jobs import Work
 from bridge.util.os_errors import described
 
 FILE = ".problems.json"
-LARGEST = 1 << 20
-"Bytes of the file, at most. A larger one is not read."
+LARGEST = 8 << 20
+"Bytes of the file, at most. A larger one is not read. The longest texts of all rows, with escapes, take less."
 KEPT_SECONDS = 86_400.0
 "Seconds after its end for which a problem is kept."
 MAX_ROWS, MAX_NAMES = 50, 200
-"Rows of ``alarms`` and of ``problems``, and of ``names``, the latest."
+"Rows of ``alarms`` and of ``problems``, and of ``names``: the most harmful, of equal ones the latest."
 MAX_TEXT = 500
 "Characters of each text."
 EVERY = 30.0
@@ -47,7 +47,9 @@ class EndedProblems(NamedTuple):
     "(source or intake, row)."
 
     def latest(self, now: datetime) -> "EndedProblems":
-        """Returns the rows that ended within ``KEPT_SECONDS``, the latest first, as many as the file may have."""
+        """Returns the rows that ended within ``KEPT_SECONDS``, the latest first, as many as the file may have.
+
+        The most harmful ones are kept, so that many harmless ones do not push them out."""
         return EndedProblems(
             _latest(self.alarms, now, MAX_ROWS, lambda row: row),
             _latest(self.problems, now, MAX_ROWS, lambda row: row),
@@ -124,7 +126,12 @@ def _latest(rows: Iterable[T], now: datetime, most: int, row_of: Callable[[T], J
         if ended is not None and ended.tzinfo is not None and abs((now - ended).total_seconds()) < KEPT_SECONDS:
             found.append((ended, row))
     found.sort(key=lambda pair: pair[0], reverse=True)
-    return [row for _, row in found[:most]]
+    kept = sorted(found, key=lambda pair: _rank(row_of(pair[1])))[:most]
+    return [row for _, row in sorted(kept, key=lambda pair: pair[0], reverse=True)]
+
+
+def _rank(row: JSON) -> int:
+    return Problem(str(row["kind"]), "", state=str(row.get("state") or "")).rank
 
 
 def _encoded(ended: EndedProblems) -> bytes:

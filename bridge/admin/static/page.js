@@ -37,7 +37,7 @@ function showNumbers(status) {
   const drops = Object.values(status.kernel_drops).filter((n) => n).length;
   const numbers = {
     overview: [status.headline.problems.length, "problem"], intakes: [failing, "failing intake"], sources: [senders, "silent, rejected or changed source"],
-    unrouted: [status.sources_count.unrouted ?? status.unrouted.length, "source"], quarantine: [sum(status.quarantine), "frame"], listeners: [drops, "listener with drops"],
+    unrouted: [Math.max(status.sources_count.unrouted ?? 0, status.unrouted.length), "source"], quarantine: [sum(status.quarantine), "frame"], listeners: [drops, "listener with drops"],
   };
   for (const [section, [n, noun]] of Object.entries(numbers)) {
     const where = document.querySelector(`#sections a[href="#/${section}"] .number-of`);

@@ -148,7 +148,8 @@ def _slow(row: JSON, situation: Situation) -> Iterator[Problem]:
     name, error = str(row.get("name")), row.get("last_error")
     if is_late(row):
         yield _late(row, name, situation)
-    elif error:
+    elif error and row.get("backlog_events"):
+        # Without waiting events nothing fails any more: a refused event is held, which is a problem of its own.
         remedy = remedy_for(row.get("last_cause"), name)
         yield Problem("delivery", f"Intake {name}: {error}", remedy, DEGRADED, affected=(name,), about=name)
 

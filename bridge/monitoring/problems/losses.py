@@ -40,6 +40,7 @@ class LossReason:
     "The kind of its problem. Every other kind is an incident, not a loss."
 
 
+_UNROUTED_FULL = 'add the routes that "syslog-bridge unrouted list" shows, or raise unrouted.hold.max_size'
 _QUARANTINE_FULL = "raise spool.quarantine.max_size, and fix what fills the quarantine"
 
 REASONS = {
@@ -99,7 +100,8 @@ def reason_of(code: str) -> LossReason:
         return REASONS[code]
     about, _, how = code.rpartition("_")
     if how == "full":
-        return LossReason(f"the quarantine for {about} events is full", _QUARANTINE_FULL)
+        remedy = _UNROUTED_FULL if about == "unrouted" else _QUARANTINE_FULL
+        return LossReason(f"the quarantine for {about} events is full", remedy)
     if how == "expired":
         return LossReason(
             f"{about} events were in quarantine for longer than its max_age", 'see "syslog-bridge quarantine"', DEGRADED

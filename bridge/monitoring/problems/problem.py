@@ -46,9 +46,14 @@ class Problem:
         return self.kind, self.about
 
     @property
-    def order(self) -> tuple[int, int, bool]:
-        """Returns the sort key of harm: the worst state first, then the order of the kinds."""
-        return _RANKS[self.severity], _HARM.get(self.kind, len(_HARM)), self.ended is not None
+    def order(self) -> tuple[int, bool, int]:
+        """Returns the sort key of harm: the worst state first, then what lasts, then the order of the kinds."""
+        return self.rank, self.ended is not None, _HARM.get(self.kind, len(_HARM))
+
+    @property
+    def rank(self) -> int:
+        """Returns the rank of the state; 0 is the worst. A state that is not known comes last."""
+        return _RANKS.get(self.severity, len(_RANKS))
 
     def to_json(self) -> dict[str, object]:
         """Returns the problem as in ``/api/status``."""

@@ -18,7 +18,8 @@ REMEDIES = {
     "too_large": "check the limit of request bodies of a proxy in front of the collector",
     "rate": "no action is needed: delivery is retried; lower max_request_rate if this persists",
     "server": "the collector has a fault; delivery resumes by itself when it is back",
-    "refused": "see the refused events in quarantine; the format of the intake may be wrong",
+    "refused": "check the format and payload form of the intake; once another event of it is accepted, what was refused"
+    ' is in "syslog-bridge quarantine list --reason refused"',
     "shortfall": "report it to the vendor: the requests are in SPOOL/.quarantine/evidence",
     "files": "repair the disk, or the mode of the files: they are tried again by themselves",
     "broker": 'check the broker of the shared backlog (cluster); "syslog-bridge status" shows its state',

@@ -46,7 +46,8 @@ class Situation:
 
     def count(self, kind: str, default: int) -> int:
         """Returns the number of sources of a kind, of which the status lists only some."""
-        return int(self.status.get("sources_count", {}).get(kind, default))
+        # The sources are counted less often than they are listed.
+        return max(default, int(self.status.get("sources_count", {}).get(kind, default)))
 
     def before(self, seconds: float) -> datetime:
         """Returns the time so many seconds before the status."""

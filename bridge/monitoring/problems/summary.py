@@ -18,7 +18,7 @@ from bridge.util.counts import counted
 from bridge.util.spans import span
 
 MAX_ENDED = 20
-"Ended problems that are listed, the latest."
+"Ended problems that are listed: the most harmful, so that harmless ones cannot hide them."
 
 JSON = dict[str, Any]
 
@@ -80,7 +80,9 @@ def _ended(situation: Situation) -> list[Problem]:
     found: Iterator[tuple[datetime, Problem]] = (
         (each.ended, each) for each in (*alarms, *computed, *ended_losses(situation)) if each.ended is not None
     )
-    return [each for _, each in sorted(found, key=lambda pair: pair[0], reverse=True)[:MAX_ENDED]]
+    latest = sorted(found, key=lambda pair: pair[0], reverse=True)
+    most_harmful = sorted(latest, key=lambda pair: pair[1].rank)[:MAX_ENDED]
+    return [each for _, each in sorted(most_harmful, key=lambda pair: pair[0], reverse=True)]
 
 
 def _figures(situation: Situation) -> str:

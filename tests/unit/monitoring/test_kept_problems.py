@@ -164,8 +164,9 @@ def test_file_is_written_when_something_has_changed_and_at_most_every_30_seconds
 
 
 def test_file_is_bounded(gateway: Gateway) -> None:
-    rows = [row(about=f"source {n}", text="ä" * 10_000, remedy="ä" * 10_000) for n in range(500)]
-    gateway.history.note([Problem("collector", "ä" * 10_000, affected=tuple(f"{n}" * 500 for n in range(900)))])
+    longest = "\U0001f600" * 10_000
+    rows = [row(about=f"{n}{longest}", text=longest, remedy=longest) for n in range(500)]
+    gateway.history.note([Problem("collector", longest, affected=tuple(f"{n}{longest}" for n in range(900)))])
     gateway.now += 60
     gateway.history.note([])
     gateway.note(ended_alarms=rows)
@@ -175,6 +176,14 @@ def test_file_is_bounded(gateway: Gateway) -> None:
     assert len(content["alarms"][0]["text"]) == MAX_TEXT
     gateway.restart()
     assert len(gateway.kept.alarms(())) == MAX_ROWS
+
+
+def test_many_harmless_problems_do_not_push_out_a_harmful_one(gateway: Gateway) -> None:
+    harmful = row("parked", "web", ended="2026-11-29T10:00:00Z", text="intake web is parked")
+    gateway.note(ended_alarms=[harmful, *(row(about=f"192.0.2.{n}") for n in range(2 * MAX_ROWS))])
+    gateway.restart()
+    assert ("parked", "Intake web is parked") in gateway.ended()
+    assert [row["kind"] for row in gateway.kept.alarms(())].count("silence") == MAX_ROWS - 1
 
 
 @pytest.mark.parametrize(

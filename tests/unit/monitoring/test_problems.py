@@ -9,6 +9,7 @@ from bridge.monitoring.alarm_kinds import KINDS
 from bridge.monitoring.problems import headline_of, summarize
 from bridge.monitoring.problems.losses import SHOWN_SECONDS, reason_of
 from bridge.monitoring.problems.remedies import REMEDIES
+from bridge.monitoring.problems.summary import MAX_ENDED
 from bridge.monitoring.status import STATES
 
 TAKEN = "2026-11-29T04:50:00.000Z"
@@ -126,6 +127,11 @@ def test_loss_stays_critical_for_some_time_and_is_then_listed_as_ended() -> None
     later = summarize(HEALTHY | {"losses": [loss("receive_buffer", "udp", ended=SHOWN_SECONDS)]})
     assert (later["state"], later["problems"]) == ("healthy", [])
     assert [(ended["kind"], ended["ended"]) for ended in later["ended"]] == [("loss", "2026-11-29T03:50:00Z")]
+
+
+def test_remedy_of_full_quarantines_names_the_limit_of_each() -> None:
+    assert "raise unrouted.hold.max_size" in reason_of("unrouted_full").remedy
+    assert "raise spool.quarantine.max_size" in reason_of("refused_full").remedy
 
 
 def test_remedy_of_an_ended_loss_does_not_ask_for_delivery() -> None:
@@ -344,6 +350,11 @@ def test_error_of_an_intake_that_delivers_is_shown() -> None:
     assert (problem["kind"], problem["text"]) == ("delivery", "Intake a: the collector answered 413")
 
 
+def test_error_is_over_when_nothing_waits() -> None:
+    """A refused event is held, and may be the last one for hours."""
+    assert problems(intakes(row(last_error="the collector answered 400", last_cause="refused", backlog_events=0))) == []
+
+
 # --- alarms and sources -----------------------------------------------------------------------------------------------
 
 
@@ -364,6 +375,27 @@ def test_problems_are_ordered_by_harm(kind: str) -> None:
     assert states == sorted(states, key=["critical", "degraded", "notice"].index)
     kinds = [problem["kind"] for problem in problems(status) if problem["state"] == "critical"]
     assert kinds == sorted(kinds, key=list(KINDS).index)
+
+
+def test_loss_that_has_ended_does_not_hide_what_lasts() -> None:
+    status = intakes(failing()) | {"losses": [loss("receive_buffer", "udp", ended=300.0)], "alarms": [alarm("silence")]}
+    assert [(problem["kind"], problem["ended"] is None) for problem in problems(status)] == [
+        ("collector", True), ("loss", False), ("silence", True),
+    ]  # fmt: skip
+
+
+def test_sources_that_are_listed_are_counted_before_the_next_count() -> None:
+    counts = {"sources_count": {"total": 0, "unrouted": 0}, "unrouted": [{"address": "192.0.2.7"}]}
+    assert summarize(HEALTHY | counts)["text"].startswith("Messages from 192.0.2.7 match no route")
+
+
+def test_many_harmless_ended_problems_do_not_hide_a_harmful_one() -> None:
+    ended = [alarm("silence", f"s{n}") | {"ended": f"2026-11-29T04:{n:02}:00.000Z"} for n in range(2, 50)]
+    parked = alarm("parked", "a") | {"ended": "2026-11-29T04:01:00.000Z"}
+    unknown = alarm("silence", "x") | {"ended": "2026-11-29T04:00:00.000Z", "state": "unknown"}
+    found = summarize(HEALTHY | {"ended_alarms": [unknown, parked, *ended]})["ended"]
+    assert [each["kind"] for each in found] == ["silence"] * (MAX_ENDED - 1) + ["parked"]
+    assert found[0]["ended"] == "2026-11-29T04:49:00Z"
 
 
 def test_loss_before_the_gateway_is_named_after_what_is_critical() -> None:
