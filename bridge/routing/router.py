@@ -4,7 +4,8 @@ Order: first the routes, then the listener's own ``intake:`` (which takes all ot
 ``unrouted``. For a listener with an ``intake:``, only routes that name it in ``listener:`` apply.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta, tzinfo
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -145,7 +146,7 @@ class Router:
         self._redact = text_rules.redact
         self._redact_index = NetworkIndex(entry.source for entry in text_rules.redact)
         self._redactors: dict[tuple[int, ...], Redactor | None] = {(): None}
-        self._on_limit = text_rules.on_limit
+        self._on_limit = self._counted = text_rules.on_limit
         self._conditions: dict[int, tuple[Conditions, Conditions | None]] = {}
         self._profiles: dict[tuple[object, ...], Profile] = {}
 
@@ -233,10 +234,23 @@ class Router:
 
     def _compiled(self, number: int, route: RouteLike) -> tuple[Conditions, Conditions | None]:
         if number not in self._conditions:
-            on_limit = None if self._on_limit is None else partial(self._on_limit, route.name)
+            on_limit = None if self._on_limit is None else partial(self._note_limit, route.name)
             exception = Conditions(route.except_, on_limit) if route.except_ else None
             self._conditions[number] = (Conditions(route, on_limit), exception)
         return self._conditions[number]
+
+    @contextmanager
+    def not_counting(self) -> Iterator[None]:
+        """Calls ``on_limit`` for no message until the end of the block, because they were counted as they arrived."""
+        self._counted = None
+        try:
+            yield
+        finally:
+            self._counted = self._on_limit
+
+    def _note_limit(self, route: str) -> None:
+        if self._counted is not None:
+            self._counted(route)
 
     def _rules(self, candidates: tuple[tuple[int, bool], ...], listener: str, zone: tzinfo) -> Iterable[Rule]:
         for number, excepted in candidates:

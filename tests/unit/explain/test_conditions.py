@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from ipaddress import ip_address
 
 from bridge.config import parse_text
 from bridge.explain.explanation import Explainer, Explanation, Origin
 from bridge.explain.frames import Cut
+from bridge.ingest import from_config as ingest_config
+from bridge.syslog.columns import FIELDS
+from bridge.syslog.frames import block_of
+from bridge.syslog.reader import read_columns
 
 CONFIG = """
 collector: {region: FRA1}
@@ -49,6 +54,18 @@ def test_each_condition_says_why_it_does_not_hold() -> None:
         "matches": "the message does not match 'id=[0-9]+', 'b{3}'",
         "evil": "an expression in its message: matches exceeded the match limit, which counts as no match",
     }
+
+
+def test_explanation_counts_no_message_on_which_an_expression_exceeds_its_limit() -> None:
+    config, counted = parse_text(CONFIG), Counter[str]()
+    router = ingest_config.router(config, lambda route: counted.update([route]))
+    origin = Origin(config.listeners[0], ip_address("10.0.0.1"))
+    explainer = Explainer(config, origin, received=datetime.now(UTC), strict=True, router=router)
+    explainer.explain(Cut(HEADER + b"user " + b"y" * 400 + b"!", ""))
+    assert not counted, "it was counted when it arrived"
+    frames = block_of([HEADER + b"user " + b"y" * 400 + b"!"])
+    router.profile(origin.listener.name, origin.source).assign(read_columns(frames, frozenset(FIELDS)))
+    assert counted == {"evil": 1}
 
 
 def test_message_without_pri_has_no_facility() -> None:

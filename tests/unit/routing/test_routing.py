@@ -215,7 +215,11 @@ def test_message_that_exceeds_the_match_limit_does_not_match_and_is_counted():
     # Another expression of the list that matches decides.
     assert route_of(compiled, facts(text=evil + b"z")) == "slow"
     assert route_of(compiled, facts(text=b"aaa")) == "slow"
+    with compiled.not_counting():
+        assert route_of(compiled, facts(text=evil)) == "except"
     assert exceeded == {"slow": 1, "except": 1}
+    route_of(compiled, facts(text=evil))
+    assert exceeded == {"slow": 2, "except": 2}
 
 
 def test_message_condition_matches_its_texts():
