@@ -139,7 +139,7 @@ class Reload:
                 log.error("reload: {fault}", fault=fault)
             text = f"the configuration on disk is not in use: {error.faults[0]}"
             if len(error.faults) > 1:
-                text += f" (and {len(error.faults) - 1} more faults)"
+                text += f" (and {counted(len(error.faults) - 1, 'more fault')})"
             self._parts.monitoring.status.note_failed_reload()
             remedy = (
                 'run "syslog-bridge check" and correct it, then run "syslog-bridge reload".'

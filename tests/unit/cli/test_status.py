@@ -223,3 +223,11 @@ def test_sentences_of_the_complete_status_are_wrapped_for_a_terminal():
     lines = of_running(status, width=80).splitlines()
     assert max(map(len, lines)) <= 80
     assert " ".join(" ".join(lines).split()) == " ".join(of_running(status).split())
+
+
+def test_lists_that_are_cut_say_so():
+    one = {"kind": "rejected", "state": "degraded", "text": "one", "remedy": "", "since": None, "ended": "2026-11-29"}
+    headline = {"state": "degraded", "text": "one", "problems": [one] * 33, "ended": [one] * 7}
+    lines = of_running({"headline": headline}).splitlines()
+    assert "... and 3 more problems; use --output json to see all" in lines
+    assert "  ... and 2 more" in lines
