@@ -29,6 +29,8 @@ class GatewayClock:
         self._alarms = alarms
         self._wall = wall
         self._bounds: deque[tuple[float, float]] = deque(maxlen=MAX_RESPONSES)
+        self._reported = 0.0
+        "The offset in the text of the latest alarm."
 
     @property
     def offset(self) -> float | None:
@@ -61,8 +63,11 @@ class GatewayClock:
     def _update_alarm(self) -> None:
         offset = self.offset or 0.0
         if abs(offset) > MAX_OFFSET:
-            # The text of an active alarm stays: a new offset in it would report the alarm again.
-            if ("clock", "gateway") not in self._alarms.active:
+            # The text of an active alarm stays, or each new offset would report the alarm again, unless the clock was
+            # set to another wrong time.
+            differs = abs(offset - self._reported) > max(MAX_OFFSET, abs(self._reported) / 2)
+            if ("clock", "gateway") not in self._alarms.active or differs:
+                self._reported = offset
                 where = "ahead of" if offset > 0 else "behind"
                 self._alarms.on(
                     "clock", "gateway",

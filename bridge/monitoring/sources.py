@@ -15,6 +15,8 @@ MAX_ROWS = 10_000
 "Maximum number of rows in one response."
 SILENT_MS = 3_600_000
 "A source without ``alert_if_silent_for`` is shown as silent if it has sent nothing for this time, in milliseconds."
+CLOCK_MS = 86_400_000
+"Milliseconds after its latest message in which the wrong clock of a source is a problem. Later, nobody knows it."
 
 SURVEY_MS = 3000
 "Milliseconds for which the totals of all sources are reused: counting tens of thousands for each request is too slow."
@@ -249,7 +251,9 @@ class SourceList:
         if kind == "silent":
             longest = peer.alert_if_silent_for
             return now - peer.last_seen_ms >= (SILENT_MS if longest is None else longest.total_seconds() * 1000)
-        return kind == "clock" and peer.clock is not None and peer.clock.needs_action
+        if kind != "clock" or now - peer.last_seen_ms >= CLOCK_MS:
+            return False
+        return peer.clock is not None and peer.clock.needs_action
 
 
 def diagnosis(peer: Peer) -> Diagnosis | None:

@@ -48,6 +48,16 @@ def test_slow_response_is_not_a_wrong_clock():
     assert not alarms.active
 
 
+def test_clock_that_is_set_to_another_wrong_time_is_reported_again():
+    gateway_clock, alarms = build_gateway_clock()
+    texts = []
+    for offset in (7200.0, 7190.0, -3600.0):
+        answer_three_times(gateway_clock, NOW - offset)
+        texts.append(alarms.active["clock", "gateway"])
+    assert texts[0] == texts[1], "a little more or less is not reported"
+    assert "7199 s ahead of" in texts[1] and "3600 s behind" in texts[2]
+
+
 def test_alarm_ends_when_the_clock_is_corrected():
     gateway_clock, alarms = build_gateway_clock()
     answer_three_times(gateway_clock, NOW + 3600)

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.ingest.clock_skew import SourceClock
 from bridge.ingest.peers import Peers
-from bridge.monitoring.sources import SORTS, SURVEY_MS, SourceList, Wanted
+from bridge.monitoring.sources import CLOCK_MS, SORTS, SURVEY_MS, SourceList, Wanted
 from bridge.routing import Router
 
 NOW = 1_795_418_640_000
@@ -117,6 +117,12 @@ def test_a_zone_is_not_part_of_the_address(source_list):
     peers.get("udp", "fe80::1%eth0").note_read(1, NOW)
     for address in ("fe80::1", "fe80::1%eth0", "FE80::1%2"):
         assert [peer.address for peer in sources.find(address)] == ["fe80::1"]
+
+
+def test_clock_of_a_source_that_is_not_heard_of_for_a_day_is_no_problem(source_list):
+    sources, peers, wall = source_list
+    wall.now = (peers.get("udp", "192.0.2.7").last_seen_ms + CLOCK_MS) / 1000
+    assert (sources.wrong_clocks(), sources.counts()["clock"]) == ([], 0)
 
 
 def test_clock_that_became_right_after_the_survey_is_not_listed(source_list):
