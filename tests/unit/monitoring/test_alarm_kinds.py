@@ -136,3 +136,12 @@ def test_what_the_operator_has_done_comes_before_the_problems_of_sources() -> No
     kinds = list(KINDS)
     first_of_sources = kinds.index("unrouted")
     assert all(kinds.index(kind) < first_of_sources for kind in ("drain", "reload", "certificate"))
+
+
+def test_what_any_sender_can_cause_comes_after_the_faults_of_the_gateway() -> None:
+    kinds = [kind for kind, about in KINDS.items() if about.state == DEGRADED]
+    faults, senders = (
+        ("budget", "waiting", "late", "drain", "reload", "certificate"),
+        ("unrouted", "rejected", "oversize"),
+    )
+    assert max(map(kinds.index, faults)) < min(map(kinds.index, (*senders, "client_names", "match_limit", "clock")))
