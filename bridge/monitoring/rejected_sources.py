@@ -1,5 +1,6 @@
 """Lists the senders that listeners rejected, with the reason and what to do."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from bridge.ingest.addresses import address_of
@@ -9,7 +10,7 @@ from bridge.listen.rejected_sources import Rejection
 from bridge.monitoring.rejection_reasons import reason_of
 
 MAX_ROWS = 100
-"Rejected senders in the status, at most: the latest."
+"Rejected senders in the status, at most: the latest for each listener and reason."
 LISTED_SECONDS = 86_400.0
 "Seconds for which a rejected sender is listed in the status after its last rejection."
 JSON = dict[str, object]
@@ -25,12 +26,20 @@ class RejectionList:
 
     def rejected_now(self) -> list[JSON]:
         """Returns a row for each sender that was rejected within ``LISTED_SECONDS`` and not accepted since, the latest
-        first."""
-        found = (
+        first. If there are too many, each listener and reason has as many rows as another."""
+        found = [
             (rejection, ago) for rejection, ago in self._listener_set.rejected_sources()
             if rejection.accepted is None and ago < LISTED_SECONDS
-        )  # fmt: skip
-        return [self._row(rejection, ago) for (rejection, ago), _ in zip(found, range(MAX_ROWS), strict=False)]
+        ]  # fmt: skip
+        before: Counter[tuple[str, str]] = Counter()
+        places: list[tuple[int, int]] = []
+        for position, (rejection, _) in enumerate(found):
+            kind = rejection.listener, rejection.reason
+            places.append((before[kind], position))
+            before[kind] += 1
+        return [
+            self._row(*found[position]) for position in sorted(position for _, position in sorted(places)[:MAX_ROWS])
+        ]
 
     def of(self, address: str) -> list[JSON]:
         """Returns a row for each reason for which an address was rejected, the latest first. Includes senders that were

@@ -72,6 +72,18 @@ def test_accepted_and_old_rejections_are_not_listed() -> None:
     assert rejecting.list.rejected_now() == []
 
 
+def test_many_senders_of_one_kind_do_not_hide_those_of_another() -> None:
+    rejecting = Rejecting()
+    rejecting.reject("192.0.2.7", "client_certificate", count=3, listener="partners")
+    for number in range(2 * MAX_ROWS):
+        rejecting.now += 1
+        rejecting.reject(f"10.0.0.{number}")
+    rows = rejecting.list.rejected_now()
+    assert [row["address"] for row in rows[-2:]] == ["10.0.0.101", "192.0.2.7"]
+    assert len(rows) == MAX_ROWS
+    assert any("fw1 (192.0.2.7)" in problem["text"] for problem in rejecting.problems)
+
+
 def test_list_is_bounded_and_has_the_latest() -> None:
     rejecting = Rejecting()
     for number in range(MAX_ROWS + 10):
