@@ -1,17 +1,20 @@
 """Finds problems of the sources and of what they send."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from bridge.monitoring.alarm_kinds import DEGRADED, NOTICE
 from bridge.monitoring.problems.held import purge_text
-from bridge.monitoring.problems.problem import Problem
+from bridge.monitoring.problems.problem import Problem, read_moment
 from bridge.monitoring.problems.rejections import rejection_problems
 from bridge.monitoring.problems.situation import Situation
 from bridge.util.counts import counted, verb
 
 REFUSED_SECONDS = 7200.0
 "Seconds for which a client that ``client_names`` refuses is a problem after it was seen, at a precision of an hour."
+_MARGIN = timedelta(seconds=10)
+"The time of a file in quarantine may be that much later than its oldest message."
 MAX_MISMATCH_SHARE = 0.1
 "Share of an intake's sampled events that may not match its format."
 
@@ -55,6 +58,11 @@ def _unrouted(situation: Situation) -> Iterator[Problem]:
     # What was held is delivered or purged, and nothing has come since.
     if held != 0 and (rows := situation.rows("unrouted")):
         count = situation.count("unrouted", len(rows))
+        if recent := _held_of(rows, situation):
+            # Of the sources that are not listed, at most as many as there are further messages are held.
+            unlisted = count - len(rows)
+            count = len(recent) + (unlisted if held is None else min(unlisted, max(0, held - len(recent))))
+            rows = recent
         senders = str(rows[0].get("address")) if count == 1 else counted(count, "source")
         kept = "" if held is None else f": {counted(held, 'message')} {verb(held, 'is', 'are')} held"
         yield Problem(
@@ -70,6 +78,16 @@ def _unrouted(situation: Situation) -> Iterator[Problem]:
             f" {purge_text('unrouted')}",
             NOTICE, about="held",
         )  # fmt: skip
+
+
+def _held_of(rows: list[JSON], situation: Situation) -> list[JSON]:
+    """Returns the sources that have sent since the oldest held message. Those of others were delivered or purged."""
+    held = next((row for row in situation.rows("held") if row["reason"] == "unrouted"), None)
+    if held is None or (since := read_moment(held["since"])) is None:
+        return rows
+    recent = [row for row in rows if (seen := read_moment(row.get("last_seen"))) is None or seen >= since - _MARGIN]
+    # Busier sources may have taken all rows of the list.
+    return recent or [{"address": address} for address in held["sources"]]
 
 
 def _unsent_data(situation: Situation) -> Iterator[Problem]:

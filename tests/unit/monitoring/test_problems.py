@@ -98,6 +98,23 @@ def test_unrouted_problem_ends_when_nothing_is_held_any_more() -> None:
 # --- losses -----------------------------------------------------------------------------------------------------------
 
 
+def test_sources_whose_unrouted_messages_were_purged_are_not_named_again() -> None:
+    purged = [{"address": f"10.0.0.{n}", "last_seen": "2026-11-29T04:00:00.000Z"} for n in range(5)]
+    late = [{"address": f"192.0.2.{n}", "last_seen": "2026-11-29T04:40:00.000Z"} for n in (7, 8)]
+    held = {"reason": "unrouted", "since": "2026-11-29T04:40:00.001Z", "sources": ["192.0.2.9"]}
+
+    def text(rows: list[Any], frames: int, total: int) -> str:
+        status = {"unrouted": rows, "held": [held], "quarantine": {"unrouted": frames}}
+        (problem,) = problems(HEALTHY | status | {"sources_count": {"unrouted": total}})
+        return str(problem["text"])
+
+    assert text([*purged, late[0]], 3, 6) == "Messages from 192.0.2.7 match no route: 3 messages are held"
+    assert text([*purged, *late], 3, 7).startswith("Messages from 2 sources match no route")
+    assert text([*purged, *late], 900, 4007).startswith("Messages from 900 sources"), "4000 are not listed"
+    assert text(late, 9, 2).startswith("Messages from 2 sources")
+    assert text(purged, 1, 6) == "Messages from 192.0.2.9 match no route: 1 message is held", "it is not listed"
+
+
 def test_loss_says_number_reason_begin_and_what_to_do() -> None:
     spool = {"limited_by": "max_size", "max_size_bytes": 10_000_000_000, "disk_free_bytes": 40_000_000_000}
     (problem,) = problems(HEALTHY | {"losses": [loss("spool_full", "firewalls")], "spool": spool})
