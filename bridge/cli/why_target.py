@@ -173,6 +173,8 @@ def _networks_of(config: Config, text: str) -> list[str]:
 
 
 def _unknown(config: Config, text: str, find_sources: FindSources) -> str:
+    if text in config.intakes:
+        return f'{shown(text)} is an intake, not a sender: "syslog-bridge status" shows it'
     names = [entry.name for entry in config.sources if entry.name is not None]
     for row in (*find_sources(text.lower()[:3]), *find_sources("")):
         names += [str(row["name"])] * bool(row.get("name"))

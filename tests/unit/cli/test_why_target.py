@@ -140,3 +140,9 @@ def test_unknown_name_is_refused_with_the_nearest_names(text: str, words: str) -
         targets(text)
     assert f"no source is called '{text}'" in str(raised.value)
     assert words in str(raised.value)
+
+
+def test_name_of_an_intake_is_refused_with_the_command_that_shows_it() -> None:
+    with pytest.raises(UnknownSenderError) as raised:
+        targets("fw")
+    assert str(raised.value) == "'fw' is an intake, not a sender: \"syslog-bridge status\" shows it"
