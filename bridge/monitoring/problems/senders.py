@@ -142,5 +142,5 @@ def _clocks(situation: Situation) -> Iterator[Problem]:
         yield Problem("clock", text, remedy, affected=affected, about="sources", past=text.replace(" is ", " was ", 1))
     else:
         text, past = (f"The clocks of {count:,} sources {are} off" for are in ("are", "were"))
-        remedy = "see the remedy of each source below"
+        remedy = '"syslog-bridge status --sources" lists each with its remedy'
         yield Problem("clock", text, remedy, affected=affected, about="sources", past=past)

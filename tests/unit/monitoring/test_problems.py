@@ -504,3 +504,9 @@ def test_notice_does_not_change_the_state() -> None:
     result = summarize(HEALTHY | {"unsent_structured_data": [data]})
     assert (result["state"], result["problems"][0]["state"]) == ("healthy", "notice")
     assert result["text"].endswith("12 events waiting for up to 2 s. 1 notice below.")
+
+
+def test_remedy_for_many_clocks_names_the_command_that_lists_them() -> None:
+    clocks = [{"address": f"192.0.2.{n}", "text": "2 hours behind", "remedy": "NTP"} for n in (7, 8)]
+    (problem,) = problems(HEALTHY | {"clocks": clocks})
+    assert problem["remedy"] == '"syslog-bridge status --sources" lists each with its remedy'
