@@ -13,7 +13,7 @@ from bridge.discover.clock_evidence import ClockEvidence, clock_evidence, utc
 from bridge.discover.finding import SenderFinding
 from bridge.discover.observer import ObservedHost, ObservedPeriod, ObservedSource, Observer, Received
 from bridge.discover.separation import distinguishing_programs, programs_to_name
-from bridge.explain.products import Identification, identify, spread
+from bridge.explain.products import PRODUCTS, Identification, identify, spread
 
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?|[0-9a-f:.]{3,39}")
 "Names of hosts that a configuration may have."
@@ -26,6 +26,8 @@ RELAY_HOSTS = 3
 LEAST_OF_A_HOST = 2
 "Messages that a host needs to be counted for that, if there are enough."
 ENOUGH = 20
+WITH_FORMAT = frozenset(row.name for row in PRODUCTS if row.format)
+"Products that have a text format. It may not be certain: their events differ, or a program runs on appliances too."
 NO_HOST_BEHIND_RELAY = "the header names no host, and the sender is a relay"
 NO_ADDRESS = "the header names no host, and the capture has no addresses: give the sender with --from"
 
@@ -152,6 +154,8 @@ class _Finder:
         if identified.product is None:
             return f"not identified: {identified.reason}"
         if identified.format is None:
+            if identified.product in WITH_FORMAT:
+                return f"the text format of {identified.product} is not certain here, so its intake is yours to choose"
             return f"{identified.product} has no text format, so its intake is yours to choose"
         if count < self._settings.min_messages:
             return f"only {count} of the {self._settings.min_messages} messages that are needed"

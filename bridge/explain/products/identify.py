@@ -31,6 +31,8 @@ MIN_SHARE = 0.5
 "Share of messages that must be recognised."
 MIN_SHARE_ALIKE = 0.2
 "The same if all others look like those of the product: a device has many kinds of messages."
+MIN_SHARE_UNDER_OTHER_TAG = 0.6
+"The same if all others only share the tag of a program that the product does not have: its texts may be quoted."
 MIN_SHARE_CERTAIN = 0.3
 "Share of messages that only an appliance sends, if most others are of Unix programs."
 FEW = 10
@@ -85,6 +87,8 @@ class _Rest(NamedTuple):
     "Of nothing known, and unlike those of the product."
     alike: int
     "Of nothing known, but with the host and header of the product's."
+    same_tag: int
+    "Of nothing known, with the header of the product's messages, but a program that the product does not have."
 
 
 def identify(frames: Sequence[bytes]) -> Identification:
@@ -102,14 +106,20 @@ def identify(frames: Sequence[bytes]) -> Identification:
     if appliance := _appliance_below_its_programs(messages, ranked):
         ranked.sort(key=lambda name: name != appliance)
         rivals = [appliance]
+    equal = [name for name in rivals if support[name] == support[ranked[0]]]
+    if program := _program_of_appliances(messages, equal):
+        ranked.sort(key=lambda name: name != program)
     best = ranked[0]
     matched = [(message, match) for message in messages if (match := message.match_of(best))]
     evidence = reason.evidence((reason.words(match, message.traits) for message, match in matched), total)
     rest = _rest(messages, best, matched[0][1].product)
-    equal = [name for name in rivals if support[name] == support[best]]
-    if why := _doubt(messages, ranked, support, rest, equal, evidence):
+    if why := _doubt(messages, ranked, support, rest, [best] if program else equal, evidence):
         return Identification(None, None, 0.0, why, best, support[best], total)
-    text_format, note = _format([(message.frame, match) for message, match in matched])
+    if program:
+        others = [name for name in equal if name != program]
+        text_format, note = None, f"; {reason.listed(others)} {'runs' if len(others) == 1 else 'run'} this program too"
+    else:
+        text_format, note = _format([(message.frame, match) for message, match in matched])
     runs = f"; {rest.neutral} of programs that run on it" if rest.neutral else ""
     weight = sum(match.bits for _, match in matched) / len(matched)
     return Identification(
@@ -130,6 +140,17 @@ def _appliance_below_its_programs(messages: Sequence[_Message], ranked: Sequence
     return first if first and products[first].appliance else None
 
 
+def _program_of_appliances(messages: Sequence[_Message], equal: Sequence[str]) -> str | None:
+    """Returns the program if the products that are equally likely are it and appliances that run it.
+
+    The program is certain then, but not the device. So the caller must not choose a text format.
+    """
+    products = {match.product.name: match.product for message in messages for match in message.matches}
+    programs = [name for name in equal if products[name].daemon]
+    others_run_it = all(products[name].daemon or products[name].appliance for name in equal)
+    return programs[0] if len(equal) > len(programs) == 1 and others_run_it else None
+
+
 def _message(frame: bytes) -> _Message:
     traits = traits_of(frame)
     return _Message(frame, traits, likely(table().matches(traits)) or _named_by_itself(traits))
@@ -145,8 +166,11 @@ def _named_by_itself(traits: Traits) -> list[Match]:
 
 
 def _rest(messages: Sequence[_Message], best: str, product: Product) -> _Rest:
-    matched = [message.traits for message in messages if message.match_of(best)]
-    hosts, programs = {traits.host for traits in matched}, {traits.program for traits in matched}
+    matches = [(message.traits, match) for message in messages if (match := message.match_of(best))]
+    matched = [traits for traits, _ in matches]
+    hosts = {traits.host for traits in matched}
+    programs = {traits.program for traits in matched}
+    own_programs = {traits.program for traits, match in matches if not traits.program or match.signature.programs}
     layouts = {traits.layout for traits in matched}
     found: Counter[str] = Counter()
     for message in messages:
@@ -159,7 +183,7 @@ def _rest(messages: Sequence[_Message], best: str, product: Product) -> _Rest:
             runs = own_host and any(match.product.daemon for match in message.matches)
             found["neutral" if runs else "other"] += 1
         elif own_host or (traits.layout in layouts and traits.program in programs and (same_host or traits.program)):
-            found["alike"] += 1
+            found["alike" if own_host or traits.program in own_programs else "same_tag"] += 1
         else:
             found["unknown"] += 1
     return _Rest(**{name: found[name] for name in _Rest._fields})
@@ -181,6 +205,8 @@ def _doubt(
     if len(equal) > 1:
         return f"{reason.listed(equal)} are equally likely: {evidence}"
     share = MIN_SHARE_ALIKE if rest.alike and not rest.unknown and total >= FEW else MIN_SHARE
+    if rest.same_tag:
+        share = MIN_SHARE_UNDER_OTHER_TAG
     if support[best] < share * device:
         return f"{best} in only {support[best]} of {counted(total, 'message')}: the others are not known"
     return ""

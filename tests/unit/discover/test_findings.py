@@ -53,6 +53,13 @@ def test_unknown_and_product_without_format_are_held_with_the_reason() -> None:
     assert mikrotik.why == "smartd has no text format, so its intake is yours to choose"
 
 
+def test_a_program_that_appliances_run_too_is_held() -> None:
+    query = b"<30>%b ns-1 named[7]: client @0x7f 192.0.2.7#511 (example.org): query: example.org IN A + (192.0.2.53)"
+    (found,) = findings_of([query % stamped(second) for second in range(20)])
+    assert not found.route
+    assert found.why == "the text format of ISC BIND is not certain here, so its intake is yours to choose"
+
+
 def test_a_program_of_a_host_is_routed_by_its_name_only() -> None:
     """The host may send messages of other programs later."""
     (found,) = findings_of(sshd(20))

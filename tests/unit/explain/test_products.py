@@ -106,12 +106,18 @@ def test_a_format_is_withheld_if_the_events_do_not_look_like_it() -> None:
 # --- doubt -----------------------------------------------------------------------------------------------------------
 
 
-def test_programs_that_several_products_run_are_not_guessed() -> None:
+def test_program_that_appliances_run_too_is_named_without_a_format() -> None:
     found = identify([NAMED % (number % 10, b"ns-1", number % 10) for number in range(20)])
+    assert (found.product, found.format) == ("ISC BIND", None)
+    assert found.reason.endswith("Infoblox NIOS and EfficientIP SOLIDserver run this program too")
+    assert found.runner_up == "Infoblox NIOS"
+
+
+def test_appliances_that_run_the_same_programs_are_not_guessed() -> None:
+    lease = b"<30>Nov 23 07:24:00 ns-1 dhcpd[7]: DHCPINFORM from 192.0.2.31 via 192.0.2.1"
+    found = identify([NAMED % (number, b"ns-1", number) for number in range(5)] + [lease] * 5)
     assert (found.product, found.format) == (None, None)
-    assert "are equally likely" in found.reason
-    assert "ISC BIND" in found.reason
-    assert found.runner_up is not None
+    assert "Infoblox NIOS and EfficientIP SOLIDserver are equally likely" in found.reason
 
 
 def test_host_name_breaks_a_tie_only() -> None:
