@@ -74,7 +74,8 @@ FORMATS = (
         product="Sophos Firewall (XG, SFOS), UTM",
         also="without device= at the beginning",
         names_device="device_name= and device_id=",
-        begins=rb'device="SFW"|date=\d{4}-|timestamp="|id="\d+" (severity|srcip)=|[\d:]+-[\d:]+ \w+ \w+: id=',
+        begins=rb'device="SFW"|device_name="[^"]*" timestamp=|date=\d{4}-|timestamp="|id="\d+" (severity|srcip)='
+        rb"|[\d:]+-[\d:]+ \w+ \w+: id=",
         foreign=9,
         setting="a syslog server: UDP, facility DAEMON, all severities",
         example=b'<30>device="SFW" date=2026-11-23 time=08:24:00 timezone="CET" device_name="XG210" '

@@ -10,6 +10,8 @@ QUERY = (
     + r"#\d+(?: \([^)]*\))?: (?:view [^:]+: )?(?:query|answer)"
 )
 "A query of BIND."
+RESPONSE = r"(?:infoblox-responses: )?\d\d-\w{3}-\d{4} [\d:]{8}\.\d+ client " + _ADDRESS + r"#\d+:? .{0,20}query: \S+ "
+"A response of named in the form of Infoblox NIOS."
 NAMED = (
     r"(?:[\w-]+: (?:\w+: )?)?(?:client |zone |rpz |transfer of |validating |view |received "
     r"notify|loading |lame server|success resolving"

@@ -15,7 +15,7 @@ def _cef(name: str, format: str | None, *headers: str) -> Product:
 PRODUCTS: tuple[Product, ...] = (
     _cef("ManageEngine ADAudit Plus", "adauditplus", "ManageEngine :: ADAudit"),
     _cef("ManageEngine", "cef", "ManageEngine :: (?!ADAudit)"),
-    _cef("Claroty xDome", "claroty-xdome", "Claroty"),
+    _cef("Claroty xDome", "claroty-xdome", "Claroty :: (?!CTD|Continuous|EMC|SRA)"),
     # Two formats read the same text, so an operator has to choose.
     product(
         "CyberArk Digital Vault",
@@ -34,7 +34,7 @@ PRODUCTS: tuple[Product, ...] = (
     product(
         "Bitdefender GravityZone",
         "gravityzone",
-        S(cef="Bitdefender"),
+        S(cef="Bitdefender :: G"),
         S(keys="jsonrpc method=addEvents params", format="-"),
     ),
     product("IBM i", "ibm-i", S(cef="IBM :: IBM i"), S(cef="PowerTech", format="cef")),
@@ -52,7 +52,7 @@ PRODUCTS: tuple[Product, ...] = (
     product(
         "Trellix (FireEye) Network Security",
         "trellix-network-security",
-        S(cef="(?:Trellix|FireEye) :: MPS"),
+        S(cef="(?:Trellix|FireEye) :: (?:MPS|NX|Network Security)"),
         S(programs="fenotify-*", cef="(?:Trellix|FireEye) :: MPS"),
         S(programs="cef", cef="(?:Trellix|FireEye) :: MPS"),
         appliance=True,

@@ -77,6 +77,7 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="vectra_json*", text=r"-? ?:? ?\{"),
         S(keys="headend_addr threat certainty"),
         S(keys="headend_addr version category"),
+        S(keys="headend_addr vectra_timestamp"),
         S(programs="vectra_standard*", format="-"),
         S(cef="Vectra.*", format="cef"),
         S(programs="vectra_cef*", cef="Vectra.*", format="cef"),
@@ -200,7 +201,8 @@ PRODUCTS: tuple[Product, ...] = (
         S(programs="KES|*|KES*|KSC*|1093*|kes*", data="event@23668"),
         S(
             text=(
-                r"Event type: .{1,200}?(?:(?:\\r\\n|\r\n|\r|\n|#015#012)(?:Result|Name|Error|User|Object|"
+                r"(?:Event type|Result description): .{1,200}?"
+                r"(?:(?:\\r\\n|\r\n|\r|\n|#015#012)(?:Result|Name|Error|User|Object|"
                 r"Component|Application|Type)\b.{0,200}?){2}"
             ),
             words="Event type:",
@@ -221,6 +223,11 @@ PRODUCTS: tuple[Product, ...] = (
             words="action and Begin:",
         ),
         S(text=r"Scan ID: \d+,Begin: ", words="Scan ID: Begin:"),
+        S(
+            text=r"[A-Z][\w -]{4,60},IP Address: [\da-fA-F.:]*,Computer name: ",
+            words="risk, IP Address: Computer name:",
+        ),
+        S(text=r"[^,]{1,64},Local Host(?: IP)?: [\da-fA-F.:]*,Local Port: \d+,", words="Local Host: Local Port:"),
     ),
     product(
         "Symantec Data Loss Prevention",
@@ -288,6 +295,10 @@ PRODUCTS: tuple[Product, ...] = (
         "Tenable Identity Exposure (Alsid)",
         "alsid",
         S(programs="AlsidForAD|TenableAD|Tenable.ad"),
-        S(text=r'"[012]" "\d+" "[^"]*" "[^"]*" "C-', words="quoted fields of Alsid"),
+        S(text=r'"[012]" "\d+" "[^"]*" "[^"]*" "[CI]-[A-Z]', words="quoted fields of Alsid"),
+        S(
+            text=r'"[012]" "\d+" "[^"]{1,80}" "[\w-]+(?:\.[\w-]+)+" "[A-Za-z][\w-]*" "',
+            words="kind, id, forest and domain in quotes",
+        ),
     ),
 )

@@ -10,6 +10,9 @@ PAN_OS = (
     r"|GLOBALPROTECT|AUTHENTICATION|DECRYPTION|CORRELATION|GTP|SCTP|URL|DATA|FILE|WILDFIRE|TUNNEL|AUDIT),"
 )
 
+FILTERED = r"\S+ +[ADR] +(?:[\da-f:.]+|[A-Za-z][\w-]{1,9}) +[\da-f:.]"
+"Interface, action, and addresses or a protocol before them."
+
 PRODUCTS: tuple[Product, ...] = (
     # --- Palo Alto Networks ---
     product(
@@ -54,7 +57,7 @@ PRODUCTS: tuple[Product, ...] = (
     product(
         "SonicWall SonicOS",
         "sonicwall-fw",
-        S(cef="SonicWall"),
+        S(cef="SonicWall :: (?!Email|Capture|Cloud|Analytics|SMA|WXA)"),
         S(keys="id=firewall sn time fw pri c m"),
         S(keys="id=firewall sn time fw pri c m msg"),
         S(shape="sonicwall"),
@@ -100,7 +103,7 @@ PRODUCTS: tuple[Product, ...] = (
     product(
         "WatchGuard Firebox",
         "watchguard-firebox",
-        S(cef="WatchGuard"),
+        S(cef="WatchGuard :: (?!AuthPoint|EP|Endpoint|Cloud|Panda)"),
         S(shape="watchguard", format="-"),
         S(
             text=r"[0-9A-F]{4,16} \(\d{4}-\d\d-\d\dT[\d:]+\) [\w-]+(?:\[\d+\])?: ",
@@ -115,6 +118,8 @@ PRODUCTS: tuple[Product, ...] = (
         S(data="junos@2636."),
         S(data="junos@"),
         S(programs="RT_FLOW|RT_IDP|RT_UTM|RT_AAMW|RT_IDS|RT_SECINTEL|RT_SCREEN|RT_NAT"),
+        # Without the process before it, the header parser reads the mnemonic as the tag.
+        S(programs="RT_FLOW_SESSION_*|RT_SCREEN_*|RT_UTM_*|RT_IDP_*|RT_NAT_*", words="mnemonic of RT_FLOW"),
         S(
             programs=(
                 "mgd|rpd|chassisd|dcd|l2ald|kmd|jsrpd|pfed|eswd|lacpd|dot1xd|alarmd|craftd|mib2d|sflowd|"
@@ -135,6 +140,12 @@ PRODUCTS: tuple[Product, ...] = (
             text=r"%[A-Z]+-\d-[A-Z0-9_]+: ",
             words="%FACILITY-n-MNEMONIC of a process",
         ),
+        # Mnemonics of programs that other Unix hosts run too.
+        S(
+            programs="sshd|login|snmpd|inetd|ftpd|telnetd|xinetd|ntpd|cron",
+            text=r"(?:SSHD?|LOGIN|SNMPD?|INETD|FTPD?|TELNETD|XINETD|NTPD?|CRON|AUTH|PAM|UI)_[A-Z][A-Z_]+: ",
+            words="MNEMONIC_IN_CAPITALS:",
+        ),
         S(programs="/kernel|fpc0|fpc1|fpc2|fpc3|fpc*"),
         S(text=r"fpc\d+ [A-Z]", words="fpcN"),
         S(text=r"RT_(?:FLOW|IDP|UTM|SCREEN)_?\w*(?::| \[)", words="RT_FLOW"),
@@ -149,8 +160,8 @@ PRODUCTS: tuple[Product, ...] = (
             words="PFE_FW_SYSLOG_IP: FW:",
         ),
         S(programs="kernel", text=r"FW: \S+ +[ADR] ", words="FW: interface action"),
-        S(programs="FW", text=r"\S+ +[ADR] [\da-f:]+ ", words="FW: interface action"),
-        S(text=r"FW: \S+ +[ADR] [\da-f:]+ ", words="FW: interface action"),
+        S(programs="FW", text=FILTERED, words="FW: interface action"),
+        S(text="FW: " + FILTERED, words="FW: interface action"),
     ),
     product(
         "Juniper ScreenOS",

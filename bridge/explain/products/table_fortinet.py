@@ -5,6 +5,24 @@ from bridge.explain.products.signature import Product, Signature, product
 S = Signature
 
 _OTHER_FORTINET = "devid=FDC|FX|FI|FDD|FSW|S1|S2|S4|S5|FVE|FAI|FNDR|FIS"
+_EVENT_KEYS = (
+    "date time log_id ID type",
+    "date time log_id ID type pri",
+    "date time log_id msg_id ID vd timezone type",
+    "date time log_id msg_id ID type subtype pri user ui action",
+    "date time ID log_id type subtype pri user ui action",
+    "date time ID log_id type pri session_id",
+    "time ID log_id msg_id type subtype pri user ui",
+    "time ID log_id type subtype pri user ui",
+    "time ID log_id type pri session_id",
+)
+"Keys that FortiWeb or FortiMail have. A serial number that is neither's outweighs them."
+
+
+def _other(serials: str) -> tuple[Signature, ...]:
+    """Returns the signatures of a product whose messages have the keys of FortiWeb or FortiMail."""
+    return tuple(S(keys=keys.replace(" ID", f" device_id={serials}")) for keys in _EVENT_KEYS)
+
 
 PRODUCTS: tuple[Product, ...] = (
     product(
@@ -38,6 +56,9 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="date time log_id msg_id device_id vd timezone type"),
         S(keys="date time log_id device_id=FV"),
         S(keys="time devname device_id log_id msg_id type subtype pri"),
+        # With all keys of an event of FortiMail, so that msg_id decides.
+        S(keys="date time device_id log_id msg_id type subtype pri user ui action"),
+        S(keys="time device_id log_id msg_id type subtype pri user ui"),
         S(keys="cat date_time user_id ep_id app_name"),
         S(cef="Fortinet :: FortiWeb"),
     ),
@@ -61,10 +82,9 @@ PRODUCTS: tuple[Product, ...] = (
                 ("devid", f"date time devname {_OTHER_FORTINET} logid"),
                 ("devid", f"date time devname {_OTHER_FORTINET} type"),
                 ("devid", f"devname {_OTHER_FORTINET} logid type subtype level vd eventtime"),
-                ("device_id", "date time device_id=FVE|FVV|FO|FSW|S1|S2|S4|S5 log_id type"),
-                ("device_id", "date time device_id=FVE|FVV|FO|FSW|S1|S2|S4|S5 log_id type pri"),
             )
         ),
+        *_other("FVE|FO|FGV|FSW|S1|S2|S4|S5|FDC|FX|FI|FAI|FNDR|FIS"),
     ),
     product(
         "Fortinet FortiAnalyzer or FortiManager",
@@ -72,10 +92,23 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="date time devid=FAZ|FL|FMG|FMVM devname logver"),
         S(keys="date time log_id devid=FAZ|FL|FMG"),
         S(keys="date time device_id=FAZ|FL|FMG type subtype pri"),
+        *_other("FAZ|FL|FMG|FMVM"),
         S(cef="Fortinet :: Forti(?:Analyzer|Manager)"),
     ),
-    product("Fortinet FortiADC", None, S(keys="date time log_id device_id=FAD"), S(keys="date time log_id devid=FAD")),
-    product("Fortinet FortiSandbox", None, S(keys="date time logid devid=FSA"), S(keys="devid=FSA logid pri")),
+    product(
+        "Fortinet FortiADC",
+        None,
+        S(keys="date time log_id device_id=FAD"),
+        S(keys="date time log_id devid=FAD"),
+        *_other("FAD"),
+    ),
+    product(
+        "Fortinet FortiSandbox",
+        None,
+        S(keys="date time logid devid=FSA"),
+        S(keys="devid=FSA logid pri"),
+        *_other("FSA"),
+    ),
     product(
         "Fortinet FortiAuthenticator",
         None,

@@ -109,6 +109,11 @@ PRODUCTS: tuple[Product, ...] = (
             words="audit event, users, OK",
         ),
         S(text=r"[A-Z]\w+_\w+\s+\S+\s+\S+\s+\S+\s+(?:OK|FAIL)\w*\s+\d+ \w+ \d{4} ", words="audit event, users, OK"),
+        # The columns of auditpr without options.
+        S(
+            text=r"[A-Z]\w+_\w+\s+\S+\s+(?:OK|FAIL)\w*\s+\w{3} \w{3} +\d+ [\d:]{8} \d{4} ",
+            words="audit event, user, OK",
+        ),
     ),
     product("IBM AIX", None, S(shape="aix-forwarded", factor=2.5, words="Message forwarded from"), appliance=True),
     product(
@@ -150,10 +155,26 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="EventTime Hostname EventID"),
         S(keys="EventTime Hostname SourceModuleType=im_msvistalog"),
         S(keys="EventTime Hostname Keywords EventType"),
-        S(keys="EventTime Hostname EventReceivedTime SourceModuleType"),
+        S(keys="EventTime Hostname EventReceivedTime SourceModuleType=im_msvistalog|im_mseventlog|im_wseventing"),
         S(data="NXLOG@14506", format="-"),
         S(data="NXLOG@14506", keys="EventTime"),
-        S(keys="SourceModuleName SourceModuleType EventReceivedTime Hostname", text=r"\{"),
+        S(
+            keys=(
+                "SourceModuleName SourceModuleType=im_msvistalog|im_mseventlog|im_wseventing EventReceivedTime Hostname"
+            ),
+            text=r"\{",
+        ),
+    ),
+    # Files, programs and sockets that NXLog reads have the same keys.
+    product(
+        "NXLog, not Windows events",
+        None,
+        S(
+            keys=(
+                "SourceModuleName SourceModuleType=im_file|im_tcp|im_ssl|im_udp|im_uds|im_exec|im_odbc|im_python|"
+                "im_perl|im_systemd|im_kernel|im_linuxaudit|im_internal|im_fim EventReceivedTime"
+            )
+        ),
     ),
     product(
         "Windows events (Log Insight agent)",

@@ -142,7 +142,8 @@ PRODUCTS: tuple[Product, ...] = (
         S(
             text=(
                 r"(?:\w+,)*(?:system|firewall|wireless|dhcp|ppp|l2tp|ipsec|interface|account|hotspot|"
-                r"script|route|caps|pptp|ovpn|web-proxy|certificate|error|critical|warning|info)(?:,\w+)+ "
+                r"script|route|caps|pptp|ovpn|sstp|wireguard|web-proxy|certificate|bridge|"
+                r"error|critical|warning|info)(?:,\w+)+:? "
             ),
             words="topics of RouterOS",
         ),

@@ -29,7 +29,7 @@ PRODUCTS: tuple[Product, ...] = (
         ),
         S(programs="tmm*|mcpd|apmd|bigd|gtmd", text=r"[\da-f]{8}:\d: ", words="eight digits and a level"),
         S(text=r"[\da-f]{8}:\d: ", words="eight digits and a level"),
-        S(cef="F5"),
+        S(cef="F5 :: (?!NGINX|Distributed|XC)"),
         S(programs="ASM|PSM|AFM|DOSL7|BOT", cef="F5"),
         S(programs="ASM", text=r"unit_hostname=|attack_type=|uri="),
         S(text=r"unit_hostname=\"", words="unit_hostname="),
@@ -174,8 +174,9 @@ PRODUCTS: tuple[Product, ...] = (
     product(
         "Ubika WAAP Gateway",
         "ubika-waap",
-        S(head=r"1 \S+ \S+ [\da-f]{8,32}: - - - ", words="log id as program"),
+        S(head=r"1 \S+ \S+ (?:[\da-f]{8,32}:|[\da-f]{32}) - - - ", words="log id as program"),
         S(keys="logAlertUid @timestamp timestamp request"),
+        S(keys="logAlertUid request"),
     ),
     product(
         "Peplink",

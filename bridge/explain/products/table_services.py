@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bridge.explain.products.expressions import ACCESS, LEASE, NAMED, PLAIN_LEASE, QUERY, QUEUED
+from bridge.explain.products.expressions import ACCESS, LEASE, NAMED, PLAIN_LEASE, QUERY, QUEUED, RESPONSE
 from bridge.explain.products.signature import Product, Signature, product
 
 S = Signature
@@ -48,6 +48,7 @@ PRODUCTS: tuple[Product, ...] = (
         "Infoblox NIOS",
         "infoblox-ddi",
         *_hosts(r"(?:infoblox|nios|ibx|ib-)"),
+        S(programs="named", text=RESPONSE, words="responses of named in the form of NIOS"),
         S(programs="named", cef="Infoblox :: NIOS"),
         S(cef="Infoblox"),
         S(
@@ -97,7 +98,15 @@ PRODUCTS: tuple[Product, ...] = (
             words="[PID:thread] info:",
         ),
         S(programs="unbound"),
-        S(text=r"\[\d+:[\da-f]+\] (?:info|query|reply|error|warning|notice|debug): ", words="[PID:thread] info:"),
+        S(
+            # With words of Unbound: other programs write a thread and a level as well.
+            text=(
+                r"\[\d+:[\da-f]+\] (?:(?:info|query|reply): [\da-f.:]+ \S+ [A-Z0-9]+ (?:IN|CH|HS)\b"
+                r"|info: (?:resolving|response for|reply from|query response was|validat(?:ed|ion) |priming "
+                r"|start of service|service stopped|server stats |finishing processing |generate keytag))"
+            ),
+            words="[PID:thread] info: and a query",
+        ),
         daemon=True,
     ),
     product("PowerDNS", None, S(programs="pdns|pdns_server|pdns_recursor|pdns-recursor"), daemon=True),
@@ -149,8 +158,18 @@ PRODUCTS: tuple[Product, ...] = (
     product(
         "PingFederate",
         "pingfederate",
-        S(programs="PingFederate"),
+        S(programs="PingFederate|pingfederate|pingfed"),
         S(text=r"\d{4}-\d\d-\d\d [\d:]+,\d{3} trackingid=\"tid:", words="trackingid="),
+        S(
+            text=r"\d{4}-\d\d-\d\d [\d:]{8},\d{3} ?\| ?tid:[\w-]+ ?\| ?[A-Z_]+ ?\|",
+            words="time | tid: | event |",
+            format="-",
+        ),
+        S(
+            text=r"\d{4}-\d\d-\d\d [\d:]{8},\d{3} +tid:[\w-]+ +(?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) +\[",
+            words="time, tid: and level",
+            format="-",
+        ),
     ),
     product(
         "Broadcom SiteMinder",
@@ -165,6 +184,9 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="service.name=Keycloak log.logger"),
         S(keys="log.logger=org.keycloak"),
         S(keys="loggerName=org.keycloak message", format="-"),
+        # Events as JSON of an event listener: EventRepresentation and AdminEventRepresentation.
+        S(keys="type realmId clientId ipAddress details time", format="-"),
+        S(keys="operationType realmId authDetails resourceType time", format="-"),
         S(programs="keycloak*", text=r"\d{4}-\d\d-\d\d|type=", format="-"),
         S(text=r"(?:[\d-]{10} [\d:,]+ )?(?:WARN|INFO|DEBUG|ERROR) +\[org\.keycloak", format="-"),
     ),

@@ -32,6 +32,7 @@ PRODUCTS: tuple[Product, ...] = (
             )
         ),
         S(text=r"(?:\w+(?:\[\d+\])? )?\[Originator@6876 ", words="[Originator@6876"),
+        S(programs="shell|ESXShell", text=r"\[[\w\\.@-]+\]: ", words="a command of the shell", format="-"),
         S(text=r"(?:info|warning|verbose|error) \w+\[\w+\] \[Originator@6876 ", words="[Originator@6876"),
         S(text=r"cpu\d+:\d+(?: opID=\w+)?\)", words="cpu of vmkernel"),
         appliance=True,

@@ -110,7 +110,7 @@ class SignatureTable:
         named = self._named.get(traits.program)
         best: dict[str, Match] = {}
         for row, one, bits in self._candidates(traits):
-            if named and row.name not in named and not (one.shape or one.data):
+            if named and row.name not in named and not (one.programs or one.shape or one.data):
                 continue
             if (row.name not in best or best[row.name].bits < bits) and one.matches(traits):
                 best[row.name] = Match(row, one, bits)

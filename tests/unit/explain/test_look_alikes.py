@@ -9,6 +9,8 @@ _KEYS = (
     b'date=2026-11-23 time=07:24:00 devname="x-3" devid="%b" logid="7" type="event" subtype="system" level="notice" '
 )
 
+_LOGIN = b"log_id=0001001234 type=event subtype=admin pri=information user=anna ui=GUI action=login status=success"
+
 
 def both(*frames: bytes):
     """Returns what 20 and 3 messages of a source are identified as."""
@@ -32,6 +34,12 @@ LOOK_ALIKES = {
     "FortiDeceptor": b"<189>" + _KEYS % b"FDC3KG0000000003" + b'vd="root"',
     "FortiExtender": b"<189>" + _KEYS % b"FX511F0000000003",
     "FortiVoice": b"<189>date=2026-11-23 time=07:24:00 device_id=FVE20E0000000003 log_id=0004 type=event pri=4",
+    "FortiVoice, login": b"<189>date=2026-11-23 time=07:24:00 device_id=FO200F0000000003 " + _LOGIN,
+    "FortiManager": b'<189>date=2026-11-23 time=07:24:00 devname="x-3" device_id="FMG-VM0000000003" ' + _LOGIN,
+    "FortiADC": b"<189>date=2026-11-23 time=07:24:00 device_id=FADV040000000003 msg_id=4711 " + _LOGIN,
+    # NXLog reads files as well as Windows events.
+    "file by NXLog": START + b'{"EventTime":"x","Hostname":"web-3","EventReceivedTime":"x","SourceModuleName":"a",'
+    b'"SourceModuleType":"im_file"}',
     # Texts
     "list of an application": START + b"1,2026/11/23 07:24:00,orders,NEW,4711,",
     "list behind a tag": START + b"shop: 1,2026/11/23 07:24:00,orders,NEW,4711,",
@@ -39,6 +47,7 @@ LOOK_ALIKES = {
     "list with Category:": START + b"pos: till-3,Category: 3,closed",
     "text with [SSH Session]": START + b"gate: [SSH Session] has started",
     "bastion of another vendor": START + b'bastion: open uniqid="a3" account="anna" cmdtype="ssh" allowed="true"',
+    "thread and level": START + b"worker[7]: [4711:3] info: job done",
     "quoted FortiGate": START
     + b'desk: customer sent: date=2026-11-23 time=07:24:00 devname="FG" devid="FG3" logid="1"',
     "quoted mnemonic": START + b"desk[4]: customer sent: %ASA-6-302013: Built outbound TCP connection",
@@ -56,6 +65,22 @@ def test_cef_that_quotes_another_vendor_is_cef_of_its_own() -> None:
         START + b"CEF:0|Example|Widget|1|4|Trend Micro Deep Security|5|msg=CEF:0|Trend Micro|Deep Security|1|2|"
     )
     assert [(one.product, one.format) for one in found] == [("Example Widget", "cef")] * 2
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"Claroty|CTD", b"SonicWall|Email Security", b"F5|NGINX", b"WatchGuard|AuthPoint", b"Bitdefender|Sandbox"],
+)
+def test_cef_of_another_product_of_the_vendor_is_cef_of_its_own(header: bytes) -> None:
+    assert {found.format for found in both(START + b"CEF:0|" + header + b"|1|4|Login|5|suser=anna")} == {"cef"}
+
+
+def test_texts_under_the_tag_of_another_program_do_not_prove_the_product() -> None:
+    """A relay that replaces tags mixes them; a program that the product does not have has other messages too."""
+    fortigate = START + b"app: " + _KEYS % b"FG100F0000000003" + b'vd="root"'
+    other = START + b"app: job done"
+    assert identify([fortigate] * 11 + [other] * 9).product is None
+    assert identify([fortigate] * 20).format == "fortinet-fortigate"
 
 
 @pytest.mark.parametrize("serial", [b"FG100F0000000003", b"FWF60F0000000003"])

@@ -24,6 +24,7 @@ CORRECTED = {
     "openvpn": "it also reads lines without a connection, or with an address alone",
     "vmware-esxi": "it also reads commands, keys, sessions, serial numbers and lines of the kernel",
     "windows": "it reads any JSON, but only the keys of NXLog become fields",
+    "sophos": "it also reads device_name= at the beginning, which rsyslog takes as the tag",
     "cisco-ise": "it reads a level behind the category (CISE_Alarm WARN:)",
 }
 
