@@ -20,8 +20,8 @@ PRODUCTS: tuple[Product, ...] = (
         ),
         S(
             mnemonic=(
-                r"%(?:ETHPORT|ETH_PORT_CHANNEL|VPC|VSHD|AUTHPRIV|DAEMON|PLATFORM|PFMA|FEATURE-MGR|"
-                r"ASCII-CFG|VDC_MGR|L2FM)-"
+                r"%(?:(?:ETHPORT|ETH_PORT_CHANNEL|VPC|VSHD|AUTHPRIV|DAEMON|PFMA|FEATURE-MGR|ASCII-CFG|VDC_MGR|L2FM)-"
+                r"|PLATFORM-\d-(?:PFM|PS|FAN|MOD|FEX)_)"
             ),
             factor=1.2,
         ),

@@ -52,6 +52,8 @@ MESSAGES = [
     ("Duo Security", _BSD + 'ship-4 {"access_device":{},"application":{},"auth_device":{},"factor":"push","txid":"x"}'),
     ("Cowrie honeypot", _BSD + 'pot-4 cowrie: {"eventid":"cowrie.login.failed","src_ip":"203.0.113.4","session":"x","sensor":"pot-4"}'),
     # --- texts without their program, or of another release ---
+    ("Cisco NX-OS", "<188>4711: Nov 23 07:24:00.417: %PLATFORM-2-PS_FAIL: Power supply 2 failed or shut down"),
+    ("Cisco IOS and IOS-XE", "<188>4711: Nov 23 07:24:00.417: %PLATFORM-4-ELEMENT_WARNING: Switch 1 R0/0: smand: used memory"),
     ("Fortinet FortiWeb",
      '<189>date=2026-11-23 time=07:24:00 log_id=10000017 msg_id=000000004711 device_id=FVVM04TM04 vd="root" type=event '
      'subtype="admin" pri=information user=anna ui=GUI action=login status=success msg="in"'),
