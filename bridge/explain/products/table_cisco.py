@@ -90,11 +90,12 @@ PRODUCTS: tuple[Product, ...] = (
             shape="meraki",
             text=(
                 r"(?:events|urls|flows|ids-alerts|security_event|airmarshal_events|ip_flow_start|"
-                r"ip_flow_end|firewall|cellular_firewall|vpn_firewall|bridge_\w+|\w+_event\w*) "
+                r"ip_flow_end|(?:\w+_)?firewall|bridge_\w+|\w+_event\w*) "
             ),
             words="epoch time, name and Meraki's kind of event",
         ),
-        S(shape="meraki", words="epoch time and name", factor=0.8),
+        # Without a kind of event, any application may write such a line.
+        S(shape="meraki", words="epoch time and name", format="-", factor=0.8),
     ),
     product(
         "Cisco Secure Email Gateway (ESA)",

@@ -47,6 +47,7 @@ LOOK_ALIKES = {
     "list with Category:": START + b"pos: till-3,Category: 3,closed",
     "text with [SSH Session]": START + b"gate: [SSH Session] has started",
     "bastion of another vendor": START + b'bastion: open uniqid="a3" account="anna" cmdtype="ssh" allowed="true"',
+    "epoch time and a name": b"<134>1795418640.250000000 pump_3 value 12",
     "thread and level": START + b"worker[7]: [4711:3] info: job done",
     "quoted FortiGate": START
     + b'desk: customer sent: date=2026-11-23 time=07:24:00 devname="FG" devid="FG3" logid="1"',
