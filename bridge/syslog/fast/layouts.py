@@ -82,7 +82,7 @@ _DAY_AND_CLOCK = rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} " + _CLOCK
 # Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler, JSON (also after a word),
 # `key=value`, and a log with its own time.
 _TAGLESS = (
-    rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF + rb"|MSWinEventLog[ \t#,]"
+    rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF + rb"|MSWinEventLog[ \t#,](?!\*?%)"
     rb"|CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ |[0-9]++-PPE-[0-9]++ :(?! *+\*?%)|[\"{\[](?![^\s:]*+ (?:-|[0-9]++) )"
     rb"|[A-Za-z_]\w*+=(?!=)[^\s\[]*+(?= (?!(?:-|[0-9]++) )|\t)|" + OF_APPLICATION.pattern + rb"[^%\n]*+(?:\n|\Z)"
     b"|(?!" + LEVEL + rb" )[A-Za-z][A-Za-z0-9_-]*+ \{)"

@@ -142,6 +142,7 @@ def test_small_reads_equal_reference(frames: list[bytes]) -> None:
         b"<13><14>1 2026-11-23T07:24:00Z gw app - - - text",
         b'<30>2026-11-23T07:24: gw app - ID [a@1 b="c"]',
         b"<86>Nov 23 07:24:00 CET(sd-pam)[2041]: session closed",
+        b"<14>Nov 23 07:24:00 dc1 MSWinEventLog %ACE-3-251010: Probe failed",
     ],
 )
 def test_regression_equals_reference(frame: bytes) -> None:
