@@ -7,6 +7,7 @@ times stay unchanged.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import add
+from typing import cast
 
 from bridge.syslog.columns import NO_STAMP, Columns, SameSecond, TextBlock
 from bridge.syslog.timestamps import TimeConversion, Window, fraction_ms
@@ -45,20 +46,24 @@ def times_from_headers(
         seconds, offsets = list(map(b"%b\t\t%b".__mod__, zip(seconds, offsets, strict=True))), (b"",)
     known = conversion.reader.all_ms(seconds, offsets[0], conversion.zone, received_ms)
     outside = 0
-    rows = [received_ms if ms is None else ms for ms in known]
     if None in known:
         outside = known.count(None) - seconds.count(b"") - seconds.count(NO_STAMP)
+        rows = [received_ms if ms is None else ms for ms in known]
+    else:
+        rows = cast("list[int]", known)
     earliest, latest = min(rows), max(rows)
     if not (conversion.window.holds(earliest, received_ms) and conversion.window.holds(latest, received_ms)):
         replaced = {ms for ms in set(rows) if not conversion.window.holds(ms, received_ms)}
         outside += sum(map(replaced.__contains__, rows))
         rows = [received_ms if ms in replaced else ms for ms in rows]
+        earliest, latest = min(rows), max(rows)
     if fractions.count(b"") != count:
         if outside:
             # A replaced time is the reception time, which gets no fraction.
             fractions = [text if ms == row else b"" for text, ms, row in zip(fractions, known, rows, strict=True)]
         rows = list(map(add, rows, map(_fraction_ms.__getitem__, fractions)))
-    return EventTimes(count, min(rows), max(rows), rows, outside)
+        earliest, latest = min(rows), max(rows)
+    return EventTimes(count, earliest, latest, rows, outside)
 
 
 class _FractionMs(dict[bytes, int]):

@@ -111,9 +111,8 @@ def _take_data(rows: Rows, stamps: Iterable[bytes]) -> None:
 def _fill_in_times(rows: Rows, marked: Sequence[bytes]) -> list[int]:
     """Fills in the missing stamps of rows whose time is in the text. Returns the other rows without a stamp."""
     places: defaultdict[bytes, list[int]] = defaultdict(list)
-    for row, stamp in enumerate(rows.stamps):
-        if not stamp:
-            places[marked[row][-2:]].append(row)
+    for row in [row for row, stamp in enumerate(rows.stamps) if not stamp]:
+        places[marked[row][-2:]].append(row)
     unresolved = []
     for mark, missing in places.items():
         read = _READERS.get(mark)
