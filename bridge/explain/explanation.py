@@ -145,7 +145,7 @@ class Explainer:
             fields, rules, zone = self._read(cut.frame, None)
             return Explanation(cut, origin, fields, rules, None, zone, notes=[cut.quarantine_reason or rejected])
         facts = Facts(*(columns[name][0] for name in Facts._fields))
-        with self._router.not_counting():
+        with self._profile.not_counting():
             ((disposition, assigned),) = self._profile.assign(columns)
         skipped = reasons.passed_over(
             self._config, listener=origin.listener.name, address=origin.source, client=origin.client, facts=facts,

@@ -161,7 +161,8 @@ class ShapeChanges:
         columns = read_columns(block_of([frame[:EXAMINED]]), peer.profile.needs)
         if not columns.count:
             return None, None
-        ((disposition, rows),) = peer.profile.assign(columns)
+        with peer.profile.not_counting():
+            ((disposition, rows),) = peer.profile.assign(columns)
         if disposition.kind != "deliver":
             return None, None
         if disposition.format is None:

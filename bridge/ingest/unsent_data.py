@@ -79,7 +79,8 @@ def unsent_data(
         hostname=header.hostname, app_name=header.app_name, procid=header.procid, msgid=header.msgid,
         priority=header.priority, text=header.msg.lstrip(b" \t"),
     )  # fmt: skip
-    disposition = profile.find(facts)
+    with profile.not_counting():
+        disposition = profile.find(facts)
     if disposition.kind != "deliver" or disposition.format is not None or disposition.payload not in WITHOUT_DATA:
         return None
     if known is not None and (known.ids, known.payload, known.chosen) == (ids, disposition.payload, disposition.chosen):

@@ -5,7 +5,8 @@ that they need. Peers with the same residual rules share one profile, so a read 
 as the routes require. Most profiles are *constant*: no rule looks at the frame.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import NamedTuple, TypeVar
@@ -92,13 +93,19 @@ class Rule(NamedTuple):
 class Profile:
     """Holds the residual rules of a peer; the last rule always matches."""
 
-    __slots__ = ("_cache", "_facts", "constant", "needs", "redactor", "rules")
+    __slots__ = ("_cache", "_facts", "constant", "needs", "not_counting", "redactor", "rules")
 
     CACHED = 10_000
     "Distinct combinations of header fields in the cache; bounded because host names can be forged."
 
-    def __init__(self, rules: tuple[Rule, ...], redactor: Redactor | None = None) -> None:
+    def __init__(
+        self, rules: tuple[Rule, ...], redactor: Redactor | None = None,
+        not_counting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:  # fmt: skip
         self.rules = rules
+        self.not_counting = not_counting
+        """Begins a block for messages that were assigned when they arrived and are only examined now: see
+        ``Router.not_counting``."""
         self.redactor = redactor
         "Redacts the frames of the peer before they are parsed; None if no rule of ``redact:`` applies to it."
         self.constant = rules[0].disposition if len(rules) == 1 else None

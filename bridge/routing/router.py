@@ -163,7 +163,8 @@ class Router:
         key = (candidates, zone, listener if self._listeners.get(listener) else None, redactor)
         profile = self._profiles.get(key)
         if profile is None:
-            self._profiles[key] = profile = Profile(tuple(self._rules(candidates, listener, zone)), redactor)
+            rules = tuple(self._rules(candidates, listener, zone))
+            self._profiles[key] = profile = Profile(rules, redactor, self.not_counting)
         return profile
 
     def redactor(self, address: Address | None) -> Redactor | None:

@@ -1,11 +1,13 @@
 """Tests that a change of a source's messages is found, as after a firmware update, and ordinary traffic is none."""
 
 import random
+from collections import Counter
 
 import pytest
 
-from bridge.ingest import shape_changes, shape_history
-from bridge.ingest.peers import EXTRA_PER_SECOND
+from bridge.config import parse_text
+from bridge.ingest import from_config, shape_changes, shape_history
+from bridge.ingest.peers import EXTRA_PER_SECOND, Peers
 from bridge.ingest.shape_changes import OVER, RECONFIGURED, USUAL
 from tests.harness.sampled import NOON_MS, SampledSources, router
 from tests.unit.ingest.test_pipeline import make_bridge  # noqa: F401
@@ -19,6 +21,15 @@ FORTIGATE = (
 )
 FORTIGATE_JSON = b'<189>{"date":"2026-11-23","time":"12:00:00","devname":"fw1","type":"traffic","srcip":"192.0.2.1"}'
 "As FortiOS sends with format json."
+
+SLOW_ROUTE = """
+collector: {region: FRA1}
+listeners: [{name: udp, udp: "127.0.0.1:5514"}]
+intakes: {a: {intake_key: k1}, b: {intake_key: k2}}
+routes:
+  - {name: slow, intake: a, message: {matches: "(y+)+$"}}
+  - {name: rest, intake: b}
+"""
 
 
 class Source:
@@ -256,3 +267,14 @@ def test_pipeline_samples_the_messages(make_bridge):  # noqa: F811
     history = bridge.pipeline.shape_changes.history(peer)
     assert history.is_learned(int(bridge.wall() * 1000))
     assert [(kind.layout.shape, kind.fits) for kind in history.kinds] == [("rfc3164", None)]
+
+
+def test_examined_message_is_not_counted_again_if_it_exceeds_a_match_limit():
+    config, counted = parse_text(SLOW_ROUTE), Counter()
+    sources = SampledSources()
+    sources.peers = Peers(from_config.router(config, lambda route: counted.update([route])))
+    source = Source(sources)
+    for header in (b"<13>Nov 23 12:00:00 fw1 app: ", b'<13>1 2026-11-23T12:00:00Z fw1 app - - [x@1 a="b"] '):
+        source.send(header + b"y" * 400 + b"!", 20)
+    assert sources.changes.history(source.peer) is not None
+    assert not counted, "messages are counted when they are routed"
