@@ -66,7 +66,7 @@ class GatewayClock:
             # The text of an active alarm stays, or each new offset would report the alarm again, unless the clock was
             # set to another wrong time.
             differs = abs(offset - self._reported) > max(MAX_OFFSET, abs(self._reported) / 2)
-            if ("clock", "gateway") not in self._alarms.active or differs:
+            if ("clock", "gateway") not in self._alarms.current or differs:
                 self._reported = offset
                 where = "ahead of" if offset > 0 else "behind"
                 self._alarms.on(

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from twisted.logger import Logger
 
-from bridge.monitoring.problems.problem import Problem, read_moment
+from bridge.monitoring.problems.problem import most_harmful, rank_of, read_moment
 from bridge.util.files import read_regular, write_replacing
 from bridge.util.jobs import Work
 from bridge.util.os_errors import described
@@ -125,13 +125,11 @@ def _latest(rows: Iterable[T], now: datetime, most: int, row_of: Callable[[T], J
         # The clock may have been set back.
         if ended is not None and ended.tzinfo is not None and abs((now - ended).total_seconds()) < KEPT_SECONDS:
             found.append((ended, row))
-    found.sort(key=lambda pair: pair[0], reverse=True)
-    kept = sorted(found, key=lambda pair: _rank(row_of(pair[1])))[:most]
-    return [row for _, row in sorted(kept, key=lambda pair: pair[0], reverse=True)]
+    return most_harmful(found, most, lambda row: _rank(row_of(row)))
 
 
 def _rank(row: JSON) -> int:
-    return Problem(str(row["kind"]), "", state=str(row.get("state") or "")).rank
+    return rank_of(str(row["kind"]), str(row.get("state") or ""))
 
 
 def _encoded(ended: EndedProblems) -> bytes:

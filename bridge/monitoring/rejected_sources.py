@@ -32,14 +32,13 @@ class RejectionList:
             if rejection.accepted is None and ago < LISTED_SECONDS
         ]  # fmt: skip
         before: Counter[tuple[str, str]] = Counter()
-        places: list[tuple[int, int]] = []
-        for position, (rejection, _) in enumerate(found):
+        rounds: list[int] = []
+        for rejection, _ in found:
             kind = rejection.listener, rejection.reason
-            places.append((before[kind], position))
+            rounds.append(before[kind])
             before[kind] += 1
-        return [
-            self._row(*found[position]) for position in sorted(position for _, position in sorted(places)[:MAX_ROWS])
-        ]
+        shown = sorted(range(len(found)), key=rounds.__getitem__)[:MAX_ROWS]
+        return [self._row(*found[position]) for position in sorted(shown)]
 
     def of(self, address: str) -> list[JSON]:
         """Returns a row for each reason for which an address was rejected, the latest first. Includes senders that were

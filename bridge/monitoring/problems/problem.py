@@ -1,8 +1,9 @@
 """Defines a problem, and the wording that all problems share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from bridge.monitoring.alarm_kinds import CRITICAL, DEGRADED, KINDS, NOTICE
 from bridge.util.counts import plural
@@ -11,6 +12,8 @@ MAX_AFFECTED = 100
 "Names that a problem lists as affected."
 MAX_NAMES = 3
 "Names in the text of a problem."
+
+T = TypeVar("T")
 
 _RANKS = {state: rank for rank, state in enumerate((CRITICAL, DEGRADED, NOTICE))}
 _HARM = {kind: rank for rank, kind in enumerate(KINDS)}
@@ -38,7 +41,7 @@ class Problem:
     @property
     def severity(self) -> str:
         """Returns the state of this problem, or that of its kind."""
-        return self.state or (KINDS[self.kind].state if self.kind in KINDS else DEGRADED)
+        return severity_of(self.kind, self.state)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -52,8 +55,8 @@ class Problem:
 
     @property
     def rank(self) -> int:
-        """Returns the rank of the state; 0 is the worst. A state that is not known comes last."""
-        return _RANKS.get(self.severity, len(_RANKS))
+        """Returns the rank of the state: see ``rank_of``."""
+        return rank_of(self.kind, self.state)
 
     def to_json(self) -> dict[str, object]:
         """Returns the problem as in ``/api/status``."""
@@ -66,6 +69,26 @@ class Problem:
             "affected": list(self.affected[:MAX_AFFECTED]),
             "ended": moment(self.ended),
         }
+
+
+def severity_of(kind: str, state: str) -> str:
+    """Returns the state of a problem, or that of its kind if it has none of its own."""
+    return state or (KINDS[kind].state if kind in KINDS else DEGRADED)
+
+
+def rank_of(kind: str, state: str) -> int:
+    """Returns the rank of a problem's state; 0 is the worst. A state that is not known comes last."""
+    return _RANKS.get(severity_of(kind, state), len(_RANKS))
+
+
+def most_harmful(ended: Iterable[tuple[datetime, T]], most: int, rank: Callable[[T], int]) -> list[T]:
+    """Returns the most harmful of the problems that have ended at these times, the latest first.
+
+    Of equally harmful ones, the latest are kept. So many harmless problems do not hide a harmful one.
+    """
+    latest = sorted(ended, key=lambda pair: pair[0], reverse=True)
+    kept = sorted(latest, key=lambda pair: rank(pair[1]))[:most]
+    return [each for _, each in sorted(kept, key=lambda pair: pair[0], reverse=True)]
 
 
 def moment(when: datetime | None) -> str | None:

@@ -9,7 +9,7 @@ from bridge.monitoring.alarm_kinds import HEALTHY, NOTICE
 from bridge.monitoring.problems.deliveries import delivery_problems
 from bridge.monitoring.problems.held import held_problems
 from bridge.monitoring.problems.losses import ended_losses, loss_problems
-from bridge.monitoring.problems.problem import Problem, capital, moment, read_moment
+from bridge.monitoring.problems.problem import Problem, capital, moment, most_harmful, read_moment
 from bridge.monitoring.problems.raised import alarm_problem, alarm_problems, is_shown
 from bridge.monitoring.problems.senders import sender_problems
 from bridge.monitoring.problems.situation import Situation
@@ -80,9 +80,7 @@ def _ended(situation: Situation) -> list[Problem]:
     found: Iterator[tuple[datetime, Problem]] = (
         (each.ended, each) for each in (*alarms, *computed, *ended_losses(situation)) if each.ended is not None
     )
-    latest = sorted(found, key=lambda pair: pair[0], reverse=True)
-    most_harmful = sorted(latest, key=lambda pair: pair[1].rank)[:MAX_ENDED]
-    return [each for _, each in sorted(most_harmful, key=lambda pair: pair[0], reverse=True)]
+    return most_harmful(found, MAX_ENDED, lambda each: each.rank)
 
 
 def _figures(situation: Situation) -> str:
