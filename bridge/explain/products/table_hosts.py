@@ -10,6 +10,9 @@ def _daemon(name: str, programs: str) -> Product:
     return product(name, None, S(programs=programs), daemon=True)
 
 
+_EVENT_LOG_MODULE = "SourceModuleType=im_msvistalog|im_mseventlog|im_wseventing"
+"The modules of NXLog that read the event log of Windows."
+
 PRODUCTS: tuple[Product, ...] = (
     product(
         "OpenSSH",
@@ -155,15 +158,10 @@ PRODUCTS: tuple[Product, ...] = (
         S(keys="EventTime Hostname EventID"),
         S(keys="EventTime Hostname SourceModuleType=im_msvistalog"),
         S(keys="EventTime Hostname Keywords EventType"),
-        S(keys="EventTime Hostname EventReceivedTime SourceModuleType=im_msvistalog|im_mseventlog|im_wseventing"),
+        S(keys=f"EventTime Hostname EventReceivedTime {_EVENT_LOG_MODULE}"),
         S(data="NXLOG@14506", format="-"),
         S(data="NXLOG@14506", keys="EventTime"),
-        S(
-            keys=(
-                "SourceModuleName SourceModuleType=im_msvistalog|im_mseventlog|im_wseventing EventReceivedTime Hostname"
-            ),
-            text=r"\{",
-        ),
+        S(keys=f"SourceModuleName {_EVENT_LOG_MODULE} EventReceivedTime Hostname", text=r"\{"),
     ),
     # Files, programs and sockets that NXLog reads have the same keys.
     product(
