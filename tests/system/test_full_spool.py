@@ -210,7 +210,7 @@ def test_backlog_drains_in_bounded_memory_and_live_events_come_first(tmp_path: P
     with collecting(tmp_path) as collector:
         gate = Gate(collector.port)
         with bridging(tmp_path, gate.url) as bridge:
-            bridge.configuration["collector"] |= {"connections_per_intake": 1, "max_request_rate": 10}
+            bridge.configuration["collector"] |= {"connections_per_intake": 1, "max_request_rate": 4}
             bridge.configuration["batch"] |= {"max_bytes": "1MB"}
             bridge.start()
             send_lines(bridge.tcp, padded(range(count), 2000))

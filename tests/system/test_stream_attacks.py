@@ -18,6 +18,7 @@ from tests.harness.ports import free_port
 from tests.harness.relp import RelpClient
 from tests.harness.running import running
 from tests.harness.send import tcp, udp
+from tests.harness.stall_probe import LONGEST_STALL
 
 MIB = 1 << 20
 ATTACKER, NEIGHBOUR = "127.0.9.9", "127.0.5.5"
@@ -109,8 +110,7 @@ def test_tiny_frames_of_one_address_do_not_hold_the_reactor(
             # It is served while the attack goes on.
             assert events_of(bridge, ATTACKER) < size // len(frame)
         assert metric(bridge, "udp_receive_buffer_drops_total") == 0
-        # Was 40 s and more. A busy machine takes its time from any turn.
-        assert metric(bridge, "reactor_stall_seconds") < 3
+        assert metric(bridge, "reactor_stall_seconds") < LONGEST_STALL
         assert resident(bridge, "VmHWM") - idle < 150 * MIB
 
 
