@@ -56,7 +56,7 @@ _TWICE = re.compile(rb"(" + HOST + rb") ++(?=\1 )")
 # The device's header behind the time of a relay: a host and a tag that is not a level.
 RELAYED = re.compile(rb"(" + HOST_BEFORE_TAG + rb") ++(?:: ++)?(?!(?i:" + UPPER_LEVEL + rb")[:\[])" + TAG_FOLLOWS)
 # Only what ``cisco.MAY_BE_RELAYED`` matches as well, so that the fast readers leave it to this parser.
-_RELAY_AND_VERSION = re.compile(HOST + rb" (?=1 (?:(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}|[0-9]{9,10}\.))")
+RELAY_AND_VERSION = re.compile(HOST + rb" (?=1 (?:(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}|[0-9]{9,10}\.))")
 _VERSION = re.compile(rb"1 ++(?=[0-9A-Z])")
 _KIWI = re.compile(KIWI.pattern)
 # Cisco's mark of a clock that is not synchronised.
@@ -179,18 +179,19 @@ def _after_epoch(priority: bytes, text: bytes, start: int, at: int, stamp: Stamp
 def _header_after_time(priority: bytes, text: bytes, start: int, at: int, stamp: Stamp, *, like_5424: bool) -> Header:
     """Parses the rest of the header after a time: a device shape, a second time, or HOST TAG: MSG."""
     if header := TIMED.read(priority, text, start, at, stamp):
-        # The host may be written twice before CEF.
-        return header._replace(app_name=b"") if header.app_name == header.hostname else header
+        # The host may be written twice before CEF. In the fields of RFC 5424, a program may have the name of its host.
+        twice = header.format == "rfc3164" and header.app_name == header.hostname
+        return header._replace(app_name=b"") if twice else header
     if header := _after_second_time(priority, text, start, at, stamp):
         return header
     if like_5424 and (header := WITHOUT_DATA.read(priority, text, start, at, stamp)):
         return header
     # The host is written twice (UniFi OS).
-    if (twice := _TWICE.match(text, at)) and (host := _HOST.match(text, twice.end())):
-        header = TIMED.read(priority, text, start, twice.end(), stamp) or tagged(
+    if (again := _TWICE.match(text, at)) and (host := _HOST.match(text, again.end())):
+        header = TIMED.read(priority, text, start, again.end(), stamp) or tagged(
             priority, text, start, stamp, "rfc3164", host[1], host.end()
         )
-        if header.hostname == twice[1] and (header.app_name or header.shape != "rfc3164"):
+        if header.hostname == again[1] and (header.app_name or header.shape != "rfc3164"):
             return header
     host = _HOST.match(text, at)
     if host is None:
@@ -200,7 +201,7 @@ def _header_after_time(priority: bytes, text: bytes, start: int, at: int, stamp:
 
 def _after_relay(priority: bytes, text: bytes, start: int, at: int) -> Header | None:
     """Parses a header of RFC 5424 or of Meraki, if a relay that does not know it has put ``TIME HOST`` before it."""
-    relay = _RELAY_AND_VERSION.match(text, at)
+    relay = RELAY_AND_VERSION.match(text, at)
     header = relay and _read(priority, text[relay.end() :])
     if not header or (header.shape in ("rfc3164", "none") and not (header.hostname and header.app_name)):
         return None

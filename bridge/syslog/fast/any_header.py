@@ -34,11 +34,11 @@ from bridge.syslog.fast.mixed_rows import (
     in_milliseconds,
     mark,
 )
-from bridge.syslog.fast.pcre2 import Rewriter, rewriter
-from bridge.syslog.fast.plain_patterns import BOM, BSD, ISO_TIME, PRI, SD, WORD
+from bridge.syslog.fast.plain_patterns import BOM, ISO_TIME, PRI, RELAY_TIME, SD, WORD
 from bridge.syslog.shapes import EPOCH, KIWI, TIMED, UNTIMED, VERSIONED, WITHOUT_DATA, cisco
 from bridge.syslog.time_formats import BLANK_ENDS_TIME, DIGIT_FIRST, LETTER_FIRST, PLAIN, TimeFormat, pattern_of
 from bridge.syslog.time_zones import ZONE
+from bridge.util.rewriter import Rewriter, definitions, rewriter, with_calls
 
 
 # --- times ---
@@ -104,7 +104,7 @@ _CISCO = (
 )  # fmt: skip
 # After a counter, a word with a colon may be Cisco's zone or origin.
 _NO_ZONE = rb"(?![A-Za-z]{1,8} ?: |[^%\n]++%)"
-_BSD = BSD + b"(?:" + BLANK_ENDS_TIME + rb"|(?= [0-9]{4}-))" + _ONE_BLANK
+_BSD = RELAY_TIME + b"(?:" + BLANK_ENDS_TIME + rb"|(?= [0-9]{4}-))" + _ONE_BLANK
 _COUNTED = rb"[0-9]++: " + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?&after)"
 # The rows that require a time of RFC 3164. Here that is the relay's time, which is in no group.
 _OF_BSD = b"|".join(in_block(row.pattern) for row in TIMED.rows if row.needs == "bsd")
@@ -178,7 +178,7 @@ _ALTERNATIVES = (
     _RELAYED,
     # No host follows a colon after the time. Cisco's header, which has a mnemonic, may.
     b"(?!1 ) {0,3}+(?|" + _PLAIN + b"|(?!" + PLAIN + b")" + _OTHER + b")"
-    b"(?:" + _GAP + b"(?(e)(?&epoch)|(?&after))"
+    b"(?:" + _GAP + b"(?(e)(?&epoch)|(?!" + in_block(parser.RELAY_AND_VERSION.pattern) + b")(?&after))"
     rb"| ?: ++(?(e)(?!))(?![^%\n]*+%|last message )(?!<)(?>(?&shapes)|(?&tag)))",
     b"(?=[A-Za-z])" + _CISCO,
     b"(?=[A-Za-z%])(?!(?&time))" + rows(_UNTIMED, _TAG_ALONE),
@@ -186,7 +186,6 @@ _ALTERNATIVES = (
 )  # fmt: skip
 # w is set after Kiwi's prefix. A header must then follow.
 _KIWI = b"(?>(?(p)" + in_block(KIWI.pattern) + b"(?P<w>)|(?!))|)"
-# Parts that occur in many rows are called by name as well: a compiled expression may have 65,535 bytes.
 _PARTS = {
     b"follows": in_block(grammar.TAG_FOLLOWS),
     b"host": grammar.HOST,
@@ -194,15 +193,8 @@ _PARTS = {
     b"relayed": cisco.MAY_BE_RELAYED,
     b"element": in_block(grammar.SD_ELEMENT),
 }
-
-
-def _with_calls(pattern: bytes) -> bytes:
-    for name, part in _PARTS.items():
-        pattern = pattern.replace(part, b"(?&" + name + b")")
-    return pattern
-
-
-_DEFINED = [*((name, _with_calls(pattern)) for name, pattern in _DEFINITIONS.items()), *_PARTS.items()]
+"Parts that occur in many rows."
+_DEFINED = {name: with_calls(pattern, _PARTS) for name, pattern in _DEFINITIONS.items()} | _PARTS
 
 
 @cache
@@ -211,8 +203,9 @@ def any_header(*, auto: bool) -> Rewriter | None:
     # Atomic: no later alternative may match a header that is left to the reference parser.
     begin, before, after = (b"(?>", _CISCO_DATA, b")" + _NO_DATA) if auto else (b"", b"", b"")
     return rewriter(
-        b"(?(DEFINE)" + b"".join(b"(?<" + name + b">" + pattern + b")" for name, pattern in _DEFINED) + b")"
-        rb"\n++(?:" + begin + rb"(?:(?:\xef\xbb\xbf)?+(?:[1-9][0-9]{0,5} (?=<))?+(?P<p>" + PRI + b") ?+)?+" + _KIWI
-        + before + b"(?|" + _with_calls(b"|".join(_ALTERNATIVES)) + b")" + after + rb"[ \t]*+|" + mark(UNKNOWN) + b")",
+        definitions(_DEFINED)
+        + rb"\n++(?:" + begin + rb"(?:(?:\xef\xbb\xbf)?+(?:[1-9][0-9]{0,5} (?=<))?+(?P<p>" + PRI + b") ?+)?+" + _KIWI
+        + before + b"(?|" + with_calls(b"|".join(_ALTERNATIVES), _PARTS) + b")" + after + rb"[ \t]*+|" + mark(UNKNOWN)
+        + b")",
         REPLACEMENT + (b"\n" if auto else b""),
     )  # fmt: skip

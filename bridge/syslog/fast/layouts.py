@@ -51,26 +51,35 @@ _MONTH = b"(?:" + b"|".join(MONTHS) + b")"
 _DAY = rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01])"
 _YEAR = rb"(?:19|20)[0-9]{2}"
 _SECOND = b"(?:" + _YEAR + b" " + _MONTH + _DAY + b"|" + _MONTH + _DAY + b"(?: " + _YEAR + b")?) " + _CLOCK
-_MNEMONIC = rb"(?!%(?:UC_|CCM_|Viptela))%[A-Za-z0-9_]++(?:-[A-Za-z0-9_]++){2,9}(?=:)"
+_MNEMONIC = rb"(?!%(?:UC_|CCM_|Viptela))%[A-Za-z0-9_]++(?:-[A-Za-z0-9_]++){2,9}"
 _ASA = rb"(?=%(?:ASA|FTD|PIX|FWSM)-)"
 _COUNTER = rb"[0-9]*+: "
 _ZONE = b"|".join(sorted(ABBREVIATIONS, reverse=True))
-_CISCO_TEXT = ("content", "msg", "text", Field("app_name", _MNEMONIC))
+_ANY_CASE_ZONE = b"(?i:" + b"|".join(sorted(ABBREVIATIONS)) + b")"
+PARTS = {b"cisco_second": _SECOND, b"cisco_host": _HOST, b"cisco_mnemonic": _MNEMONIC, b"zone": _ZONE}
+"Parts that occur in several rows."
+_CISCO_TEXT = ("content", "msg", "text", Field("app_name", _MNEMONIC + b"(?=:)"))
 _FRACTION = Field("fraction", plain.FRACTION)
 _CISCO_TIME = (Field("second", _SECOND), _FRACTION, Field("offset", _ZONE, b" ", b"(?=[ :])"))
-_ANY_TIME = (Field("second", plain.BSD + b"|" + plain.ISO), _FRACTION, Field("offset", b"(?:" + plain.OFFSET + b")?"))
+_BSD = _MONTH + _DAY + b" (?:" + _YEAR + b" " + _CLOCK + b"|" + _CLOCK + b"(?: " + _YEAR + b"(?= ))?)"
+_ANY_TIME = (Field("second", _BSD + b"|" + plain.ISO), _FRACTION, Field("offset", b"(?:" + plain.OFFSET + b")?"))
 _ISO_TIME = (Field("second", plain.ISO), _FRACTION, Field("offset", plain.OFFSET))
 _NAME, _TAG = Field("hostname", plain.HOST), Field("app_name", plain.TAG)
 _HOST_WORD, _APP, _PID, _MSGID = (Field(name, plain.WORD) for name in ("hostname", "app_name", "procid", "msgid"))
 # A tag ends with a pid or a colon. Cisco's mnemonic after a colon is the tag.
 _AFTER_TAG = (
-    rb"\]: |" + plain.COLON + rb"(?! *+\*?%)|" + plain.NO_MAC + rb":(?=CEF:[^\s\[]*+(?:\s|\Z)))", "msg",
-    plain.TEXT_FOLLOWS, "text",
+    rb"\]: |" + plain.COLON + rb"(?! *+\*?%)|" + plain.NO_MAC
+    + rb":(?=(?:CEF:|[a-z_]++=\")[^\s\[]*+(?:\s|\Z)))", "msg", plain.TEXT_FOLLOWS, "text",
 )  # fmt: skip
 _WHOLE = ("device", "content", "msg", "text")
 _NO_NAME = frozenset(("hostname",))
 _OFFSET, _NO_FRACTION = Field("offset", rb"[+-](?:0[0-9]|1[0-4])[0-5][0-9]"), Field("fraction", b"")
 _CISCO_HOST = Field("hostname", _HOST)
+_XR_NODE = rb"(?![0-9/]++:)[A-Z0-9]{1,4}/[A-Z0-9/]++:"
+_XR = (
+    *_CISCO_TIME, b" ?: ", "content", rb"[A-Za-z0-9_./-]++\[", Field("procid", b"[0-9]++"), rb"\]: ", "msg", "text",
+    Field("app_name", _MNEMONIC + b"(?= ?:)"),
+)  # fmt: skip
 _TAGGED = ("content", _TAG, rb"(?:\[", Field("procid", plain.PID), *_AFTER_TAG)
 # Date and time of day are one field. ``second_of`` removes the key between them.
 _DATE = (b"date=", Field("second", rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} time=" + _CLOCK), _FRACTION, b" ")
@@ -79,11 +88,14 @@ _DATE = (b"date=", Field("second", rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} time=" + _C
 _VALUE = rb'(?:"[^"=\n]{0,60}+"|[^" \n=,;|]{0,60}+)'
 _PAIRS = rb"(?:(?!tz=|timezone=)[A-Za-z0-9_]{1,20}+=" + _VALUE + b" ){0,16}+"
 _DAY_AND_CLOCK = rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} " + _CLOCK
+# NetScaler. A mnemonic after the colon, also after a zone, is Cisco's.
+_PACKET_ENGINE = rb"[0-9]++-PPE-[0-9]++ :(?! *+(?:[A-Za-z]{1,8} ?: *+)?\*?%)"
 # Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler, JSON (also after a word),
 # `key=value`, and a log with its own time.
 _TAGLESS = (
     rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF + rb"|MSWinEventLog[ \t#,](?!\*?%)"
-    rb"|CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ |[0-9]++-PPE-[0-9]++ :(?! *+\*?%)|[\"{\[](?![^\s:]*+ (?:-|[0-9]++) )"
+    rb"|CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ |" + _PACKET_ENGINE
+    + rb"|[\"{\[](?![^\s:]*+ (?:-|[0-9]++) |[^\]\n]*+\]: )"
     rb"|[A-Za-z_]\w*+=(?!=)[^\s\[]*+(?= (?!(?:-|[0-9]++) )|\t)|" + OF_APPLICATION.pattern + rb"[^%\n]*+(?:\n|\Z)"
     b"|(?!" + LEVEL + rb" )[A-Za-z][A-Za-z0-9_-]*+ \{)"
 )  # fmt: skip
@@ -101,7 +113,7 @@ _RFC5424 = (
     b"1 ", *_ISO_TIME, b" ", _HOST_WORD, b" ", _APP, b"(?<!:) ", _PID, b" ", _MSGID, b" ",
     Field("structured_data", plain.SD), b"(?: " + plain.BOM + rb"(?=[ \t]*+.)|(?=\n|\Z))", "msg", rb"[ \t]*+", "text",
 )  # fmt: skip
-_BY_RELAY = plain.BSD + b" " + plain.HOST + rb" (?=1 (?:19|20)[0-9]{2}-)"
+_BY_RELAY = plain.RELAY_TIME + b" " + plain.HOST + rb" (?=1 (?:19|20)[0-9]{2}-)"
 
 LAYOUTS = (
     Layout("rfc5424", ("device", *_RFC5424), b"rfc5424"),
@@ -146,24 +158,49 @@ LAYOUTS = (
     )),
     Layout("netscaler", (
         "device", Field("second", b"(?:[0-9]{2}/[0-9]{2}/" + _YEAR + b"|" + _YEAR + b"/[0-9]{2}/[0-9]{2}):" + _CLOCK),
-        _NO_FRACTION, Field("offset", b"GMT|UTC", b" ", b"(?= )"), Field("hostname", plain.HOST, b" ", b"(?= )"),
-        b" ++", *_WHOLE[1:], rb"(?=[0-9]++-PPE-[0-9]++ :(?! *+\*?%))",
+        _NO_FRACTION, Field("offset", _ZONE, b" ", b"(?= )"), Field("hostname", plain.HOST, b" ++", b"(?= )"),
+        b" ++", *_WHOLE[1:], b"(?=" + _PACKET_ENGINE + rb"|CEF:0\|)",
     )),
     Layout("cisco-untimed", ("device", Field("second", b""), *_CISCO_TEXT)),
-    Layout("cisco-counted", (b"(?:" + _COUNTER + b"){1,2}[*.]?", "device", *_CISCO_TIME, b": ", *_CISCO_TEXT)),
+    # ASA's EMBLEM format has no counter before the colon.
+    Layout("cisco-counted", (
+        b"(?:(?:" + _COUNTER + b"){1,2}|:(?! ))[*.]?", "device", *_CISCO_TIME, b": ", *_CISCO_TEXT,
+    )),
     Layout("cisco-origin", (
         b"(?:" + _COUNTER + b")?", "device", _CISCO_HOST, b": (?:" + _COUNTER + b")?" + TASK + b"[*.]?",
         *_CISCO_TIME, b": ", *_CISCO_TEXT,
     )),
     Layout("cisco-timed", (
-        "device", *_CISCO_TIME, b"(?:: | ", _CISCO_HOST, b"(?: : |: " + _ASA + b"| ))", *_CISCO_TEXT,
+        "device", *_CISCO_TIME, b"(?:: | (?!" + _ANY_CASE_ZONE + b" ?:)", _CISCO_HOST, b"(?: : |: " + _ASA + b"| ))",
+        *_CISCO_TEXT,
     )),
-    Layout("cisco-iso", ("device", *_ISO_TIME, b" ", _CISCO_HOST, b"(?: : |: " + _ASA + b"| )", *_CISCO_TEXT)),
-    Layout("cisco-xr", (
-        b"(?:" + _COUNTER + b")?(?![0-9/]++:)[A-Z0-9]{1,4}/[A-Z0-9/]++:", "device", *_CISCO_TIME, b" ?: ", "content",
-        rb"[A-Za-z0-9_./-]++\[", Field("procid", b"[0-9]++"), rb"\]: ", "msg", "text",
-        Field("app_name", _MNEMONIC.replace(b"(?=:)", b"(?= ?:)")),
+    Layout("cisco-iso", (
+        "device", *_ISO_TIME, b"(?:(?:: | ++)(?=%)| ", _CISCO_HOST, b"(?: : |: " + _ASA + b"| ))", *_CISCO_TEXT,
     )),
+    Layout("cisco-xr", (b"(?:" + _COUNTER + b")?" + _XR_NODE, "device", *_XR)),
+    Layout("cisco-xr-origin", (
+        b"(?:" + _COUNTER + b")?", "device", b"(?!" + _MONTH + b" |[0-9]{9})", _CISCO_HOST, b"(?: :|:)? " + _XR_NODE,
+        *_XR,
+    )),
+    Layout("cisco-relayed", (
+        "device", plain.RELAY_TIME + b" ", _CISCO_HOST, b" (?:: |(?:[0-9]++: ){1,2})?[*.]?", *_CISCO_TIME, b": ",
+        *_CISCO_TEXT,
+    )),
+    Layout("comware", (
+        "device", *_ANY_TIME, b" ", _NAME, b" ", *_WHOLE[1:],
+        Field("app_name", rb"%%[0-9]{2}[A-Za-z0-9_]++/[0-7]/[A-Za-z0-9_]++"),
+    )),
+    Layout("procurve", (
+        "device", *_ANY_TIME, b" ", _NAME, b" ", "content", rb"[0-9]{5} ", Field("app_name", rb"[A-Za-z][\w-]*+"),
+        rb": ?+(?![:%*.])", "msg", plain.TEXT_FOLLOWS, "text",
+    )),
+    # Its time has no zone, and no blank follows.
+    Layout("proxysg", (
+        "device", b"1 ", Field("second", plain.ISO), _NO_FRACTION, Field("offset", b""),
+        rb"(?=(?![A-Z]{1,5}(?: |[+-]))[A-Za-z][A-Za-z0-9._-]*+ bluecoat - access_log - )",
+        Field("hostname", plain.WORD), b" ", Field("app_name", b"bluecoat"), b" - ", Field("msgid", b"access_log"),
+        b" - ", "msg", rb"(?=[!-~])", "text",
+    ), b"rfc5424"),
     Layout("versioned-cef", (
         "device", b"1 ", *_ISO_TIME, b" ", _NAME, b" ", *_WHOLE[1:], b"(?=" + CEF + rb")(?!\S++ \S++ \S++ [-\[])",
     )),
@@ -200,8 +237,9 @@ _ITS_FIELDS = (
 
 
 def up_to_auto(layout: Layout, *marks: bytes) -> Layout:
-    """Returns the layout up to the column ``auto``. ``marks`` are those of ``plain_patterns.after_offset_auto``."""
-    if layout.format != b"rfc5424":
+    """Returns the layout up to the column ``auto``: itself if it has no structured data. ``marks`` are those of
+    ``plain_patterns.after_offset_auto``."""
+    if not any(isinstance(part, Field) and part.name == "structured_data" for part in layout.parts):
         return layout
     begin, end = {PLAIN_5424: (b"1 ", b""), _RELAYED_5424: (_BY_RELAY + b"1 ", b"")}.get(layout, (b"", _ITS_FIELDS))
     return Layout(layout.name, (begin, *_ISO_TIME, end, plain.after_offset_auto(*marks)), b"rfc5424")

@@ -18,7 +18,7 @@ from operator import add
 
 from bridge.syslog.columns import ALWAYS, AUTO, NO_STAMP, TEXT, TIME, Column, Columns
 from bridge.syslog.fast.any_header import any_header
-from bridge.syslog.fast.layouts import LAYOUTS, Field, Layout, expression, up_to_auto
+from bridge.syslog.fast.layouts import LAYOUTS, PARTS, Field, Layout, expression, up_to_auto
 from bridge.syslog.fast.mixed_rows import (
     DATA_IN_PLACE,
     MSGID_IN_PLACE,
@@ -30,13 +30,13 @@ from bridge.syslog.fast.mixed_rows import (
     in_milliseconds,
     mark,
 )
-from bridge.syslog.fast.pcre2 import Rewriter, rewriter, shortener
 from bridge.syslog.fast.plain_patterns import BOM, PID, PRI, SD
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.frames import BLANK, list_of
 from bridge.syslog.grammar import PRIVAL, content_5424
 from bridge.syslog.one_by_one import parse_each
 from bridge.syslog.structured_data import auto_text
+from bridge.util.rewriter import Rewriter, definitions, rewriter, shortener, with_calls
 
 _UNKNOWN = NO_STAMP + UNKNOWN
 _BEGINS = ("device", "content", "msg")
@@ -52,8 +52,10 @@ def _auto_layouts() -> Rewriter | None:
     """Returns the rewriter for headers of known layouts, for the column ``auto``. It marks other frames."""
     auto = [up_to_auto(layout, mark(DATA_IN_PLACE), mark(MSGID_IN_PLACE)) for layout in LAYOUTS]
     known = b"|".join(expression(layout, ALWAYS, until="text") for layout in auto)
+    known = with_calls(in_milliseconds(known), PARTS)
     return rewriter(
-        rb"\n++(?|" + PRI + b"(?|" + in_milliseconds(known) + b")|" + mark(UNKNOWN) + b")", REPLACEMENT + b"${kept}\n"
+        rb"\n++(?|" + PRI + b"(?|" + known + b")|" + mark(UNKNOWN) + b")" + definitions(PARTS),
+        REPLACEMENT + b"${kept}\n",
     )
 
 
@@ -80,9 +82,10 @@ def _known_layouts(columns: tuple[str, ...]) -> Rewriter | None:
         for name in (*TIME, *columns)
     }
     pri = b"<(" + PRIVAL + b")>" if "priority" in columns else PRI + b"(){0}"
-    alternatives = b"|".join(_with_numbers(pattern, numbers) for pattern in known)
+    alternatives = with_calls(b"|".join(_with_numbers(pattern, numbers) for pattern in known), PARTS)
+    # The definitions come last: their groups have the highest numbers.
     return rewriter(
-        rb"\n++(?|" + pri + b"(?|" + alternatives + b")|" + mark(UNKNOWN) + b")",
+        rb"\n++(?|" + pri + b"(?|" + alternatives + b")|" + mark(UNKNOWN) + b")" + definitions(PARTS),
         b"\n" + b"\t".join(places[name] for name in TIME) + b"${*MARK}\n"
         + b"".join(places[name] + b"\n" for name in columns),
     )  # fmt: skip

@@ -8,10 +8,10 @@ second, so their time is looked up. A text that an expression does not match is 
 import re
 from collections.abc import Sequence
 
-from bridge.syslog.fast.pcre2 import Rewriter, rewriter
 from bridge.syslog.shapes import keyvalue
 from bridge.syslog.shapes.shape import NO_TIME
 from bridge.syslog.time_formats import Stamp
+from bridge.util.rewriter import Rewriter, rewriter
 
 _BEGIN = rb"\n(?!.{2000})"
 # The groups are the values of six keys, found in one pass over the pairs.

@@ -42,6 +42,9 @@ VENDOR_SD = _DESCRIPTIVE + b"*+(?:" + _SD_ELEMENT + b")++"
 """Structured data with an element of a vendor, if NO_VENDOR_SD does not match."""
 BOM = rb"(?:\xef\xbb\xbf)?+"
 BSD = _MONTH + rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01]) (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+RELAY_TIME = b"(?!Feb (?:29|3)|(?:Apr|Jun|Sep|Nov) 31)" + BSD
+"""The time of a relay before a header. It is in no column, so an expression must check its day. Feb 29 is valid in some
+years only."""
 # After the header: the text begins with a visible character.
 TEXT_FOLLOWS = rb"(?:(?=[!-~])|[ \t]*+(?=.))"
 AFTER_BSD = b" " + HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")" + TEXT_FOLLOWS

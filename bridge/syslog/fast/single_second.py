@@ -12,10 +12,10 @@ from functools import lru_cache
 
 from bridge.syslog.columns import Column, SameSecond
 from bridge.syslog.fast.layouts import PLAIN_5424, Layout, expression, layout_of, second_of, up_to_auto
-from bridge.syslog.fast.pcre2 import Cut, cutter
 from bridge.syslog.fast.plain_patterns import PRI
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.timestamps import is_time
+from bridge.util.rewriter import Cut, cutter
 
 
 class _Moment:
@@ -44,9 +44,10 @@ class _Moment:
         if self._cut is None:
             self._seen += 1
             if self._seen >= self.MIN_READS and (not self.second or is_time(self.second, self.offset)):
-                kept = self.column == "auto" and self.layout.format == b"rfc5424"
-                layout, until = (up_to_auto(self.layout), "end") if kept else (self.layout, self.column)
-                pattern = expression(layout, frozenset(("fraction",)), self._given, until.replace("auto", "text"))
+                layout = up_to_auto(self.layout) if self.column == "auto" else self.layout
+                kept = layout is not self.layout
+                until = "end" if kept else self.column.replace("auto", "text")
+                pattern = expression(layout, frozenset(("fraction",)), self._given, until)
                 self._cut = cutter(rb"\n" + PRI + pattern, self.groups, b"kept" if kept else b"")
         return self._cut
 

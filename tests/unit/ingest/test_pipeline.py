@@ -23,11 +23,11 @@ from bridge.listen.sockets import grow_receive_buffer
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.listen.udp import UdpListener
 from bridge.routing import Router
-from bridge.syslog.fast import pcre2
 from bridge.syslog.frames import block_of
 from bridge.syslog.framing import IDLE_REPORTS
 from bridge.syslog.reader import Reader
 from bridge.syslog.timestamps import milliseconds
+from bridge.util import rewriter
 from tests.harness.builders import build_pipeline, build_spool
 
 NOON = 1_795_435_200
@@ -528,7 +528,7 @@ def event_of(frame):
 @pytest.mark.parametrize("more", [b"", b"\xe9", b"\0\r", b"\t1\t"])
 def test_random_clocks_keep_their_times_with_any_reader(make_bridge, monkeypatch, library, more):
     if not library:
-        monkeypatch.setattr(pcre2, "load", lambda: None)
+        monkeypatch.setattr(rewriter, "load", lambda: None)
     bridge = make_bridge()
     reader = Reader()
     frames = [frame + more for frame in SCATTERED]

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from bridge.syslog import parser
 from bridge.syslog.columns import TEXT, Columns, SameSecond, Stamped, TextBlock
-from bridge.syslog.fast import mixed_formats, pcre2
+from bridge.syslog.fast import mixed_formats
 from bridge.syslog.frames import block_of
 from bridge.syslog.reader import Reader, read_columns
 from bridge.syslog.shapes import SHAPES
 from bridge.syslog.timestamps import TimeReader, fraction_ms, milliseconds
+from bridge.util import pcre2
 from tests.unit.syslog.fast.generated import (
     MANY_SECONDS,
     NEARLY_PLAIN,
@@ -29,7 +30,8 @@ FIELDS = frozenset(("text",))
 SCATTERED = [b"<%d>Nov 23 07:%02d:%02d gw app[7]: %d" % (i % 192, 20 + i % 8, i * 7 % 60, i) for i in range(100)]
 DEVICES = [shape.example for shape in SHAPES.values()]
 needs_pcre2 = pytest.mark.skipif(
-    pcre2.load() is None, reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): the reference parser reads all"
+    pcre2.load() is None,
+    reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): the reference parser reads all",
 )
 
 

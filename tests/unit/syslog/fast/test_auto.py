@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog import parse, parser
 from bridge.syslog.columns import ALWAYS, AUTO, TEXT, Columns, SameSecond, TextBlock, stamp_of
-from bridge.syslog.fast import mixed_formats, pcre2, single_second
+from bridge.syslog.fast import mixed_formats, single_second
 from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.fast.single_second import SingleSecond, _Moment
 from bridge.syslog.frames import block_of
 from bridge.syslog.intake_key import without_key
 from bridge.syslog.reader import Reader, parse_rows
 from bridge.syslog.structured_data import vendor_ids
+from bridge.util import rewriter
 from tests.unit.syslog import test_linear
 from tests.unit.syslog.fast.generated import (
     MANY_SECONDS,
@@ -172,7 +173,7 @@ def test_any_sequence_of_reads_equals_reference(reads: list[list[bytes]], with_t
 @given(VENDORS_ONE_SECOND | USUAL)
 def test_single_second_without_pcre2_equals_reference(frames: list[bytes]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pcre2, "load", lambda: None)
+        patch.setattr(rewriter, "load", lambda: None)
         patch.setattr(single_second, "_moment", _Moment)
         reader = SingleSecond()
         found = [reader.read(block(*frames), "auto") for _ in range(5)][-1]

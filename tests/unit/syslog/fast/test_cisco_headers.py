@@ -3,7 +3,8 @@
 import pytest
 
 from bridge.syslog import parser
-from bridge.syslog.fast import mixed_formats, pcre2
+from bridge.syslog.fast import mixed_formats
+from bridge.util import pcre2
 from tests.unit.syslog.accounting import assert_fast_equals_reference
 
 FRAMES = [

@@ -31,6 +31,7 @@ KINDS = {
         b"<189>Nov 23 07:24:00 nexus-1 %ETHPORT-5-IF_UP: Interface Ethernet1/7 is up in mode access",
     ],
     "cisco-counted": [
+        b"<166>:Nov 23 07:24:00 UTC: %ASA-session-6-302013: Built inbound TCP connection 7",
         b"<189>88: *Nov 23 07:24:00.103: %LINEPROTO-5-UPDOWN: Line protocol on Interface Vlan1 is up",
         b"<187>90: 000088: Nov 23 2026 07:24:00 UTC: %LINK-3-UPDOWN: Interface Vlan20, changed state to down",
         b"<187>: .Nov 23 07:24:00: %LINK-3-UPDOWN: x",
@@ -43,6 +44,7 @@ KINDS = {
         b"<189>nexus-1: 2026 Nov 23 07:24:00.103 UTC: %ETHPORT-5-IF_UP: Interface Ethernet1/7 is up in mode access",
     ],
     "tagless": [
+        b"<134>Nov 23 2026 07:24:00 gw-4 CEF:0|Zyxel|USG FLEX|5.3|0|Traffic Log|4|src=192.0.2.7",
         b"<14>Nov 23 07:24:00 PA-850 1,2026/11/23 07:24:00,013201000001,TRAFFIC,end,2560,2026/11/23 07:24:00,192.0.2.5",
         b"<134>Nov 23 07:24:00 dam-01 CEF:0|Example|Database Guard|4.1|101|Login failed|5|suser=anna src=192.0.2.9",
         b"<142>2026-11-23T07:24:00.5+01:00 fb LEEF:1.0|WatchGuard|XTM|12.8.2|30000148|disp=Allow",
@@ -55,6 +57,8 @@ KINDS = {
         b"<181>Nov 23 07:24:00 ise-lyon CISE_Passed_Authentications 0000200417 2 0 2026-11-23 07:24:00.031 +00:00 x",
     ],
     "cisco-iso": [
+        b"<166>2026-11-23T07:24:00Z: %ASA-6-302013: Built inbound TCP connection 7",
+        b"<113>2026-11-23T07:24:00Z  %FTD-1-430003: EventPriority: Low",
         b"<113>2026-11-23T07:24:00Z ftd-3 : %FTD-1-430003: EventPriority: Low",
         b"<166> 2026-11-23T07:24:00.250+01:00 ftd-3: %ASA-6-302013: Built outbound TCP connection 7",
         b"<189>2026-11-23T07:24:00Z sw-3 %SYS-5-CONFIG_I: Configured from console",
@@ -115,11 +119,34 @@ KINDS = {
         b"<187>LC/0/3/CPU0:2026 Nov 23 07:24:00.417 : ifmgr[214]: %PKT_INFRA-LINK-3-UPDOWN: Gi0/3/0/1 down",
         b"<187>881: RP/0/RSP0/CPU0:Nov 23 2026 08:24:00: bgp[1052]: %ROUTING-BGP-5-ADJCHANGE: neighbor 192.0.2.1 up",
     ],
+    "cisco-xr-origin": [
+        b"<187>881: core-2 RP/0/RSP0/CPU0:Nov 23 08:24:00.417 CET: bgp[1052]: %ROUTING-BGP-5-ADJCHANGE : neighbor up",
+        b"<187>core-2: LC/0/3/CPU0:Nov 23 07:24:00.417 : ifmgr[214]: %PKT_INFRA-LINK-3-UPDOWN : down",
+        b"<187>881: core-2 : RP/0/0/CPU0:2026 Nov 23 07:24:00.417 : ifmgr[214]: %PKT_INFRA-LINK-3-UPDOWN: down",
+    ],
+    "cisco-relayed": [
+        b"<189>Nov 23 07:24:03 192.0.2.7 4711: *Nov 23 08:24:00.417 CET: %SYS-5-CONFIG_I: Configured from console",
+        b"<189>Nov 23 07:24:03 dc-sw-9 : 2026 Nov 23 07:24:00 UTC: %ETHPORT-5-IF_UP: Interface Ethernet1/7 is up",
+        b"<189>Nov 23 07:24:03 dc-sw-9 12: 000013: Nov 23 07:24:00: %LINK-3-UPDOWN: Interface Vlan20 is down",
+    ],
+    "comware": [
+        b"<189>Nov 23 07:24:00 2026 acc-7 %%10SHELL/5/SHELL_LOGIN: anna logged in from 192.0.2.7",
+        b"<189>Nov 23 07:24:00 acc-7 %%01IFNET/4/LINK_STATE(l)[7]:Interface GigabitEthernet0/0/7 is down",
+    ],
+    "procurve": [
+        b"<14>Nov 23 07:24:00 192.0.2.9 00076 ports: port A7 is now on-line",
+        b"<14>Nov 23 07:24:00 sw-9 00435 ports:port A7 is blocked by STP",
+    ],
+    "proxysg": [
+        b"<111>1 2026-11-23T07:24:00PROXY9 bluecoat - access_log - 192.0.2.9 200 TCP_MISS GET http example.org",
+    ],
     "meraki": [
         b"<134>1 1795418640.795119971 MX_lyon flows src=192.0.2.8 dst=198.51.100.5 protocol=udp sport=53 pattern: all",
         b"<134>1795418640.7 MX_lyon urls src=192.0.2.8:5 dst=198.51.100.5:443",
     ],
     "netscaler": [
+        b"<134> 11/23/2026:07:24:00 CET  adc-1 0-PPE-0 : default SSLLOG SSL_HANDSHAKE_SUCCESS 1089 0 : x",
+        b"<134> 11/23/2026:07:24:00 GMT adc-1 CEF:0|Citrix|NetScaler|NS13.1|APPFW|APPFW_STARTURL|6|src=192.0.2.3",
         b"<134> 11/23/2026:07:24:00 GMT adc-1 0-PPE-0 : default TCP CONN_TERMINATE 1087 0 :  Source 192.0.2.3:44010",
         b"<134>23/11/2026:07:24:00 adc-1 10-PPE-3 : default SSLLOG x 7 0 : y",
         b"<134> 2026/11/23:07:24:00 GMT  0-PPE-0 : default APPFW APPFW_STARTURL 1088 0 :  192.0.2.3",
@@ -133,6 +160,9 @@ COLUMNS = ("text", "auto", "content", "device")
 PLAIN = [
     b"<30>Nov 23 07:24:00 gw sshd[7]: text",
     b"<30> 2026-11-23T07:24:00.250Z gw app:   text",
+    b"<30>Nov 23 07:24:00 2026 gw rpd[7]: text",
+    b"<30>Nov 23 2026 07:24:00.250+01:00 gw app: text",
+    b'<134>Nov 23 07:24:00 ltm-b ASM:unit_hostname="ltm-b",management_ip_address="192.0.2.9"',
     b"<30>Nov 23 07:24:00 gw (squid-1): 1795418640.123 TCP_MISS/200",
     b"<134>Nov 23 07:24:00 ltm-b ASM:CEF:0|F5|ASM|16.1|Illegal URL|Illegal URL|5|dvchost=ltm-b",
     b"<13>Nov 23 07:24:00 gm-1 httpd: 2020-09-24 13:31:18.634Z [admin2]: Login_Allowed",

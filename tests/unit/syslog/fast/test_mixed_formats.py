@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from bridge.syslog import parser
 from bridge.syslog.columns import TEXT, stamp_of
-from bridge.syslog.fast import mixed_formats, pcre2
+from bridge.syslog.fast import mixed_formats
 from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.frames import block_of
 from bridge.syslog.shapes import SHAPES
+from bridge.util import pcre2
 from tests.unit.syslog.fast.generated import (
     MANY_SECONDS,
     MANY_SECONDS_5424,
@@ -31,7 +32,8 @@ FRAMES = [*EXAMPLES, *(sample.frame for sample in SAMPLES)]
 
 
 needs_pcre2 = pytest.mark.skipif(
-    pcre2.load() is None, reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): the reference parser reads all"
+    pcre2.load() is None,
+    reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): the reference parser reads all",
 )
 
 

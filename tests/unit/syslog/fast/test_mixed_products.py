@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from bridge.syslog import parser
 from bridge.syslog.columns import ALWAYS, TEXT
-from bridge.syslog.fast import mixed_formats, pcre2
+from bridge.syslog.fast import mixed_formats
 from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.fast.pairs import times_of_cef, times_of_json, times_of_pairs
 from bridge.syslog.reader import parse_rows
 from bridge.syslog.shapes import keyvalue
+from bridge.util import pcre2
 from tests.bench.mix import MIXES, read_mix
 from tests.unit.syslog.fast.generated import CountedReference, HitRate, block
 from tests.unit.syslog.fast.test_layouts import KINDS

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bridge.syslog.fast import pcre2
+from bridge.util import pcre2
+from bridge.util import rewriter as module
+from bridge.util.rewriter import Rewriter
 
 WORDS = rb"\n([a-z]+)=([0-9]+)?"
 
@@ -15,11 +17,11 @@ WORDS = rb"\n([a-z]+)=([0-9]+)?"
 @pytest.fixture(params=["pcre2", "python"])
 def cutter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     if request.param == "python":
-        monkeypatch.setattr(pcre2, "load", lambda: None)
-        assert pcre2.rewriter(WORDS, b"") is None
+        monkeypatch.setattr(module, "load", lambda: None)
+        assert module.rewriter(WORDS, b"") is None
     elif pcre2.load() is None:
         pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): Python's re is used instead")
-    return pcre2.cutter
+    return module.cutter
 
 
 def test_each_match_becomes_lines(cutter) -> None:
@@ -55,11 +57,11 @@ def test_both_engines_match_alike(pattern: bytes) -> None:
     block = b"a\nc a c a\rc a\x0bc a\x85c aaab AB ab\nb\xe9[:a 12\r\n3c\n"
     for text in (block, block + b"c", block + b"b"):
         expected = re.subn(pattern, b"\n", text)
-        assert pcre2.Rewriter(library, pattern, b"\n")(text) == expected
+        assert Rewriter(library, pattern, b"\n")(text) == expected
 
 
-def rewriter(pattern: bytes, replacement: bytes) -> pcre2.Rewriter:
-    made = pcre2.rewriter(pattern, replacement)
+def rewriter(pattern: bytes, replacement: bytes) -> Rewriter:
+    made = module.rewriter(pattern, replacement)
     if made is None:
         pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0)")
     return made
@@ -102,9 +104,9 @@ def test_rewriter_works_in_several_threads() -> None:
 @pytest.mark.parametrize("engine", ["pcre2", "python"])
 def test_shortener_keeps_the_first_part(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if engine == "python":
-        monkeypatch.setattr(pcre2, "load", lambda: None)
+        monkeypatch.setattr(module, "load", lambda: None)
     elif pcre2.load() is None:
         pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): only one engine is available")
-    shorten = pcre2.shortener(rb"\n<[0-9]+>[a-z]++", rb" (?:x|yy): ")
+    shorten = module.shortener(rb"\n<[0-9]+>[a-z]++", rb" (?:x|yy): ")
     assert shorten(b"\n<13>ab x: text\n<14>c yy: \n<15>d z: no") == (b"\n<13>ab\ntext\n<14>c\n\n<15>d z: no", 2)
     assert shorten(b"") == (b"", 0)

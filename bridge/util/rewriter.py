@@ -9,7 +9,7 @@ Expressions use the syntax that ``re`` and PCRE2 share. ``_translated`` converts
 
 import ctypes
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bridge.util.pcre2 import JIT_COMPLETE, NO_MEMORY, Library, load
 
@@ -116,3 +116,18 @@ def rewriter(pattern: bytes, replacement: bytes) -> Rewriter | None:
     """Returns a Rewriter, or None if the system has no PCRE2."""
     library = load()
     return Rewriter(library, pattern, replacement) if library else None
+
+
+def with_calls(pattern: bytes, parts: Mapping[bytes, bytes]) -> bytes:
+    """Replaces parts of an expression by calls of the groups of their names, for PCRE2 only.
+
+    A part that occurs in many places is compiled once: a compiled expression may have 65,535 bytes.
+    """
+    for name, part in parts.items():
+        pattern = pattern.replace(part, b"(?&" + name + b")")
+    return pattern
+
+
+def definitions(parts: Mapping[bytes, bytes]) -> bytes:
+    """Returns the groups that ``with_calls`` calls. Where they are written, they match nothing."""
+    return b"(?(DEFINE)" + b"".join(b"(?<" + name + b">" + part + b")" for name, part in parts.items()) + b")"
