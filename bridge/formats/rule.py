@@ -3,15 +3,23 @@
 A *choice* examines one column of the read. Rows in which it matches get another payload form. An *edit* changes the
 resulting text: at its beginning (``Beginning``), or at line ends and TABs (``Ends``). If no event of a read contains a
 line end, an edit is one substitution over all rows, not one per frame.
+
+PCRE2 makes that substitution in a tenth of the time of Python's ``re``. ``re`` makes it where PCRE2 is missing or
+exceeds its match limits.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
+
+from bridge.util.rewriter import Rewriter, rewriter
 
 Column = Sequence[bytes]
 
+_Row = bytes | Callable[[re.Match[bytes]], bytes]
+"What replaces the beginning of a row."
 _GROUP = re.compile(rb"\\([1-9])")
 
 
@@ -55,20 +63,21 @@ class Beginning:
     required_text: bytes = b""
     "Text that every match of ``begins`` needs in the event. If no row contains it, the edit is skipped."
     _one: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
-    _all: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
-    _row: bytes | Callable[[re.Match[bytes]], bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_one", re.compile(self.begins))
-        # The literal LF lets the expression find the rows quickly.
-        object.__setattr__(self, "_all", re.compile(rb"\n(?:" + self.begins + rb")"))
-        object.__setattr__(self, "_row", _filled(b"\n", self.replacement))
 
     def on_block(self, block: bytes) -> bytes:
         """Edits a block of rows, which has an LF before each row and none inside."""
         if self.required_text not in block:
             return block
-        return self._all.sub(self._row, block)
+        rewrite = _rewriter(self.begins, self.replacement)
+        rewritten = rewrite(block) if rewrite else None
+        if rewritten is None:
+            expression, row = _without_pcre2(self.begins, self.replacement)
+            return expression.sub(row, block)
+        edited, count = rewritten
+        return edited if count else block
 
     def on_event(self, event: bytes) -> bytes:
         """Edits one event, which may contain LFs."""
@@ -78,7 +87,22 @@ class Beginning:
         return event if match is None else match.expand(self.replacement) + event[match.end() :]
 
 
-def _filled(before: bytes, template: bytes) -> bytes | Callable[[re.Match[bytes]], bytes]:
+def _in_block(begins: bytes) -> bytes:
+    # The literal LF lets the expression find the rows quickly.
+    return rb"\n(?:" + begins + rb")"
+
+
+@cache
+def _rewriter(begins: bytes, replacement: bytes) -> Rewriter | None:
+    return rewriter(_in_block(begins), b"\n" + _GROUP.sub(rb"${\1}", replacement))
+
+
+@cache
+def _without_pcre2(begins: bytes, replacement: bytes) -> tuple[re.Pattern[bytes], _Row]:
+    return re.compile(_in_block(begins)), _filled(b"\n", replacement)
+
+
+def _filled(before: bytes, template: bytes) -> _Row:
     """Returns what replaces a match: literal bytes, or a function that fills the groups of a template.
 
     ``re.sub`` with a template hashes the whole expression at each call, which takes 20 microseconds.
