@@ -5,18 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.formats import FORMATS
+from bridge.routing import Disposition
+from bridge.routing.profile import needs_of
 from bridge.syslog import parser
 from bridge.syslog.columns import ALWAYS, TEXT
 from bridge.syslog.fast import mixed_formats
 from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.fast.pairs import times_of_cef, times_of_json, times_of_pairs
-from bridge.syslog.reader import parse_rows
+from bridge.syslog.reader import parse_rows, read_columns
 from bridge.syslog.shapes import keyvalue
 from bridge.util import pcre2
 from tests.bench.mix import MIXES, read_mix
@@ -57,6 +61,24 @@ def test_layouts_read_most_frames_of_a_site(left_to_any_header: list[int], monke
     hits.answered -= sum(left_to_any_header)
     hits.check(0.9)
     assert reference_parser.calls <= hits.generated // 100
+
+
+@needs_pcre2
+@pytest.mark.parametrize("file", sorted(MIXES.rglob("*.yaml")), ids=lambda file: file.stem)
+def test_columns_of_a_site_rarely_need_the_reference_parser(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each product is read with the columns of its format, as in the pipeline."""
+    by_format: dict[str, list[bytes]] = {}
+    for message in read_mix(file).render(2000, MOMENT):
+        by_format.setdefault(message.device.product.format, []).append(message.text)
+    reference_parser = CountedReference()
+    monkeypatch.setattr(parser, "read", reference_parser)
+    for name, frames in by_format.items():
+        payload = FORMATS[name].payload
+        needs = needs_of(Disposition("deliver", "r", "i", payload=payload, format=name, refined=True))
+        before = reference_parser.calls
+        assert read_columns(block(*frames), needs).count == len(frames)
+        print(f"{name}: {reference_parser.calls - before} of {len(frames)}")
+    assert reference_parser.calls <= 2000 // 33
 
 
 def test_mixed_layouts_equal_reference() -> None:
