@@ -89,14 +89,22 @@ _VALUE = rb'(?:"[^"=\n]{0,60}+"|[^" \n=,;|]{0,60}+)'
 _PAIRS = rb"(?:(?!tz=|timezone=)[A-Za-z0-9_]{1,20}+=" + _VALUE + b" ){0,16}+"
 _DAY_AND_CLOCK = rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} " + _CLOCK
 # NetScaler. A mnemonic after the colon, also after a zone, is Cisco's.
-_PACKET_ENGINE = rb"[0-9]++-PPE-[0-9]++ :(?! *+(?:[A-Za-z]{1,8} ?: *+)?\*?%)"
+_PACKET_ENGINE = rb"[0-9]++-PPE-[0-9]++ : (?! *+(?:[A-Za-z]{1,8} ?: *+)?\*?%)"
+# The time of an application, if no host and tag, or fields of RFC 5424, can follow it.
+_ITS_WORD = rb"(?![-0-9])[^\s:\[]++ "
+_OWN_TIME = (
+    rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]" + _CLOCK + rb"(?:\.[0-9]{1,9})? (?:[0-9]++ " + IPV4 + b" (?:- |" + _ITS_WORD
+    + rb")|\[[\w-]++\] " + _ITS_WORD + b"(?![-0-9])|(?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) (?:" + _ITS_WORD
+    + b"){2}(?![-0-9]))"
+)  # fmt: skip
 # Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler, JSON (also after a word),
 # `key=value`, and a log with its own time.
 _TAGLESS = (
     rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF + rb"|MSWinEventLog[ \t#,](?!\*?%)"
     rb"|CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ |" + _PACKET_ENGINE
     + rb"|[\"{\[](?![^\s:]*+ (?:-|[0-9]++) |[^\]\n]*+\]: )"
-    rb"|[A-Za-z_]\w*+=(?!=)[^\s\[]*+(?= (?!(?:-|[0-9]++) )|\t)|" + OF_APPLICATION.pattern + rb"[^%\n]*+(?:\n|\Z)"
+    rb"|[A-Za-z_]\w*+=(?!=)[^\s\[]*+(?= (?!(?:-|[0-9]++) )|\t)"
+    b"|(?:" + OF_APPLICATION.pattern + b"|" + _OWN_TIME + rb")[^%\n]*+(?:\n|\Z)"
     b"|(?!" + LEVEL + rb" )[A-Za-z][A-Za-z0-9_-]*+ \{)"
 )  # fmt: skip
 _FACILITY = rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\."

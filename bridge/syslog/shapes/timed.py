@@ -134,9 +134,10 @@ TIMED = ShapeTable(
     Shape("macos", _HOST
         + rb"(?P<app>[A-Z][A-Za-z]*+(?: [A-Z0-9][A-Za-z0-9.]*+){1,3})\[(?P<pid>[0-9]++)\]: ?(?P<msg>)",
         b"<13>Nov 23 07:24:00 mac-anna Activity Monitor[731]: sampling has ended"),
-    # RFC 5424 without its version: Juniper, VMware. The fields are restricted, so that plain text does not match.
+    # RFC 5424 without its version: Juniper, VMware. The fields are restricted, so that plain text does not match, such
+    # as the columns of an access log.
     Shape("rfc5424-without-version",
-        rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Z][A-Z0-9_]*+) "
+        rb"(?P<host>[^\s:]++|-) (?P<app>(?!" + IPV4 + rb" )[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Z][A-Z0-9_]*+) "
         rb"(?P<sd>-|(?:" + SD_ELEMENT + rb")++)" + _BEFORE_MSG,
         b'<165>2026-11-23T07:24:00.003Z srx-1 RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.129 reason="policy"]',
         format="rfc5424", needs="iso"),

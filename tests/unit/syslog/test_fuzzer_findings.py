@@ -20,6 +20,10 @@ FINDINGS = {
     "a relay that looks like a level": b"<14>Nov 23 07:24:00 user.info 1 2026-11-23T07:24:00.5Z web-1 app 1 - - up",
     "brackets before a counter": b"<13>Nov 23 07:24:00 gw [Event]: 56670: Nov 23 07:24:00 MEZ: %PLATFORM-3-ELEMENT: x",
     "a zone after a packet engine": b"<134>11/23/2026:07:24:05 GMT ns1 0-PPE-0 :  MEZ: %PLATFORM-3-ELEMENT_WARNING: x",
+    "an IPv6 zone after a packet engine": b"<134> 23/11/2026:07:24:00  0-PPE-0 ::44%eth1 radvd[9]: sending",
+    "fields after an application's time": b"<13>Nov 23 07:24:05 app 2026-11-23 07:24:00 INFO sudo - - [timeQuality a="
+    b'"1"] anna',
+    "an address after an application's time": b"<13>Nov 23 07:24:05 gw 2026-11-23 07:24:00 488 192.0.2.9 as[1]: text",
     "a zone in lower case": b"<189>Nov 23 07:24:00 nst : %FTD-6-302013: Built",
     "a program named as its host": b"<29>2026-11-23T07:24:00Z openvpn openvpn 7 - - peer info: IV_VER=2.6.8",
     "a number, a zone and a mnemonic": b"<30>Nov 23 07:24:00 gw 19631 CET: %CDP-4-NATIVE_VLAN_MISMATCH: x",

@@ -275,3 +275,14 @@ def test_byte_order_mark_before_msg_is_dropped(header):
     procid = "w-4" if b"w-4" in header else "4"
     check(b"<134>" + header + b" \xef\xbb\xbfx", "gw-3", "app", procid, b"x")
     check(b"<134>" + header + b" x\xef\xbb\xbf", "gw-3", "app", procid, b"x\xef\xbb\xbf")
+
+
+@pytest.mark.parametrize("user", [b"anna", b"-"])
+def test_columns_of_an_access_log_are_no_fields_of_rfc5424(user):
+    text = b"2026-11-23 07:23:59 736 192.0.2.9 " + user + b" - - OBSERVED 200"
+    check(START + b"proxy-3 " + text, "proxy-3", None, None, text)
+
+
+def test_program_may_have_the_name_of_its_host():
+    frame = b"<29>2026-11-23T07:24:00Z openvpn openvpn 7 - - peer info: IV_VER=2.6.8"
+    check(frame, "openvpn", "openvpn", "7", b"peer info: IV_VER=2.6.8")

@@ -44,6 +44,10 @@ KINDS = {
         b"<189>nexus-1: 2026 Nov 23 07:24:00.103 UTC: %ETHPORT-5-IF_UP: Interface Ethernet1/7 is up in mode access",
     ],
     "tagless": [
+        b'<13>Nov 23 07:24:00 proxy-3 2026-11-23 07:23:59 736 192.0.2.9 anna - - OBSERVED "x" - 200 TCP_MISS GET',
+        b"<13>Nov 23 07:24:00 proxy-3 2026-11-23 07:23:59 736 192.0.2.9 - - - OBSERVED 200 TCP_MISS GET http",
+        b"<14>Nov 23 07:24:00 app-1 2026-11-23 07:23:59.120 [main] INFO com.example.Server: started",
+        b"<14>Nov 23 07:24:00 app-1 2026-11-23T07:23:59 ERROR Server lost the database: timeout",
         b"<134>Nov 23 2026 07:24:00 gw-4 CEF:0|Zyxel|USG FLEX|5.3|0|Traffic Log|4|src=192.0.2.7",
         b"<14>Nov 23 07:24:00 PA-850 1,2026/11/23 07:24:00,013201000001,TRAFFIC,end,2560,2026/11/23 07:24:00,192.0.2.5",
         b"<134>Nov 23 07:24:00 dam-01 CEF:0|Example|Database Guard|4.1|101|Login failed|5|suser=anna src=192.0.2.9",
