@@ -100,7 +100,7 @@ _OWN_TIME = (
 # Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler, JSON (also after a word),
 # `key=value`, and a log with its own time.
 _TAGLESS = (
-    rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF + rb"|MSWinEventLog[ \t#,](?!\*?%)"
+    rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF + rb"|MSWinEventLog[ \t#,](?!\*?%|\S*+ CEF:)"
     rb"|CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ |" + _PACKET_ENGINE
     + rb"|[\"{\[](?![^\s:]*+ (?:-|[0-9]++) |[^\]\n]*+\]: )"
     rb"|[A-Za-z_]\w*+=(?!=)[^\s\[]*+(?= (?!(?:-|[0-9]++) )|\t)"
@@ -128,7 +128,7 @@ LAYOUTS = (
     Layout("rfc3164", ("device", *_ANY_TIME, b" ", _NAME, b" ", *_TAGGED)),
     Layout("tagless", ("device", *_ANY_TIME, _NO_OTHER_NAME, _NAME, b" ", *_WHOLE[1:], _TAGLESS)),
     Layout("hostless", (
-        "device", *_ANY_TIME, rb" (?![A-Z]{1,5}[\[()])", "content", _TAG, rb"\[", Field("procid", plain.PID),
+        "device", *_ANY_TIME, rb" (?![A-Z]{1,5}[\[()]|[AP]M[.,])", "content", _TAG, rb"\[", Field("procid", plain.PID),
         rb"\]: (?!%|" + MAY_BE_SECOND + b")", "msg", plain.TEXT_FOLLOWS, "text",
     )),
     # F5 writes the blade before the host and the level before the tag.
