@@ -4,12 +4,12 @@ A *choice* examines one column of the read. Rows in which it matches get another
 resulting text: at its beginning (``Beginning``), or at line ends and TABs (``Ends``). If no event of a read contains a
 line end, an edit is one substitution over all rows, not one per frame.
 
-PCRE2 makes that substitution in a tenth of the time of Python's ``re``. ``re`` makes it where PCRE2 is missing or
-exceeds its match limits.
+PCRE2 makes that substitution in a tenth of the time of Python's ``re``. Where PCRE2 is missing or exceeds its match
+limits, ``re`` edits the rows one by one.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Protocol
@@ -18,8 +18,6 @@ from bridge.util.rewriter import Rewriter, rewriter
 
 Column = Sequence[bytes]
 
-_Row = bytes | Callable[[re.Match[bytes]], bytes]
-"What replaces the beginning of a row."
 _GROUP = re.compile(rb"\\([1-9])")
 
 
@@ -74,8 +72,7 @@ class Beginning:
         rewrite = _rewriter(self.begins, self.replacement)
         rewritten = rewrite(block) if rewrite else None
         if rewritten is None:
-            expression, row = _without_pcre2(self.begins, self.replacement)
-            return expression.sub(row, block)
+            return b"".join(b"\n" + self.on_event(row) for row in block[1:].split(b"\n"))
         edited, count = rewritten
         return edited if count else block
 
@@ -87,37 +84,10 @@ class Beginning:
         return event if match is None else match.expand(self.replacement) + event[match.end() :]
 
 
-def _in_block(begins: bytes) -> bytes:
-    # The literal LF lets the expression find the rows quickly.
-    return rb"\n(?:" + begins + rb")"
-
-
 @cache
 def _rewriter(begins: bytes, replacement: bytes) -> Rewriter | None:
-    return rewriter(_in_block(begins), b"\n" + _GROUP.sub(rb"${\1}", replacement))
-
-
-@cache
-def _without_pcre2(begins: bytes, replacement: bytes) -> tuple[re.Pattern[bytes], _Row]:
-    return re.compile(_in_block(begins)), _filled(b"\n", replacement)
-
-
-def _filled(before: bytes, template: bytes) -> _Row:
-    """Returns what replaces a match: literal bytes, or a function that fills the groups of a template.
-
-    ``re.sub`` with a template hashes the whole expression at each call, which takes 20 microseconds.
-    """
-    literals, numbers = _GROUP.split(template)[::2], [int(number) - 1 for number in _GROUP.findall(template)]
-    if not numbers:
-        return before + template
-    first, *others = literals
-
-    def fill(match: re.Match[bytes]) -> bytes:
-        groups = match.groups(b"")
-        parts = [groups[number] + literal for number, literal in zip(numbers, others, strict=True)]
-        return b"".join((before, first, *parts))
-
-    return fill
+    # The literal LF lets the expression find the rows quickly.
+    return rewriter(rb"\n(?:" + begins + b")", b"\n" + _GROUP.sub(rb"${\1}", replacement))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.harness.control_socket import ControlSocket
 
 LONGEST_STALL = 10.0
-"""Seconds. The aim is one; a busy machine with two cores adds several. Faults of the past held it for 27 s and more."""
+"""Seconds. The aim is one; a busy machine with two cores adds several. Earlier faults stalled the reactor for 27 s."""
 _EVERY = 0.02
 
 

@@ -34,7 +34,7 @@ from bridge.syslog.fast.mixed_rows import (
     in_milliseconds,
     mark,
 )
-from bridge.syslog.fast.plain_patterns import BOM, ISO_TIME, PRI, RELAY_TIME, SD, WORD
+from bridge.syslog.fast.plain_patterns import BOM, ISO_TIME, PRI, SD, VALID_BSD, WORD
 from bridge.syslog.shapes import EPOCH, KIWI, TIMED, UNTIMED, VERSIONED, WITHOUT_DATA, cisco
 from bridge.syslog.time_formats import BLANK_ENDS_TIME, DIGIT_FIRST, LETTER_FIRST, PLAIN, TimeFormat, pattern_of
 from bridge.syslog.time_zones import ZONE
@@ -104,7 +104,7 @@ _CISCO = (
 )  # fmt: skip
 # After a counter, a word with a colon may be Cisco's zone or origin.
 _NO_ZONE = rb"(?![A-Za-z]{1,8} ?: |[^%\n]++%)"
-_BSD = RELAY_TIME + b"(?:" + BLANK_ENDS_TIME + rb"|(?= [0-9]{4}-))" + _ONE_BLANK
+_BSD = VALID_BSD + b"(?:" + BLANK_ENDS_TIME + rb"|(?= [0-9]{4}-))" + _ONE_BLANK
 _COUNTED = rb"[0-9]++: " + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?&after)"
 # The rows that require a time of RFC 3164. Here that is the relay's time, which is in no group.
 _OF_BSD = b"|".join(in_block(row.pattern) for row in TIMED.rows if row.needs == "bsd")

@@ -16,7 +16,6 @@ from bridge.syslog.columns import ALWAYS
 from bridge.syslog.fast import plain_patterns as plain
 from bridge.syslog.grammar import CEF, IPV4, LEVEL, UPPER_LEVEL
 from bridge.syslog.shapes.cisco import MAY_BE_SECOND, OF_APPLICATION, TASK
-from bridge.syslog.time_formats import MONTHS
 from bridge.syslog.time_zones import ABBREVIATIONS
 
 
@@ -46,23 +45,26 @@ _HOST = (
     rb"(?![A-Z]{1,5}[ :]|[AP]M[.,]|(?:GMT|UTC)-[0-9]|" + UPPER_LEVEL + rb"[ :]|[0-9]++[ :]|[0-9]{4}(?:-|[0-9]{4}T))"
     rb"[A-Za-z0-9][A-Za-z0-9._-]*+"
 )
-_CLOCK = rb"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_MONTH = b"(?:" + b"|".join(MONTHS) + b")"
-_DAY = rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01])"
+_MONTH, _DAY, _CLOCK = plain.MONTH, plain.DAY, plain.CLOCK
 _YEAR = rb"(?:19|20)[0-9]{2}"
 _SECOND = b"(?:" + _YEAR + b" " + _MONTH + _DAY + b"|" + _MONTH + _DAY + b"(?: " + _YEAR + b")?) " + _CLOCK
 _MNEMONIC = rb"(?!%(?:UC_|CCM_|Viptela))%[A-Za-z0-9_]++(?:-[A-Za-z0-9_]++){2,9}"
 _ASA = rb"(?=%(?:ASA|FTD|PIX|FWSM)-)"
 _COUNTER = rb"[0-9]*+: "
 _ZONE = b"|".join(sorted(ABBREVIATIONS, reverse=True))
+# Ordered otherwise than _ZONE, so that it is no call of that part: a call would not ignore case.
 _ANY_CASE_ZONE = b"(?i:" + b"|".join(sorted(ABBREVIATIONS)) + b")"
 PARTS = {b"cisco_second": _SECOND, b"cisco_host": _HOST, b"cisco_mnemonic": _MNEMONIC, b"zone": _ZONE}
 "Parts that occur in several rows."
 _CISCO_TEXT = ("content", "msg", "text", Field("app_name", _MNEMONIC + b"(?=:)"))
 _FRACTION = Field("fraction", plain.FRACTION)
 _CISCO_TIME = (Field("second", _SECOND), _FRACTION, Field("offset", _ZONE, b" ", b"(?=[ :])"))
-_BSD = _MONTH + _DAY + b" (?:" + _YEAR + b" " + _CLOCK + b"|" + _CLOCK + b"(?: " + _YEAR + b"(?= ))?)"
-_ANY_TIME = (Field("second", _BSD + b"|" + plain.ISO), _FRACTION, Field("offset", b"(?:" + plain.OFFSET + b")?"))
+_BSD_YEAR = _MONTH + _DAY + b" (?:" + _YEAR + b" " + _CLOCK + b"|" + _CLOCK + b"(?: " + _YEAR + b"(?= ))?)"
+_ANY_TIME = (
+    Field("second", _BSD_YEAR + b"|" + plain.ISO),
+    _FRACTION,
+    Field("offset", b"(?:" + plain.OFFSET + b")?"),
+)
 _ISO_TIME = (Field("second", plain.ISO), _FRACTION, Field("offset", plain.OFFSET))
 _NAME, _TAG = Field("hostname", plain.HOST), Field("app_name", plain.TAG)
 _HOST_WORD, _APP, _PID, _MSGID = (Field(name, plain.WORD) for name in ("hostname", "app_name", "procid", "msgid"))
@@ -90,11 +92,12 @@ _PAIRS = rb"(?:(?!tz=|timezone=)[A-Za-z0-9_]{1,20}+=" + _VALUE + b" ){0,16}+"
 _DAY_AND_CLOCK = rb"[12][0-9]{3}-[0-9]{2}-[0-9]{2} " + _CLOCK
 # NetScaler. A mnemonic after the colon, also after a zone, is Cisco's.
 _PACKET_ENGINE = rb"[0-9]++-PPE-[0-9]++ : (?! *+(?:[A-Za-z]{1,8} ?: *+)?\*?%)"
-# The time of an application, if no host and tag, or fields of RFC 5424, can follow it.
-_ITS_WORD = rb"(?![-0-9])[^\s:\[]++ "
+# A word that is no tag, `-` or number.
+_TEXT_WORD = rb"(?![-0-9])[^\s:\[]++ "
+# The time of an application with text after it that cannot be HOST TAG: or the fields of RFC 5424.
 _OWN_TIME = (
-    rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]" + _CLOCK + rb"(?:\.[0-9]{1,9})? (?:[0-9]++ " + IPV4 + b" (?:- |" + _ITS_WORD
-    + rb")|\[[\w-]++\] " + _ITS_WORD + b"(?![-0-9])|(?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) (?:" + _ITS_WORD
+    rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]" + _CLOCK + rb"(?:\.[0-9]{1,9})? (?:[0-9]++ " + IPV4 + b" (?:- |" + _TEXT_WORD
+    + rb")|\[[\w-]++\] " + _TEXT_WORD + b"(?![-0-9])|(?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) (?:" + _TEXT_WORD
     + b"){2}(?![-0-9]))"
 )  # fmt: skip
 # Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler, JSON (also after a word),
@@ -121,7 +124,7 @@ _RFC5424 = (
     b"1 ", *_ISO_TIME, b" ", _HOST_WORD, b" ", _APP, b"(?<!:) ", _PID, b" ", _MSGID, b" ",
     Field("structured_data", plain.SD), b"(?: " + plain.BOM + rb"(?=[ \t]*+.)|(?=\n|\Z))", "msg", rb"[ \t]*+", "text",
 )  # fmt: skip
-_BY_RELAY = plain.RELAY_TIME + b" " + plain.HOST + rb" (?=1 (?:19|20)[0-9]{2}-)"
+_BY_RELAY = plain.VALID_BSD + b" " + plain.HOST + rb" (?=1 (?:19|20)[0-9]{2}-)"
 
 LAYOUTS = (
     Layout("rfc5424", ("device", *_RFC5424), b"rfc5424"),
@@ -191,7 +194,7 @@ LAYOUTS = (
         *_XR,
     )),
     Layout("cisco-relayed", (
-        "device", plain.RELAY_TIME + b" ", _CISCO_HOST, b" (?:: |(?:[0-9]++: ){1,2})?[*.]?", *_CISCO_TIME, b": ",
+        "device", plain.VALID_BSD + b" ", _CISCO_HOST, b" (?:: |(?:[0-9]++: ){1,2})?[*.]?", *_CISCO_TIME, b": ",
         *_CISCO_TEXT,
     )),
     Layout("comware", (
@@ -202,7 +205,8 @@ LAYOUTS = (
         "device", *_ANY_TIME, b" ", _NAME, b" ", "content", rb"[0-9]{5} ", Field("app_name", rb"[A-Za-z][\w-]*+"),
         rb": ?+(?![:%*.])", "msg", plain.TEXT_FOLLOWS, "text",
     )),
-    # Its time has no zone, and no blank follows.
+    # The time has no zone, and the host follows without a blank. The lookahead excludes `-`, which a field of RFC 5424
+    # may be elsewhere.
     Layout("proxysg", (
         "device", b"1 ", Field("second", plain.ISO), _NO_FRACTION, Field("offset", b""),
         rb"(?=(?![A-Z]{1,5}(?: |[+-]))[A-Za-z][A-Za-z0-9._-]*+ bluecoat - access_log - )",

@@ -8,12 +8,11 @@ It accepts the same headers as ``layouts`` and rejects any other read.
 import re
 
 from bridge.syslog.columns import Stamped
-from bridge.syslog.fast.plain_patterns import AFTER_BSD, BSD, PRI
+from bridge.syslog.fast.plain_patterns import AFTER_BSD, PRI, VALID_BSD
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.util.rewriter import shortener
 
-# Rejects days that the month does not have. The other readers reject them as well.
-_STAMP = rb"\n" + PRI + b"(?!Feb 3|(?:Apr|Jun|Sep|Nov) 31)" + BSD
+_STAMP = rb"\n" + PRI + VALID_BSD
 _FIRST = re.compile(_STAMP + b" ")
 _shortened = shortener(_STAMP, AFTER_BSD)
 

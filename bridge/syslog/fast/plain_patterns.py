@@ -23,7 +23,9 @@ NO_MAC = rb"(?<!-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2})(?<!\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]
 _SECOND = cisco.MAY_BE_SECOND + rb"[^%\n]*+%"
 COLON = NO_MAC + rb": (?!\*%|" + _SECOND + rb"|\[[^\]\n]*+\]: " + _SECOND + rb")"
 PRI = rb"<(?:[1-9]?[0-9]>|1[0-8][0-9]>|19[01]>)"
-_MONTH = b"(?:" + b"|".join(MONTHS) + b")"
+MONTH = b"(?:" + b"|".join(MONTHS) + b")"
+DAY = rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01])"
+CLOCK = rb"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 # Only texts that are a valid time in any zone. With ``+25:00`` or the year 0000, the text is not a header.
 ISO = b"(?=[12])" + ISO_SECOND
 OFFSET = rb"Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]"
@@ -41,10 +43,9 @@ NO_VENDOR_SD = b"(?:-|" + _DESCRIPTIVE + b"++)"
 VENDOR_SD = _DESCRIPTIVE + b"*+(?:" + _SD_ELEMENT + b")++"
 """Structured data with an element of a vendor, if NO_VENDOR_SD does not match."""
 BOM = rb"(?:\xef\xbb\xbf)?+"
-BSD = _MONTH + rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01]) (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-RELAY_TIME = b"(?!Feb (?:29|3)|(?:Apr|Jun|Sep|Nov) 31)" + BSD
-"""The time of a relay before a header. It is in no column, so an expression must check its day. Feb 29 is valid in some
-years only."""
+BSD = MONTH + DAY + b" " + CLOCK
+VALID_BSD = b"(?!Feb 3|(?:Apr|Jun|Sep|Nov) 31)" + BSD
+"""A time whose month has that day, for times that are not checked later, such as a relay's before another header."""
 # After the header: the text begins with a visible character.
 TEXT_FOLLOWS = rb"(?:(?=[!-~])|[ \t]*+(?=.))"
 AFTER_BSD = b" " + HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")" + TEXT_FOLLOWS

@@ -21,7 +21,12 @@ EVENTS = [
 ]
 
 
-@pytest.mark.skipif(pcre2.load() is None, reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): one engine")
+needs_pcre2 = pytest.mark.skipif(
+    pcre2.load() is None, reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): Python's re edits each row"
+)
+
+
+@needs_pcre2
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.begins[:30].decode("latin-1"))
 def test_engines_edit_alike(edit: Beginning, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [row.replace(b"\n", b" ") for row in (*EVENTS, *mutated(7, 3000, [event for event in EVENTS if event]))]
@@ -41,6 +46,7 @@ def test_match_beyond_the_limits_of_pcre2_is_edited_by_re(monkeypatch: pytest.Mo
     assert edit.on_block(b"\ntag: a b\nc") == expected == b"\na=b\nc"
 
 
+@needs_pcre2
 def test_block_without_a_match_is_the_same_object() -> None:
     block = b"\nab\nc"
     assert Beginning(rb"x").on_block(block) is block
