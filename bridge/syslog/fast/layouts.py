@@ -103,7 +103,8 @@ _OWN_TIME = (
 # Texts that begin directly after the host: PAN-OS, CEF, LEEF, Snare, Cisco ISE, NetScaler, JSON (also after a word),
 # `key=value`, and a log with its own time.
 _TAGLESS = (
-    rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF + rb"|MSWinEventLog[ \t#,](?!\*?%|\S*+ CEF:)"
+    rb"(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} |" + CEF
+    + rb"|MSWinEventLog[ \t#,](?=[0-9])(?![^%\n]{0,20}%|\S*+ CEF:)"
     rb"|CISE_[A-Za-z_]++ [0-9]++ [0-9]++ [0-9]++ |" + _PACKET_ENGINE
     + rb"|[\"{\[](?![^\s:]*+ (?:-|[0-9]++) |[^\]\n]*+\]: )"
     rb"|[A-Za-z_]\w*+=(?!=)[^\s\[]*+(?= (?!(?:-|[0-9]++) )|\t)"

@@ -25,6 +25,7 @@ FINDINGS = {
     b'"1"] anna',
     "an address after an application's time": b"<13>Nov 23 07:24:05 gw 2026-11-23 07:24:00 488 192.0.2.9 as[1]: text",
     "CEF after Snare's word": b"<14>Nov 23 07:24:00 dc1 MSWinEventLog -: CEF:0|Vectra Networks|X Series|8.1|hsc|x|3|",
+    "a zone and a mnemonic after Snare's word": b"<14>Nov 23 07:24:00 dc1 MSWinEventLog UTC: %ETHPORT-5-IF_UP: x",
     "PM and a fraction as a tag": b"<166>Nov 23 2026 07:24:00 PM.5[1]: 35 repeated 3 times",
     "a zone in lower case": b"<189>Nov 23 07:24:00 nst : %FTD-6-302013: Built",
     "a program named as its host": b"<29>2026-11-23T07:24:00Z openvpn openvpn 7 - - peer info: IV_VER=2.6.8",
