@@ -364,6 +364,8 @@ def test_second_url_is_used_while_the_first_does_not_answer(tmp_path: Path) -> N
         bridge.start()
         send_lines(bridge.tcp, [b"<13>to the first"])
         first.wait_for(1)
+        # Stopped before its answer has arrived, it would get a possible duplicate.
+        bridge.wait_drained()
         first.stop()
         send_lines(bridge.tcp, [b"<13>to the second"])
         second.wait_for(1)
