@@ -133,10 +133,14 @@ class Attempt:
         )
 
     def report_failover(self) -> None:
-        """Raises or clears the failover alarm after a response."""
-        urls = self.delivery_path.target.urls
-        if position := self.delivery_path.base_urls.index(self.breaker):
+        """Raises or clears the failover alarm after a response.
+
+        A response of another URL that arrives while the first one answers, for example late, changes nothing.
+        """
+        urls, breakers = self.delivery_path.target.urls, self.delivery_path.base_urls
+        position = breakers.index(self.breaker)
+        if position and breakers[0].state != "closed":
             text = f"intake {self.name}: {urls[0]} does not answer; its events go to {urls[position]}"
             self.context.alarms.on("failover", self.name, text)
-        else:
+        elif not position:
             self.context.alarms.off("failover", self.name, f"intake {self.name}: {urls[0]} answers again")

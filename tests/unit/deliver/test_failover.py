@@ -22,6 +22,9 @@ class TwoUrlFixture(CourierFixture):
         target = RequestTarget(FIRST, dict, False, fallback_urls=(SECOND,))
         self.courier.change(DeliveryPath(target, self.post, BaseUrls(self.breakers)), self.courier._limits)
 
+    def off(self, kind, about, text):
+        self.alarms[kind] = 0
+
     def post(self, url, body, headers):
         self.urls.append(url)
         return super().post(url, body, headers)
@@ -51,7 +54,34 @@ def test_second_url_takes_over_at_once_and_a_probe_restores_the_first(fixture):
     assert fixture.urls[5:] == [FIRST]
     fixture.accept()
     assert fixture.ledger.of("a").delivered == 5
-    assert fixture.alarms["failover"] >= 1
+    assert fixture.alarms["failover"] == 0
+
+
+def test_alarm_lasts_while_the_first_url_does_not_answer(fixture):
+    fixture.seal(b"one")
+    fixture.fail()
+    fixture.accept()
+    assert fixture.alarms["failover"] == 1
+    fixture.clock.advance(1.5)
+    fixture.seal(b"probe", ms=1000)
+    fixture.seal(b"beside", ms=5000)
+    fixture.accept(1)
+    assert fixture.alarms["failover"] == 2, "the probe of the first URL is not answered yet"
+    fixture.accept()
+    assert fixture.alarms["failover"] == 0
+
+
+def test_late_response_of_the_second_url_does_not_raise_the_alarm_again(fixture):
+    fixture.seal(b"one")
+    fixture.fail()
+    fixture.accept()
+    fixture.clock.advance(1.5)
+    fixture.seal(b"probe", ms=1000)
+    fixture.seal(b"beside", ms=5000)
+    fixture.accept()
+    fixture.accept()
+    assert fixture.alarms["failover"] == 0
+    assert fixture.urls == [FIRST, SECOND, FIRST, SECOND] and fixture.files == []
 
 
 def test_hanging_probe_delays_no_other_request(fixture):
