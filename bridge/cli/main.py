@@ -6,8 +6,8 @@ those that need a reactor can install the bridge's reactor first.
 
 import os
 import sys
-from io import TextIOWrapper
-from typing import Any
+from io import FileIO, TextIOWrapper
+from typing import Any, TextIO
 
 import click
 from click.shell_completion import CompletionItem
@@ -70,7 +70,20 @@ def main() -> None:
     Example:
       syslog-bridge check -c bridge.yaml && syslog-bridge run -c bridge.yaml
     """
+    sys.stdout = _written_whole(sys.stdout)
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another locale than UTF-8 gets escapes for the characters that it cannot show.
         if isinstance(stream, TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
             stream.reconfigure(errors="backslashreplace")
+
+
+def _written_whole(stream: TextIO) -> TextIO:
+    """Returns a stream that writes each line at once and whole, for one of an interpreter with PYTHONUNBUFFERED.
+
+    The interpreter's own stream loses the rest of a line if the process is stopped while the pipe is full.
+    """
+    raw = getattr(stream, "buffer", None)
+    if not isinstance(raw, FileIO):
+        return stream
+    # The descriptor stays open, as for the interpreter's own stream.
+    return open(raw.fileno(), "w", buffering=1, encoding=stream.encoding, errors=stream.errors, closefd=False)

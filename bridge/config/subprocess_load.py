@@ -14,6 +14,7 @@ from pathlib import Path
 from bridge.config.faults import ConfigurationError
 from bridge.config.loading import load
 from bridge.config.model import Config
+from bridge.util.files import write_all
 
 LARGE = 64 * 1024
 "Bytes of configuration from which a child process is worth its start."
@@ -51,7 +52,8 @@ def _main(path: str) -> None:
         result: object = load(path)
     except ConfigurationError as error:
         result = error.faults
-    sys.stdout.buffer.write(pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
+    # With PYTHONUNBUFFERED, a write to sys.stdout loses what the pipe does not take at once.
+    write_all(sys.stdout.fileno(), pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
 
 
 if __name__ == "__main__":
