@@ -49,14 +49,15 @@ def test_health_checks_leave_no_trace(tmp_path: Path) -> None:
     ]  # fmt: skip
     with running(tmp_path, listeners=listeners) as (_, bridge):
         assert bridge.process is not None
-        base = descriptors(bridge)
+        base, probes = descriptors(bridge), 0
         for _ in range(PROBE_ROUNDS):
             for (_, proxied), port in ports.items():
                 for header in (b"", PROXY_HEADER)[: 1 + proxied]:
                     for number in range(PROBES):
                         probe(port, header, reset=number % 2 == 0)
-                    # A busy bridge may not have seen the end of these yet. All rounds together exceed the limits.
-                    until(lambda: descriptors(bridge) <= base, lambda: f"slots: {descriptors(bridge)} of {base}")
+                    probes += PROBES
+                    # All rounds together exceed the limits.
+                    wait_ended(bridge, probes, base)
         before = bridge.process.stderr
         with tcp(ports["tcp", False]) as connection:
             connection.sendall(b"<13>still served\n")
@@ -67,6 +68,18 @@ def test_health_checks_leave_no_trace(tmp_path: Path) -> None:
         assert (status["alarms"], status["ledger"]["received"]) == ([], 1)
         assert status["refusals"] == {}
         bridge.wait_drained()
+
+
+def wait_ended(bridge: Bridge, probes: int, base: int) -> None:
+    """Waits until all probes have ended. A busy bridge may have as few descriptors as before it accepts them."""
+
+    def ended() -> int:
+        return sum(bridge.status()["health_checks"].values())
+
+    until(
+        lambda: ended() >= probes and descriptors(bridge) <= base,
+        lambda: f"{ended()} of {probes} probes; slots: {descriptors(bridge)} of {base}",
+    )
 
 
 def descriptors(bridge: Bridge) -> int:
