@@ -152,6 +152,8 @@ def test_all_surfaces_report_the_same_problems(tmp_path: Path) -> None:
 
         def faults_are_found() -> bool:
             send_other_messages(bridge)
+            # A drift is confirmed after 40 s at the earliest; a loss that does not go on has ended after 50 s.
+            send(bridge, ROUTED["firewalls"], count=100, size=2000)
             return expected <= kinds(bridge)
 
         until(faults_are_found, lambda: f"{expected}: {bridge.status()['headline']}", every_seconds=0.5)
