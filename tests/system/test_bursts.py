@@ -29,7 +29,7 @@ class Bursts:
 
     def __init__(self, port: int, rate: int) -> None:
         self.sent = 0
-        self.bursting = threading.Event()
+        self.bursting, self.go_on = threading.Event(), threading.Event()
         self._port, self._rate = port, rate
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -47,8 +47,10 @@ class Bursts:
                 begun, before = time.monotonic(), self.sent
                 due = self._rate * multiple
                 while (sent := self.sent - before) < due:
-                    if sent > due // 4 and multiple > 1:
+                    if sent > due // 4 and multiple > 1 and not self.bursting.is_set():
+                        # The rest of the burst waits until the bridge is stopped, however long that takes.
                         self.bursting.set()
+                        self.go_on.wait(180)
                     for _ in range(min(due, int((time.monotonic() - begun) * due) + 1) - sent):
                         origin.send(b"<13>Nov 24 00:00:00 gw app: number %d of a burst" % self.sent)
                         self.sent += 1
@@ -69,9 +71,10 @@ def test_datagrams_lost_in_a_burst_are_counted(tmp_path: Path, rate: int) -> Non
             return status["ledger"]["received"], status["kernel_drops"]["udp"]
 
         with Bursts(bridge.udp, rate) as bursts:
-            bursts.bursting.wait(180)
+            assert bursts.bursting.wait(180)
             process.signal(signal.SIGSTOP)
             stopped_at = bursts.sent
+            bursts.go_on.set()
             # Twice as many datagrams as fit the buffer: each takes about a KiB of it.
             until(lambda: bursts.sent >= min(stopped_at + 900, rate * 6), lambda: f"{bursts.sent} datagrams sent")
             process.signal(signal.SIGCONT)
