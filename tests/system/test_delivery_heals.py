@@ -39,6 +39,7 @@ def test_burst_of_413_leaves_no_trace(tmp_path: Path) -> None:
             return dict(row)
 
         send_lines(bridge.tcp, (message.frame for message in sent))
+        bridge.wait_received(len(sent))
         until(
             lambda: intake()["body_limit_bytes"] is not None and intake()["state"] == "backing-off"
             and len(collector.refresh()) > 20,
@@ -57,6 +58,7 @@ def test_burst_of_413_leaves_no_trace(tmp_path: Path) -> None:
                 break
             sent += messages(len(sent), 1500)
             send_lines(bridge.tcp, (message.frame for message in sent[-1500:]))
+            bridge.wait_received(len(sent))
             bridge.wait_drained()
         assert intake()["body_limit_bytes"] is None
         held.wait_settled(bridge)
