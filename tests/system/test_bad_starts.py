@@ -51,6 +51,9 @@ def line_of(file: Path, text: str) -> int:
 def occupied(kind: socket.SocketKind, port: int) -> Iterator[None]:
     """Occupies the port from the test process."""
     with socket.socket(socket.AF_INET, kind) as blocker:
+        if kind == socket.SOCK_STREAM:
+            # As `free_port` does: connections of an earlier process may still end on the port.
+            blocker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         blocker.bind(("127.0.0.1", port))
         if kind == socket.SOCK_STREAM:
             blocker.listen()
