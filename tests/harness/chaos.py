@@ -258,7 +258,8 @@ def chaos(directory: Path, *, seed: int, spare: tuple[str, ...] = (), **spool: A
         bridging(directory, collector.url) as bridge,
     ):
         bridge.configuration["spool"] |= spool
-        bridge.configuration["collector"] |= {"timeout": "2s"}
+        # Longer than a process of a busy machine stands still: what it accepts and answers later arrives twice.
+        bridge.configuration["collector"] |= {"timeout": "10s"}
         faults = DiskFaults(directory / "faults", bridge.spool, seed=seed, spare=spare)
         scenario = Chaos(bridge, collector, faults, Authority(directory / "pki"))
         try:
