@@ -157,7 +157,10 @@ def test_sockets_of_a_socket_unit_are_matched_by_address(tmp_path: Path) -> None
             connection.sendall(b"<13>Nov 24 00:00:00 gw app: by the unit's socket\n")
         collector.wait_for(1)
         process.wait_until(lambda: manager.receive().count("WATCHDOG=1") >= 3, "three watchdog notifications")
-        assert any(line.startswith("STATUS=1 received") for line in manager.notifications)
+        # Those may all be older than the event.
+        process.wait_until(
+            lambda: any(line.startswith("STATUS=1 received") for line in manager.receive()), "a status with the event"
+        )
         process.signal(signal.SIGHUP)
         process.wait_until(lambda: manager.receive().count("READY=1") == 2, "ready again after SIGHUP")
         states = [line for line in manager.notifications if line in ("READY=1", "RELOADING=1")]
