@@ -48,8 +48,7 @@ def test_report_totals_match_what_collector_and_quarantine_hold(tmp_path: Path) 
             sent += len(device.sent)
             counted += counter.value()
         altered.start(bridge, constants=altered.SHORT_WAITS)
-        bridge.wait_drained()
-        ledger = bridge.ledger()
+        ledger = held.wait_settled(bridge)["ledger"]
         # With a running bridge, the report ends at the last full minute.
         assert int(report(bridge)[0]["all"]["received"]) <= sent
         taken = collector.taken()
