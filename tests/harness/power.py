@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +27,39 @@ def record_syncs(shadow: Path) -> None:
         original(descriptor)
         number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
         about, path = os.fstat(number), Path(f"/proc/self/fd/{number}").readlink()
+        # Threads may sync the same folder at the same time.
+        end = f".{threading.get_ident()}.new"
         if stat.S_ISDIR(about.st_mode):
-            names = {}
-            for entry in os.scandir(path):
-                copy = shadow / "files" / str(entry.inode())
-                # The inode may belong to another file by now, which has not been synced.
-                same = copy.exists() and entry.is_file() and Path(entry).read_bytes().startswith(copy.read_bytes())
-                names[entry.name] = [entry.inode(), "folder" if entry.is_dir() else "synced" if same else "file"]
-            target = shadow / "folders" / f"{about.st_ino}.json"
-            partial = target.with_suffix(".new")
+            while (names := _names(path, number, shadow)) is None:
+                pass  # a file was renamed meanwhile
+            partial = shadow / "folders" / f"{about.st_ino}{end}"
             partial.write_text(json.dumps({"path": str(path), "names": names}))
-            partial.rename(target)
+            partial.rename(shadow / "folders" / f"{about.st_ino}.json")
         elif stat.S_ISREG(about.st_mode):
-            partial = shadow / "files" / f"{about.st_ino}.new"
-            shutil.copyfile(path, partial)
+            partial = shadow / "files" / f"{about.st_ino}{end}"
+            # By the descriptor: the file may be renamed meanwhile.
+            shutil.copyfile(f"/proc/self/fd/{number}", partial)
             partial.rename(shadow / "files" / str(about.st_ino))
 
     os.fsync = fsync
+
+
+def _names(path: Path, descriptor: int, shadow: Path) -> dict[str, list[object]] | None:
+    """Returns the inode and kind of each name in a folder; None if one of them was renamed or removed meanwhile."""
+    names: dict[str, list[object]] = {}
+    try:
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                copy = shadow / "files" / str(entry.inode())
+                # The inode may belong to another file by now, which has not been synced.
+                is_synced = (
+                    copy.exists() and entry.is_file()
+                    and (path / entry.name).read_bytes().startswith(copy.read_bytes())
+                )  # fmt: skip
+                names[entry.name] = [entry.inode(), "folder" if entry.is_dir() else "synced" if is_synced else "file"]
+    except FileNotFoundError:
+        return None
+    return names
 
 
 def after_power_cut(shadow: Path, spool: Path, target: Path) -> None:
