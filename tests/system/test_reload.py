@@ -27,6 +27,8 @@ def reload(bridge: Bridge, *, good: bool = True) -> str:
     bridge.process.signal(signal.SIGHUP)
     end = "the pause was" if good else "error app: reload:"
     until(lambda: end in bridge.process.stderr[before:], lambda: f"{end!r} in {bridge.process.stderr[before:]}")
+    # A faulty configuration is logged in a line for each fault. The bridge answers once all are written.
+    bridge.status()
     return bridge.process.stderr[before:]
 
 
@@ -173,8 +175,9 @@ def test_repeated_reloads_leak_no_descriptors_or_memory(tmp_path: Path, times: i
         collector.wait_for(times)
     (first, _), (_, middle), (last, end) = sizes
     print(f"descriptors {first} -> {last}, resident {middle} -> {end} KiB over {times // 2} reloads")
-    # A few connections to the collector may differ.
-    assert last <= first + 3, sizes
+    # Up to three further connections to the collector, and what is open at that moment for a reader of the status or
+    # the files of a batch. A leak would be one a reload.
+    assert last <= first + 6, sizes
     assert end <= middle + 20_000, sizes
 
 
