@@ -22,11 +22,13 @@ from tests.rabbitmq.cluster import report
 
 pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="no haproxy here (Debian: haproxy)")
 
-# As in the documentation, with free ports and fast health checks.
+# As in the documentation, with free ports and fast health checks. A gateway that pauses is not dead: without a timeout
+# of their own the checks fail after 200 ms, and HAProxy ends connections whose messages nobody would send again.
 _CONFIGURATION = """\
 defaults
     mode tcp
     timeout connect 5s
+    timeout check 30s
     timeout client 1h
     timeout server 1h
     option redispatch
