@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import selectors
 import socket
 import threading
@@ -17,6 +16,7 @@ class BlackHole:
         self.max_open = 0
         self.bytes = 0
         self._server = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._open: set[socket.socket] = set()
         self._ending, self._wake = socket.socketpair()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -30,31 +30,39 @@ class BlackHole:
         self._thread.join()
 
     def _run(self) -> None:
-        open_now: set[socket.socket] = set()
         with selectors.DefaultSelector() as selector, self._server, self._ending:
             selector.register(self._server, selectors.EVENT_READ)
             selector.register(self._ending, selectors.EVENT_READ)
             while True:
                 for key, _ in selector.select():
                     if key.fileobj is self._ending:
-                        for connection in open_now:
+                        for connection in self._open:
                             connection.close()
                         return
                     if key.fileobj is self._server:
                         connection, _ = self._server.accept()
-                        open_now.add(connection)
+                        connection.setblocking(False)
+                        self._open.add(connection)
                         selector.register(connection, selectors.EVENT_READ)
-                        self.max_open = max(self.max_open, len(open_now))
-                        continue
-                    connection = key.fileobj  # type: ignore[assignment]
-                    data = b""
-                    with contextlib.suppress(OSError):
-                        data = connection.recv(1 << 16)
-                    self.bytes += len(data)
-                    if not data:
-                        selector.unregister(connection)
-                        open_now.discard(connection)
-                        connection.close()
+                        # Those that have ended meanwhile do not count, although this thread has not seen it yet.
+                        for each in list(self._open):
+                            self._read(each, selector)
+                        self.max_open = max(self.max_open, len(self._open))
+                    elif key.fileobj in self._open:
+                        self._read(key.fileobj, selector)  # type: ignore[arg-type]
+
+    def _read(self, connection: socket.socket, selector: selectors.BaseSelector) -> None:
+        """Reads what a connection has brought, and closes it if it has ended."""
+        try:
+            while data := connection.recv(1 << 16):
+                self.bytes += len(data)
+        except BlockingIOError:
+            return
+        except OSError:
+            pass  # it was reset
+        selector.unregister(connection)
+        self._open.discard(connection)
+        connection.close()
 
 
 class FullAcceptQueue:

@@ -59,14 +59,18 @@ def run(directory: Path, collector: FaultyCollector, dead_urls: list[str], round
                 lambda sent=sent: sum(len(request.taken) for request in collector.refresh()[before:]) >= sent,
                 lambda: f"living intakes are served: {bridge.status()['intakes']}",
             )
-        status = bridge.status()
+        bridge.wait_received(rounds * len(intakes))
+        ledger, dead = bridge.ledger(), dead_of(bridge)
     finally:
         bridge.kill()
     fresh = collector.refresh()[before:]
     assert {request.key for request in fresh} == {key_of(intake) for intake in ALIVE}
-    assert status["ledger"]["delivered"] <= sent == sum(len(request.taken) for request in fresh)
-    dead = [intake for intake in status["intakes"] if intake["name"] in DEAD]
+    assert ledger["delivered"] <= sent == sum(len(request.taken) for request in fresh)
     return Run([delay for request in fresh for delay in _delays(request)], dead)
+
+
+def dead_of(bridge: Bridge) -> list[dict[str, object]]:
+    return [intake for intake in bridge.status()["intakes"] if intake["name"] in DEAD]
 
 
 def _delays(request: RecordedRequest) -> list[float]:
@@ -129,9 +133,14 @@ def test_dead_url_uses_at_most_a_quarter_of_the_connections(tmp_path: Path) -> N
                 lambda: sum(intake["requests"]["retry"] for intake in bridge.status()["intakes"]) >= 4,
                 lambda: f"timeouts: {bridge.status()['intakes']}",
             )
-            status = bridge.status()
+            bridge.wait_received(1000 * len(DEAD) + 20)
+            until(lambda: bridge.ledger()["delivered"] >= 20, lambda: f"delivered: {bridge.ledger()}")
+            until(
+                lambda: {intake["state"] for intake in dead_of(bridge)} == {"backing-off"},
+                lambda: f"the dead intakes back off: {dead_of(bridge)}",
+            )
+            ledger = bridge.ledger()
         finally:
             bridge.kill()
     assert hole.max_open <= CONNECTIONS // 4, hole.max_open
-    assert status["ledger"]["delivered"] >= 20 and status["ledger"]["spooled"] >= 8000
-    assert {intake["state"] for intake in status["intakes"] if intake["name"] in DEAD} == {"backing-off"}
+    assert ledger["delivered"] == 20 and ledger["spooled"] == 8000
