@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.harness.polling import DEADLINE_SECONDS, until
@@ -96,6 +97,25 @@ class Process:
 
     def signal(self, number: int) -> None:
         self._signal(number)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stops the process (SIGSTOP) for the length of the `with` block: a test can change its files meanwhile."""
+        self._signal(signal.SIGSTOP)
+        try:
+            # A thread that is in a system call stops only at its end.
+            until(self._has_stopped, f"{self.name} has stopped")
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    def _has_stopped(self) -> bool:
+        # The state follows the name, which is in parentheses (proc_pid_stat(5)).
+        try:
+            threads = [(thread / "stat").read_text() for thread in Path(f"/proc/{self.pid}/task").iterdir()]
+        except OSError:
+            return False  # a thread has just ended
+        return all(thread.rpartition(")")[2].split()[0] == "T" for thread in threads)
 
     def _signal(self, number: int) -> None:
         if self._popen.poll() is None:

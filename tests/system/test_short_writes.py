@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.agent import Agent
-from tests.harness.bridge import key_of
+from tests.harness.bridge import Bridge, key_of
 from tests.harness.disk import small_disk
 from tests.harness.faulty_disk import FaultyDisk
 from tests.harness.gate import Gate
@@ -56,7 +56,7 @@ def text_of(frame: bytes, *, raw: bool = False) -> str:
 
 
 class RelpSender(threading.Thread):
-    """Sends messages over RELP and waits until all are acknowledged or the connection ends."""
+    """Connects at once; once started, sends messages over RELP until all are acknowledged or the connection ends."""
 
     def __init__(self, port: int, messages: list[bytes]) -> None:
         super().__init__(daemon=True)
@@ -71,12 +71,15 @@ class RelpSender(threading.Thread):
             return
 
 
-def assert_names_are_right(spool: Path) -> None:
+def assert_names_are_right(bridge: Bridge, spool: Path) -> None:
     """Asserts that the sealed files have the events and bytes that their names say."""
-    for path in (spool / "all").glob("*-*-*-*.lines"):
-        _, _, events, size = path.name.split(".")[0].split("-")
-        data = path.read_bytes()
-        assert (data.count(b"\n"), len(data), data[-1:]) == (int(events), int(size), b"\n"), path
+    assert bridge.process is not None
+    # It renames its files before and after each attempt.
+    with bridge.process.stopped():
+        for path in (spool / "all").glob("*-*-*-*.lines"):
+            _, _, events, size = path.name.split(".")[0].split("-")
+            data = path.read_bytes()
+            assert (data.count(b"\n"), len(data), data[-1:]) == (int(events), int(size), b"\n"), path
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.long)])
@@ -111,8 +114,9 @@ def test_partly_written_groups_leave_only_whole_events(tmp_path: Path, kills: in
             sender.start()
             until(lambda: bridge.status()["held_connections"] == 2, lambda: f"RELP waits: {bridge.status()}")
             until(lambda: post() == 503, lambda: f"a request is refused: {bridge.status()}")
-            assert bridge.status()["spool"]["fault"] == "quota"
-            assert_names_are_right(disk / "spool")
+            # A probe of the disk decides, after the failed writes.
+            until(lambda: bridge.status()["spool"]["fault"] == "quota", lambda: f"its cause: {bridge.status()}")
+            assert_names_are_right(bridge, disk / "spool")
 
             subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)
             device.join()
@@ -132,8 +136,9 @@ def test_partly_written_groups_leave_only_whole_events(tmp_path: Path, kills: in
                 bridge.wait_received(ledger["received"] + i * len(lines))
                 events.owe(lines)
             for _ in range(kills):
-                faulty_disk.set(free=PLENTY, kill=True)
+                # It connects first: any write ends the bridge, also one of its journal.
                 sender = RelpSender(relp, events.frames(20))
+                faulty_disk.set(free=PLENTY, kill=True)
                 sender.start()
                 process = bridge.process
                 assert process is not None
@@ -142,7 +147,7 @@ def test_partly_written_groups_leave_only_whole_events(tmp_path: Path, kills: in
                 events.owe(sender.client.acknowledged)
                 faulty_disk.set(free=PLENTY)
                 faulty_disk.start()
-                assert_names_are_right(disk / "spool")
+                assert_names_are_right(bridge, disk / "spool")
                 lines = events.frames(20)
                 send_lines(bridge.tcp, lines)
                 bridge.wait_received(len(lines))
