@@ -143,8 +143,12 @@ class HostileCase(TestCase):
 
     @inlineCallbacks
     def test_answer_that_drips_is_late(self):
-        (failure,) = yield self.failure_of(ATTACKS["blanks"], timeout=2.0)
-        self.assertTrue(failure.check(NoProgress))
+        for _ in range(5):
+            (failure,) = yield self.failure_of(ATTACKS["blanks"], timeout=2.0)
+            self.assertTrue(failure.check(NoProgress))
+            if not describe_failure(failure).startswith("no progress for"):
+                break
+            # This process, which is also the server, has stood still.
         self.assertIn("at less than 16 KiB/s", describe_failure(failure))
         for name in ("slow-head", "slow-trailers"):
             (failure,) = yield self.failure_of(ATTACKS[name], timeout=0.5)
