@@ -67,7 +67,8 @@ def test_client_with_more_labels_is_refused_and_named(gateway: Fixture) -> None:
         "named", "a.b.branch.example", "127.0.0.1", "*.*.branch.example",
     )  # fmt: skip
     assert bridge.ledger()["received"] == 1
-    until((bridge.spool / ".clients.json").exists, "the clients are saved")
+    saved = bridge.spool / ".clients.json"
+    until(lambda: saved.exists() and "a.b.branch.example" in saved.read_text(), "the clients are saved")
     bridge.stop()
     assert warnings(bridge) == ["a.b.branch.example"]
     bridge.configuration["listeners"][0]["client_names"] = ["*.*.branch.example"]
