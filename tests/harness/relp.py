@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 import socket
 from collections.abc import Iterable
 
@@ -56,6 +57,11 @@ class RelpClient:
             if message is not None and text.startswith(b"200"):
                 self.acknowledged.append(message)
             self._data = self._data[end + 1 :]
+
+    @property
+    def unread(self) -> bool:
+        """Returns True if the server has sent something that `read` would read now."""
+        return bool(select.select([self._socket], [], [], 0)[0])
 
     @property
     def rest(self) -> bytes:
