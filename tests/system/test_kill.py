@@ -6,7 +6,6 @@ The bridge counts these appends in a mapped file that outlives it (`altered_brid
 from __future__ import annotations
 
 import random
-import signal
 from collections import Counter
 from pathlib import Path
 
@@ -104,21 +103,12 @@ def test_restarts_alone_count_no_possible_duplicates(tmp_path: Path) -> None:
 def kill_between_requests(bridge: Bridge) -> None:
     process = bridge.process
     assert process is not None
-    threads = Path(f"/proc/{process.pid}/task")
 
-    def stopped() -> bool:
-        process.signal(signal.SIGSTOP)
-        # A thread stops once its system call has ended, which may be the renaming of a file.
-        until(lambda: all(state_of(thread) == "T" for thread in threads.iterdir()), "all threads are stopped")
-        if not list(bridge.spool.glob("all/*.sending.*")):
+    def killed() -> bool:
+        with process.stopped():
+            if list(bridge.spool.glob("all/*.sending.*")):
+                return False
+            bridge.kill()
             return True
-        process.signal(signal.SIGCONT)
-        return False
 
-    until(stopped, "no request is in flight")
-    bridge.kill()
-
-
-def state_of(thread: Path) -> str:
-    """Returns the state of a thread, such as T if it is stopped (proc_pid_stat(5))."""
-    return (thread / "stat").read_text().rpartition(") ")[2][0]
+    until(killed, "no request is in flight")
