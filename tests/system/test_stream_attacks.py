@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -39,10 +40,12 @@ def metric(bridge: Bridge, name: str) -> float:
 
 
 @contextlib.contextmanager
-def attacking(port: int, *, connections: int, frame: bytes, begins: bytes = b"", total: int) -> Iterator[None]:
-    """Sends ``total`` bytes over many connections of one address, as fast as they are read, and reads nothing.
+def attacking(
+    port: int, *, connections: int, frame: bytes, begins: bytes = b"", total: int = sys.maxsize
+) -> Iterator[None]:
+    """Sends over many connections of one address, as fast as they are read, and reads nothing.
 
-    At the end of the block, the rest is not sent.
+    It ends after ``total`` bytes, at the latest with the block.
     """
     ended = threading.Event()
     block = frame * (65_536 // len(frame))
@@ -84,20 +87,18 @@ def events_of(bridge: Bridge, address: str) -> int:
     return sum(row["events"] for row in bridge.status()["sources"] if row["address"] == address)
 
 
-FLOODS = [pytest.param(6 * MIB, 5_000, id="small"), pytest.param(60 * MIB, 50_000, id="full", marks=pytest.mark.long)]
+FLOODS = [pytest.param(5_000, id="small"), pytest.param(50_000, id="full", marks=pytest.mark.long)]
 
 
 @pytest.mark.weight(20)
 @pytest.mark.parametrize("frame", [b"<1>\n", b"abc\n"], ids=["priority", "text"])
-@pytest.mark.parametrize(("size", "datagrams"), FLOODS)
-def test_tiny_frames_of_one_address_do_not_hold_the_reactor(
-    tmp_path: Path, frame: bytes, size: int, datagrams: int
-) -> None:
-    """A neighbour on UDP loses nothing at 5,000/s, and one on TCP is served meanwhile."""
+@pytest.mark.parametrize("datagrams", FLOODS)
+def test_tiny_frames_of_one_address_do_not_hold_the_reactor(tmp_path: Path, frame: bytes, datagrams: int) -> None:
+    """The attack lasts until a neighbour on UDP has lost nothing at 5,000/s, and one on TCP is served."""
     # The most expensive form that new configurations use.
     with running(tmp_path, intakes={"all": {"payload": "structured"}}) as (_, bridge):
         idle = resident(bridge)
-        with attacking(bridge.tcp, connections=50, frame=frame, total=size), udp(source=NEIGHBOUR) as neighbour:
+        with attacking(bridge.tcp, connections=50, frame=frame), udp(source=NEIGHBOUR) as neighbour:
             until(lambda: events_of(bridge, ATTACKER) > 0, "attack has begun")
             began = time.monotonic()
             for number in range(datagrams):
@@ -107,8 +108,6 @@ def test_tiny_frames_of_one_address_do_not_hold_the_reactor(
             with tcp(bridge.tcp, source=NEIGHBOUR) as connection:
                 connection.sendall(b"<13>Nov 24 00:00:00 gw app: served\n" * 10)
             until(lambda: events_of(bridge, NEIGHBOUR) == datagrams + 10, lambda: f"served: {bridge.status()}")
-            # It is served while the attack goes on.
-            assert events_of(bridge, ATTACKER) < size // len(frame)
         assert metric(bridge, "udp_receive_buffer_drops_total") == 0
         assert metric(bridge, "reactor_stall_seconds") < LONGEST_STALL
         assert resident(bridge, "VmHWM") - idle < 150 * MIB
