@@ -24,12 +24,12 @@ def reported(start: "Callable[[Callable[[Exception | None], None]], object]") ->
 
 
 async def with_timeout(waiting: "defer.Deferred[T]", seconds: float, clock: IReactorTime) -> bool:
-    """Waits at most ``seconds``. Returns False if the time is over.
+    """Waits at most ``seconds``. Returns False if the time is over; a negative time is over at once.
 
     Returns in a later reactor turn than the one in which ``waiting`` fires, because the code that fires it may not have
     finished its own work.
     """
-    waiting.addTimeout(seconds, clock, onTimeoutCancel=_timed_out)
+    waiting.addTimeout(max(0.0, seconds), clock, onTimeoutCancel=_timed_out)
     try:
         await waiting
     except defer.TimeoutError:

@@ -1,6 +1,7 @@
 """Opens, changes, drains and closes the listeners of a configuration."""
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from socket import SOCK_DGRAM, SOCK_STREAM, socket
 
@@ -254,11 +255,15 @@ class ListenerSet:
             shared = (listener.transport, listener.address) in taken
             ended.append(open_listener.close(shared=shared))
             if listener.unix_path is not None and not shared and not held:
-                listener.unix_path.unlink(missing_ok=True)
+                # The next start removes a file that cannot be removed now.
+                with suppress(OSError):
+                    listener.unix_path.unlink()
             if listener.kind == "udp":
                 self._drops[listener.name] = self._drops.get(listener.name, 0) + open_listener.kernel_drops
         all_ended = defer.gatherResults(ended, consumeErrors=True)
-        await with_timeout(all_ended, ends_at + _END_WITHIN - self._reactor.seconds(), self._reactor)
+        # The time to drain is over if the process stood still meanwhile.
+        rest = max(0.0, ends_at - self._reactor.seconds())
+        await with_timeout(all_ended, rest + _END_WITHIN, self._reactor)
         self.listeners = {name: each for name, each in self.listeners.items() if each not in closing}
 
     async def _drain(self, closing: Collection[OpenListener]) -> None:

@@ -118,7 +118,7 @@ class CourierBacklogs:
             return []
         courier.pause()
         try:
-            await with_timeout(courier.when_quiescent(), max(0.0, ends_at - self.reactor.seconds()), self.reactor)
+            await with_timeout(courier.when_quiescent(), ends_at - self.reactor.seconds(), self.reactor)
             return courier.release() if courier.is_quiescent else []
         finally:
             courier.resume()

@@ -8,6 +8,7 @@ from twisted.internet import defer
 from twisted.internet.task import Clock
 
 from bridge.host.waiting import Waiters, called_back, with_timeout
+from tests.harness.strict_clock import StrictClock
 
 
 def test_waiting_ends_in_the_turn_after_the_deferred_has_fired() -> None:
@@ -26,6 +27,16 @@ def test_waiting_ends_after_the_timeout() -> None:
     clock.advance(5)
     assert waited.result is False
     fires.callback(None)
+
+
+def test_time_that_is_over_before_the_wait_is_no_error() -> None:
+    clock, fires = StrictClock(), defer.Deferred[None]()
+    waited = defer.ensureDeferred(with_timeout(fires, -1, clock))
+    clock.advance(0)
+    assert waited.result is False
+    waited = defer.ensureDeferred(with_timeout(defer.succeed(None), -1, clock))
+    clock.advance(0)
+    assert waited.result is True
 
 
 def test_callback_fires_once_even_after_the_timeout() -> None:

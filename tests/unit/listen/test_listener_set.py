@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.task import Clock
 
 from bridge.config import Config, Listener, parse_text
 from bridge.listen.listener_set import DRAIN_WITHIN, ListenerSet
 from bridge.listen.sockets import ListenError
+from tests.harness.strict_clock import StrictClock
 
 
 class FakeListener:
@@ -63,22 +63,24 @@ class FakeListener:
 
 class ListenerSetFixture:
     def __init__(self, directory: Path) -> None:
-        self.directory, self.clock = directory, Clock()
+        self.directory, self.clock = directory, StrictClock()
         pipeline: Any = object()
         peers: Any = self
         self.get = None
-        kinds: Any = dict.fromkeys(("udp", "tcp", "relp"), FakeListener)
+        kinds: Any = dict.fromkeys(("udp", "tcp", "relp", "unix_stream"), FakeListener)
         self.listeners = ListenerSet(
             self.config("a: udp", "b: tcp"), reactor=self.clock, pipeline=pipeline, peers=peers,
             commit=lambda done: done(None), kinds=kinds,
         )  # fmt: skip
 
     def config(self, *listeners: str, **changes: int) -> Config:
-        """Returns a configuration of listeners `NAME: KIND`; the kernel chooses ports that are not given."""
+        """Returns a configuration of listeners `NAME: KIND`; the kernel chooses ports that are not given. The
+        file of a Unix socket has its name."""
         rows = []
         for listener in listeners:
             name, kind = listener.split(": ")
-            rows.append(f'{{name: {name}, {kind}: "127.0.0.1:{changes.get(name, 0)}"}}')
+            address = self.directory / name if kind.startswith("unix") else f"127.0.0.1:{changes.get(name, 0)}"
+            rows.append(f'{{name: {name}, {kind}: "{address}"}}')
         return parse_text(
             f"collector: {{region: FRA1}}\nlisteners: [{', '.join(rows)}]\n"
             f"intakes: {{fw: {{intake_key: {'k' * 16}}}}}\n"
@@ -223,3 +225,29 @@ def test_close_waits_for_connections_to_end(fixture: ListenerSetFixture, ends: b
     fixture.clock.advance(0)
     assert results == [None]
     assert fixture.clock.getDelayedCalls() == []
+
+
+def test_connections_get_their_time_to_end_also_after_a_pause_of_the_process(fixture: ListenerSetFixture) -> None:
+    fixture.listeners.open()
+    FakeListener.made[1].connected = True
+    results: list[object] = []
+    ensureDeferred(fixture.listeners.close()).addBoth(results.append)
+    fixture.clock.advance(DRAIN_WITHIN + 5)
+    fixture.clock.advance(0.4)
+    assert (FakeListener.made[1].closed, results) == (True, [])
+    FakeListener.made[1].ended.callback(None)
+    fixture.clock.advance(0)
+    assert results == [None]
+    assert fixture.listeners.ports() == {}
+
+
+def test_socket_file_that_cannot_be_removed_keeps_no_listener_open(fixture: ListenerSetFixture) -> None:
+    fixture.apply(fixture.config("local: unix_stream", "a: udp"))
+    path = fixture.directory / "local"
+    path.unlink()
+    path.mkdir()
+    results: list[object] = []
+    ensureDeferred(fixture.listeners.close()).addBoth(results.append)
+    fixture.clock.pump([0.1] * 3)
+    assert results == [None]
+    assert all(made.closed for made in FakeListener.made)
