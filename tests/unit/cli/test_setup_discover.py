@@ -230,5 +230,7 @@ def test_at_a_terminal_ctrl_c_at_the_question_cancels_as_before(tmp_path):
     terminal.answer("Time zone", "")
     terminal.wait_for("Discover your devices")
     terminal.interrupt()
-    assert terminal.end() == 1
+    # A second Ctrl-C may meet the end of the interpreter.
+    assert terminal.end() in (1, -signal.SIGINT)
+    assert "Aborted!" in terminal.shown
     assert not (tmp_path / "etc").exists()
