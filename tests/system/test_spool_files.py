@@ -166,8 +166,9 @@ def test_many_files_are_delivered_with_few_descriptors_and_live_events_first(tmp
         collecting(tmp_path, keys=tuple(map(key_of, intakes))) as collector,
         bridging(tmp_path, collector.url, intakes={name: {} for name in intakes}) as bridge,
     ):
-        # So that the backlog is not delivered before the live event is there.
         bridge.configuration["collector"]["max_request_rate"] = max(300, count // 20)
+        # Until the live event is there, so that the backlog is not delivered before it.
+        collector.stop()
         # One event every 20 ms since yesterday, each in its own file.
         begin = int(time.time()) - 86_400
         for n in range(count):
@@ -181,6 +182,8 @@ def test_many_files_are_delivered_with_few_descriptors_and_live_events_first(tmp
         bridge.process = process
         process.wait_until(lambda: bridge.get("/readyz")[0] == 200, "/readyz answers 200")
         send_lines(bridge.tcp, [b"<30>1 - - - - - - live"])
+        bridge.wait_received(1)
+        collector.start()
         descriptors = 0
 
         def drained() -> bool:
