@@ -78,9 +78,9 @@ def main() -> None:
 
 
 def _written_whole(stream: TextIO) -> TextIO:
-    """Returns a stream that writes each line at once and whole, for one of an interpreter with PYTHONUNBUFFERED.
+    """Returns a stream that writes whole lines, also with PYTHONUNBUFFERED.
 
-    The interpreter's own stream loses the rest of a line if the process is stopped while the pipe is full.
+    The interpreter's own stream then loses the rest of a line if the process is stopped while the pipe is full.
     """
     raw = getattr(stream, "buffer", None)
     if not isinstance(raw, FileIO):

@@ -104,18 +104,10 @@ class Process:
         self._signal(signal.SIGSTOP)
         try:
             # A thread that is in a system call stops only at its end.
-            until(self._has_stopped, f"{self.name} has stopped")
+            until(lambda: thread_states(self.pid) == {"T"}, f"{self.name} has stopped")
             yield
         finally:
             self._signal(signal.SIGCONT)
-
-    def _has_stopped(self) -> bool:
-        # The state follows the name, which is in parentheses (proc_pid_stat(5)).
-        try:
-            threads = [(thread / "stat").read_text() for thread in Path(f"/proc/{self.pid}/task").iterdir()]
-        except OSError:
-            return False  # a thread has just ended
-        return all(thread.rpartition(")")[2].split()[0] == "T" for thread in threads)
 
     def _signal(self, number: int) -> None:
         if self._popen.poll() is None:
@@ -126,3 +118,13 @@ def _text(path: Path, start: int) -> str:
     with path.open("rb") as file:
         file.seek(start)
         return file.read().decode(errors="backslashreplace")
+
+
+def thread_states(pid: int) -> set[str]:
+    """Returns the states of a process's threads, such as S (sleeping) and T (stopped); none if a thread just ended."""
+    try:
+        threads = [(thread / "stat").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return set()
+    # The state follows the name, which is in parentheses (proc_pid_stat(5)).
+    return {thread.rpartition(")")[2].split()[0] for thread in threads}

@@ -6,7 +6,6 @@ the burst the bridge is stopped for a moment, as on a machine with other work: a
 
 from __future__ import annotations
 
-import signal
 import socket
 import threading
 import time
@@ -72,12 +71,11 @@ def test_datagrams_lost_in_a_burst_are_counted(tmp_path: Path, rate: int) -> Non
 
         with Bursts(bridge.udp, rate) as bursts:
             assert bursts.bursting.wait(180)
-            process.signal(signal.SIGSTOP)
-            stopped_at = bursts.sent
-            bursts.go_on.set()
-            # Twice as many datagrams as fit the buffer: each takes about a KiB of it.
-            until(lambda: bursts.sent >= min(stopped_at + 900, rate * 6), lambda: f"{bursts.sent} datagrams sent")
-            process.signal(signal.SIGCONT)
+            with process.stopped():
+                stopped_at = bursts.sent
+                bursts.go_on.set()
+                # Twice as many datagrams as fit the buffer: each takes about a KiB of it.
+                until(lambda: bursts.sent >= min(stopped_at + 900, rate * 6), lambda: f"{bursts.sent} datagrams sent")
         until(lambda: sum(counted()) >= bursts.sent, lambda: f"{bursts.sent} sent, {counted()} received and dropped")
         bridge.wait_drained()
         received, dropped = counted()

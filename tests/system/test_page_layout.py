@@ -59,6 +59,16 @@ def copy(browser: Browser, selector: str) -> str:
     return str(browser.run(script, selector))
 
 
+def press_for(browser: Browser, letter: str, section: str) -> None:
+    """Presses g and a letter until the section is shown. The letter counts for 1.5 s, which a slow browser may miss."""
+
+    def is_shown() -> bool:
+        browser.press("g", letter)
+        return bool(browser.run("return !document.getElementById(arguments[0]).hidden", section))
+
+    until(is_shown, section)
+
+
 def shown(browser: Browser) -> Any:
     return browser.run("return [...document.querySelectorAll('.view')].filter(e => !e.hidden).map(e => e.id)")
 
@@ -128,9 +138,7 @@ def test_sections_are_reached_by_keys_and_links(browser: Browser, url: str) -> N
         assert browser.run("return document.activeElement.id") == f"{name}-title"
         assert browser.run("return document.querySelector('#sections [aria-current=page]').hash") == f"#/{name}"
     for letter, name in zip("oisuqlg", SECTIONS, strict=True):
-        # The letter counts for 1.5 seconds, which a browser that pauses between the two keys misses.
-        is_shown = f"return !document.getElementById('{name}').hidden"
-        until(lambda shown=is_shown, key=letter: browser.press("g", key) or browser.run(shown), name)  # type: ignore[misc]
+        press_for(browser, letter, name)
         browser.click(f"#sections a[href='#/{SECTIONS[0] if name == 'log' else 'log'}']")
     browser.press("?")
     browser.wait("return document.querySelector('#help').open", "the list of keys")

@@ -13,18 +13,15 @@ import sys
 import termios
 from pathlib import Path
 
+import pytest
+
 from bridge.batching import Group
 from bridge.config.model import Config
+from tests.harness.bridge import Bridge
 from tests.harness.builders import NOON, build_spool
 from tests.harness.polling import until
+from tests.harness.process import thread_states
 
-CONFIGURATION = """
-collector: {region: FRA1}
-listeners: [{udp: "127.0.0.1:0"}]
-intakes: {all: {intake_key: kkkkkkkkkkkkkkkk}}
-unrouted: {intake: all}
-spool: {directory: spool}
-"""
 AMONG_MANY = 32 * 1024
 "Bytes in the pipe. A process that sleeps then has filled it, as its output is much longer."
 
@@ -38,36 +35,37 @@ def output_of(*arguments: str) -> bytes:
         assert process.stdout is not None
         pipe = process.stdout.fileno()
 
-        def state() -> str:
-            return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-
         def waits_for_the_pipe() -> bool:
             (held,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
-            return held >= AMONG_MANY and state() == "S"
+            return held >= AMONG_MANY and thread_states(process.pid) == {"S"}
 
         until(waits_for_the_pipe, "a full pipe")
         process.send_signal(signal.SIGSTOP)
-        until(lambda: state() == "T", "a stopped process")
+        until(lambda: thread_states(process.pid) == {"T"}, "a stopped process")
         process.send_signal(signal.SIGCONT)
         text = process.stdout.read()
     assert process.returncode == 0
     return text
 
 
-def test_configuration_of_a_reload_is_passed_on_whole(tmp_path: Path) -> None:
-    file = tmp_path / "bridge.yaml"
-    routes = "".join(f"  - {{name: route-{i}, source: 10.0.{i // 256}.{i % 256}, intake: all}}\n" for i in range(2000))
-    file.write_text(f"{CONFIGURATION}routes:\n{routes}")
-    config = pickle.loads(output_of("-m", "bridge.config.subprocess_load", str(file)))
+@pytest.fixture
+def bridge(tmp_path: Path) -> Bridge:
+    return Bridge(tmp_path, collector_url="http://127.0.0.1:1", intakes={"all": {}})
+
+
+def test_configuration_of_a_reload_is_passed_on_whole(bridge: Bridge) -> None:
+    bridge.configuration["routes"] = [
+        {"name": f"route-{i}", "source": f"10.0.{i // 256}.{i % 256}", "intake": "all"} for i in range(2000)
+    ]
+    config = pickle.loads(output_of("-m", "bridge.config.subprocess_load", str(bridge.write_configuration())))
     assert isinstance(config, Config) and len(config.routes) == 2000
 
 
-def test_exported_events_are_whole_lines(tmp_path: Path) -> None:
-    spool = build_spool(tmp_path / "spool")
+def test_exported_events_are_whole_lines(bridge: Bridge) -> None:
+    spool = build_spool(bridge.spool)
     events = [b"event %d " % i + b"x" * 10_000 for i in range(30)]
     spool.append(Group("all", "lines", NOON, NOON * 1000, NOON * 1000, len(events), b"\n".join(events) + b"\n"))
     spool.seal_all()
     spool.close()
-    (tmp_path / "bridge.yaml").write_text(CONFIGURATION)
-    lines = output_of("-m", "bridge", "spool", "export", "-c", str(tmp_path / "bridge.yaml")).splitlines()
+    lines = output_of("-m", "bridge", "spool", "export", "-c", str(bridge.write_configuration())).splitlines()
     assert [json.loads(line)["event"].encode() for line in lines] == events

@@ -29,6 +29,13 @@ class TwoUrlFixture(CourierFixture):
         self.urls.append(url)
         return super().post(url, body, headers)
 
+    def fail_over(self):
+        """Delivers an event to the second URL. The next request probes the first one."""
+        self.seal(b"one")
+        self.fail()
+        self.accept()
+        self.clock.advance(1.5)
+
 
 @pytest.fixture
 def fixture(tmp_path):
@@ -41,6 +48,7 @@ def test_second_url_takes_over_at_once_and_a_probe_restores_the_first(fixture):
     assert fixture.urls == [FIRST, SECOND]
     fixture.accept()
     assert (fixture.courier.state, fixture.courier.last_error) == ("idle", None)
+    assert fixture.alarms["failover"] >= 1
     fixture.seal(b"two", ms=1000)
     assert fixture.urls == [FIRST, SECOND, SECOND]
     fixture.accept()
@@ -58,11 +66,8 @@ def test_second_url_takes_over_at_once_and_a_probe_restores_the_first(fixture):
 
 
 def test_alarm_lasts_while_the_first_url_does_not_answer(fixture):
-    fixture.seal(b"one")
-    fixture.fail()
-    fixture.accept()
+    fixture.fail_over()
     assert fixture.alarms["failover"] == 1
-    fixture.clock.advance(1.5)
     fixture.seal(b"probe", ms=1000)
     fixture.seal(b"beside", ms=5000)
     fixture.accept(1)
@@ -72,10 +77,7 @@ def test_alarm_lasts_while_the_first_url_does_not_answer(fixture):
 
 
 def test_late_response_of_the_second_url_does_not_raise_the_alarm_again(fixture):
-    fixture.seal(b"one")
-    fixture.fail()
-    fixture.accept()
-    fixture.clock.advance(1.5)
+    fixture.fail_over()
     fixture.seal(b"probe", ms=1000)
     fixture.seal(b"beside", ms=5000)
     fixture.accept()
@@ -85,10 +87,7 @@ def test_late_response_of_the_second_url_does_not_raise_the_alarm_again(fixture)
 
 
 def test_hanging_probe_delays_no_other_request(fixture):
-    fixture.seal(b"one")
-    fixture.fail()
-    fixture.accept()
-    fixture.clock.advance(1.5)
+    fixture.fail_over()
     fixture.seal(b"hangs", ms=1000)
     for i in range(3):
         fixture.seal(b"fine %d" % i, ms=5000 * (i + 1))
